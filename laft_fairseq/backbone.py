@@ -1,0 +1,164 @@
+"""Find, read and check a pretrained mBART; tell one from another by its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
+from laft_fairseq.compat import read_checkpoint
+from laft_fairseq.errors import LaftError
+
+ENVIRONMENT = "LAFT_BACKBONE"
+TIED = ("decoder.embed_tokens.weight", "decoder.output_projection.weight")
+EMBEDDING = "encoder.embed_tokens.weight"
+# Names by which a state dict shows that it is a pre-norm transformer with mBART's parts.
+MARKS = (EMBEDDING, "encoder.layer_norm.weight", "decoder.layer_norm.weight",
+         "encoder.embed_positions.weight", "encoder.layernorm_embedding.weight")  # fmt: skip
+ADDED = (".task_module.", ".fusion.", ".language_adapter.", ".language_components.", ".gate.")
+
+
+def is_added(name: str) -> bool:
+    """Whether a tensor of this name was added to mBART by a method."""
+    return any(part in f".{name}" for part in ADDED)
+
+
+def is_backbone(name: str) -> bool:
+    """Whether a tensor of this name is part of mBART (fairseq's version marks are not)."""
+    return not is_added(name) and not name.endswith(".version") and name != HEADER_KEY
+
+
+def fingerprint(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and contents rounded to fp16, tied copies left out.
+
+    fp16, fp32, fairseq and converted copies of the same weights agree.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(name for name in state if is_backbone(name) and name not in TIED):
+        tensor = state[name]
+        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().to("cpu", torch.float16).contiguous().numpy().data)
+    return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained mBART: its path, its tensors under fairseq's names, its languages if known."""
+
+    path: str
+    state: dict[str, Tensor]
+    langs: list[str] | None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See :func:`fingerprint`."""
+        return fingerprint(self.state)
+
+
+def read(path: str) -> Backbone:
+    """Read a backbone; large files are mapped, not copied.
+
+    Raises:
+        LaftError: unreadable, unsafe, or not an mBART.
+    """
+    content = read_checkpoint(path, mmap=True)
+    state = content.get("model")
+    if not isinstance(state, dict):
+        raise LaftError(f"{path}: not a fairseq checkpoint of mBART: it has no 'model'")
+    header, _ = pop_header(state)
+    if header is not None and header.kind == "slim":
+        raise LaftError(
+            f"{path}: a slim checkpoint is no backbone; make it whole first with `laft export`"
+        )
+    added = next((name for name in state if is_added(name)), None)
+    if added is not None:
+        raise LaftError(f"{path}: holds {added}: a trained model, not a plain mBART backbone")
+    missing = [name for name in MARKS if name not in state]
+    if missing:
+        raise LaftError(
+            f"{path}: not a pre-norm mBART (no {missing[0]}); "
+            "give mBART's own model.pt, or convert one first"
+        )
+    for name in TIED:
+        state.setdefault(name, state[EMBEDDING])
+    tensors = {name: tensor for name, tensor in state.items() if is_backbone(name)}
+    langs = header.langs if header is not None else _recorded_langs(content)
+    return Backbone(path, tensors, langs)
+
+
+def _recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
+    langs = getattr(content.get("args"), "langs", None)
+    return [tag for tag in langs.split(",") if tag] if isinstance(langs, str) else None
+
+
+def check(backbone: Backbone, shapes: Mapping[str, torch.Size], langs: Sequence[str]) -> None:
+    """Refuse a backbone that does not fit the model's ``shapes`` or the dictionary's ``langs``.
+
+    Raises:
+        LaftError: names the file, what differs and the remedy.
+    """
+    path = backbone.path
+    rows, entries = backbone.state[EMBEDDING].size(0), shapes[EMBEDDING][0]
+    if rows != entries:
+        raise LaftError(
+            f"{path}: has {rows} embedding rows, but dict.txt, {len(langs)} language tags and "
+            f"<mask> make {entries}; use the backbone's own dict.txt and its --langs or langs.txt"
+        )
+    if backbone.langs is not None and list(langs) != backbone.langs:
+        raise LaftError(
+            f"{path}: its languages are {','.join(backbone.langs)}, in this order; "
+            f"--langs or langs.txt says {','.join(langs)}"
+        )
+    for name, shape in shapes.items():
+        if name not in backbone.state:
+            raise LaftError(f"{path}: has no {name}; choose the --arch of the backbone's size")
+        if backbone.state[name].shape != shape:
+            raise LaftError(
+                f"{path}: {name} is {tuple(backbone.state[name].shape)}, but this --arch wants "
+                f"{tuple(shape)}; choose the --arch of the backbone's size"
+            )
+    extra = sorted(set(backbone.state) - set(shapes))
+    if extra:
+        raise LaftError(
+            f"{path}: has {extra[0]}, which this --arch has no place for; "
+            "choose the --arch of the backbone's size"
+        )
+
+
+def find(option: str | None, origin: str, recorded: str, expected: str) -> Backbone:
+    """The backbone of a slim checkpoint: option, environment, beside the checkpoint, recorded.
+
+    Args:
+        option: path given by the user, if any.
+        origin: path of the checkpoint.
+        recorded: path that the checkpoint remembers.
+        expected: fingerprint that the checkpoint remembers.
+
+    Raises:
+        LaftError: none found, or the one found is another backbone.
+    """
+    beside = Path(origin).parent
+    candidates = [option, os.environ.get(ENVIRONMENT), str(beside / "backbone.pt")]
+    candidates += [str(beside / Path(recorded).name), recorded]
+    for candidate in candidates:
+        if candidate and os.path.exists(candidate):
+            backbone = read(candidate)
+            if backbone.fingerprint != expected:
+                raise LaftError(
+                    f"{candidate}: another backbone (fingerprint {backbone.fingerprint}) than the "
+                    f"one {origin or 'the checkpoint'} was trained on ({expected}); give that one "
+                    f"by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"
+                )
+            return backbone
+    raise LaftError(
+        f"{origin or 'checkpoint'}: a slim checkpoint needs its backbone, and {recorded} is not "
+        f"there; give it by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"
+    )

@@ -1,0 +1,73 @@
+"""The two declared forms of a checkpoint's model state: *slim* and *whole*.
+
+A slim state leaves out what is frozen and equal to the backbone; its header records exactly
+those names, with the backbone's fingerprint, and loading fills them from the backbone and
+nothing else. A whole state (``laft export``) holds every tensor. The header is JSON in a
+uint8 tensor, so that the file stays loadable weights-only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from torch import Tensor
+
+from laft_fairseq.compat import ORIGIN_KEY, tensor_text, text_tensor
+from laft_fairseq.errors import LaftError
+
+HEADER_KEY = "laft.header"
+FORMAT = "laft_fairseq checkpoint"
+VERSION = 1
+
+
+@dataclass
+class Header:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        kind: ``slim`` or ``whole``.
+        method: the row of methods.py.
+        langs: the dictionary's tags, in order.
+        removal: the scaling of the removal that its parts were trained with.
+        frozen: names left out, to be taken from the backbone (none in a whole one).
+        fingerprint: of the backbone; empty without one.
+        backbone: path that the backbone was read from, as a hint.
+    """
+
+    kind: str
+    method: str
+    langs: list[str]
+    removal: str
+    frozen: list[str] = field(default_factory=list)
+    fingerprint: str = ""
+    backbone: str = ""
+    format: str = FORMAT
+    version: int = VERSION
+
+    def to_tensor(self) -> Tensor:
+        """(n,) uint8."""
+        return text_tensor(json.dumps(asdict(self), sort_keys=True))
+
+
+def pop_header(state: dict[str, Tensor]) -> tuple[Header | None, str]:
+    """Take header and origin out of a model state: (header or None, path or "").
+
+    Raises:
+        LaftError: a header of another format or of a newer version.
+    """
+    origin = tensor_text(state.pop(ORIGIN_KEY)) if ORIGIN_KEY in state else ""
+    tensor = state.pop(HEADER_KEY, None)
+    if tensor is None:
+        return None, origin
+    name = origin or "checkpoint"
+    try:
+        values = json.loads(tensor_text(tensor))
+    except ValueError:
+        raise LaftError(f"{name}: its header cannot be read; the file is damaged") from None
+    if values.get("format") != FORMAT or values.get("version") != VERSION:
+        raise LaftError(
+            f"{name}: format {values.get('format')!r} version {values.get('version')}, but this is "
+            f"{FORMAT!r} version {VERSION}; use the laft_fairseq that wrote it"
+        )
+    return Header(**values), origin

@@ -1,0 +1,88 @@
+"""`laft COMMAND ...`: finds the subcommands, runs one, turns wrong input into one line."""
+
+import argparse
+import importlib
+import importlib.metadata
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+import laft_fairseq.cli
+from laft_fairseq.errors import LaftError
+
+WRONG_INPUT = 2  # as argparse
+INTERRUPTED = 130  # as a shell reports SIGINT
+
+EPILOG = """\
+example:
+  laft components --backbone mbart.pt --data data-bin --langs en_XX,fr_XX --out c.safetensors
+  laft COMMAND --help
+
+LAFT_DEBUG=1 in the environment shows where an error came from.
+"""
+
+
+def subcommands() -> dict[str, ModuleType]:
+    """The files beside this one that have an `add_parser`, by the name that the user types."""
+    found = {}
+    for info in pkgutil.iter_modules(laft_fairseq.cli.__path__):
+        if info.name in {"main", "__main__"}:
+            continue
+        module = importlib.import_module(f"{laft_fairseq.cli.__name__}.{info.name}")
+        if hasattr(module, "add_parser"):
+            found[info.name.replace("_", "-")] = module
+    return found
+
+
+def version() -> str:
+    """The installed version, or a word for a source tree that was never installed."""
+    try:
+        return importlib.metadata.version("laft_fairseq")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def build_parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
+    """The parser of `laft` with one subparser for each of `commands`."""
+    parser = argparse.ArgumentParser(
+        prog="laft",
+        description="Language-agnostic finetuning: what stands beside fairseq's own commands.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"laft_fairseq {version()}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in commands.values():
+        module.add_parser(subparsers)
+    return parser
+
+
+def one_line(error: LaftError | OSError) -> str:
+    """What went wrong, without line breaks; an OSError as `file: reason`."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `laft` on `argv` (default: the process's own) and return the exit status."""
+    commands = subcommands()
+    args = build_parser(commands).parse_args(argv)
+    try:
+        status: int = commands[args.command].run(args)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader went away (`laft ... | head`): no message, and none at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("laft: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except (LaftError, OSError) as error:
+        if os.environ.get("LAFT_DEBUG") == "1":
+            raise
+        print(f"laft: error: {one_line(error)}", file=sys.stderr)
+        return WRONG_INPUT

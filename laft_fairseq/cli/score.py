@@ -1,0 +1,126 @@
+"""`laft score`: ROUGE with intervals, and what else a set of outputs has to be asked."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from laft_fairseq.errors import LaftError
+
+_DESCRIPTION = """\
+Score generated text: ROUGE-1/2/L F with 95 % bootstrap intervals, BLEU, chrF, the share in the
+right language, the share copied from the source, novel-token ROUGE-L, length ratio, empty
+outputs. Percentages and scores are 0 to 100.
+
+Reported scores should give --ref (and --src) as raw text, one item a line. Without --ref the T-
+lines of the log serve, which sentencepiece has normalised.
+"""
+_EPILOG = """\
+example:
+  laft score --generate-log out/generate-test.txt --ref test.fr.tgt --src test.fr.src \\
+      --lang fr_XX --langs en_XX,fr_XX,zh_CN --floors --english-ref test.en.tgt --json fr.json
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `score`."""
+    parser = subparsers.add_parser(
+        "score",
+        help="score generated text: ROUGE with intervals, right language, copying, floors",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    outputs = parser.add_mutually_exclusive_group(required=True)
+    outputs.add_argument(
+        "--generate-log", type=Path, metavar="LOG", help="what fairseq-generate printed"
+    )
+    outputs.add_argument("--hyp", type=Path, metavar="H", help="outputs, one a line")
+    parser.add_argument("--ref", type=Path, metavar="R", help="references, one a line")
+    parser.add_argument("--src", type=Path, metavar="S", help="source texts, one a line")
+    parser.add_argument("--lang", required=True, help="language of the references, such as zh_CN")
+    parser.add_argument(
+        "--protocol",
+        default="unicode",
+        choices=("unicode", "xnlg", "xnlg-literal"),
+        help="what a token is: for any language; as XNLG's data sets were scored (en, fr, zh); "
+        "the same with XNLG's extra zh token (default: %(default)s)",
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all numbers there")
+    parser.add_argument(
+        "--langs",
+        metavar="L,L",
+        help="the experiment's languages, to tell apart (default: de,en,fr,zh and --lang)",
+    )
+    parser.add_argument(
+        "--floors", action="store_true", help="score LEAD-1, source copy and oracle as well"
+    )
+    parser.add_argument(
+        "--english-ref",
+        type=Path,
+        metavar="E",
+        help="English references of the same items, one a line: scored as a floor",
+    )
+    parser.add_argument(
+        "--bootstrap", type=int, default=1000, metavar="N", help="resamples (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=12345, help="of the resampling (default: %(default)s)"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score, write the JSON and print the table.
+
+    Raises:
+        LaftError: wrong input, in one line that names the file and the remedy.
+    """
+    from laft_fairseq.scoring.errors import ScoringError
+    from laft_fairseq.scoring.report_table import format_report
+
+    try:
+        report = _score(args)
+    except ScoringError as error:
+        raise LaftError(str(error)) from error
+    if args.json is not None:
+        _write_json(args.json, report)
+    print(format_report(report))
+    return 0
+
+
+def _score(args: argparse.Namespace) -> dict[str, Any]:
+    from laft_fairseq.scoring.errors import ScoringError
+    from laft_fairseq.scoring.inputs import read_inputs
+    from laft_fairseq.scoring.report import Settings, score, score_floors
+
+    langs = None if args.langs is None else args.langs.split(",")
+    settings = Settings(args.lang, args.protocol, langs, args.bootstrap, args.seed)
+    settings.check()
+    texts = read_inputs(
+        args.lang, args.generate_log, args.hyp, args.ref, args.src, args.english_ref
+    )
+    if args.floors and texts.sources is None:
+        raise ScoringError(f"--floors needs the source texts of {args.lang}: give --src")
+    for note in texts.notes:
+        print(f"note: {note}", file=sys.stderr)
+    report = score(texts.hypotheses, texts.references, settings, texts.sources)
+    sources = texts.sources if args.floors else None
+    return report | {"floors": score_floors(texts.references, settings, sources, texts.english)}
+
+
+def _write_json(path: Path, report: dict[str, Any]) -> None:
+    """Write to a name of its own beside `path`, then rename: a reader never sees half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise LaftError(
+            f"{path}: cannot be written ({error.strerror}): give --json another path"
+        ) from error

@@ -1,0 +1,249 @@
+"""The language components' file: one `.safetensors` for any number of languages.
+
+Tensors, by tag:  components.fr_XX (d, k) fp32, mean_scaled.fr_XX and mean_projection.fr_XX (d)
+fp32, the mean s_L under each scaling; gram.fr_XX (d, d), sum.fr_XX and unit_sum.fr_XX (d)
+float64, from which shards merge exactly.
+Metadata: format, version, d, k, fingerprint of the backbone, and as JSON by tag counts (n) and
+singular_values (the first k), by tensor checksums (CRC-32).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.language_components import ComponentStatistics, Scaling
+
+StrPath = str | os.PathLike[str]
+
+FORMAT = "laft-language-components"
+VERSION = "1"
+REMEDY = "make it again with `laft components`"
+# Largest |c_Lᵀc_L - I| of components stored in fp32.
+ORTHONORMAL = 1e-4
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language of a components file; symbols as in `language_components`."""
+
+    components: Tensor  # c_L, (d, k) fp32
+    mean_removed: dict[Scaling, Tensor]  # the mean of s_L over the n sentences, (d) fp32
+    singular_values: list[float]  # the first k, falling
+    count: int  # n
+    statistics: ComponentStatistics | None  # None unless they were asked for
+
+
+@dataclass(frozen=True)
+class LanguageComponents:
+    """A components file as read by `load`; every error names `path`."""
+
+    path: Path
+    fingerprint: str
+    d: int
+    k: int
+    languages: dict[str, Language]
+
+    def select(self, lang: str) -> Language:
+        """Return the language of the tag `lang`; raise LaftError if the file lacks it."""
+        _check_held(self.path, [lang], self.languages)
+        return self.languages[lang]
+
+    def expect(
+        self, fingerprint: str | None = None, k: int | None = None, d: int | None = None
+    ) -> None:
+        """Raise LaftError unless the components are of this backbone, of this k and d."""
+        k = self.k if k is None else k
+        d = self.d if d is None else d
+        fingerprint = self.fingerprint if fingerprint is None else fingerprint
+        if (fingerprint, d) != (self.fingerprint, self.d):
+            raise LaftError(
+                f"{self.path}: components of another backbone (fingerprint {self.fingerprint}, "
+                f"width {self.d}; this one: fingerprint {fingerprint}, width {d}); "
+                "run `laft components` on this backbone"
+            )
+        if k != self.k:
+            raise LaftError(
+                f"{self.path}: {self.k} components a language where {k} are asked for; "
+                f"run `laft components` with --num-components {k}"
+            )
+
+
+def save(
+    path: StrPath, statistics: Mapping[str, ComponentStatistics], k: int, fingerprint: str
+) -> None:
+    """Compute c_L and the mean s_L of each tag and write the file, whole or not at all.
+
+    Raises LaftError for no language, widths that differ, components that cannot be computed,
+    and a path that cannot be written.
+    """
+    path = Path(path)
+    widths = {shard.d for shard in statistics.values()}
+    if len(widths) != 1:
+        raise LaftError(f"{path}: expected languages of one width, got {sorted(widths)}")
+    tensors: dict[str, Tensor] = {}
+    singular_values: dict[str, list[float]] = {}
+    for tag, shard in statistics.items():
+        try:
+            c, values = shard.components(k)
+        except LaftError as error:
+            raise LaftError(f"{path}: language {tag}: {error}") from error
+        singular_values[tag] = values[:k].tolist()
+        named = {"components": c, "gram": shard.gram, "sum": shard.sum, "unit_sum": shard.unit_sum}
+        named["mean_scaled"] = shard.mean_removed(c, "scaled")
+        named["mean_projection"] = shard.mean_removed(c, "projection")
+        tensors |= {f"{name}.{tag}": named[name].cpu().contiguous() for name in named}
+    metadata = {"format": FORMAT, "version": VERSION, "d": str(widths.pop()), "k": str(k)}
+    metadata["fingerprint"] = fingerprint
+    metadata["counts"] = json.dumps({tag: shard.count for tag, shard in statistics.items()})
+    metadata["singular_values"] = json.dumps(singular_values)
+    metadata["checksums"] = json.dumps({key: _checksum(tensors[key]) for key in tensors})
+    _write(path, safetensors.torch.save(tensors, metadata))
+
+
+def load(
+    path: StrPath, langs: Iterable[str] | None = None, with_statistics: bool = False
+) -> LanguageComponents:
+    """Read a components file, and check all that is read.
+
+    `langs` are the tags to read, all by default; `with_statistics` reads the Gram matrices too
+    (8 d² bytes a language), for `merge`.
+
+    Raises LaftError for a file that is missing, corrupt or truncated, not of components, of
+    another version, lacks a language, or holds components that are all zero, not finite, not
+    orthonormal or of another shape than it says.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LaftError(f"{path}: no such components file; make it with `laft components`")
+    try:
+        with safe_open(path, framework="pt") as handle:
+            reader = _Reader(path, handle, handle.metadata() or {})
+            wanted = list(reader.counts) if langs is None else list(langs)
+            _check_held(path, wanted, reader.counts)
+            languages = {tag: reader.language(tag, with_statistics) for tag in wanted}
+    except (OSError, SafetensorError) as error:
+        raise LaftError(
+            f"{path}: corrupt, truncated or not a safetensors file ({error}); {REMEDY}"
+        ) from error
+    return LanguageComponents(path, reader.fingerprint, reader.d, reader.k, languages)
+
+
+def merge(paths: Iterable[StrPath], out: StrPath) -> None:
+    """Add the shards of each language, unite different languages, write `out`.
+
+    Raises LaftError for no file, a file given twice, another backbone, d or k among them, and
+    whatever `load` and `save` refuse.
+    """
+    files = [Path(path) for path in paths]
+    if len({file.resolve() for file in files}) != len(files):
+        raise LaftError(f"{', '.join(map(str, files))}: a file given twice would count twice")
+    first: LanguageComponents | None = None
+    total: dict[str, ComponentStatistics] = {}
+    for file in files:
+        shard = load(file, with_statistics=True)
+        first = first or shard
+        shard.expect(first.fingerprint, first.k, first.d)
+        for tag, language in shard.languages.items():
+            assert language.statistics is not None
+            total.setdefault(tag, ComponentStatistics.zeros(first.d)).merge(language.statistics)
+    if first is None:
+        raise LaftError("no components file to merge")
+    save(out, total, first.k, first.fingerprint)
+
+
+class _Reader:
+    """One open components file: its metadata, checked, and its tensors, each checked as read."""
+
+    def __init__(self, path: Path, handle: Any, metadata: dict[str, str]) -> None:
+        self.path, self.handle, self.keys = path, handle, set(handle.keys())
+        if metadata.get("format") != FORMAT:
+            raise LaftError(f"{path}: a safetensors file, but not of components; {REMEDY}")
+        if metadata.get("version") != VERSION:
+            raise LaftError(
+                f"{path}: version {metadata.get('version')} of the components file, "
+                f"this laft_fairseq reads {VERSION}; {REMEDY}"
+            )
+        try:
+            self.fingerprint = metadata["fingerprint"]
+            self.d, self.k = int(metadata["d"]), int(metadata["k"])
+            self.counts: dict[str, int] = json.loads(metadata["counts"])
+            values: dict[str, list[float]] = json.loads(metadata["singular_values"])
+            self.singular_values = {tag: values[tag] for tag in self.counts}
+            self.checksums: dict[str, int] = dict(json.loads(metadata["checksums"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LaftError(f"{path}: metadata lacks or garbles {error}; {REMEDY}") from error
+
+    def language(self, tag: str, with_statistics: bool) -> Language:
+        d, k, n, single, double = self.d, self.k, self.counts[tag], torch.float32, torch.float64
+        c = self._tensor("components", tag, single, d, k)
+        if (c.t() @ c - torch.eye(k)).abs().max() > ORTHONORMAL:
+            raise self._error(tag, "components are not orthonormal")
+        mean_removed: dict[Scaling, Tensor] = {
+            "scaled": self._tensor("mean_scaled", tag, single, d),
+            "projection": self._tensor("mean_projection", tag, single, d),
+            "none": torch.zeros(d),
+        }
+        statistics = None
+        if with_statistics:
+            gram = self._tensor("gram", tag, double, d, d)
+            total = self._tensor("sum", tag, double, d)
+            unit_total = self._tensor("unit_sum", tag, double, d)
+            statistics = ComponentStatistics(gram, total, unit_total, n)
+        return Language(c, mean_removed, self.singular_values[tag], n, statistics)
+
+    def _tensor(self, name: str, tag: str, dtype: torch.dtype, *shape: int) -> Tensor:
+        key = f"{name}.{tag}"
+        if key not in self.keys or key not in self.checksums:
+            raise self._error(tag, f"{name} missing")
+        tensor: Tensor = self.handle.get_tensor(key).clone()  # off the mapped file
+        if tensor.shape != shape or tensor.dtype != dtype:
+            held = f"{tuple(tensor.shape)} {tensor.dtype}"
+            raise self._error(tag, f"{name} of {held}, expected {shape} {dtype}")
+        if not torch.isfinite(tensor).all():
+            raise self._error(tag, f"{name} not finite")
+        if name in ("components", "gram") and not tensor.any():
+            raise self._error(tag, f"{name} all zero")
+        if _checksum(tensor) != self.checksums[key]:
+            raise self._error(tag, f"{name} corrupt (wrong checksum)")
+        return tensor
+
+    def _error(self, tag: str, what: str) -> LaftError:
+        return LaftError(f"{self.path}: language {tag}: {what}; {REMEDY}")
+
+
+def _check_held(path: Path, wanted: Iterable[str], held: Iterable[str]) -> None:
+    for tag in wanted:
+        if tag not in held:
+            raise LaftError(
+                f"{path}: no components of language {tag}, only of {', '.join(held)}; "
+                f"run `laft components` with {tag} among --langs"
+            )
+
+
+def _checksum(tensor: Tensor) -> int:
+    return zlib.crc32(tensor.numpy().data)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, then rename."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise LaftError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,249 @@
+"""Language components and their removal (section 3.1), as pure functions of tensors.
+
+e    (T, B, d)  output of the encoder
+e_L  (B, d)     mean of e over the text's own tokens
+M_L  (n, d)     e_L of n monolingual sentences of the language L, a row each
+c_L  (d, k)     the first k right singular vectors of M_L, neither centred nor normalised
+s_L  (B, d)     what is subtracted: c_L c_Lᵀ e_L / ‖e_L‖₂
+r    (T, B, d)  language-agnostic representation, r^i = e^i - s_L
+
+M_L is never held: `ComponentStatistics` keeps its Gram matrix M_LᵀM_L, whose eigenvectors
+are M_L's right singular vectors, so that memory does not depend on n and shards add up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from laft_fairseq.errors import LaftError
+
+Scaling = Literal["scaled", "projection", "none"]
+SCALINGS: tuple[Scaling, ...] = get_args(Scaling)
+
+# Entries this close to the largest magnitude count as tied when a sign is chosen.
+SIGN_TIE = 1e-6
+
+
+def sentence_mean(encoder_out: Tensor, text_mask: Tensor) -> Tensor:
+    """Return e_L, the mean of the encoder's output over each text's own tokens (section 3.1).
+
+    Args:
+        encoder_out: e, (T, B, d), any floating dtype; summed in fp32, under autocast as well.
+        text_mask: (B, T) bool, True at the text's own tokens; False at padding, `<s>`, `</s>`
+            and tags. What stands at False never counts, not even NaN.
+
+    Returns:
+        (B, d) fp32; zeros for a row without text tokens.
+
+    Raises:
+        LaftError: the shapes do not fit, or the mask is not bool.
+    """
+    steps, batch = encoder_out.shape[:2]
+    if text_mask.dtype != torch.bool or text_mask.shape != (batch, steps):
+        raise LaftError(
+            f"text mask of {tuple(text_mask.shape)} {text_mask.dtype} for an encoder output of "
+            f"{tuple(encoder_out.shape)}: expected ({batch}, {steps}) bool"
+        )
+    outside = ~text_mask.t().unsqueeze(-1)  # (T, B, 1), True outside the text
+    total = encoder_out.masked_fill(outside, 0).sum(0, dtype=torch.float32)  # (B, d)
+    tokens = text_mask.sum(1, keepdim=True).clamp(min=1)  # (B, 1)
+    return total / tokens  # (B, d)
+
+
+def removed_part(e_L: Tensor, components: Tensor, scaling: Scaling) -> Tensor:
+    """Return s_L, what is subtracted from every token of a text (section 3.1).
+
+    scaled:      s_L = c_L c_Lᵀ e_L / ‖e_L‖₂   (as the paper prints it)
+    projection:  s_L = c_L c_Lᵀ e_L            (the projection of LIR, which the paper cites)
+    none:        s_L = 0
+
+    Args:
+        e_L: (B, d).
+        components: c_L, (d, k) for a batch of one language or (B, d, k) with each row's own.
+        scaling: one of `SCALINGS`.
+
+    Returns:
+        (B, d) fp32, computed in fp32 under autocast as well; zeros where e_L is zero, with
+        finite gradients there.
+
+    Raises:
+        LaftError: the scaling is unknown, or the shapes do not fit.
+    """
+    _check_scaling(scaling)
+    batch, width = e_L.shape
+    if components.shape[:-1] not in ((width,), (batch, width)):
+        raise LaftError(
+            f"language components of {tuple(components.shape)} do not fit e_L of "
+            f"{tuple(e_L.shape)}: expected ({width}, k) or ({batch}, {width}, k)"
+        )
+    e_L = e_L.float()
+    if scaling == "none":
+        return torch.zeros_like(e_L)
+    if scaling == "scaled":
+        e_L = _unit(e_L)
+    with torch.autocast(device_type=e_L.device.type, enabled=False):
+        c = components.float()  # (d, k) or (B, d, k)
+        coordinates = e_L.unsqueeze(1) @ c  # (B, 1, k), c_Lᵀ e_L
+        return (coordinates @ c.transpose(-1, -2)).squeeze(1)  # (B, d)
+
+
+def remove(encoder_out: Tensor, s_L: Tensor) -> Tensor:
+    """Return r^i = e^i - s_L (section 3.1).
+
+    Args:
+        encoder_out: e, (T, B, d).
+        s_L: (B, d), fp32.
+
+    Returns:
+        (T, B, d), subtracted in the wider of both dtypes, then in `encoder_out`'s dtype.
+    """
+    return (encoder_out - s_L.unsqueeze(0)).to(encoder_out.dtype)
+
+
+@dataclass
+class ComponentStatistics:
+    """All that c_L and the mean s_L need of M_L (n, d); its size does not depend on n.
+
+    gram:      (d, d) float64, M_LᵀM_L
+    sum:       (d) float64, Σ e_L
+    unit_sum:  (d) float64, Σ e_L / ‖e_L‖₂, to which a zero row adds nothing
+    count:     n, zero rows included
+    """
+
+    gram: Tensor
+    sum: Tensor
+    unit_sum: Tensor
+    count: int
+
+    @classmethod
+    def zeros(cls, d: int, device: torch.device | str = "cpu") -> ComponentStatistics:
+        """Return the statistics of no sentence, for encoder width d."""
+
+        def zero(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=torch.float64, device=device)
+
+        return cls(gram=zero(d, d), sum=zero(d), unit_sum=zero(d), count=0)
+
+    @property
+    def d(self) -> int:
+        """The encoder's width."""
+        return self.gram.shape[0]
+
+    @torch.no_grad()
+    def update(self, e_L: Tensor) -> None:
+        """Add the rows of e_L (B, d), any dtype and device, in place; sums are in float64.
+
+        Raises:
+            LaftError: the width is not d, or a value is not finite.
+        """
+        if e_L.dim() != 2 or e_L.shape[1] != self.d:
+            raise LaftError(f"e_L of {tuple(e_L.shape)} for statistics of width {self.d}")
+        if not torch.isfinite(e_L).all():
+            raise LaftError("the encoder's output holds NaN or infinity")
+        rows = e_L.to(self.gram.device, torch.float64)  # (B, d)
+        self.gram.addmm_(rows.t(), rows)  # (d, d); autocast leaves float64 alone
+        self.sum += rows.sum(0)  # (d)
+        self.unit_sum += _unit(rows).sum(0)  # (d)
+        self.count += rows.shape[0]
+
+    def merge(self, other: ComponentStatistics) -> None:
+        """Add another shard of the same language in place.
+
+        Raises:
+            LaftError: the widths differ.
+        """
+        if other.d != self.d:
+            raise LaftError(f"statistics of widths {self.d} and {other.d} cannot be merged")
+        self.gram += other.gram.to(self.gram.device)
+        self.sum += other.sum.to(self.sum.device)
+        self.unit_sum += other.unit_sum.to(self.unit_sum.device)
+        self.count += other.count
+
+    def components(self, k: int) -> tuple[Tensor, Tensor]:
+        """Return c_L and the singular values of M_L (section 3.1).
+
+        c_L holds the first k right singular vectors of M_L as columns, by falling singular
+        value, each with its entry of largest magnitude (the first of tied ones) positive.
+        They are the eigenvectors of the Gram matrix, in float64, rounded to fp32 at the end.
+
+        Returns:
+            c_L (d, k) fp32, and all singular values (d) float64, falling.
+
+        Raises:
+            LaftError: k is not within 1..d, n < k, or M_L is not finite, all zero or of a
+                rank below k (fewer than k different sentences).
+        """
+        if not 1 <= k <= self.d:
+            raise LaftError(f"{k} components of {self.d} dimensions: k must be within 1..{self.d}")
+        if self.count < k:
+            raise LaftError(f"{self.count} sentences are too few for {k} components")
+        if not torch.isfinite(self.gram).all():
+            raise LaftError("the encoder's outputs hold NaN or infinity")
+        if not self.gram.any():
+            raise LaftError("the encoder's outputs are all zero")
+        eigenvalues, eigenvectors = torch.linalg.eigh(self.gram)  # (d) rising, (d, d)
+        eigenvalues = eigenvalues.flip(0).clamp(min=0)  # (d)
+        noise = self.d * torch.finfo(torch.float64).eps * eigenvalues[0]
+        rank = int((eigenvalues > noise).sum())
+        if rank < k:
+            raise LaftError(
+                f"{self.count} sentences span {rank} dimensions, too few for {k} components"
+            )
+        c = _fix_signs(eigenvectors.flip(1)[:, :k])  # (d, k)
+        return c.float().contiguous(), eigenvalues.sqrt()
+
+    def mean_removed(self, components: Tensor, scaling: Scaling) -> Tensor:
+        """Return the mean of s_L over the n sentences, (d) fp32, computed in float64.
+
+        scaled:      c_L c_Lᵀ (Σ e_L / ‖e_L‖₂) / n
+        projection:  c_L c_Lᵀ (Σ e_L) / n
+        none:        0
+
+        Args:
+            components: c_L, (d, k).
+            scaling: one of `SCALINGS`.
+
+        Raises:
+            LaftError: there is no sentence, the scaling is unknown, or the shapes do not fit.
+        """
+        _check_scaling(scaling)
+        if self.count == 0:
+            raise LaftError("no sentence to take the mean of")
+        if components.dim() != 2 or components.shape[0] != self.d:
+            raise LaftError(
+                f"language components of {tuple(components.shape)} for statistics of width {self.d}"
+            )
+        if scaling == "none":
+            return torch.zeros_like(self.sum, dtype=torch.float32)
+        total = self.unit_sum if scaling == "scaled" else self.sum  # (d)
+        c = components.to(total)  # (d, k)
+        return (c @ (c.t() @ (total / self.count))).float()
+
+
+def subspace_distance(c1: Tensor, c2: Tensor) -> float:
+    """Return ‖c1 c1ᵀ - c2 c2ᵀ‖₂ for orthonormal c1, c2 (d, k): 0 for the same span, at most 1."""
+    c1, c2 = c1.double(), c2.double()
+    return float(torch.linalg.matrix_norm(c1 @ c1.t() - c2 @ c2.t(), ord=2))
+
+
+def _unit(e_L: Tensor) -> Tensor:
+    """Return e_L / ‖e_L‖₂ (B, d); zero rows stay zero, their gradients finite."""
+    norm = torch.linalg.vector_norm(e_L, dim=1, keepdim=True)  # (B, 1)
+    return e_L / torch.where(norm > 0, norm, torch.ones_like(norm))
+
+
+def _fix_signs(c: Tensor) -> Tensor:
+    """Return c (d, k), each column with its first entry of largest magnitude positive."""
+    magnitude = c.abs()
+    tied = magnitude >= (1 - SIGN_TIE) * magnitude.amax(0)  # (d, k)
+    first = tied.int().argmax(0, keepdim=True)  # (1, k)
+    return c * c.gather(0, first).sign()
+
+
+def _check_scaling(scaling: str) -> None:
+    if scaling not in SCALINGS:
+        raise LaftError(f"unknown removal {scaling!r}: choose one of {', '.join(SCALINGS)}")

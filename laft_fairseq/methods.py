@@ -1,0 +1,97 @@
+"""The systems that the paper compares: which modules each adds, and what each stage trains.
+
+Freezing is a pure function of a parameter's name. Rows for which modules are still to come
+(``adapter``, ``tm_adv``, ``tm_adv_frozen``) take their place in ``METHODS`` with them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from laft_fairseq.errors import LaftError
+
+STAGES = ("denoising", "generation")  # stage 1 and stage 2
+
+# A group of parameters: (name, number of encoder layers) -> belongs to it?
+Group = Callable[[str, int], bool]
+
+ENCODER_LAYER = re.compile(r"^encoder\.layers\.(\d+)\.")
+
+
+def _encoder_layers(name: str, layers: int) -> bool:
+    return ENCODER_LAYER.match(name) is not None
+
+
+def _encoder_top2(name: str, layers: int) -> bool:
+    match = ENCODER_LAYER.match(name)
+    return match is not None and int(match.group(1)) >= layers - 2
+
+
+def _query_and_key(name: str, layers: int) -> bool:
+    return re.match(r"^(en|de)coder\.layers\..*_attn\.[qk]_proj\.", name) is not None
+
+
+GROUPS: dict[str, Group] = {
+    "everything": lambda name, layers: True,
+    "encoder_layers": _encoder_layers,
+    "encoder_top2": _encoder_top2,
+    "query_and_key": _query_and_key,
+    "task_module": lambda name, layers: name.startswith("encoder.task_module."),
+    "fusion": lambda name, layers: name.startswith("encoder.fusion."),
+    "language_adapter": lambda name, layers: ".language_adapter." in name,
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the paper's tables.
+
+    Attributes:
+        paper_name: the row's name there.
+        modules: what is added to the backbone.
+        denoising, generation: groups of ``GROUPS`` that stage 1 and stage 2 train.
+    """
+
+    paper_name: str
+    modules: tuple[str, ...]
+    denoising: tuple[str, ...]
+    generation: tuple[str, ...]
+
+
+def _row(paper_name: str, group: str) -> Method:
+    """A row that adds nothing, and trains the same parameters in both stages."""
+    return Method(paper_name, (), (group,), (group,))
+
+
+LAFT_MODULES = ("task_module", "fusion", "language_adapter")
+
+METHODS: dict[str, Method] = {
+    "laft": Method("LAFT", LAFT_MODULES, LAFT_MODULES, ("task_module",)),
+    "mbart_full": _row("mBART (full)", "everything"),
+    "mbart_enc": _row("mBART (enc)", "encoder_layers"),
+    "mbart_enc_top2": _row("mBART (enc top-2)", "encoder_top2"),
+    "mbart_attn_qk": _row("mBART (query and key), not in the paper", "query_and_key"),
+}
+
+
+def find(name: str) -> Method:
+    """The row called ``name``. Raises LaftError for an unknown one."""
+    if name not in METHODS:
+        raise LaftError(f"--method {name}: unknown; choose from {', '.join(METHODS)}")
+    return METHODS[name]
+
+
+def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> bool:
+    """Whether ``stage`` of ``method`` trains the parameter of this name.
+
+    Raises:
+        LaftError: unknown method.
+        ValueError: unknown stage.
+    """
+    row = find(method)
+    if stage not in STAGES:
+        raise ValueError(f"stage {stage!r} is none of {STAGES}")
+    groups = row.denoising if stage == "denoising" else row.generation
+    return any(GROUPS[group](parameter, encoder_layers) for group in groups)

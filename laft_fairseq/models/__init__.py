@@ -1,0 +1,1 @@
+"""mBART with LAFT's parts, as fairseq models."""

@@ -1,0 +1,301 @@
+"""LAFT on mBART (Wu et al., INLG 2022) as a fairseq model, and its architectures."""
+
+from __future__ import annotations
+
+import logging
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from fairseq.data import Dictionary
+from fairseq.dataclass.utils import gen_parser_from_dataclass
+from fairseq.models import register_model, register_model_architecture
+from fairseq.models.bart import BARTModel, mbart_large_architecture
+from fairseq.models.transformer import TransformerConfig
+from torch import Tensor, nn
+
+from laft_fairseq import backbone as backbones
+from laft_fairseq import components_file
+from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
+from laft_fairseq.errors import LaftError
+from laft_fairseq.language_tags import LanguageTags
+from laft_fairseq.methods import find, is_trained
+from laft_fairseq.models.laft_decoder import LAFTDecoder
+from laft_fairseq.models.laft_encoder import LAFTEncoder
+from laft_fairseq.models.options import LAFTOptions, fill_defaults, options_from
+
+logger = logging.getLogger(__name__)
+
+
+@register_model("laft_mbart")
+class LAFTMBart(BARTModel):
+    """mBART with what ``--method`` adds (§3), trained in two stages.
+
+    The stage is the task's: it decides what is trained. A backbone, components and adapters
+    are put in by :meth:`start` where training begins, or come out of a checkpoint.
+    """
+
+    encoder: LAFTEncoder
+    decoder: LAFTDecoder
+
+    def __init__(self, args: Namespace, encoder: LAFTEncoder, decoder: LAFTDecoder) -> None:
+        super().__init__(args, encoder, decoder)
+        self.options = options_from(args)
+        self.stage = args.stage
+        self.backbone_path = ""
+        self.fingerprint = ""
+        self.from_backbone: set[str] = set()  # names whose contents are the backbone's
+        if self.options.task_module_init == "identity":
+            if encoder.task_module is not None:
+                encoder.task_module.start_as_identity()
+            if encoder.fusion is not None:
+                encoder.fusion.start_as_identity()
+        self.freeze()
+
+    @staticmethod
+    def add_args(parser: ArgumentParser) -> None:
+        """mBART's options and :class:`LAFTOptions`."""
+        super(LAFTMBart, LAFTMBart).add_args(parser)
+        gen_parser_from_dataclass(parser, LAFTOptions(), delete_default=True)
+
+    @classmethod
+    def build_model(cls, args: Namespace, task: Any) -> LAFTMBart:
+        """Build the bare model; the task says stage and languages."""
+        base_architecture(args)
+        args.stage = task.stage
+        args.dictionary_tags = list(task.tags)
+        return super().build_model(args, task)  # type: ignore[no-any-return]
+
+    @classmethod
+    def build_encoder(
+        cls, args: Namespace, src_dict: Dictionary, embed_tokens: nn.Embedding
+    ) -> LAFTEncoder:
+        """The encoder's side of the method."""
+        return LAFTEncoder(*cls._parts(args, src_dict, embed_tokens))
+
+    @classmethod
+    def build_decoder(
+        cls, args: Namespace, tgt_dict: Dictionary, embed_tokens: nn.Embedding
+    ) -> LAFTDecoder:
+        """The decoder's side of the method."""
+        return LAFTDecoder(*cls._parts(args, tgt_dict, embed_tokens))
+
+    @staticmethod
+    def _parts(args: Namespace, dictionary: Dictionary, embed_tokens: nn.Embedding) -> tuple:
+        options = options_from(args)
+        tags = LanguageTags(dictionary, args.dictionary_tags)
+        cfg = TransformerConfig.from_namespace(args)
+        return cfg, dictionary, embed_tokens, find(options.method), options, tags
+
+    def forward(
+        self,
+        src_tokens: Tensor,
+        src_lengths: Tensor,
+        prev_output_tokens: Tensor,
+        features_only: bool = False,
+        output_language: Tensor | None = None,
+        **unused: Any,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """(B, S) source and (B, T) decoder input -> (B, T, V) logits."""
+        encoder_out = self.encoder(src_tokens, src_lengths, output_language=output_language)
+        return self.decoder(  # type: ignore[no-any-return]
+            prev_output_tokens, encoder_out=encoder_out, features_only=features_only
+        )
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The dictionary's languages, in order."""
+        return self.encoder.language_tags.tags
+
+    def freeze(self) -> None:
+        """Set ``requires_grad`` of every parameter, both ways, by its name (methods.py)."""
+        layers = self.encoder.num_layers
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad = is_trained(name, self.options.method, self.stage, layers)
+        of_backbone = (p for n, p in self.encoder.named_parameters() if not backbones.is_added(n))
+        self.encoder.frozen = not any(parameter.requires_grad for parameter in of_backbone)
+
+    def start(self, train_langs: Sequence[str]) -> None:
+        """Put in what training begins with: backbone, language components, fresh adapters.
+
+        Raises:
+            LaftError: a file is missing, damaged or does not fit.
+        """
+        if self.options.backbone:
+            self.load_backbone(backbones.read(self.options.backbone))
+        if self.options.language_components and self.encoder.needs_components:
+            self.load_components(self.options.language_components, train_langs)
+        elif self.encoder.needs_components and not self.options.language_components:
+            logger.info("no --language-components: they must come with the checkpoint to start from")
+        tags = [t for t in (self.options.adapter_langs or "").split(",") if t] or list(train_langs)
+        for tag in tags:
+            self.add_adapter(tag)
+
+    def add_adapter(self, tag: str) -> None:
+        """A fresh language adapter for ``tag`` in every decoder layer, where the method has them."""
+        if tag not in self.tags:
+            raise LaftError(f"language {tag}: not among the dictionary's {', '.join(self.tags)}")
+        if self.decoder.has_adapters and tag not in self.decoder.adapter_tags():
+            self.decoder.add_adapters(tag)
+            self.freeze()
+
+    def load_backbone(self, backbone: backbones.Backbone) -> None:
+        """Copy a pretrained mBART in, whole, after checking that it fits."""
+        own = {n: t for n, t in nn.Module.state_dict(self).items() if backbones.is_backbone(n)}
+        backbones.check(backbone, {name: t.shape for name, t in own.items()}, self.tags)
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(backbone.state[name])
+        self.backbone_path, self.fingerprint = backbone.path, backbone.fingerprint
+        self.from_backbone = set(own)
+
+    def load_components(self, path: str, train_langs: Sequence[str]) -> None:
+        """Hold c_L and the mean s_L of each of the file's languages that the dictionary knows."""
+        d = self.encoder.embed_tokens.embedding_dim
+        components = components_file.load(path)
+        components.expect(fingerprint=self.fingerprint or None, d=d)
+        for tag in [*train_langs, *(tag for tag in components.languages if tag in self.tags)]:
+            entry = components.select(tag)
+            mean = entry.mean_removed[self.encoder.removal]
+            self.encoder.set_components(tag, entry.components, mean)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Slim where a backbone was given: without what is frozen and still the backbone's."""
+        state: dict[str, Any] = super().state_dict(*args, **kwargs)
+        trained = {n for n, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}
+        frozen = sorted(self.from_backbone - trained)
+        for name in frozen:
+            del state[name]
+        state[HEADER_KEY] = self.header("slim" if frozen else "whole", frozen).to_tensor()
+        return state
+
+    def whole_state_dict(self) -> dict[str, Any]:
+        """Every tensor, with a header that says so."""
+        state: dict[str, Any] = super().state_dict()
+        state[HEADER_KEY] = self.header("whole", []).to_tensor()
+        return state
+
+    def header(self, kind: str, frozen: list[str]) -> Header:
+        """What a checkpoint of this model says of itself."""
+        return Header(
+            kind=kind,
+            method=str(self.options.method),
+            langs=list(self.tags),
+            removal=str(self.encoder.removal),
+            frozen=frozen,
+            fingerprint=self.fingerprint,
+            backbone=self.backbone_path,
+        )
+
+    def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:
+        """Make a checkpoint's model state complete for a strict load, or refuse it.
+
+        Fills the recorded frozen names from the backbone, makes room for the languages that it
+        holds, and leaves fresh only parts that the method adds.
+        """
+        header, origin = pop_header(state_dict)
+        if header is not None:
+            self._check_header(header, origin)
+        if header is not None and header.kind == "slim":
+            self._fill_from_backbone(state_dict, header, origin)
+        else:
+            self.from_backbone = set()
+        self._make_room(state_dict)
+        current = nn.Module.state_dict(self)
+        for key, tensor in current.items():
+            if key not in state_dict and (key.endswith(".version") or backbones.is_added(key)):
+                state_dict[key] = tensor
+        super().upgrade_state_dict_named(state_dict, name)
+
+    def _check_header(self, header: Header, origin: str) -> None:
+        name = origin or "checkpoint"
+        if header.langs != list(self.tags):
+            raise LaftError(
+                f"{name}: trained with languages {','.join(header.langs)}, in this order, but "
+                f"--langs or langs.txt says {','.join(self.tags)}; use the checkpoint's list"
+            )
+        if header.method == self.options.method and header.removal != self.encoder.removal:
+            raise LaftError(
+                f"{name}: trained with --removal {header.removal}, not {self.encoder.removal}"
+            )
+
+    def _fill_from_backbone(self, state: dict[str, Any], header: Header, origin: str) -> None:
+        if header.fingerprint == self.fingerprint:
+            source = dict(nn.Module.state_dict(self))
+            source = {n: t for n, t in source.items() if n in self.from_backbone}
+        else:
+            if self.fingerprint:
+                raise LaftError(
+                    f"{origin or 'checkpoint'}: trained on another backbone than "
+                    f"{self.backbone_path}; give the one it was trained on"
+                )
+            backbone = backbones.find(
+                self.options.backbone, origin, header.backbone, header.fingerprint
+            )
+            source = backbone.state
+            self.backbone_path, self.fingerprint = backbone.path, backbone.fingerprint
+        for name in header.frozen:
+            if name not in source:
+                raise LaftError(f"{origin or 'checkpoint'}: wants {name} from the backbone: not there")
+            state[name] = source[name]
+        self.from_backbone = set(header.frozen)
+
+    def _make_room(self, state: dict[str, Any]) -> None:
+        """Adapters and components for each language in the checkpoint."""
+        for key, tensor in state.items():
+            if key.startswith("decoder.layers.0.language_adapter."):
+                self.add_adapter(key.split(".")[4])
+            if key.startswith("encoder.language_components.") and key.endswith(".components"):
+                self._make_room_for_components(key.split(".")[2], tensor)
+
+    def _make_room_for_components(self, tag: str, components: Tensor) -> None:
+        held = self.encoder.language_components
+        if tag in held and held[tag].components.shape != components.shape:
+            raise LaftError(
+                f"{self.options.language_components}: {held[tag].components.size(1)} components for "
+                f"{tag}, but the checkpoint was trained with {components.size(1)}; "
+                "use the file that it was trained with"
+            )
+        self.encoder.set_components(tag, components.clone(), components[:, 0].clone())
+
+
+def _shape(args: Namespace, layers: int, d: int, ffn: int, heads: int) -> None:
+    """Fill in the width and depth of both stacks."""
+    values = {"layers": layers, "embed_dim": d, "ffn_embed_dim": ffn, "attention_heads": heads}
+    for side in ("encoder", "decoder"):
+        for key, value in values.items():
+            name = f"{side}_{key}"
+            setattr(args, name, getattr(args, name, value))
+    fill_defaults(args, fusion_dim=d, language_adapter_dim=d // 2)
+
+
+@register_model_architecture("laft_mbart", "laft_mbart")
+def base_architecture(args: Namespace) -> None:
+    """mBART-large: 12 + 12 layers of width 1024, pre-norm in both stacks."""
+    for side in ("encoder", "decoder"):
+        name = f"{side}_normalize_before"
+        setattr(args, name, getattr(args, name, None) or True)
+    fill_defaults(args)
+    mbart_large_architecture(args)
+
+
+@register_model_architecture("laft_mbart", "laft_mbart_base")
+def laft_mbart_base(args: Namespace) -> None:
+    """6 + 6 layers of width 768."""
+    _shape(args, 6, 768, 3072, 12)
+    base_architecture(args)
+
+
+@register_model_architecture("laft_mbart", "laft_mbart_mini")
+def laft_mbart_mini(args: Namespace) -> None:
+    """4 + 4 layers of width 256: the small backbone that ships with the examples."""
+    _shape(args, 4, 256, 1024, 4)
+    base_architecture(args)
+
+
+@register_model_architecture("laft_mbart", "laft_mbart_tiny")
+def laft_mbart_tiny(args: Namespace) -> None:
+    """2 + 2 layers of width 32: for tests."""
+    _shape(args, 2, 32, 64, 2)
+    base_architecture(args)

@@ -1,0 +1,76 @@
+"""The model's options: the choices that the paper leaves open, one named option each.
+
+fairseq reads the fields' types at run time, so this module keeps plain annotations.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, Optional
+
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+
+from laft_fairseq.language_components import SCALINGS
+from laft_fairseq.methods import METHODS
+from laft_fairseq.modules.language_adapter import NORMS
+from laft_fairseq.modules.task_module import INITIALISATIONS
+
+FUSION_INPUTS = ("subtracted", "mean", "none")
+
+
+@dataclass
+class LAFTOptions(FairseqDataclass):
+    """Options of ``--arch laft_mbart*``; widths left at their default follow the architecture."""
+
+    method: ChoiceEnum(list(METHODS)) = field(  # type: ignore[valid-type]
+        default="laft", metadata={"help": "the system, a row of the paper's tables"}
+    )
+    backbone: Optional[str] = field(
+        default=None, metadata={"help": "pretrained mBART (model.pt) to start from"}
+    )
+    language_components: Optional[str] = field(
+        default=None, metadata={"help": "components file written by `laft components`"}
+    )
+    removal: ChoiceEnum(list(SCALINGS)) = field(  # type: ignore[valid-type]
+        default="scaled",
+        metadata={
+            "help": "what is removed: c c' e_L / |e_L| as printed (scaled), c c' e_L (projection), "
+            "or nothing"
+        },
+    )
+    fusion_input: ChoiceEnum(list(FUSION_INPUTS)) = field(  # type: ignore[valid-type]
+        default="subtracted",
+        metadata={
+            "help": "what the fusion sees: the vector subtracted from the row, its language's "
+            "mean, or no fusion at all"
+        },
+    )
+    adapter_norm: ChoiceEnum(list(NORMS)) = field(  # type: ignore[valid-type]
+        default="inside", metadata={"help": "where the language adapter's layer norm stands"}
+    )
+    task_module_init: ChoiceEnum(list(INITIALISATIONS)) = field(  # type: ignore[valid-type]
+        default="identity", metadata={"help": "how task module and fusion start"}
+    )
+    task_module_layers: int = field(default=2, metadata={"help": "encoder layers in it"})
+    fusion_dim: int = field(default=1024, metadata={"help": "bottleneck of the fusion, d_a"})
+    language_adapter_dim: int = field(
+        default=512, metadata={"help": "bottleneck of a language adapter (half the width)"}
+    )
+    adapter_langs: Optional[str] = field(
+        default=None,
+        metadata={"help": "languages that get an adapter (default: those trained on)"},
+    )
+
+
+def options_from(args: Any) -> LAFTOptions:
+    """Read the options out of fairseq's namespace, defaults where they are absent."""
+    known = {f.name: getattr(args, f.name) for f in fields(LAFTOptions) if hasattr(args, f.name)}
+    return LAFTOptions(**{name: value for name, value in known.items() if name != "_name"})
+
+
+def fill_defaults(args: Any, **architecture: Any) -> None:
+    """Give ``args`` each option that it lacks: the architecture's value, else the default."""
+    for f in fields(LAFTOptions):
+        if not hasattr(args, f.name):
+            setattr(args, f.name, architecture.get(f.name, f.default))
+    for name, value in architecture.items():
+        if not hasattr(args, name):
+            setattr(args, name, value)

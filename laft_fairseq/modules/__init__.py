@@ -1,0 +1,1 @@
+"""The trainable parts that LAFT adds to mBART (§3.2)."""

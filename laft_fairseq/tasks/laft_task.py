@@ -1,0 +1,163 @@
+"""What both stages share: the dictionary, precision, checks and generation."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from fairseq.data import Dictionary, ListDataset
+from fairseq.tasks import FairseqTask
+from torch import Tensor
+
+from laft_fairseq import language_tags
+from laft_fairseq.errors import LaftError
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.precision import autocast
+from laft_fairseq.tasks.text_data import Pairs, TaggedTexts
+
+
+class LaftTask(FairseqTask):
+    """Base of the two stages. A subclass names its ``stage`` (methods.py)."""
+
+    stage: ClassVar[str]
+
+    def __init__(self, cfg: Any, dictionary: Dictionary, tags: list[str]) -> None:
+        super().__init__(cfg)
+        self.dictionary = dictionary
+        self.tags = tags
+        self.tag_ids = {tag: dictionary.index(language_tags.symbol(tag)) for tag in tags}
+
+    @classmethod
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> LaftTask:
+        """Read dictionary and languages from the data directory."""
+        _refuse_lost_processes()
+        if not Path(cfg.data).is_dir():
+            raise LaftError(f"{cfg.data}: no such data directory")
+        tags = language_tags.dictionary_tags(cfg.data, cfg.langs)
+        return cls(cfg, language_tags.load_dictionary(cfg.data, tags), tags)
+
+    @property
+    def source_dictionary(self) -> Dictionary:
+        """One dictionary serves both sides."""
+        return self.dictionary
+
+    @property
+    def target_dictionary(self) -> Dictionary:
+        """The same."""
+        return self.dictionary
+
+    def max_positions(self) -> tuple[int, int]:
+        """Longest source and target, in tokens; longer ones were cut when read."""
+        return self.cfg.max_source_positions, self.cfg.max_target_positions
+
+    def languages(self, option: str) -> list[str]:
+        """The languages that a task option lists, each checked against the dictionary's."""
+        return self.checked(getattr(self.cfg, option), "--" + option.replace("_", "-"))
+
+    def checked(self, listed: str | None, option: str) -> list[str]:
+        """Split and check a list of tags. Raises LaftError for an unknown language."""
+        tags = language_tags.split_tags(listed)
+        for tag in tags:
+            if tag not in self.tag_ids:
+                raise LaftError(
+                    f"{option}: unknown language {tag}; {self.cfg.data} has {', '.join(self.tags)}"
+                )
+        return tags
+
+    def train_langs(self) -> list[str]:
+        """The languages trained on, by default all of the dictionary's."""
+        return self.languages("train_langs") or list(self.tags)
+
+    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """Build the model; where no checkpoint follows, put in what training begins with."""
+        model = super().build_model(cfg, from_checkpoint)
+        if isinstance(model, LAFTMBart) and not from_checkpoint:
+            model.start(self.train_langs())
+        return model
+
+    def get_batch_iterator(self, *args: Any, **kwargs: Any) -> Any:
+        """fairseq drops a last batch whose size is no multiple of 8; here nothing is dropped."""
+        kwargs["required_batch_size_multiple"] = 1
+        return super().get_batch_iterator(*args, **kwargs)
+
+    def train_step(
+        self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
+        ignore_grad: bool = False,
+    ) -> Any:  # fmt: skip
+        """Forward (in bf16 where it pays, see precision.py) and backward."""
+        model.train()
+        model.set_num_updates(update_num)
+        with autocast(model, self.cfg.autocast):
+            loss, sample_size, logging_output = criterion(model, sample)
+        optimizer.backward(loss * 0 if ignore_grad else loss)
+        return loss, sample_size, logging_output
+
+    def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
+        """The criterion without gradients, in training's precision."""
+        with autocast(model, self.cfg.autocast):
+            return super().valid_step(sample, model, criterion)
+
+    def build_generator(
+        self, models: Any, args: Any, seq_gen_cls: Any = None,
+        extra_gen_cls_kwargs: dict[str, Any] | None = None, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """Beam search that ends on ``</s>`` and never writes a tag, ``<mask>``, ``<s>``, ``<unk>``."""
+        args = copy.copy(args)
+        args.unkpen = math.inf
+        symbols = [language_tags.symbol(tag) for tag in self.tags]
+        extra = dict(extra_gen_cls_kwargs or {})
+        extra["tokens_to_suppress"] = (*symbols, language_tags.MASK, "<s>")
+        extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
+        return super().build_generator(models, args, seq_gen_cls, extra, **kwargs)
+
+    def inference_step(
+        self, generator: Any, models: Any, sample: Any, prefix_tokens: Any = None,
+        constraints: Any = None,
+    ) -> Any:  # fmt: skip
+        """Generate, each row in its own language: the decoder begins with the source's tag."""
+        tokens: Tensor = sample["net_input"]["src_tokens"]
+        tags: language_tags.LanguageTags = models[0].encoder.language_tags
+        token_ids = torch.tensor(tags.token_ids, device=tokens.device)
+        first = token_ids[tags.of_source(tokens)]  # (B,)
+        if not hasattr(generator, "beam_size"):  # the scorer of given references
+            return generator.generate(models, sample)
+        with torch.no_grad():
+            return generator.generate(
+                models,
+                sample,
+                prefix_tokens=prefix_tokens,
+                constraints=constraints,
+                bos_token=first.repeat_interleave(generator.beam_size),
+            )
+
+    def inference_language(self) -> str:
+        """The language of raw text given to fairseq-interactive: ``--gen-lang``."""
+        tags = self.languages("gen_lang")
+        if len(tags) != 1:
+            raise LaftError("--gen-lang: name the one language of the input, such as fr_XX")
+        return tags[0]
+
+    def build_dataset_for_inference(
+        self, src_tokens: list[Tensor], src_lengths: list[int], **kwargs: Any
+    ) -> Any:
+        """Raw input of ``--gen-lang`` for fairseq-interactive."""
+        tag = self.inference_language()
+        raw = ListDataset(src_tokens, [len(text) for text in src_tokens])
+        name = f"input in {tag}"
+        texts = TaggedTexts(raw, self.tag_ids[tag], self.cfg.max_source_positions, name)
+        return Pairs(texts, None, self.dictionary, shuffle=False)
+
+
+def _refuse_lost_processes() -> None:
+    """Several processes that do not know of each other would train into one folder."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1 and not torch.distributed.is_initialized():
+        raise LaftError(
+            f"{processes} processes were launched, but fairseq did not connect them; without a GPU "
+            "pass --distributed-init-method tcp://HOST:PORT, --distributed-rank and "
+            "--distributed-no-spawn to each"
+        )

@@ -1,0 +1,106 @@
+"""Binarised texts with their language's tag, and batches of them in the layout ``X </s> [l]``."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import BaseWrapperDataset, Dictionary, data_utils
+from fairseq.data.language_pair_dataset import LanguagePairDataset, collate
+from torch import Tensor
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.language_tags import append_tag
+
+logger = logging.getLogger(__name__)
+
+
+def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
+    """The indexed texts ``X </s>`` of ``prefix`` (``data-bin/fr_XX/train``).
+
+    Raises:
+        LaftError: absent, empty, unreadable, or made with a larger dictionary.
+    """
+    folder = os.path.dirname(prefix)
+    if not os.path.exists(f"{prefix}.idx"):
+        raise LaftError(f"{prefix}.idx: no such data for language {tag}; binarise it into {folder}")
+    try:
+        texts = data_utils.load_indexed_dataset(prefix, dictionary)
+        size = len(texts)
+    except (AssertionError, ValueError, OSError, EOFError) as error:
+        raise LaftError(f"{prefix}.idx: damaged data of language {tag} ({error})") from None
+    if size == 0:
+        raise LaftError(f"{prefix}.idx: no text of language {tag} in it; binarise a file with lines")
+    highest = max(int(texts[index].max()) for index in {0, size // 2, size - 1})
+    if highest >= len(dictionary):
+        raise LaftError(
+            f"{prefix}.bin: token {highest} of language {tag} is outside the dictionary of "
+            f"{len(dictionary)} entries; binarise with the backbone's dict.txt"
+        )
+    return texts
+
+
+class TaggedTexts(BaseWrapperDataset):
+    """``X </s> [l]``; X is cut so that all of it fits ``max_tokens``, and how many were is logged."""
+
+    def __init__(self, texts: Any, tag_id: int, max_tokens: int, name: str) -> None:
+        super().__init__(texts)
+        self.tag_id = tag_id
+        self.max_text = max_tokens - 1
+        sizes = np.asarray(texts.sizes)
+        over_long = int((sizes > self.max_text).sum())
+        if over_long:
+            logger.info("%s: %d of %d texts cut to %d tokens", name, over_long, len(sizes), max_tokens)
+        self._sizes = np.minimum(sizes, self.max_text) + 1
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(n,) tokens of each text, tag included."""
+        return self._sizes
+
+    def text(self, index: int) -> Tensor:
+        """(t,) ``X </s>``, cut."""
+        tokens = self.dataset[index]
+        if len(tokens) > self.max_text:
+            tokens = torch.cat([tokens[: self.max_text - 1], tokens[-1:]])
+        return tokens
+
+    def __getitem__(self, index: int) -> Tensor:
+        return append_tag(self.text(index), self.tag_id)
+
+    def num_tokens(self, index: int) -> int:
+        """Tokens of one text, tag included."""
+        return int(self._sizes[index])
+
+    def size(self, index: int) -> int:
+        """The same, for filtering."""
+        return int(self._sizes[index])
+
+
+def batch_of(samples: list[dict[str, Any]], pad: int) -> dict[str, Any]:
+    """Collate items of ``id``, ``source``, ``target``, each ending in its own language's tag.
+
+    Sources are padded on the left; each target's tag moves to the front of the decoder input.
+    """
+    return collate(samples, pad, None, left_pad_source=True, left_pad_target=False)  # type: ignore[no-any-return]
+
+
+class Pairs(LanguagePairDataset):
+    """Source and target of one language, both tagged; languages may be mixed in a batch."""
+
+    def __init__(
+        self, source: TaggedTexts, target: TaggedTexts | None, dictionary: Dictionary, shuffle: bool
+    ) -> None:
+        super().__init__(
+            source,
+            source.sizes,
+            dictionary,
+            target,
+            None if target is None else target.sizes,
+            dictionary,
+            shuffle=shuffle,
+        )
+        self.eos = None  # each target's own last token, its tag, begins the decoder's input

@@ -1,0 +1,92 @@
+"""Helpers of the data tools: text and TSV files (plain or xz), shingles, a stable hash."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+PARAGRAPH = " ⏎ "
+XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+_WORD = re.compile(r"\w+")
+
+
+class DataError(Exception):
+    """Input that cannot be used; the message is one line that names the file."""
+
+
+def open_text(path: Path) -> IO[str]:
+    """Open a UTF-8 file, decompressing `.xz`; only `\\n` ends a line."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8", newline="\n")
+    return path.open(encoding="utf-8", newline="\n")
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file without their line ends; unreadable bytes are a `DataError`."""
+    number = 0
+    try:
+        with open_text(path) as handle:
+            for line in handle:
+                number += 1
+                yield line.rstrip("\r\n")
+    except (UnicodeDecodeError, lzma.LZMAError, EOFError) as error:
+        raise DataError(f"{path}: unreadable near line {number + 1} ({error})") from error
+
+
+def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:
+    """Yield rows of exactly `columns` tab-separated fields."""
+    for number, line in enumerate(read_lines(path), 1):
+        row = line.split("\t")
+        if len(row) != columns:
+            raise DataError(f"{path}: line {number} has {len(row)} columns, not {columns}")
+        yield row
+
+
+def write_xz(path: Path, lines: Iterable[str]) -> int:
+    """Write lines to an xz file under a temporary name, rename it, return the number of lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    count = 0
+    with lzma.open(partial, "wt", encoding="utf-8", newline="\n", filters=XZ_FILTERS) as handle:
+        for line in lines:
+            handle.write(line + "\n")
+            count += 1
+    partial.replace(path)
+    return count
+
+
+def han_share(text: str) -> float:
+    """The share of CJK characters among all letters and digits."""
+    letters = sum(character.isalnum() for character in text)
+    return len(_CJK.findall(text)) / letters if letters else 0.0
+
+
+def is_cjk(text: str) -> bool:
+    """Whether a text is to be compared by characters rather than by words."""
+    return han_share(text) > 0.3
+
+
+def shingles(text: str) -> set[str]:
+    """Runs of 8 words, or of 16 characters in a CJK text; a shorter text is its own shingle."""
+    text = text.lower()
+    units: Sequence[str]
+    if is_cjk(text):
+        units, size, glue = "".join(_WORD.findall(text)), 16, ""
+    else:
+        units, size, glue = _WORD.findall(text), 8, " "
+    if not units:
+        return set()
+    return {glue.join(units[i : i + size]) for i in range(max(1, len(units) - size + 1))}
+
+
+def stable_hash(*parts: str) -> int:
+    """A 64-bit hash that is the same on every machine and in every run."""
+    digest = hashlib.sha256("\0".join(parts).encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big")

@@ -1,0 +1,58 @@
+"""Packaging of laft_fairseq; what it needs and why is said beside each line."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+README = Path(__file__).parent / "README.md"
+
+# The same fairseq everywhere: upstream's code made importable on Python >= 3.11. The first is a
+# wheel for Linux on x86_64 only, the second compiles anywhere.
+ON_LINUX_X86_64 = 'sys_platform == "linux" and platform_machine == "x86_64"'
+ELSEWHERE = 'sys_platform != "linux" or platform_machine != "x86_64"'
+FAIRSEQ = [
+    f"ve-fairseq==0.12.3; {ON_LINUX_X86_64}",
+    f"fairseq-fixed==0.12.3.1; {ELSEWHERE}",
+]
+
+setup(
+    name="laft_fairseq",
+    version="0.1.0",
+    description="LAFT: language-agnostic finetuning for zero-resource cross-lingual text "
+    "generation, as a fairseq plug-in",
+    long_description=README.read_text(encoding="utf-8") if README.exists() else "",
+    long_description_content_type="text/markdown",
+    author="The laft_fairseq contributors",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.13",
+    packages=find_packages(include=["laft_fairseq", "laft_fairseq.*"]),
+    package_data={"laft_fairseq": ["py.typed"]},
+    install_requires=[
+        *FAIRSEQ,
+        "torch>=2.6",  # the first whose torch.load is weights-only by default
+        "hydra-core>=1.3.2",
+        "matplotlib",
+        "numpy",
+        "omegaconf",
+        "py3langid",
+        "regex",
+        "rouge-score",
+        "sacrebleu",
+        "safetensors",
+        "scikit-learn",
+        "scipy",
+        "sentencepiece",
+        "tqdm",
+    ],
+    entry_points={"console_scripts": ["laft = laft_fairseq.cli.main:main"]},
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)

@@ -1,0 +1,326 @@
+"""The headline data: the extract is sound, Debian's files are read right, bad input is refused."""
+
+import importlib
+import lzma
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+TAGS = ("en_XX", "fr_XX", "zh_CN")
+SCRIPTS = ("text_files", "ddtp_index", "ddtp_select", "ddtp_extract", "binary_layout")
+
+
+@pytest.fixture(scope="module")
+def tools(repository: Path) -> dict[str, ModuleType]:
+    """The modules of `preprocess`, which its scripts import by their bare names."""
+    folder = str(repository / "preprocess")
+    sys.path.insert(0, folder)
+    try:
+        return {name: importlib.import_module(name) for name in SCRIPTS}
+    finally:
+        sys.path.remove(folder)
+
+
+@pytest.fixture(scope="module")
+def extract(repository: Path) -> Path:
+    return repository / "examples" / "ddtp" / "data"
+
+
+def lines(path: Path) -> list[str]:
+    with lzma.open(path, "rt", encoding="utf-8", newline="\n") as handle:
+        return [line.rstrip("\n") for line in handle]
+
+
+def rows(path: Path) -> list[list[str]]:
+    return [line.split("\t") for line in lines(path)]
+
+
+def test_counts_are_those_of_the_readme(extract: Path) -> None:
+    told = re.findall(r"^\| `(\S+\.xz)` \| ([\d,]+) \|", (extract / "README.md").read_text(), re.M)
+    assert {name: int(count.replace(",", "")) for name, count in told} == {
+        path.name: len(lines(path)) for path in extract.glob("*.xz")
+    }
+    assert len(told) == 10
+
+
+def test_it_stays_small(extract: Path) -> None:
+    assert sum(path.stat().st_size for path in extract.glob("*.xz")) < 4_000_000
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_pairs_are_whole_and_differ(extract: Path, split: str) -> None:
+    for path in extract.glob(f"*.{split}.tsv.xz"):
+        table = rows(path)
+        assert all(len(row) == 4 and all(cell.strip() for cell in row) for row in table)
+        assert len({row[1] for row in table}) == len(table)
+
+
+def test_the_test_is_parallel(extract: Path) -> None:
+    ids = [[row[1] for row in rows(extract / f"{tag}.test.tsv.xz")] for tag in TAGS]
+    assert ids[0] == ids[1] == ids[2]
+    texts = [[row[2] for row in rows(extract / f"{tag}.test.tsv.xz")] for tag in TAGS]
+    assert all(len(set(versions)) == 3 for versions in zip(*texts, strict=True))
+
+
+def test_no_item_is_in_two_splits(extract: Path) -> None:
+    splits = ("train", "valid", "test")
+    ids = {s: {r[1] for p in extract.glob(f"*.{s}.tsv.xz") for r in rows(p)} for s in splits}
+    assert not ids["train"] & ids["valid"]
+    assert not (ids["train"] | ids["valid"]) & ids["test"]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_nothing_held_out_is_trained_on(
+    extract: Path, tools: dict[str, ModuleType], tag: str
+) -> None:
+    shared = tools["ddtp_extract"]
+    text = tools["ddtp_index"].Text
+    splits = ("valid", "test")
+    held = [text(*row) for s in splits for row in rows(extract / f"{tag}.{s}.tsv.xz")]
+    held_out = shared.HeldOut(held)
+    trained = lines(extract / f"mono.{tag}.txt.xz")
+    if tag == "en_XX":
+        pairs = rows(extract / "en_XX.train.tsv.xz")
+        trained += [row[2] for row in pairs]
+        assert not held_out.lines & {row[3] for row in pairs}
+    assert not held_out.lines & set(trained)
+    assert max(map(held_out.share, trained)) < 0.5
+
+
+def test_the_share_with_held_out_texts(tools: dict[str, ModuleType]) -> None:
+    text = tools["ddtp_index"].Text("p", "m", "one two three four five six seven eight nine", "s t")
+    held_out = tools["ddtp_extract"].HeldOut([text])
+    assert held_out.share("One two three, four five six seven eight nine!") == 1.0
+    assert held_out.share("one two three four five six seven eight ten") == 0.5
+    assert held_out.share("an entirely different line of some ten words or so") == 0.0
+    assert held_out.holds("s t")
+
+
+def test_shingles_of_chinese_are_characters(tools: dict[str, ModuleType]) -> None:
+    assert tools["text_files"].shingles("这是一个自由、开源、跨平台的古代战争游戏。") == {
+        "这是一个自由开源跨平台的古代战争"[i : i + 16] for i in range(1)
+    } | {"是一个自由开源跨平台的古代战争游", "一个自由开源跨平台的古代战争游戏"}
+
+
+PACKAGES = """\
+Package: gnu-tool
+Source: tool (1.2-3)
+Description: tool for files
+Description-md5: aaa
+
+Package: tool-gui
+Source: tool
+Description-md5: bbb
+
+Package: other
+Description-md5: ccc
+"""
+FRENCH = """\
+Package: gnu-tool
+Description-md5: aaa
+Description-fr: outil pour fichiers
+ Un outil qui traite
+ les fichiers.
+ .
+ Il sait :
+  * lire un fichier
+    très long ;
+  * l'écrire.
+ Fin.
+
+Package: nothing
+Description-md5: ddd
+Description-fr: sans description
+"""
+
+
+def test_packages_file(tools: dict[str, ModuleType]) -> None:
+    found = list(tools["ddtp_index"].read_packages(PACKAGES.splitlines()))
+    assert found == [("gnu-tool", "tool"), ("tool-gui", "tool"), ("other", "other")]
+
+
+def test_translation_file(tools: dict[str, ModuleType]) -> None:
+    (text,) = tools["ddtp_index"].read_translation(FRENCH.splitlines(), "fr")
+    assert (text.package, text.md5, text.synopsis) == ("gnu-tool", "aaa", "outil pour fichiers")
+    assert text.description == (
+        "Un outil qui traite les fichiers. ⏎ Il sait : ⏎ "
+        "* lire un fichier très long ; ⏎ * l'écrire. Fin."
+    )
+
+
+def test_chinese_lines_join_without_a_space(tools: dict[str, ModuleType]) -> None:
+    assert (
+        tools["ddtp_index"].unfold([" 一个程", " 序包含 GTK", " 界面"]) == "一个程序包含 GTK 界面"
+    )
+
+
+def entry(package: str, md5: str, lang: str, synopsis: str, *paragraphs: str) -> str:
+    body = "\n .\n ".join(paragraphs)
+    return f"Package: {package}\nDescription-md5: {md5}\nDescription-{lang}: {synopsis}\n {body}\n"
+
+
+def words(seed: str, count: int = 24) -> str:
+    return " ".join(f"{seed}{i}" for i in range(count)) + "."
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> Path:
+    """What apt would fetch for one suite: 40 sources of two packages, and what must go out."""
+    names = [f"{side}{i}" for i in range(40) for side in ("left", "right")]
+    packages = [f"Package: {name}\nSource: source{name.lstrip('lefright')}\n" for name in names]
+    english = [entry(n, f"m{n}", "en", f"synopsis of {n}", words(f"w{n}")) for n in names]
+    french = [entry(n, f"m{n}", "fr", f"résumé de {n}", words(f"v{n}")) for n in names[:20]]
+    english += [
+        entry("tool-dev", "m1", "en", "files to develop", words("dev")),
+        entry("old", "m2", "en", "old name", words("old"), "This is a transitional package."),
+        entry("short", "m3", "en", "too short", "Much too short."),
+        entry("copy", "m4", "en", "near duplicate", words("wleft3"), "One more paragraph."),
+    ]
+    french += [entry(names[20], f"m{names[20]}", "fr", "non traduit", words(f"w{names[20]}"))]
+    start = tmp_path / "lists" / "mirror_debian_dists_sid_main_"
+    start.parent.mkdir()
+    Path(f"{start}binary-amd64_Packages").write_text("\n".join(packages))
+    Path(f"{start}i18n_Translation-en").write_text("\n".join(english))
+    Path(f"{start}i18n_Translation-fr").write_text("\n".join(french))
+    return start.parent
+
+
+def build(repository: Path, lists: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    script = repository / "preprocess" / "ddtp.py"
+    command = [sys.executable, script, "build", "--lists", lists, "--out", out, *more]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_build(repository: Path, lists: Path, tmp_path: Path) -> None:
+    result = build(repository, lists, tmp_path / "out", "--langs", "en,fr", "--suites", "sid")
+    assert result.returncode == 0, result.stderr
+    where: dict[str, set[str]] = {}
+    found = {"en": 0, "fr": 0}
+    for lang in found:
+        for split in ("train", "valid", "test"):
+            for package, md5, _, _ in rows(tmp_path / "out" / f"{lang}.{split}.tsv.xz"):
+                where.setdefault(package.lstrip("lefright"), set()).add(split)
+                assert md5 == f"m{package}"
+                found[lang] += 1
+    assert found == {"en": 80, "fr": 20}
+    assert len(where) == 40
+    assert all(len(splits) == 1 for splits in where.values())
+
+
+def test_build_says_which_suite_is_missing(repository: Path, lists: Path, tmp_path: Path) -> None:
+    result = build(repository, lists, tmp_path / "out", "--suites", "trixie")
+    assert result.returncode == 1
+    assert result.stderr == f"ddtp.py: {lists}: no Packages file of suite trixie\n"
+
+
+def test_ddtp_without_apt(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("bash", "dirname", "sed"):
+        (tmp_path / "bin" / name).symlink_to(f"/usr/bin/{name}")
+    script = repository / "preprocess" / "ddtp.sh"
+    result = subprocess.run(
+        ["/bin/bash", script, tmp_path / "out"],
+        capture_output=True, text=True, check=False, env={"PATH": str(tmp_path / "bin")},
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr == "ddtp.sh: no apt-get here: run this on a Debian machine\n"
+
+
+@pytest.fixture(scope="module")
+def backbone(extract: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small sentencepiece model, its dictionary and three languages."""
+    import sentencepiece
+
+    folder = tmp_path_factory.mktemp("backbone")
+    text = [row[2] for tag in TAGS for row in rows(extract / f"{tag}.test.tsv.xz")[:100]]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text), model_prefix=str(folder / "sentence.bpe"), vocab_size=400,
+        byte_fallback=True, character_coverage=0.9, minloglevel=2, num_threads=1,
+    )  # fmt: skip
+    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentence.bpe.model"))
+    pieces = [model.id_to_piece(i) for i in range(3, model.get_piece_size())]
+    (folder / "dict.txt").write_text("".join(f"{piece} 1\n" for piece in pieces))
+    (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in TAGS))
+    return folder
+
+
+def binarize(repository: Path, cwd: Path, command: str) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        [repository / "preprocess" / "binarize.sh", *command.split()],
+        cwd=cwd, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("pairs --train two one", "two has 2 lines and one has 1 lines"),
+        ("pairs --train two none", "none: empty"),
+        ("mono --train blank", "blank: empty"),
+        ("mono --train missing", "missing: no such file"),
+        ("mono --train bytes", "bytes: unreadable near line 1"),
+        ("pairs --train two", "a split is one TSV file, or source and target, not two"),
+        ("pairs --train three.tsv", "three.tsv: line 1 has 3 columns, not 4"),
+        ("mono --train two --lang xx_XX", "xx_XX is not a language of"),
+        ("mono --train two --dict short.txt", "short.txt does not fit"),
+        ("mono --train two --dict swapped.txt", "swapped.txt does not fit"),
+        ("mono --train two --out other", "other/dict.txt differs from"),
+        ("mono", "give --train, --valid or --test"),
+    ],
+)
+def test_refusals(
+    repository: Path, backbone: Path, tmp_path: Path, command: str, message: str
+) -> None:
+    for name, data in {"two": b"a\nb\n", "one": b"a\n", "none": b"", "blank": b"\n\n"}.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\n")
+    (tmp_path / "three.tsv").write_text("a\tb\tc\n")
+    words = (backbone / "dict.txt").read_text().splitlines()
+    (tmp_path / "short.txt").write_text("\n".join(words[:50]) + "\n")
+    (tmp_path / "swapped.txt").write_text("\n".join([*words[:300], *words[300:][::-1]]) + "\n")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "dict.txt").write_text("another 1\n")
+    fixed = f"--backbone {backbone} --lang fr_XX --out data-bin"
+    kind, *more = command.split()
+    result = binarize(repository, tmp_path, " ".join([kind, *fixed.split(), *more]))
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "data-bin").exists()
+
+
+@pytest.mark.integration
+def test_pairs_and_mono_are_binarised(
+    repository: Path, backbone: Path, tmp_path: Path, extract: Path
+) -> None:
+    from fairseq.data import Dictionary, data_utils
+
+    (tmp_path / "src").write_text("un fichier\r\n\ntrois\rmots , là\n" * 3, newline="")
+    (tmp_path / "tgt").write_text("fichier\nvide\nmots\n" * 3)
+    given = f"--backbone {backbone} --lang fr_XX --out data-bin"
+    pairs = f"pairs {given} --train {extract / 'fr_XX.valid.tsv.xz'} --test src tgt"
+    first = binarize(repository, tmp_path, pairs)
+    assert first.returncode == 0, first.stderr
+    assert "fr_XX train pairs: 200 lines\n" in first.stdout
+    assert "fr_XX test pairs: 9 lines (3 empty texts kept)\n" in first.stdout
+    assert binarize(repository, tmp_path, pairs).stdout.count("up to date") == 2
+    mono = binarize(repository, tmp_path, f"mono {given} --train src --valid tgt")
+    assert mono.returncode == 0, mono.stderr
+
+    data = tmp_path / "data-bin"
+    assert (data / "langs.txt").read_bytes() == (backbone / "langs.txt").read_bytes()
+    folder = data / "fr_XX"
+    stems = [f"{s}.src-tgt.{side}" for s in ("train", "test") for side in ("src", "tgt")]
+    names = {f"{stem}.{end}" for stem in [*stems, "train", "valid"] for end in ("bin", "idx")}
+    assert names == {path.name for path in folder.iterdir() if path.suffix != ".stamp"}
+    dictionary = Dictionary.load(str(data / "dict.txt"))
+    items = data_utils.load_indexed_dataset(str(folder / "test.src-tgt.src"), dictionary)
+    texts = [dictionary.string(items[i], "sentencepiece") for i in range(len(items))]
+    assert [text.strip() for text in texts] == ["un fichier", "", "trois mots , là"] * 3
+    assert len(data_utils.load_indexed_dataset(str(folder / "valid"), dictionary)) == 9

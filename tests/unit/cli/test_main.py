@@ -1,0 +1,132 @@
+"""The dispatcher `laft`: subcommands, exit states, one clear line for wrong input."""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from laft_fairseq.cli import main, user_dir
+from laft_fairseq.errors import LaftError
+
+
+def dispatch(monkeypatch: pytest.MonkeyPatch, outcome: int | BaseException) -> int:
+    """Run `laft work` where its `run` returns or raises `outcome`."""
+
+    def run(args: argparse.Namespace) -> int:
+        if isinstance(outcome, int):
+            return outcome
+        raise outcome
+
+    work = SimpleNamespace(add_parser=lambda subparsers: subparsers.add_parser("work"), run=run)
+    monkeypatch.setattr(main, "subcommands", lambda: {"work": work})
+    return main.main(["work"])
+
+
+@pytest.fixture(autouse=True)
+def no_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LAFT_DEBUG", raising=False)
+
+
+@pytest.mark.parametrize("status", [0, 1, 7])
+def test_the_exit_status_is_the_subcommands(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    assert dispatch(monkeypatch, status) == status
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (LaftError("c.safetensors: no fr_XX"), "c.safetensors: no fr_XX"),
+        (LaftError("two\n  lines"), "two lines"),
+        (LaftError(), "LaftError"),
+        (FileNotFoundError(2, "No such file or directory", "x.pt"), "x.pt: No such file or dir"),
+        (PermissionError(13, "Permission denied", "out"), "out: Permission denied"),
+        (OSError("disk says no"), "disk says no"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: BaseException,
+    line: str,
+) -> None:
+    assert dispatch(monkeypatch, error) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"laft: error: {line}")
+    assert err.count("\n") == 1
+
+
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAFT_DEBUG", "1")
+    with pytest.raises(LaftError, match="where"):
+        dispatch(monkeypatch, LaftError("where"))
+
+
+def test_a_bug_is_not_dressed_up_as_wrong_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError):
+        dispatch(monkeypatch, ZeroDivisionError())
+
+
+def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dispatch(monkeypatch, KeyboardInterrupt()) == 130
+    assert capsys.readouterr().err == "laft: interrupted\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["no-such-command"]])
+def test_wrong_usage_exits_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main.main(arguments)
+    assert stop.value.code == 2
+
+
+def test_help_names_every_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main.main(["--help"])
+    assert stop.value.code == 0
+    words = capsys.readouterr().out.split()
+    assert set(main.subcommands()) <= set(words)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"laft_fairseq {main.version()}\n"
+
+
+def test_user_dir_is_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["user-dir"]) == 0
+    printed = Path(capsys.readouterr().out.rstrip("\n"))
+    assert printed.is_absolute()
+    assert printed / "cli" / "user_dir.py" == Path(user_dir.__file__)
+
+
+def python(code: str, repository: Path) -> subprocess.CompletedProcess[str]:
+    """A new interpreter without site start-up files of a coverage tool and the like."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+
+
+def test_help_imports_neither_torch_nor_fairseq(repository: Path) -> None:
+    """`laft --help` and `$(laft user-dir)` would take five seconds."""
+    code = (
+        "import sys; from laft_fairseq.cli import main; main.build_parser(main.subcommands());"
+        "print(sorted({'torch', 'fairseq', 'numpy', 'matplotlib'} & set(sys.modules)))"
+    )
+    result = python(code, repository)
+    assert result.stdout == "[]\n", result.stderr
+
+
+def test_a_reader_that_went_away_is_no_error(repository: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "laft_fairseq.cli", "user-dir"]
+    result = subprocess.run(
+        command, cwd=repository, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (1, "")

@@ -1,0 +1,96 @@
+"""fairseq-generate logs: shuffled, n-best, in pieces, and the ones to refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.scoring.fairseq_log import GenerateLog, join_pieces, read_generate_log
+
+SHUFFLED = """\
+2026-01-01 00:00:00 | INFO | fairseq_cli.generate | loading model(s)
+S-2\tIl est trois heures. [fr_XX]
+T-2\tl'heure
+H-2\t-0.5\t▁l ' heure
+D-2\t-0.5\tl'heure
+P-2\t-0.1 -0.2
+H-2\t-0.9\t▁midi
+D-2\t-0.9\tmidi
+P-2\t-0.3
+S-0\tUn jeu\u2028libre. [fr_XX]
+T-0\tjeu
+H-0\t-0.2\t▁jeu
+D-0\t-0.2\tjeu\tlibre
+P-0\t-0.1
+S-1\t[fr_XX]
+T-1\trien
+H-1\t-1.5\t
+D-1\t-1.5\t
+P-1\t-0.1
+Generate test with beam=5: ROUGE-L: 12.00
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "generate-test.txt"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_hypotheses_come_in_order_of_id_and_best_first(tmp_path: Path) -> None:
+    assert read_generate_log(written(tmp_path, SHUFFLED)) == GenerateLog(
+        hypotheses=["jeu\tlibre", "", "l'heure"],
+        references=["jeu", "rien", "l'heure"],
+        sources=["Un jeu\u2028libre.", "", "Il est trois heures."],
+    )
+
+
+def test_pieces_are_joined_where_nothing_was_detokenised(tmp_path: Path) -> None:
+    log = "H-1\t-1\t▁Bon jour ▁vous\nH-0\t-1\t▁ 图 形 <0xE7> <0x95> <0x8C> 面\n"
+    found = read_generate_log(written(tmp_path, log))
+    assert found == GenerateLog(["图形界面", "Bonjour vous"], references=None, sources=None)
+
+
+def test_detokenised_text_keeps_its_spaces(tmp_path: Path) -> None:
+    assert read_generate_log(written(tmp_path, "D-0\t-1\tun  jeu \n")).hypotheses == ["un  jeu"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ("▁un ▁jeu", "un jeu"),
+        ("▁c af <0xC3> <0xA9>", "café"),
+        ("<0xE7>", "\N{REPLACEMENT CHARACTER}"),
+        ("", ""),
+    ],
+)
+def test_join_pieces(pieces: str, text: str) -> None:
+    assert join_pieces(pieces) == text
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("H-0\t-1\ta\nH-2\t-1\tc\n", r"no hypothesis .* for 1 of 3 items \(id 1\)"),
+        ("S-0\ta\nH-0\t-1\ta\nS-1\tb\n", r"no hypothesis .* \(id 1\)"),
+        ("S-0\ta\nH-0\t-1\ta\nD-0\t-1\ta\nH-1\t-1\tb\n", r"no hypothesis .* \(id 1\)"),
+        ("S-0\ta\nH-0\t-1\ta\nH-1\t-1\tb\n", r"no source .* \(id 1\)"),
+        ("H-0\t-1\ta\nT-1\tb\nH-1\t-1\tb\n", r"no target .* \(id 0\)"),
+        ("H-0\t-1\ta\nH-1\t-1\tb\nH-0\t-1\ta\n", "item 0 stands there twice"),
+        ("S-0\ta\nH-0\t-1\ta\nS-0\ta\nH-0\t-1\ta\n", "item 0 stands there twice"),
+        ("loading model\n", "no H- or D- line"),
+        ("", "no H- or D- line"),
+    ],
+)
+def test_incomplete_and_doubled_logs_are_refused(tmp_path: Path, log: str, said: str) -> None:
+    with pytest.raises(ScoringError, match=f"generate-test.txt: {said}"):
+        read_generate_log(written(tmp_path, log))
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ScoringError, match=r"absent.txt: cannot be read \(No such file"):
+        read_generate_log(tmp_path / "absent.txt")
+    path = tmp_path / "latin1.txt"
+    path.write_bytes(b"H-0\t-1\ta\nH-1\t-1\t\xe9\n")
+    with pytest.raises(ScoringError, match=r"latin1.txt: line 2 is not UTF-8"):
+        read_generate_log(path)

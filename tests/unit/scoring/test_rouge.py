@@ -1,0 +1,175 @@
+"""ROUGE: tables worked out by hand, the library's own scores, intervals, signatures."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.scoring.rouge import bootstrap_means, rouge_items, signature, summarise
+
+# F = 2 * common / (tokens of the hypothesis + tokens of the reference)
+UNICODE = [
+    # lang, hypothesis, reference, ROUGE-1, ROUGE-2, ROUGE-L
+    ("en", "the cat sat", "the cat ran home", 4 / 7, 2 / 5, 4 / 7),
+    ("en", "b a", "a b", 1, 0, 1 / 2),
+    ("en", "a a a", "a b", 2 / 5, 0, 2 / 5),
+    ("fr", "l’homme", "L'homme rit", 4 / 5, 2 / 3, 4 / 5),
+    ("fr", "elle mange", "Elle a mangé", 2 / 5, 0, 2 / 5),
+    ("zh_CN", "文本编辑器", "图形文本编辑工具", 8 / 13, 6 / 11, 8 / 13),
+    ("zh_CN", "GTK编辑器", "gtk的编辑器", 8 / 9, 4 / 7, 8 / 9),
+    ("zh_CN", "ＧＴＫ 程序", "gtk3程序", 4 / 6, 2 / 4, 4 / 6),
+    ("zh_CN", "gnu", "gtk", 0, 0, 0),
+    ("ja_XX", "東京タワー", "東京の塔", 4 / 9, 2 / 7, 4 / 9),
+    ("ru_RU", "Большой дом", "большой белый дом", 4 / 5, 0, 4 / 5),
+    ("de_DE", "", "ein Haus", 0, 0, 0),
+    ("de_DE", "ein Haus", "", 0, 0, 0),
+]
+XNLG = [
+    ("en", "the editors", "The editor!", 1, 1, 1),
+    ("fr", "éditeur", "editeur", 0, 0, 0),
+    ("zh", "我 爱 你 们 大 家", "我爱你们大家", 1, 1, 1),
+    ("zh", "gnu", "gtk", 2 / 6, 0, 2 / 6),
+]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "lang", "hypothesis", "reference", "scores"),
+    [("unicode", *row[:3], row[3:]) for row in UNICODE]
+    + [("xnlg", *row[:3], row[3:]) for row in XNLG]
+    + [("xnlg-literal", "zh", "我爱你们大家", "我爱你们大家", (12 / 13, 10 / 11, 12 / 13))],
+)
+def test_scores_are_those_worked_out_by_hand(
+    protocol: str, lang: str, hypothesis: str, reference: str, scores: tuple[float, ...]
+) -> None:
+    items = rouge_items([hypothesis], [reference], lang, protocol)
+    found = [float(items[metric][0]) for metric in ("rouge1", "rouge2", "rougeL")]
+    assert found == pytest.approx([100 * score for score in scores])
+
+
+def test_xnlg_literal_gives_a_perfect_output_of_six_characters_923() -> None:
+    items = rouge_items(["编辑文本文件"], ["编辑文本文件"], "zh_CN", "xnlg-literal")
+    assert round(items["rougeL"][0] / 100, 3) == 0.923
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("zh_CN", "基于 GTK+ 的图形化文本编辑器"),
+        ("fr_XX", "L’éditeur de texte n'est pas « lourd »"),
+        ("ja_XX", "デスクトップ用のテキストエディター"),
+        ("ru_RU", "Текстовый редактор для рабочего стола"),
+        ("ar_AR", "محرر نصوص بسيط"),
+        ("hi_IN", "सरल पाठ संपादक"),
+        ("th_TH", "โปรแกรมแก้ไขข้อความ"),
+    ],
+)
+def test_identical_texts_score_100_in_every_script(lang: str, text: str) -> None:
+    items = rouge_items([text], [text], lang)
+    assert {metric: scores.tolist() for metric, scores in items.items()} == {
+        "rouge1": [100.0],
+        "rouge2": [100.0],
+        "rougeL": [100.0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("lang", "hypothesis", "reference"),
+    [
+        ("en", "Generates and re-writes documents, quickly", "quick generation of a document"),
+        ("en", "tools for editing U.S. maps (2nd edition)", "The tool edits maps of the U.S."),
+        ("en", "libraries' flies dying happily", "library fly dies, happy"),
+        ("fr", "L’éditeur de textes était déjà prêt", "l'éditeur d’un texte étonnant"),
+        ("fr", "Bibliothèques partagées — développement", "bibliothèque de développement"),
+        ("fr", "où ça ?", "Voilà où ça mène"),
+    ],
+)
+def test_xnlg_agrees_with_the_stemmed_default_of_rouge_score(
+    lang: str, hypothesis: str, reference: str
+) -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    expected = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True).score(
+        reference, hypothesis
+    )
+    items = rouge_items([hypothesis], [reference], lang, "xnlg")
+    assert expected["rougeL"].fmeasure > 0
+    for metric, scores in items.items():
+        assert scores[0] == pytest.approx(100 * expected[metric].fmeasure, abs=0.01)
+
+
+def test_items_keep_their_order_and_number() -> None:
+    items = rouge_items(["x", "b", ""], ["a", "b", "c"], "en")
+    assert items["rouge1"].tolist() == [0.0, 100.0, 0.0]
+
+
+def test_interval_of_shares_is_the_binomials() -> None:
+    """Means of resamples of 30 ones among 100 are Binomial(100, 0.3) / 100."""
+    ones = np.repeat([100.0, 0.0], [30, 70])
+    interval = summarise({"rougeL": ones}, resamples=4000)["rougeL"]
+    low, high = scipy.stats.binom.ppf([0.025, 0.975], 100, 0.3)
+    assert interval.f == 30.0
+    assert interval.low == pytest.approx(low, abs=1)
+    assert interval.high == pytest.approx(high, abs=1)
+
+
+def test_interval_agrees_with_scipys_percentile_bootstrap() -> None:
+    scores = np.random.default_rng(1).gamma(2.0, 15.0, size=200)
+    expected = scipy.stats.bootstrap(
+        (scores,), np.mean, n_resamples=4000, method="percentile", rng=np.random.default_rng(2)
+    ).confidence_interval
+    interval = summarise({"rougeL": scores}, resamples=4000)["rougeL"]
+    assert (interval.low, interval.high) == pytest.approx(tuple(expected), abs=0.25)
+
+
+def test_resampling_is_seeded_and_shared_by_the_metrics() -> None:
+    scores = np.array([[10.0, 20.0, 60.0], [20.0, 40.0, 120.0]])
+    means = bootstrap_means(scores, resamples=250, seed=3)
+    assert means.shape == (2, 250)
+    assert np.array_equal(means, bootstrap_means(scores, resamples=250, seed=3))
+    assert not np.array_equal(means, bootstrap_means(scores, resamples=250, seed=4))
+    assert np.allclose(means[1], 2 * means[0])
+
+
+def test_interval_of_one_item_is_that_item() -> None:
+    interval = summarise({"rougeL": np.array([42.0])})["rougeL"]
+    assert (interval.f, interval.low, interval.high) == (42.0, 42.0, 42.0)
+
+
+def test_signature_says_how_the_score_was_made() -> None:
+    parts = dict(part.split(":") for part in signature("xnlg", "fr_XX", 7, 1000, 5).split("|"))
+    assert parts.pop("rouge-score")
+    assert parts == {
+        "rouge": "F",
+        "protocol": "xnlg",
+        "lang": "fr",
+        "tok": "a-z0-9",
+        "case": "lower",
+        "stem": "porter",
+        "n": "7",
+        "ci": "95",
+        "bootstrap": "1000",
+        "seed": "5",
+        "version": "1",
+    }
+    assert "protocol:unicode|lang:zh|tok:unicode|case:folded|stem:no|n:7|" in signature(
+        "unicode", "zh_CN", 7
+    )
+
+
+@pytest.mark.parametrize(
+    ("hypotheses", "references", "said"),
+    [(["a"], ["a", "b"], "1 hypotheses but 2 references"), ([], [], "no reference")],
+)
+def test_sets_that_do_not_belong_together_are_refused(
+    hypotheses: list[str], references: list[str], said: str
+) -> None:
+    with pytest.raises(ScoringError, match=said):
+        rouge_items(hypotheses, references, "en")
+
+
+def test_a_bootstrap_without_resamples_is_refused() -> None:
+    with pytest.raises(ScoringError, match="--bootstrap"):
+        summarise({"rougeL": np.array([1.0])}, resamples=0)
+    assert math.isfinite(summarise({"rougeL": np.array([1.0])}, resamples=1)["rougeL"].low)

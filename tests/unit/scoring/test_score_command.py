@@ -1,0 +1,112 @@
+"""`laft score` from files to table and JSON, and what it refuses."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from laft_fairseq.cli import score
+from laft_fairseq.errors import LaftError
+
+FILES = {
+    "hyp": "un éditeur de texte\nle jeu\n",
+    "ref": "Éditeur de texte simple\njeu de stratégie\n",
+    "src": "Un éditeur de texte simple. Il est libre.\nCe jeu de stratégie plaît.\n",
+    "english": "simple text editor\nstrategy game\n",
+    "short": "un éditeur\n",
+    "nothing": "",
+    "log": (
+        "S-1\tCe jeu.\nT-1\tjeu de stratégie\nH-1\t-1\t▁le ▁jeu\nD-1\t-1\tle jeu\n"
+        "S-0\tUn éditeur.\nT-0\tÉditeur\nH-0\t-1\t▁un\nD-0\t-1\tun éditeur de texte\n"
+    ),
+    "gap": "D-0\t-1\ta\nD-2\t-1\tb\n",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(words: str) -> int:
+    parser = argparse.ArgumentParser()
+    score.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["score", *words.split()])
+    status: int = args.run(args)
+    return status
+
+
+def test_table_and_json_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "--hyp hyp --ref ref --src src --lang fr_XX --langs en_XX,fr_XX --floors"
+    assert run(f"{words} --english-ref english --bootstrap 100 --seed 7 --json out.json") == 0
+    report = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    # [un éditeur de texte] shares 3 tokens with 4, [le jeu] 1 with 3.
+    assert report["rougeL"]["f"] == pytest.approx(100 * (6 / 8 + 2 / 5) / 2)
+    assert set(report["rougeL"]) == {"f", "low", "high"}
+    promised = {"rouge1", "rouge2", "right_language", "copied", "length_ratio", "empty"}
+    assert promised | {"bleu", "chrf", "n", "signature"} <= set(report)
+    assert set(report["floors"]) == {"lead1", "source_copy", "oracle", "english_reference"}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[:2] == ["ROUGE-L", "57.50"]
+    assert lines[-1] == report["signature"]
+    assert "bootstrap:100|seed:7|" in lines[-1]
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "out.json"])
+
+
+def test_a_log_brings_its_own_references_with_a_note(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--generate-log log --lang fr_XX --json out.json") == 0
+    report = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    assert report["rougeL"]["f"] == pytest.approx(100 * (2 / 5 + 2 / 5) / 2)
+    printed = capsys.readouterr()
+    assert "log: its T- lines" in printed.err
+    assert "log: its S- lines" in printed.err
+
+
+def test_raw_files_take_the_place_of_the_logs_lines(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--generate-log log --ref ref --src src --lang fr_XX --json out.json") == 0
+    report = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    assert report["rougeL"]["f"] == pytest.approx(57.5)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--hyp hyp --ref short --lang fr_XX", "hyp has 2 hypotheses for fr_XX but short has 1"),
+        ("--hyp hyp --ref ref --src short --lang fr_XX", "but short has 1 lines"),
+        ("--hyp hyp --ref ref --english-ref short --lang fr_XX", "but short has 1 lines"),
+        ("--hyp nothing --ref ref --lang fr_XX", "nothing: the file is empty"),
+        ("--hyp hyp --ref nothing --lang fr_XX", "nothing: the file is empty"),
+        ("--hyp absent --ref ref --lang fr_XX", "absent: cannot be read"),
+        ("--hyp . --ref ref --lang fr_XX", "cannot be read"),
+        ("--hyp hyp --lang fr_XX", "no references for fr_XX: give them with --ref"),
+        ("--hyp hyp --ref ref --lang xx_XX", "unknown language 'xx_XX'"),
+        ("--hyp hyp --ref ref --lang fr_XX --langs en_XX", "--lang fr_XX is none of --langs en"),
+        ("--hyp hyp --ref ref --lang ru_RU --protocol xnlg", "not defined for ru_RU"),
+        ("--hyp hyp --ref ref --lang fr_XX --floors", "--floors needs the source texts of fr_XX"),
+        ("--hyp hyp --ref ref --lang fr_XX --bootstrap 0", "--bootstrap 0"),
+        ("--generate-log gap --ref ref --lang fr_XX", r"gap: no hypothesis .*\(id 1\)"),
+        ("--generate-log log --ref short --lang fr_XX", "log has 2 hypotheses"),
+        ("--hyp hyp --ref ref --lang fr_XX --json absent/out.json", "absent/out.json: cannot be"),
+    ],
+)
+def test_wrong_input_is_one_clear_line(words: str, said: str) -> None:
+    with pytest.raises(LaftError, match=said) as raised:
+        run(words)
+    assert "\n" not in str(raised.value)
+
+
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        run("--help")
+    assert left.value.code == 0
+    assert "laft score --generate-log out/generate-test.txt" in capsys.readouterr().out

@@ -11,6 +11,7 @@ import collections
 import functools
 import logging
 import pickle
+import re
 import sys
 import types
 import typing
@@ -21,6 +22,9 @@ import numpy as np
 import torch
 
 from laft_fairseq.errors import LaftError
+
+# fairseq tells everybody, as soon as it is loaded, that tensorboardX is missing.
+logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)
 
 ORIGIN_KEY = "laft.origin"  # where a checkpoint was read from, added to its model state
 
@@ -61,20 +65,24 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, typing.Any]:
         LaftError: missing, corrupt or truncated file, or a pickle with anything but tensors
             and plain values in it (nothing of it is run).
     """
+    allow_checkpoint_classes()
     try:
         mappable = mmap and zipfile.is_zipfile(path)
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
     except FileNotFoundError:
         raise LaftError(f"{path}: no such checkpoint") from None
     except pickle.UnpicklingError as error:
-        reason = str(error).split("\n")[0][:160]
+        forbidden = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it asks for {forbidden.group(1)}" if forbidden else "it may be damaged"
         raise LaftError(
-            f"{path}: refused: not a weights-only checkpoint (it may be damaged, or hold code: "
-            f"{reason}); use a file that was written by fairseq, torch.save or `laft export`"
+            f"{path}: refused, nothing of it was run: more than weights and plain values is in it "
+            f"({reason}); use a file written by fairseq, torch.save or `laft export`"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).split("\n")[0][:160]
-        raise LaftError(f"{path}: corrupt or truncated checkpoint ({reason}); fetch it again") from None
+        raise LaftError(
+            f"{path}: corrupt or truncated checkpoint ({reason}); fetch it again"
+        ) from None
     if not isinstance(state, dict):
         raise LaftError(f"{path}: not a checkpoint: it holds a {type(state).__name__}, not a dict")
     return state
@@ -97,8 +105,14 @@ def remember_checkpoint_origin() -> None:
         except (pickle.UnpicklingError, RuntimeError, EOFError):
             read_checkpoint(path)  # says clearly what is wrong with the file
             raise
-        if isinstance(state.get("model"), dict):
-            state["model"][ORIGIN_KEY] = text_tensor(str(path))
+        except KeyError as error:
+            raise LaftError(
+                f"{path}: not a checkpoint of fairseq's training (no {error}); a bare backbone "
+                "goes to --backbone"
+            ) from None
+        model = state.get("model")
+        if isinstance(model, dict) and any(key.startswith("laft.") for key in model):
+            model[ORIGIN_KEY] = text_tensor(str(path))
         return state
 
     load_checkpoint_to_cpu.laft = True  # type: ignore[attr-defined]

@@ -131,4 +131,3 @@ class LAFTDecoder(TransformerDecoderBase):
         flat = features.reshape(-1, features.size(-1))  # (B T, d)
         logits = F.linear(flat, self.output_projection.weight)  # (B T, V)
         return logits.view(*features.shape[:-1], -1)
-

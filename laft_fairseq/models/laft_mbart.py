@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import gen_parser_from_dataclass
-from fairseq.models import register_model, register_model_architecture
-from fairseq.models.bart import BARTModel, mbart_large_architecture
+from fairseq.models import register_model
+from fairseq.models.bart import BARTModel
 from fairseq.models.transformer import TransformerConfig
 from torch import Tensor, nn
 
@@ -21,9 +21,10 @@ from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LanguageTags
 from laft_fairseq.methods import find, is_trained
+from laft_fairseq.models import architectures
 from laft_fairseq.models.laft_decoder import LAFTDecoder
 from laft_fairseq.models.laft_encoder import LAFTEncoder
-from laft_fairseq.models.options import LAFTOptions, fill_defaults, options_from
+from laft_fairseq.models.options import LAFTOptions, options_from
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class LAFTMBart(BARTModel):
     @classmethod
     def build_model(cls, args: Namespace, task: Any) -> LAFTMBart:
         """Build the bare model; the task says stage and languages."""
-        base_architecture(args)
+        architectures.laft_mbart(args)
         args.stage = task.stage
         args.dictionary_tags = list(task.tags)
         return super().build_model(args, task)  # type: ignore[no-any-return]
@@ -127,13 +128,15 @@ class LAFTMBart(BARTModel):
         if self.options.language_components and self.encoder.needs_components:
             self.load_components(self.options.language_components, train_langs)
         elif self.encoder.needs_components and not self.options.language_components:
-            logger.info("no --language-components: they must come with the checkpoint to start from")
+            logger.info(
+                "no --language-components: they must come with the checkpoint to start from"
+            )
         tags = [t for t in (self.options.adapter_langs or "").split(",") if t] or list(train_langs)
         for tag in tags:
             self.add_adapter(tag)
 
     def add_adapter(self, tag: str) -> None:
-        """A fresh language adapter for ``tag`` in every decoder layer, where the method has them."""
+        """A fresh adapter for ``tag`` in every decoder layer, where the method has them."""
         if tag not in self.tags:
             raise LaftError(f"language {tag}: not among the dictionary's {', '.join(self.tags)}")
         if self.decoder.has_adapters and tag not in self.decoder.adapter_tags():
@@ -230,14 +233,16 @@ class LAFTMBart(BARTModel):
                     f"{origin or 'checkpoint'}: trained on another backbone than "
                     f"{self.backbone_path}; give the one it was trained on"
                 )
-            backbone = backbones.find(
-                self.options.backbone, origin, header.backbone, header.fingerprint
-            )
+            given = self.options.backbone  # after training the option is but the recorded path
+            option = None if given == header.backbone else given
+            backbone = backbones.find(option, origin, header.backbone, header.fingerprint)
             source = backbone.state
             self.backbone_path, self.fingerprint = backbone.path, backbone.fingerprint
         for name in header.frozen:
             if name not in source:
-                raise LaftError(f"{origin or 'checkpoint'}: wants {name} from the backbone: not there")
+                raise LaftError(
+                    f"{origin or 'checkpoint'}: wants {name} from the backbone: not there"
+                )
             state[name] = source[name]
         self.from_backbone = set(header.frozen)
 
@@ -253,49 +258,11 @@ class LAFTMBart(BARTModel):
         held = self.encoder.language_components
         if tag in held and held[tag].components.shape != components.shape:
             raise LaftError(
-                f"{self.options.language_components}: {held[tag].components.size(1)} components for "
-                f"{tag}, but the checkpoint was trained with {components.size(1)}; "
+                f"{self.options.language_components}: {held[tag].components.size(1)} components "
+                f"for {tag}, but the checkpoint was trained with {components.size(1)}; "
                 "use the file that it was trained with"
             )
         self.encoder.set_components(tag, components.clone(), components[:, 0].clone())
 
 
-def _shape(args: Namespace, layers: int, d: int, ffn: int, heads: int) -> None:
-    """Fill in the width and depth of both stacks."""
-    values = {"layers": layers, "embed_dim": d, "ffn_embed_dim": ffn, "attention_heads": heads}
-    for side in ("encoder", "decoder"):
-        for key, value in values.items():
-            name = f"{side}_{key}"
-            setattr(args, name, getattr(args, name, value))
-    fill_defaults(args, fusion_dim=d, language_adapter_dim=d // 2)
-
-
-@register_model_architecture("laft_mbart", "laft_mbart")
-def base_architecture(args: Namespace) -> None:
-    """mBART-large: 12 + 12 layers of width 1024, pre-norm in both stacks."""
-    for side in ("encoder", "decoder"):
-        name = f"{side}_normalize_before"
-        setattr(args, name, getattr(args, name, None) or True)
-    fill_defaults(args)
-    mbart_large_architecture(args)
-
-
-@register_model_architecture("laft_mbart", "laft_mbart_base")
-def laft_mbart_base(args: Namespace) -> None:
-    """6 + 6 layers of width 768."""
-    _shape(args, 6, 768, 3072, 12)
-    base_architecture(args)
-
-
-@register_model_architecture("laft_mbart", "laft_mbart_mini")
-def laft_mbart_mini(args: Namespace) -> None:
-    """4 + 4 layers of width 256: the small backbone that ships with the examples."""
-    _shape(args, 4, 256, 1024, 4)
-    base_architecture(args)
-
-
-@register_model_architecture("laft_mbart", "laft_mbart_tiny")
-def laft_mbart_tiny(args: Namespace) -> None:
-    """2 + 2 layers of width 32: for tests."""
-    _shape(args, 2, 32, 64, 2)
-    base_architecture(args)
+architectures.register()

@@ -12,7 +12,7 @@ from fairseq.data import Dictionary, FairseqDataset
 from fairseq.data.denoising_dataset import DenoisingDataset
 from torch import Tensor
 
-from laft_fairseq.language_tags import append_tag, is_unspaced
+from laft_fairseq.language_tags import MASK, append_tag, is_unspaced
 from laft_fairseq.tasks.text_data import TaggedTexts, batch_of
 
 WORD_START = "\u2581"  # sentencepiece's mark
@@ -73,7 +73,7 @@ class Infilling(FairseqDataset):
         self.seed, self.fixed, self.epoch = seed, fixed, 1
         self.sizes = texts.sizes
         self.noise = DenoisingDataset(
-            texts, texts.sizes, dictionary, dictionary.index("<mask>"), word_starts(dictionary, tag),
+            texts, texts.sizes, dictionary, dictionary.index(MASK), word_starts(dictionary, tag),
             shuffle=False, seed=seed, mask=mask, mask_random=0.0, insert=0.0, rotate=0.0,
             permute_sentences=0.0, bpe=None, replace_length=1, mask_length="span-poisson",
             poisson_lambda=poisson_lambda,

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from fairseq.data import ConcatDataset, ResamplingDataset, SortDataset, data_utils
+from fairseq.data import ResamplingDataset
 from fairseq.tasks import register_task
 
 from laft_fairseq.tasks.infilling import Infilling
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
-from laft_fairseq.tasks.text_data import TaggedTexts, load_texts
+from laft_fairseq.tasks.text_data import Mixed, TaggedTexts, load_texts
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class LaftDenoising(LaftTask):
         tags = self._languages_of(split, train)
         parts = [self._infilling(tag, split, fixed=not train) for tag in tags]
         if not train:
-            self.datasets[split] = ConcatDataset(parts)
+            self.datasets[split] = Mixed(parts, shuffle=False)
             return
         ratios = size_ratios([len(part) for part in parts], self.cfg.multilang_sampling_alpha)
         for tag, part, ratio in zip(tags, parts, ratios, strict=True):
@@ -68,10 +68,7 @@ class LaftDenoising(LaftTask):
             ResamplingDataset(part, size_ratio=r, seed=self.cfg.seed, epoch=epoch, replace=r >= 1)
             for part, r in zip(parts, ratios, strict=True)
         ]
-        mixed = ConcatDataset(sampled)
-        with data_utils.numpy_seed(self.cfg.seed, epoch):
-            order = np.random.permutation(len(mixed))
-        self.datasets[split] = SortDataset(mixed, sort_order=[order, mixed.sizes])
+        self.datasets[split] = Mixed(sampled, shuffle=True)
 
     def _languages_of(self, split: str, train: bool) -> list[str]:
         if train:

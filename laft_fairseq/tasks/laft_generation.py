@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from fairseq.data import ConcatDataset
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
 
@@ -19,7 +18,7 @@ from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.rouge import rouge_items
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
-from laft_fairseq.tasks.text_data import Pairs, TaggedTexts, load_texts
+from laft_fairseq.tasks.text_data import Mixed, Pairs, TaggedTexts, load_texts
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class LaftGeneration(LaftTask):
         train = split == "train"
         tags = self.train_langs() if train else self._evaluated_langs(split)
         parts = [self._pairs(tag, split, shuffle=train) for tag in tags]
-        self.datasets[split] = parts[0] if len(parts) == 1 else ConcatDataset(parts)
+        self.datasets[split] = Mixed(parts, shuffle=train)
 
     def _evaluated_langs(self, split: str) -> list[str]:
         if split.startswith("valid"):
@@ -98,14 +97,15 @@ class LaftGeneration(LaftTask):
         for tag in self._evaluated_langs("valid"):
             sums[f"_rougeL_sum_{tag}"] = 0.0
             sums[f"_rougeL_count_{tag}"] = 0.0
+        protocol = self.cfg.eval_rouge_protocol
         outputs = self.inference_step(self.validation_generator, [model], sample)
         languages = model.encoder.language_tags.of_source(sample["net_input"]["src_tokens"])
         for row, language in enumerate(languages.tolist()):
             tag = self.tags[language]
             hypothesis = self._text(outputs[row][0]["tokens"])
             reference = self._text(sample["target"][row])
-            scores = rouge_items([hypothesis], [reference], tag, self.cfg.eval_rouge_protocol)
-            sums[f"_rougeL_sum_{tag}"] += 100.0 * float(scores["rougeL"][0])
+            scores = rouge_items([hypothesis], [reference], tag, protocol, metrics=["rougeL"])
+            sums[f"_rougeL_sum_{tag}"] += float(scores["rougeL"][0])
             sums[f"_rougeL_count_{tag}"] += 1
         return sums
 
@@ -139,4 +139,3 @@ class _MeanOf:
             for tag in self.tags
         ]
         return round(sum(means) / len(means), 3)
-

@@ -80,8 +80,12 @@ class LaftTask(FairseqTask):
         return model
 
     def get_batch_iterator(self, *args: Any, **kwargs: Any) -> Any:
-        """fairseq drops a last batch whose size is no multiple of 8; here nothing is dropped."""
+        """fairseq drops a last batch whose size is no multiple of 8; here nothing is dropped.
+
+        Batches are made anew each epoch, as they are in a run that is resumed there.
+        """
         kwargs["required_batch_size_multiple"] = 1
+        kwargs["disable_iterator_cache"] = True
         return super().get_batch_iterator(*args, **kwargs)
 
     def train_step(
@@ -105,7 +109,7 @@ class LaftTask(FairseqTask):
         self, models: Any, args: Any, seq_gen_cls: Any = None,
         extra_gen_cls_kwargs: dict[str, Any] | None = None, **kwargs: Any,
     ) -> Any:  # fmt: skip
-        """Beam search that ends on ``</s>`` and never writes a tag, ``<mask>``, ``<s>``, ``<unk>``."""
+        """Beam search that ends on ``</s>`` and never writes a tag, ``<mask>``, ``<s>`` or unk."""
         args = copy.copy(args)
         args.unkpen = math.inf
         symbols = [language_tags.symbol(tag) for tag in self.tags]

@@ -21,7 +21,9 @@ class LaftTaskOptions(FairseqDataclass):
     )
     langs: Optional[str] = field(
         default=None,
-        metadata={"help": "the dictionary's languages in order (default: data's langs.txt, else cc25)"},
+        metadata={
+            "help": "the dictionary's languages in order (default: data's langs.txt, else cc25)"
+        },
     )
     train_langs: Optional[str] = field(
         default=None, metadata={"help": "languages to train on (default: all of --langs)"}
@@ -30,7 +32,8 @@ class LaftTaskOptions(FairseqDataclass):
         default=None, metadata={"help": "languages to validate on (default: those trained on)"}
     )
     gen_lang: Optional[str] = field(
-        default=None, metadata={"help": "language to generate in; its test set or raw input is read"}
+        default=None,
+        metadata={"help": "language to generate in; its test set or raw input is read"},
     )
     max_source_positions: int = field(
         default=1024, metadata={"help": "longer sources are cut to this many tokens"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from typing import Any
 
 import numpy as np
 import torch
-from fairseq.data import BaseWrapperDataset, Dictionary, data_utils
+from fairseq.data import BaseWrapperDataset, ConcatDataset, Dictionary, data_utils, indexed_dataset
 from fairseq.data.language_pair_dataset import LanguagePairDataset, collate
 from torch import Tensor
 
@@ -16,6 +17,8 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import append_tag
 
 logger = logging.getLogger(__name__)
+
+MMAP_MAGIC = b"MMIDIDX\x00\x00"  # how the index of fairseq's default format begins
 
 
 def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
@@ -25,15 +28,22 @@ def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
         LaftError: absent, empty, unreadable, or made with a larger dictionary.
     """
     folder = os.path.dirname(prefix)
-    if not os.path.exists(f"{prefix}.idx"):
-        raise LaftError(f"{prefix}.idx: no such data for language {tag}; binarise it into {folder}")
+    for file in (f"{prefix}.idx", f"{prefix}.bin"):
+        if not os.path.exists(file):
+            raise LaftError(f"{file}: no such data for language {tag}; binarise it into {folder}")
+    if os.path.getsize(f"{prefix}.bin") == 0:
+        raise LaftError(
+            f"{prefix}.bin: no text of language {tag} in it; binarise a file with lines"
+        )
     try:
+        if not _is_whole(prefix):
+            raise ValueError("its index and its data do not fit each other")
         texts = data_utils.load_indexed_dataset(prefix, dictionary)
         size = len(texts)
-    except (AssertionError, ValueError, OSError, EOFError) as error:
-        raise LaftError(f"{prefix}.idx: damaged data of language {tag} ({error})") from None
-    if size == 0:
-        raise LaftError(f"{prefix}.idx: no text of language {tag} in it; binarise a file with lines")
+    except (AssertionError, ValueError, OSError, EOFError, struct.error) as error:
+        raise LaftError(
+            f"{prefix}.idx: damaged data of language {tag} ({error}); binarise it again"
+        ) from None
     highest = max(int(texts[index].max()) for index in {0, size // 2, size - 1})
     if highest >= len(dictionary):
         raise LaftError(
@@ -43,8 +53,22 @@ def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
     return texts
 
 
+def _is_whole(prefix: str) -> bool:
+    """Whether .idx and .bin of fairseq's mmap format are as long as the index says."""
+    with open(f"{prefix}.idx", "rb") as file:
+        if file.read(len(MMAP_MAGIC)) != MMAP_MAGIC:
+            return True  # another format, or none: fairseq looks at it
+        header = file.read(17)  # version, type, number of texts
+        _, kind, count = struct.unpack("<QBQ", header)
+        if os.fstat(file.fileno()).st_size != len(MMAP_MAGIC) + len(header) + 12 * count:
+            return False
+        sizes = np.frombuffer(file.read(4 * count), dtype=np.int32)  # (n,) tokens
+    width = np.dtype(indexed_dataset._code_to_dtype[kind]).itemsize
+    return os.path.getsize(f"{prefix}.bin") == int(sizes.sum(dtype=np.int64)) * width
+
+
 class TaggedTexts(BaseWrapperDataset):
-    """``X </s> [l]``; X is cut so that all of it fits ``max_tokens``, and how many were is logged."""
+    """``X </s> [l]``; X is cut to make it fit ``max_tokens``, and how many were cut is logged."""
 
     def __init__(self, texts: Any, tag_id: int, max_tokens: int, name: str) -> None:
         super().__init__(texts)
@@ -53,7 +77,9 @@ class TaggedTexts(BaseWrapperDataset):
         sizes = np.asarray(texts.sizes)
         over_long = int((sizes > self.max_text).sum())
         if over_long:
-            logger.info("%s: %d of %d texts cut to %d tokens", name, over_long, len(sizes), max_tokens)
+            logger.info(
+                "%s: %d of %d texts cut to %d tokens", name, over_long, len(sizes), max_tokens
+            )
         self._sizes = np.minimum(sizes, self.max_text) + 1
 
     @property
@@ -104,3 +130,22 @@ class Pairs(LanguagePairDataset):
             shuffle=shuffle,
         )
         self.eos = None  # each target's own last token, its tag, begins the decoder's input
+
+
+class Mixed(ConcatDataset):
+    """Several languages' items as one data set, numbered throughout."""
+
+    def __init__(self, parts: list[Any], shuffle: bool) -> None:
+        super().__init__(parts)
+        self.shuffle = shuffle
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**super().__getitem__(index), "id": index}
+
+    def ordered_indices(self) -> np.ndarray:
+        """By source, then target length; ties at random (fairseq seeds numpy for each epoch)."""
+        sizes = self.sizes.reshape(len(self), -1)  # (n, 1 or 2)
+        order = np.random.permutation(len(self)) if self.shuffle else np.arange(len(self))
+        for column in reversed(range(sizes.shape[1])):
+            order = order[np.argsort(sizes[order, column], kind="mergesort")]
+        return order

@@ -26,7 +26,17 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"models"}),
     frozenset({"tasks", "criterions"}),
     frozenset({"", "register"}),  # the package itself: imports what registers with fairseq
-    frozenset({"cli", "hub"}),
+    frozenset(
+        {
+            "cli",
+            "geometry",
+            "hub",
+            "language_figure",
+            "loading",
+            "parameter_counts",
+            "representations",
+        }
+    ),
 )
 NEVER = frozenset({"examples", "preprocess", "tests"})
 

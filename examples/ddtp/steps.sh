@@ -1,0 +1,84 @@
+# The steps of run.sh, one function each; run.sh sets the variables.
+set -euo pipefail
+
+raw_text() {
+  local source=examples/ddtp/data work=$RAW.partial
+  if [ "$FULL" = 1 ]; then
+    source=$OUT/full-data
+    preprocess/ddtp.sh "$OUT/full"
+    python preprocess/ddtp.py extract --ddtp "$OUT/full" --mono examples/ddtp/data --out "$source" \
+      --pairs 0 --valid 0 --valid-target 0 --mono-bytes 0
+  fi
+  rm -rf "$work" && mkdir -p "$work"
+  local lang split
+  for lang in en_XX $TARGETS; do
+    for split in train valid test; do
+      [ -e "$source/$lang.$split.tsv.xz" ] || continue
+      xz -dc "$source/$lang.$split.tsv.xz" > "$work/$lang.$split.tsv"
+      [ "$split" != test ] || sed -i "$((TEST_ITEMS + 1)),\$d" "$work/$lang.$split.tsv"
+    done
+    cut -f3 "$work/$lang.test.tsv" > "$work/$lang.test.src"
+    cut -f4 "$work/$lang.test.tsv" > "$work/$lang.test.tgt"
+    xz -dc "$source/mono.$lang.txt.xz" > "$work/mono.$lang"
+    tail -n 100 "$work/mono.$lang" > "$work/mono.$lang.valid"
+    head -n -100 "$work/mono.$lang" > "$work/mono.$lang.train"
+  done
+  mv "$work" "$RAW"
+}
+
+binarize_pairs() {
+  local lang=$1 splits=(--test "$RAW/$1.test.tsv")
+  [ ! -e "$RAW/$lang.valid.tsv" ] || splits+=(--valid "$RAW/$lang.valid.tsv")
+  [ ! -e "$RAW/$lang.train.tsv" ] || splits+=(--train "$RAW/$lang.train.tsv")
+  preprocess/binarize.sh pairs --backbone "$BACKBONE" --lang "$lang" --out "$DATA" "${splits[@]}"
+}
+
+binarize_mono() {
+  preprocess/binarize.sh mono --backbone "$BACKBONE" --lang "$1" --out "$DATA" \
+    --train "$RAW/mono.$1.train" --valid "$RAW/mono.$1.valid"
+}
+
+components() {
+  laft components --backbone "$BACKBONE/model.pt" --data "$DATA" --langs "$LANGS" \
+    --num-components 6 --out "$OUT/components.safetensors"
+}
+
+stage1() {
+  train "$OUT/laft/stage1" --task laft_denoising --method laft --removal "$REMOVAL" \
+    --language-components "$OUT/components.safetensors" --train-langs "$LANGS" \
+    --criterion cross_entropy --max-tokens 4096 --lr "$STAGE1_LR" --warmup-updates 50 \
+    --total-num-update "$STAGE1_UPDATES" --max-update "$STAGE1_UPDATES"
+}
+
+stage2() {
+  local method=$1 lr=$FULL_LR extra=()
+  if [ "$method" = laft ]; then
+    lr=$STAGE2_LR
+    extra=(--removal "$REMOVAL" --language-components "$OUT/components.safetensors"
+      --finetune-from-model "$OUT/laft/stage1/checkpoint_best.pt")
+  fi
+  train "$OUT/$method/stage2" --task laft_generation --method "$method" --train-langs en_XX \
+    --criterion cross_entropy --max-tokens 4096 --lr "$lr" --warmup-updates 50 \
+    --total-num-update "$STAGE2_UPDATES" --max-update "$STAGE2_UPDATES" "${extra[@]}"
+}
+
+generate() {
+  local method=$1 lang=$2
+  fairseq-generate "$DATA" --user-dir "$USER_DIR" --task laft_generation --gen-lang "$lang" \
+    --path "$OUT/$method/stage2/checkpoint_best.pt" --beam "$BEAM" --lenpen "$LENPEN" \
+    --max-len-b 64 --batch-size 32 --bpe sentencepiece "${DEVICE[@]}" \
+    --sentencepiece-model "$BACKBONE/sentence.bpe.model" > "$OUT/$method/generate.$lang.partial"
+  mv "$OUT/$method/generate.$lang.partial" "$OUT/$method/generate.$lang.log"
+}
+
+score() {
+  local method=$1 lang=$2
+  laft score --generate-log "$OUT/$method/generate.$lang.log" --lang "$lang" --langs "$LANGS" \
+    --ref "$RAW/$lang.test.tgt" --src "$RAW/$lang.test.src" --english-ref "$RAW/en_XX.test.tgt" \
+    --floors --json "$OUT/$method/score.$lang.json"
+}
+
+figure() {
+  laft tsne --checkpoint "$OUT/laft/stage2/checkpoint_best.pt" --data "$DATA" --langs "$LANGS" \
+    --split test --parallel --out "$OUT/figure2.png" --json "$OUT/figure2.json"
+}

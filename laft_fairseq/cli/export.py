@@ -1,0 +1,79 @@
+"""`laft export`: make a slim checkpoint whole, or a small fp16 backbone out of a pretrained one."""
+
+import argparse
+from typing import Any
+
+EPILOG = """\
+examples:
+  laft export --checkpoint stage2/checkpoint_best.pt --out whole.pt
+  laft export --checkpoint pretrained/checkpoint_last.pt --half --out model.pt
+
+A slim checkpoint finds its backbone by --backbone, the environment variable LAFT_BACKBONE,
+backbone.pt beside it, or the path that it recorded. The result holds weights and options alone:
+no optimizer state, so it is for use or as a start, not for resuming.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `laft export`."""
+    parser = subparsers.add_parser(
+        "export",
+        help="make a slim checkpoint whole",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--checkpoint", required=True, metavar="C.pt", help="slim or whole")
+    parser.add_argument("--backbone", metavar="M.pt", help="where the backbone is")
+    parser.add_argument("--half", action="store_true", help="store fp16 weights")
+    parser.add_argument("--out", required=True, metavar="WHOLE.pt", help="file to write")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write every tensor, to a temporary name first."""
+    import os
+
+    import torch
+
+    from laft_fairseq import backbone as backbones
+    from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
+    from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
+    from laft_fairseq.errors import LaftError
+
+    content = read_checkpoint(args.checkpoint)
+    state = content.get("model")
+    if not isinstance(state, dict):
+        raise LaftError(f"{args.checkpoint}: not a fairseq checkpoint: it has no 'model'")
+    state[ORIGIN_KEY] = text_tensor(args.checkpoint)
+    header, origin = pop_header(state)
+    if header is None:
+        raise LaftError(f"{args.checkpoint}: not written by laft_fairseq; nothing to export")
+    if header.kind == "slim":
+        found = backbones.find(args.backbone, origin, header.backbone, header.fingerprint)
+        for name in header.frozen:
+            state[name] = found.state[name]
+    if args.half:
+        state = _halved(state)
+    header.kind, header.frozen = "whole", []
+    state[HEADER_KEY] = header.to_tensor()
+    whole = {key: content.get(key) for key in ("args", "cfg")} | {"model": state}
+    partial = f"{args.out}.partial"
+    try:
+        torch.save(whole, partial)
+        os.replace(partial, args.out)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+    size = os.path.getsize(args.out) / 1e6
+    print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
+    return 0
+
+
+def _halved(state: dict[str, Any]) -> dict[str, Any]:
+    """fp16, tied tensors kept tied; language components stay as they were estimated."""
+    done: dict[int, Any] = {}
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and "language_components" not in name:
+            state[name] = done.setdefault(tensor.data_ptr(), tensor.half())
+    return state

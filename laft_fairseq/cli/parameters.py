@@ -1,0 +1,155 @@
+"""`laft parameters`: how many there are, by part, and what each stage trains."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from laft_fairseq.parameter_counts import Counts, Part
+
+_DESCRIPTION = """\
+Count the parameters of a method at an architecture, by part, and those that stage 1 (task
+laft_denoising) and stage 2 (laft_generation) train. Nothing is allocated or loaded.
+"""
+_EPILOG = """\
+example:
+  laft parameters --arch laft_mbart
+  laft parameters --arch laft_mbart --method mbart_enc --langs en_XX,fr_XX,zh_CN --json counts.json
+"""
+_NOTE = """\
+Tied embeddings count once. Shares are given of two denominators; the paper's 3.8 % and 19.2 %
+do not share one, so that they compare neither with each other nor with a single line here.
+"""
+_STAGES = {"denoising": "stage 1", "generation": "stage 2"}
+_NONE = "–"
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `parameters`."""
+    parser = subparsers.add_parser(
+        "parameters",
+        help="count parameters by part, and what each stage trains",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--arch", required=True, help="architecture, such as laft_mbart")
+    parser.add_argument(
+        "--method", default="laft", help="system, such as mbart_full (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--langs",
+        default="en_XX,fr_XX",
+        metavar="L,L",
+        help="languages that have an adapter (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--vocab",
+        type=int,
+        default=250_027,
+        metavar="V",
+        help="entries of the dictionary, tags and <mask> included (default: cc25's, %(default)s)",
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all numbers there")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Count, write the JSON and print the table.
+
+    Raises:
+        LaftError: unknown architecture or method, no language, too small a vocabulary.
+    """
+    from laft_fairseq.cli._files import write_json
+    from laft_fairseq.language_tags import split_tags
+    from laft_fairseq.parameter_counts import count
+
+    counts = count(args.arch, args.method, split_tags(args.langs), args.vocab)
+    if args.json is not None:
+        write_json(args.json, as_json(counts))
+    print(table(counts))
+    return 0
+
+
+def as_json(counts: "Counts") -> dict[str, Any]:
+    """All numbers of the table."""
+    stages = {
+        stage: {
+            "trained": counts.trained(stage),
+            "of_backbone": counts.trained(stage) / counts.backbone,
+            "of_total": counts.trained(stage) / counts.total,
+        }
+        for stage in _STAGES
+    }
+    parts = [
+        {"name": part.name, "added": part.added, "count": part.count, "trained": part.trained}
+        | ({"unit": part.unit, "units": part.units} if part.unit else {})
+        for part in counts.parts
+    ]
+    return {
+        "arch": counts.arch,
+        "method": counts.method,
+        "langs": counts.langs,
+        "vocabulary": counts.vocabulary,
+        "backbone": counts.backbone,
+        "total": counts.total,
+        "stages": stages,
+        "parts": parts,
+    }
+
+
+def table(counts: "Counts") -> str:
+    """The table that `laft parameters` prints."""
+    backbone = [part for part in counts.parts if not part.added]
+    added = [part for part in counts.parts if part.added]
+    rows = [("part", "parameters", "of backbone", *_STAGES.values(), "made of")]
+    rows += [_row(part, counts.backbone) for part in backbone]
+    rows.append(("backbone", millions(counts.backbone), "100.00 %", "", "", ""))
+    rows += [_row(part, counts.backbone) for part in added]
+    trained = [counts.trained(stage) for stage in _STAGES]
+    share = percent(counts.total, counts.backbone)
+    rows.append(("total", millions(counts.total), share, *map(millions, trained), ""))
+    for name, whole in (("backbone", counts.backbone), ("total", counts.total)):
+        shares = [percent(number, whole) for number in trained]
+        rows.append((f"trained, of the {name}", "", "", *shares, ""))
+    title = (
+        f"{counts.arch}, method {counts.method}, {counts.vocabulary:,} dictionary entries, "
+        f"languages {', '.join(counts.langs)}"
+    )
+    return f"{title}\n\n{_aligned(rows)}\n\n{_NOTE}"
+
+
+def _row(part: "Part", backbone: int) -> tuple[str, ...]:
+    trained = [millions(part.trained[stage]) for stage in _STAGES]
+    article = "an" if part.unit.startswith("e") else "a"
+    size = f"{part.each / 1e6:.3f}M"
+    made_of = f"{part.units} x {size} {article} {part.unit}" if part.unit else ""
+    return part.name, millions(part.count), percent(part.count, backbone), *trained, made_of
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> str:
+    """First and last column to the left, numbers to the right; a rule around the sums."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rule = "-" * (sum(widths) + 2 * len(widths) - 2)
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        cells[0], cells[-1] = row[0].ljust(widths[0]), row[-1]
+        if row[0] in ("backbone", "total"):
+            lines.append(rule)
+        lines.append("  ".join(cells).rstrip())
+        if row[0] in ("part", "backbone"):
+            lines.append(rule)
+    return "\n".join(lines)
+
+
+def millions(number: int) -> str:
+    """25192448 -> `25.19M`; nothing is a dash, and small numbers keep three digits."""
+    if number == 0:
+        return _NONE
+    return f"{number / 1e6:.2f}M" if number >= 1e6 else f"{number / 1e6:.3g}M"
+
+
+def percent(number: int, whole: int) -> str:
+    """A share with two decimals."""
+    return f"{100 * number / whole:.2f} %"

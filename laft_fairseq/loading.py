@@ -1,0 +1,127 @@
+"""A model for evaluation: one of our checkpoints, slim or whole, or a plain mBART backbone."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from laft_fairseq import backbone as backbones
+from laft_fairseq.checkpoint_format import HEADER_KEY
+from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
+from laft_fairseq.errors import LaftError
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
+
+POSITION_OFFSET = 2  # fairseq's learned positions begin after <s> and <pad>
+HEAD_WIDTH = 64  # of mBART's attention at every size, where a file does not record its heads
+
+
+def load_model(
+    checkpoint: str, data: str, langs: str | None = None, backbone: str | None = None
+) -> tuple[LAFTMBart, LaftGeneration]:
+    """Load ``checkpoint`` in eval and fp32, with a stage-2 task on the directory ``data``.
+
+    Args:
+        checkpoint: one of our checkpoints, or a plain mBART (then the row ``mbart_full``).
+        data: data-bin directory with dict.txt and langs.txt.
+        langs: the dictionary's tags in order, where langs.txt does not say them.
+        backbone: of a slim checkpoint, where it is not found by itself (backbone.py).
+
+    Raises:
+        LaftError: a file is missing, damaged or does not fit the dictionary.
+    """
+    if backbone is not None and not os.path.exists(backbone):
+        raise LaftError(f"{backbone}: no such backbone")
+    content = read_checkpoint(checkpoint, mmap=True)
+    args = recorded_arguments(content)
+    state = content.get("model")
+    task = _task(data, langs)
+    if args is None or not isinstance(state, dict) or HEADER_KEY not in state:
+        return _load_backbone(checkpoint, task, content), task
+    if backbone is not None:
+        args.backbone = backbone
+    state[ORIGIN_KEY] = text_tensor(checkpoint)
+    model = task.build_model(args, from_checkpoint=True)
+    try:
+        model.load_state_dict(state, strict=True, model_cfg=args)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise LaftError(
+            f"{checkpoint}: does not fit its own options and {data}/dict.txt ({reason})"
+        ) from None
+    return _for_evaluation(model, task), task
+
+
+def load_backbone_model(
+    path: str, data: str, langs: str | None = None
+) -> tuple[LAFTMBart, list[str]]:
+    """Load a plain mBART as the row ``mbart_full`` in eval and fp32; its shape is its tensors'.
+
+    Returns:
+        The model, its ``fingerprint`` set, and the dictionary's tags in order.
+
+    Raises:
+        LaftError: not an mBART, or one that does not fit the dictionary of ``data``.
+    """
+    task = _task(data, langs)
+    return _load_backbone(path, task, read_checkpoint(path, mmap=True)), task.tags
+
+
+def recorded_arguments(content: Mapping[str, Any]) -> Namespace | None:
+    """The model's options as a checkpoint of fairseq keeps them; None if it keeps none."""
+    args = content.get("args")
+    if args is None and isinstance(content.get("cfg"), Mapping):
+        args = content["cfg"].get("model")
+    if isinstance(args, Mapping):
+        return Namespace(**args)
+    return args if isinstance(args, Namespace) else None
+
+
+def shape_arguments(state: Mapping[str, Tensor]) -> dict[str, int]:
+    """fairseq's options of an mBART's shape, all but the heads, read off its tensors."""
+    found: dict[str, int] = {}
+    for side in ("encoder", "decoder"):
+        layers = {name.split(".")[2] for name in state if name.startswith(f"{side}.layers.")}
+        ffn, d = state[f"{side}.layers.0.fc1.weight"].shape
+        positions = state[f"{side}.embed_positions.weight"].size(0) - POSITION_OFFSET
+        found[f"{side}_layers"] = len(layers)
+        found[f"{side}_embed_dim"] = d
+        found[f"{side}_ffn_embed_dim"] = ffn
+        found["max_source_positions" if side == "encoder" else "max_target_positions"] = positions
+    return found
+
+
+def _task(data: str, langs: str | None) -> LaftGeneration:
+    """A stage-2 task on ``data``, for its dictionary, tags and generation."""
+    task = LaftGeneration.setup_task(LaftGenerationOptions(data=data, langs=langs))
+    assert isinstance(task, LaftGeneration)
+    return task
+
+
+def _load_backbone(path: str, task: LaftGeneration, content: Mapping[str, Any]) -> LAFTMBart:
+    backbone = backbones.read(path)
+    try:
+        shape = shape_arguments(backbone.state)
+    except (KeyError, ValueError) as error:
+        raise LaftError(f"{path}: not an mBART ({error} is missing or has another shape)") from None
+    recorded = recorded_arguments(content)
+    for side in ("encoder", "decoder"):
+        heads = f"{side}_attention_heads"
+        d = shape[f"{side}_embed_dim"]
+        shape[heads] = getattr(recorded, heads, None) or max(1, d // HEAD_WIDTH)
+    args = Namespace(arch="laft_mbart", method="mbart_full", **shape)
+    model = LAFTMBart.build_model(args, task)
+    model.load_backbone(backbone)
+    return _for_evaluation(model, task)
+
+
+def _for_evaluation(model: LAFTMBart, task: LaftGeneration) -> LAFTMBart:
+    """In eval, with the task cutting texts to the model's positions."""
+    source, target = model.max_positions()
+    task.cfg.max_source_positions = min(task.cfg.max_source_positions, source)
+    task.cfg.max_target_positions = min(task.cfg.max_target_positions, target)
+    return model.float().eval()

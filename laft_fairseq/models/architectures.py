@@ -1,0 +1,52 @@
+"""Shapes of mBART: ``--arch laft_mbart`` and its smaller sisters."""
+
+from argparse import Namespace
+
+from fairseq.models import ARCH_MODEL_REGISTRY, register_model_architecture
+from fairseq.models.bart import mbart_large_architecture
+
+from laft_fairseq.models.options import fill_defaults
+
+
+def _shape(args: Namespace, layers: int, d: int, ffn: int, heads: int) -> None:
+    """Fill in the width and depth of both stacks."""
+    values = {"layers": layers, "embed_dim": d, "ffn_embed_dim": ffn, "attention_heads": heads}
+    for side in ("encoder", "decoder"):
+        for key, value in values.items():
+            name = f"{side}_{key}"
+            setattr(args, name, getattr(args, name, value))
+    fill_defaults(args, fusion_dim=d, language_adapter_dim=d // 2)
+
+
+def laft_mbart(args: Namespace) -> None:
+    """mBART-large: 12 + 12 layers of width 1024, pre-norm in both stacks."""
+    for side in ("encoder", "decoder"):
+        name = f"{side}_normalize_before"
+        setattr(args, name, getattr(args, name, None) or True)
+    fill_defaults(args)
+    mbart_large_architecture(args)
+
+
+def laft_mbart_base(args: Namespace) -> None:
+    """6 + 6 layers of width 768."""
+    _shape(args, 6, 768, 3072, 12)
+    laft_mbart(args)
+
+
+def laft_mbart_mini(args: Namespace) -> None:
+    """4 + 4 layers of width 256: the small backbone that ships with the examples."""
+    _shape(args, 4, 256, 1024, 4)
+    laft_mbart(args)
+
+
+def laft_mbart_tiny(args: Namespace) -> None:
+    """2 + 2 layers of width 32: for tests."""
+    _shape(args, 2, 32, 64, 2)
+    laft_mbart(args)
+
+
+def register() -> None:
+    """Register each with fairseq, once the model is."""
+    for architecture in (laft_mbart, laft_mbart_base, laft_mbart_mini, laft_mbart_tiny):
+        if architecture.__name__ not in ARCH_MODEL_REGISTRY:
+            register_model_architecture("laft_mbart", architecture.__name__)(architecture)

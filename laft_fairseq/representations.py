@@ -1,0 +1,106 @@
+"""Sentence representations of a data-bin split: what the encoder's side makes of each text.
+
+A sentence's representation is the mean over the text's own tokens, as e_L is of e: of the
+output of the mBART encoder (e), after removal (r), after fusion. Without noise, in eval, fp32.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from fairseq.data import Dictionary, data_utils
+from numpy.typing import NDArray
+from torch import Tensor
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.language_components import sentence_mean
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.tasks.laft_task import LaftTask
+from laft_fairseq.tasks.text_data import TaggedTexts, load_texts
+
+STAGES = ("e", "r", "fused")
+MAX_TOKENS = 8192  # of a batch, padding included
+
+Floats = NDArray[np.float32]
+
+
+def read_texts(task: LaftTask, tag: str, split: str) -> TaggedTexts:
+    """The texts ``X </s> [l]`` of a language: the sources of its pairs, else its monolingual text.
+
+    Raises:
+        LaftError: an unknown language; no such data, or damaged data.
+    """
+    task.checked(tag, "--langs")
+    monolingual = os.path.join(task.cfg.data, tag, split)
+    pairs = f"{monolingual}.src-tgt.src"
+    found = [prefix for prefix in (pairs, monolingual) if os.path.exists(f"{prefix}.idx")]
+    if not found:
+        raise LaftError(
+            f"{pairs}.idx: no {split} texts for language {tag}, nor {monolingual}.idx; "
+            "binarise them, or choose another --split"
+        )
+    texts = load_texts(found[0], task.dictionary, tag)
+    limit = task.cfg.max_source_positions
+    return TaggedTexts(texts, task.tag_ids[tag], limit, found[0])
+
+
+def spread(available: int, wanted: int) -> list[int]:
+    """At most ``wanted`` of ``available`` rows in order, evenly spread: the same for every language
+    of parallel data, and not all from one corner of a sorted file."""
+    if available <= wanted:
+        return list(range(available))
+    return [row * available // wanted for row in range(wanted)]
+
+
+def represent(
+    model: LAFTMBart, texts: TaggedTexts, rows: Sequence[int], max_tokens: int = MAX_TOKENS
+) -> dict[str, Floats]:
+    """Each stage's representations of ``rows`` of ``texts``, in the order of ``rows``.
+
+    Returns:
+        ``e``, ``r`` and ``fused``, (n, d) fp32 each; ``e`` alone where the model's method has no
+        task module. A text without tokens of its own is a row of zeros.
+
+    Raises:
+        LaftError: the model lacks components of the language.
+    """
+    dictionary: Dictionary = model.encoder.dictionary
+    device = model.encoder.embed_tokens.weight.device
+    out: dict[str, Floats] = {}
+    for places in _batches([texts.num_tokens(row) for row in rows], max_tokens):
+        batch = [texts[rows[place]] for place in places]
+        tokens = data_utils.collate_tokens(batch, dictionary.pad(), left_pad=True)  # (B, T)
+        for stage, means in _means(model, tokens.to(device)).items():
+            table = out.setdefault(stage, np.zeros((len(rows), means.size(1)), np.float32))
+            table[places] = means.cpu().numpy()
+    return out
+
+
+def _batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
+    """Places of ``lengths``, similar lengths together, at most ``max_tokens`` with the padding."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > max_tokens:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def _means(model: LAFTMBart, tokens: Tensor) -> dict[str, Tensor]:
+    """(B, T) tokens -> a (B, d) fp32 mean over each text's own tokens for every stage."""
+    if model.training:
+        raise ValueError("representations are those of a model in eval")
+    encoder = model.encoder
+    out = encoder.forward_backbone(tokens, None)
+    states = {"e": out["encoder_out"][0]}  # (T, B, d)
+    if encoder.task_module is not None:
+        found = encoder.represent(tokens, out)
+        states |= {"r": found.r, "fused": found.fused}
+    text_mask = encoder.language_tags.text_mask(tokens)  # (B, T), True at the text's own tokens
+    return {stage: sentence_mean(state, text_mask) for stage, state in states.items()}

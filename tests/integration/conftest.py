@@ -1,0 +1,72 @@
+"""LAFT from nothing, once a session: a backbone, its components, both stages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from laft_fairseq import backbone as backbones
+from laft_fairseq import components_file
+from laft_fairseq.language_components import ComponentStatistics, sentence_mean
+from tests import tiny
+
+SAVING = ("--no-epoch-checkpoints", "--disable-validation")
+ROUGE = ("--eval-rouge", "--eval-rouge-beam", "2", "--eval-rouge-max-len", "6",
+         "--best-checkpoint-metric", "rougeL", "--maximize-best-checkpoint-metric")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where everything lies."""
+
+    data: Path
+    backbone: Path
+    components: Path
+    stage1: Path
+    stage2: Path
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The flags of stage 1: what training begins with."""
+        return ("--method", "laft", "--backbone", str(self.backbone),
+                "--language-components", str(self.components))  # fmt: skip
+
+
+def write_components(path: Path, backbone: Path, k: int = tiny.K) -> Path:
+    """Estimate c_L of each language on the texts that train."""
+    model = tiny.model(method="mbart_full")
+    model.load_backbone(backbones.read(str(backbone)))
+    statistics = {}
+    for tag in tiny.TAGS:
+        statistics[tag] = ComponentStatistics.zeros(tiny.D)
+        for text in tiny.random_texts(tag, 20):
+            tokens = torch.tensor([[*text, *tiny.ids(f"[{tag}]")]])  # (1, T)
+            e = model.encoder.forward_backbone(tokens)["encoder_out"][0].detach()  # (T, 1, d)
+            mask = model.encoder.language_tags.text_mask(tokens)
+            statistics[tag].update(sentence_mean(e, mask))
+    components_file.save(path, statistics, k, model.fingerprint)
+    return path
+
+
+@pytest.fixture(scope="session")
+def laft(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """English is annotated; French and Chinese have text alone."""
+    home = tmp_path_factory.mktemp("laft")
+    data = tiny.write_data(home / "data-bin")
+    pretrained = tiny.train(
+        data, home / "pretrained", "denoising", "--method", "mbart_full", "--max-update", "4",
+        *SAVING,
+    )  # fmt: skip
+    torch.save({"model": pretrained["model"]}, home / "model.pt")
+    components = write_components(home / "components.safetensors", home / "model.pt")
+    run = Run(data, home / "model.pt", components, home / "stage1" / "checkpoint_last.pt",
+              home / "stage2" / "checkpoint_last.pt")  # fmt: skip
+    tiny.train(data, home / "stage1", "denoising", *run.parts, "--max-update", "4",
+               "--batch-size", "20", "--save-interval-updates", "2", *SAVING)  # fmt: skip
+    tiny.train(
+        data, home / "stage2", "generation", "--method", "laft", "--backbone", run.backbone,
+        "--finetune-from-model", run.stage1, "--train-langs", "en_XX", "--max-update", "3",
+        "--valid-langs", "fr_XX,zh_CN", "--no-epoch-checkpoints", *ROUGE,
+    )  # fmt: skip
+    return run

@@ -1,0 +1,175 @@
+"""fairseq-generate and fairseq-interactive: as many outputs as inputs, in order, of text alone."""
+
+import re
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from laft_fairseq.loading import load_model
+from tests import tiny
+from tests.integration.conftest import SAVING, Run
+
+FLAGS = ("--task", "laft_generation", "--beam", "2", "--max-len-b", "6", "--batch-size", "3")
+MARKS = re.compile(r"\[\w\w_\w\w\]|<unk>|<s>|</s>|<mask>|<pad>")
+LIMIT = 6
+
+
+def outputs(lines: list[str], kind: str = "H") -> dict[int, str]:
+    """The texts of fairseq's `H-<number>` lines, by number."""
+    found = [line.split("\t") for line in lines if line.startswith(f"{kind}-")]
+    numbers = [int(line[0].removeprefix(f"{kind}-")) for line in found]
+    assert len(set(numbers)) == len(numbers), "two outputs of one number"
+    return dict(zip(numbers, [line[-1] for line in found], strict=True))
+
+
+@pytest.fixture(scope="module")
+def french(laft: Run) -> dict[int, str]:
+    return outputs(tiny.generate(laft.data, laft.stage2, *FLAGS, "--gen-lang", "fr_XX"))
+
+
+def test_an_output_for_each_text(french: dict[int, str]) -> None:
+    assert sorted(french) == list(range(5))
+    assert not any(MARKS.search(text) for text in french.values())
+
+
+def test_several_languages_at_once_are_numbered_throughout(
+    laft: Run, french: dict[int, str]
+) -> None:
+    """The same texts in batches of mixed languages; French comes second."""
+    found = outputs(tiny.generate(laft.data, laft.stage2, *FLAGS))
+    assert sorted(found) == list(range(15))
+    assert [found[5 + n] for n in range(5)] == [french[n] for n in range(5)]
+
+
+def test_stage_1_restores_text(laft: Run) -> None:
+    flags = ("--task", "laft_denoising", "--gen-lang", "zh_CN", *FLAGS[2:])
+    lines = tiny.generate(laft.data, laft.stage1, *flags)
+    assert sorted(outputs(lines)) == list(range(5))
+    originals = [" ".join(tiny.dictionary()[t] for t in text[:-1])
+                 for text in tiny.random_texts("zh_CN", 5, seed=2)]  # fmt: skip
+    targets = outputs(lines, "T")
+    assert [targets[n] for n in range(5)] == originals
+
+
+def test_interactive(laft: Run, french: dict[int, str]) -> None:
+    """Raw text of one language in, the same outputs as from its binarised data."""
+    words = [" ".join(tiny.dictionary()[token] for token in text[:-1])
+             for text in tiny.random_texts("fr_XX", 5, seed=2)]  # fmt: skip
+    flags = (*FLAGS, "--gen-lang", "fr_XX", "--buffer-size", "5")
+    lines = tiny.interactive(laft.data, laft.stage2, "\n".join(words) + "\n", *flags)
+    assert outputs(lines) == french
+
+
+def test_a_whole_checkpoint_needs_nothing_else(
+    laft: Run, french: dict[int, str], tmp_path: Path
+) -> None:
+    """`laft export`, then fairseq-generate, with the backbone out of reach."""
+    from laft_fairseq.cli.main import main
+
+    exported = tmp_path / "whole.pt"
+    assert main(["export", "--checkpoint", str(laft.stage2), "--out", str(exported)]) == 0
+    hidden = laft.backbone.with_suffix(".hidden")
+    laft.backbone.rename(hidden)
+    try:
+        lines = tiny.generate(laft.data, exported, *FLAGS, "--gen-lang", "fr_XX")
+    finally:
+        hidden.rename(laft.backbone)
+    assert outputs(lines) == french
+
+
+def in_process(laft: Run) -> tuple[Any, Any, Any]:
+    """Model, task and generator of stage 2's checkpoint."""
+    model, task = load_model(str(laft.stage2), str(laft.data))
+    beam = Namespace(beam=2, lenpen=1.0, max_len_a=0, max_len_b=LIMIT)
+    return model, task, task.build_generator([model], beam)
+
+
+def test_1_to_33_texts_give_1_to_33_outputs_in_order(laft: Run) -> None:
+    """In batches as fairseq-generate makes them; each output equals its text's alone."""
+    model, task, generator = in_process(laft)
+    task.cfg.gen_lang = "fr_XX"
+    texts = [torch.tensor(text) for text in tiny.random_texts("fr_XX", 33, seed=9)]
+    alone: dict[int, list[int]] = {}
+    for count in range(1, 34):
+        lengths = [len(text) for text in texts[:count]]
+        inputs = task.build_dataset_for_inference(texts[:count], lengths)
+        batches = task.get_batch_iterator(inputs, max_sentences=8).next_epoch_itr(shuffle=False)
+        numbers = []
+        for batch in batches:
+            numbers += batch["id"].tolist()
+            if count in (1, 5, 33):
+                found = task.inference_step(generator, [model], batch)
+                for number, hypotheses in zip(batch["id"].tolist(), found, strict=True):
+                    tokens = hypotheses[0]["tokens"].tolist()
+                    assert alone.setdefault(number, tokens) == tokens
+        assert sorted(numbers) == list(range(count))
+    assert sorted(alone) == list(range(33))
+
+
+def test_a_mixed_batch_generates_what_its_rows_generate_alone(laft: Run) -> None:
+    model, task, generator = in_process(laft)
+    tiny.scramble(model.decoder, std=0.3)  # outputs that differ and stay away from ties
+    texts = [torch.tensor([*text, *tiny.ids(f"[{tag}]")])
+             for tag in tiny.TAGS for text in tiny.random_texts(tag, 3, seed=4)]  # fmt: skip
+
+    def generated(chosen: list[torch.Tensor]) -> list[list[int]]:
+        width = max(map(len, chosen))
+        tokens = torch.stack([torch.cat([t.new_full((width - len(t),), 1), t]) for t in chosen])
+        sample = {"net_input": {"src_tokens": tokens, "src_lengths": tokens.ne(1).sum(1)}}
+        found = task.inference_step(generator, [model], sample)
+        return [hypotheses[0]["tokens"].tolist() for hypotheses in found]
+
+    together = generated(texts)
+    assert together == [generated([text])[0] for text in texts]
+    assert len({tuple(tokens) for tokens in together}) > 1
+
+
+def test_no_output_holds_a_mark(laft: Run) -> None:
+    """Every hypothesis of the beam, from a decoder that would write anything."""
+    model, task, generator = in_process(laft)
+    tiny.scramble(model.decoder, std=0.3)
+    rows = [[*text, *tiny.ids(f"[{tag}]")] for tag in tiny.TAGS
+            for text in tiny.random_texts(tag, 6, seed=4) if len(text) > 5]  # fmt: skip
+    forbidden = {0, 1, 3, *tiny.ids("<mask> [en_XX] [fr_XX] [zh_CN]")}
+    for row in rows:
+        sample = {"net_input": {"src_tokens": torch.tensor([row]),
+                                "src_lengths": torch.tensor([len(row)])}}  # fmt: skip
+        for hypothesis in task.inference_step(generator, [model], sample)[0]:
+            tokens = hypothesis["tokens"].tolist()
+            assert not forbidden & set(tokens)
+            assert tokens.index(2) == len(tokens) - 1
+
+
+def command(folder: Path, user_dir: str, *flags: str | Path) -> subprocess.CompletedProcess[str]:
+    """fairseq-train in a process of its own, as typed in a folder."""
+    program = str(Path(sys.executable).parent / "fairseq-train")
+    fixed = ("--arch", "laft_mbart_tiny", "--user-dir", user_dir, "--optimizer", "adam",
+             "--batch-size", "8", "--cpu", "--num-workers", "0")  # fmt: skip
+    line = [program, *map(str, flags), *fixed]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_command_as_typed_from_the_root(laft: Run, repository: Path, tmp_path: Path) -> None:
+    done = command(
+        repository, "laft_fairseq", laft.data, "--task", "laft_denoising", *laft.parts,
+        "--max-update", "1", "--save-dir", tmp_path / "run", *SAVING,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "run" / "checkpoint_last.pt").exists()
+
+
+def test_wrong_input_ends_in_one_line_from_another_folder(laft: Run, tmp_path: Path) -> None:
+    """The package by its path, and what a user sees of an error."""
+    done = command(
+        tmp_path, str(tiny.PACKAGE), laft.data, "--task", "laft_generation", "--method",
+        "mbart_full", "--train-langs", "de_DE", "--save-dir", tmp_path / "run", *SAVING,
+    )  # fmt: skip
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r"laft: error: --train-langs: unknown language de_DE; .* zh_CN", last)
+    assert "Traceback" not in done.stderr

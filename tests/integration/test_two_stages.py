@@ -1,0 +1,139 @@
+"""Both stages by fairseq-train's own command line: what moves, what stays, what is written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from laft_fairseq import backbone as backbones
+from laft_fairseq import components_file
+from laft_fairseq.loading import load_model
+from laft_fairseq.tasks.laft_task import LaftTask
+from tests import tiny
+from tests.integration.conftest import SAVING, Run
+
+State = dict[str, Tensor]
+
+
+def whole(checkpoint: Path, laft: Run) -> State:
+    """Every tensor of what a slim checkpoint loads as."""
+    model, _ = load_model(str(checkpoint), str(laft.data))
+    return nn.Module.state_dict(model)
+
+
+def moved(before: State, after: State) -> set[str]:
+    return {name for name in after if not torch.equal(before[name], after[name])}
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_the_backbone_stays_bit_for_bit(laft: Run, stage: str) -> None:
+    state = whole(getattr(laft, stage), laft)
+    backbone = backbones.read(str(laft.backbone)).state
+    assert len(backbone) == 97
+    assert not moved(backbone, {name: state[name] for name in backbone})
+
+
+def test_stage_1_moves_all_that_it_trains(laft: Run) -> None:
+    """Task module, fusion and adapters, between its second and its last update."""
+    before = torch.load(laft.stage1.with_name("checkpoint_1_2.pt"), weights_only=True)["model"]
+    after = torch.load(laft.stage1, weights_only=True)["model"]
+    trained = {name for name in after if backbones.is_added(name) and "components" not in name}
+    still = trained - moved(before, after)
+    assert len(trained) == 32 + 4 + 36
+    assert {name for name in still if "k_proj.bias" not in name} == set()  # softmax ignores it
+
+
+def test_stage_1_keeps_the_components(laft: Run) -> None:
+    state = torch.load(laft.stage1, weights_only=True)["model"]
+    for tag, language in components_file.load(laft.components).languages.items():
+        prefix = f"encoder.language_components.{tag}"
+        assert torch.equal(state[f"{prefix}.components"], language.components)
+        assert torch.equal(state[f"{prefix}.mean_removed"], language.mean_removed["scaled"])
+
+
+def test_stage_2_moves_the_task_module_alone(laft: Run) -> None:
+    first, second = whole(laft.stage1, laft), whole(laft.stage2, laft)
+    changed = moved(first, second)
+    assert set(first) == set(second)
+    assert all(name.startswith("encoder.task_module.") for name in changed)
+    assert {f"encoder.task_module.{n}.fc2.weight" for n in range(2)} <= changed
+
+
+def test_checkpoints_are_slim(laft: Run) -> None:
+    """No tensor of the backbone, and optimizer state of what is trained only."""
+    backbone = set(backbones.read(str(laft.backbone)).state)
+    for path, parameters in ((laft.stage1, 32 + 4 + 36), (laft.stage2, 32)):
+        content = torch.load(path, weights_only=True)
+        assert not backbone & set(content["model"])
+        assert len(content["last_optimizer_state"]["state"]) == parameters
+        assert path.stat().st_size < 1e6
+
+
+def test_rouge_of_the_target_languages_chooses_the_checkpoint(laft: Run) -> None:
+    best = laft.stage2.with_name("checkpoint_best.pt")
+    extra = torch.load(best, weights_only=True)["extra_state"]
+    assert 0.0 <= extra["val_loss"] <= 100.0
+    assert extra["best"] == extra["val_loss"]
+
+
+class Killed(Exception):
+    """Stands for a signal that nothing can catch."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Let the training die at a step."""
+    stock, count = LaftTask.train_step, 0
+
+    def train_step(self: LaftTask, *args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > steps:
+            raise Killed
+        return stock(self, *args, **kwargs)
+
+    monkeypatch.setattr(LaftTask, "train_step", train_step)
+
+
+def six_updates(stage: str, laft: Run) -> list[str]:
+    """Flags of a run of two epochs of three updates."""
+    flags = ["--max-update", "6", "--batch-size", "20", "--save-interval-updates", "4", *SAVING]
+    if stage == "denoising":
+        return [*flags, *laft.parts]
+    start = ["--method", "laft", "--backbone", str(laft.backbone)]
+    return [*flags, *start, "--finetune-from-model", str(laft.stage1)]
+
+
+@pytest.mark.parametrize(
+    ("stage", "steps", "last"), [("denoising", 5, 4), ("generation", 5, 4), ("generation", 3, 3)]
+)
+def test_killed_and_resumed_equals_unbroken(
+    laft: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, steps: int, last: int
+) -> None:
+    """Killed in the middle of an epoch (saved at 4) and between epochs (saved at 3)."""
+    flags = six_updates(stage, laft)
+    unbroken = tiny.train(laft.data, tmp_path / "unbroken", stage, *flags)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, steps)
+        tiny.train(laft.data, tmp_path / "killed", stage, *flags)
+    saved = torch.load(tmp_path / "killed" / "checkpoint_last.pt", weights_only=True)
+    assert saved["optimizer_history"][-1]["num_updates"] == last
+    resumed = tiny.train(laft.data, tmp_path / "killed", stage, *flags)
+    assert set(resumed["model"]) == set(unbroken["model"])
+    assert not moved(unbroken["model"], resumed["model"])
+    assert moved(saved["model"], resumed["model"])
+    assert resumed["optimizer_history"][-1]["num_updates"] == 6
+
+
+@pytest.mark.parametrize("method", ["mbart_full", "mbart_enc_top2", "mbart_attn_qk"])
+def test_the_other_rows_train_what_they_name(laft: Run, tmp_path: Path, method: str) -> None:
+    tiny.train(laft.data, tmp_path / "run", "generation", "--method", method, "--max-update", "2",
+               "--backbone", laft.backbone, "--train-langs", "en_XX", *SAVING)  # fmt: skip
+    backbone = backbones.read(str(laft.backbone)).state
+    changed = moved(backbone, {n: t for n, t in whole(tmp_path / "run" / "checkpoint_last.pt", laft)
+                               .items() if n in backbone})  # fmt: skip
+    trained = tiny.model(method=method).named_parameters(remove_duplicate=False)
+    expected = {name for name, parameter in trained if parameter.requires_grad}
+    assert changed <= expected
+    assert {name for name in expected if "k_proj.bias" not in name} <= changed

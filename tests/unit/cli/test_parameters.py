@@ -1,0 +1,131 @@
+"""`laft parameters`: the numbers of mBART-large as literals, and that nothing is allocated."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from laft_fairseq import parameter_counts
+from laft_fairseq.cli import main
+from laft_fairseq.errors import LaftError
+from laft_fairseq.methods import METHODS
+from tests import tiny
+
+BACKBONE = 610_851_840
+PARTS = {
+    "vocabulary embedding (tied)": 256_027_648,
+    "positions": 2_101_248,
+    "layer norms outside layers": 8_192,
+    "encoder layers": 151_154_688,
+    "decoder layers": 201_560_064,
+}
+TASK_MODULE, FUSION, ADAPTERS = 25_192_448, 3_147_776, 25_251_840
+LANGS = ["en_XX", "fr_XX"]
+
+
+@pytest.fixture(scope="module")
+def laft() -> parameter_counts.Counts:
+    return parameter_counts.count("laft_mbart", "laft", LANGS)
+
+
+def test_parts_of_mbart_large(laft: parameter_counts.Counts) -> None:
+    added = {"task module": TASK_MODULE, "fusion": FUSION, "language adapter": ADAPTERS}
+    assert {part.name: part.count for part in laft.parts} == {**PARTS, **added}
+    assert {part.name for part in laft.parts if part.added} == set(added)
+    assert laft.backbone == BACKBONE
+    assert laft.total == BACKBONE + TASK_MODULE + FUSION + ADAPTERS == 664_443_904
+
+
+def test_units_of_mbart_large(laft: parameter_counts.Counts) -> None:
+    each = {part.name: (part.unit, part.units, part.each) for part in laft.parts if part.unit}
+    assert each == {
+        "encoder layers": ("encoder layer", 12, 12_596_224),
+        "decoder layers": ("decoder layer", 12, 16_796_672),
+        "task module": ("encoder layer", 2, 12_596_224),
+        "language adapter": ("layer and language", 24, 1_052_160),
+    }
+
+
+def test_shares_of_laft(laft: parameter_counts.Counts) -> None:
+    assert laft.trained("denoising") == TASK_MODULE + FUSION + ADAPTERS == 53_592_064
+    assert laft.trained("generation") == TASK_MODULE
+    assert round(100 * TASK_MODULE / laft.backbone, 2) == 4.12
+    assert round(100 * TASK_MODULE / laft.total, 2) == 3.79
+    assert round(100 * laft.trained("denoising") / laft.backbone, 2) == 8.77
+    assert round(100 * laft.trained("denoising") / laft.total, 2) == 8.07
+
+
+@pytest.mark.parametrize(
+    ("method", "trained"),
+    [
+        ("mbart_full", BACKBONE),
+        ("mbart_enc", 151_154_688),
+        ("mbart_enc_top2", 25_192_448),
+        ("mbart_attn_qk", 75_571_200),
+    ],
+)
+def test_rows_that_add_nothing(method: str, trained: int) -> None:
+    counts = parameter_counts.count("laft_mbart", method, LANGS)
+    assert {part.name: part.count for part in counts.parts} == PARTS
+    assert counts.backbone == counts.total == BACKBONE
+    assert counts.trained("denoising") == counts.trained("generation") == trained
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("arch", parameter_counts.architectures())
+def test_every_method_at_every_architecture(arch: str, method: str) -> None:
+    counts = parameter_counts.count(arch, method, ["zh_CN"], vocabulary=100)
+    assert 0 < counts.trained("generation") <= counts.trained("denoising") <= counts.total
+    assert all(part.name.count(".") == 0 for part in counts.parts), "a part without a name"
+
+
+def test_each_language_adds_one_adapter_a_layer(laft: parameter_counts.Counts) -> None:
+    three = parameter_counts.count("laft_mbart", "laft", [*LANGS, "zh_CN"])
+    assert three.total - laft.total == 12 * 1_052_160
+
+
+def test_it_counts_what_a_real_model_has() -> None:
+    model = tiny.model()
+    arch, size = "laft_mbart_tiny", len(tiny.dictionary())
+    counts = parameter_counts.count(arch, "laft", tiny.TAGS, size)
+    # The tiny test model has 64 positions, the architecture 1,024, in both stacks of width 32.
+    assert counts.total - 2 * 960 * 32 == sum(p.numel() for p in model.parameters())
+
+
+def test_nothing_is_allocated() -> None:
+    model = parameter_counts._build("laft_mbart", "laft", LANGS, 250_027)
+    assert all(parameter.is_meta for parameter in model.parameters())
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "counts.json"
+    assert main.main(["parameters", "--arch", "laft_mbart", "--json", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    words = [" ".join(line.split()) for line in lines]
+    assert "task module 25.19M 4.12 % 25.19M 25.19M 2 x 12.596M an encoder layer" in words
+    assert "fusion 3.15M 0.52 % 3.15M –" in words
+    assert "language adapter 25.25M 4.13 % 25.25M – 24 x 1.052M a layer and language" in words
+    assert "backbone 610.85M 100.00 %" in words
+    assert "trained, of the backbone 8.77 % 4.12 %" in words
+    assert "trained, of the total 8.07 % 3.79 %" in words
+    assert any("3.8 % and 19.2 %" in line for line in lines)
+    content = json.loads(out.read_text())
+    assert content["backbone"] == BACKBONE
+    assert content["stages"]["generation"]["trained"] == TASK_MODULE
+    assert content["parts"][-1]["units"] == 24
+
+
+@pytest.mark.parametrize(
+    ("arch", "method", "langs", "vocabulary", "message"),
+    [
+        ("mbart_large", "laft", LANGS, 100, "--arch mbart_large: unknown; choose from laft_mbart"),
+        ("laft_mbart", "lft", LANGS, 100, "--method lft: unknown"),
+        ("laft_mbart", "laft", [], 100, "--langs: name at least one"),
+        ("laft_mbart", "laft", LANGS, 6, "--vocab 6: too few entries"),
+    ],
+)
+def test_what_is_refused(
+    arch: str, method: str, langs: list[str], vocabulary: int, message: str
+) -> None:
+    with pytest.raises(LaftError, match=message):
+        parameter_counts.count(arch, method, langs, vocabulary)

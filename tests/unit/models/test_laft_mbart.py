@@ -1,0 +1,288 @@
+"""What a fresh model is, what training begins with, and what a checkpoint holds."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from laft_fairseq import backbone as backbones
+from laft_fairseq import components_file
+from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
+from laft_fairseq.compat import ORIGIN_KEY, text_tensor
+from laft_fairseq.errors import LaftError
+from laft_fairseq.language_components import ComponentStatistics
+from laft_fairseq.models import architectures
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from tests import tiny
+
+SOURCE = tiny.rows(["\u2581w1 c1 </s> [en_XX]", "一 <mask> 三 </s> [zh_CN]"])
+PREVIOUS = tiny.rows(["[en_XX] \u2581w1 c1 \u2581w2", "[zh_CN] 一 二"], left=False)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole mBART, as stage 1 of `mbart_full` writes it."""
+    built = tiny.model("denoising", method="mbart_full")
+    tiny.scramble(built)
+    path = tmp_path_factory.mktemp("backbone") / "model.pt"
+    torch.save({"model": built.state_dict()}, path)
+    return path
+
+
+def on(backbone: Path, stage: str = "denoising", **options: Any) -> LAFTMBart:
+    """A laft that stands on the backbone, its own parts scrambled."""
+    built = tiny.model(stage, components=False, backbone=str(backbone), **options)
+    built.load_backbone(backbones.read(str(backbone)))
+    tiny.give_components(built)
+    for name, module in built.named_modules():
+        if name.endswith(("task_module", "fusion", "language_adapter")):
+            tiny.scramble(module)
+    return built
+
+
+def reloaded(state: dict[str, Any], origin: Path, **options: Any) -> LAFTMBart:
+    """What reads a checkpoint: a bare model of the options that training had."""
+    built = tiny.model("generation", components=False, adapters=(), **options)
+    built.load_state_dict({**state, ORIGIN_KEY: text_tensor(str(origin))}, strict=True)
+    return built
+
+
+def own(built: LAFTMBart) -> dict[str, Tensor]:
+    return nn.Module.state_dict(built)
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("adapter_norm", ["inside", "none"])
+def test_fresh_laft_without_removal_is_the_backbone_bit_for_bit(
+    backbone: Path, adapter_norm: str
+) -> None:
+    plain = tiny.model(method="mbart_full")
+    laft = tiny.model(removal="none", adapter_norm=adapter_norm)
+    for built in (plain, laft):
+        built.load_backbone(backbones.read(str(backbone)))
+    logits, _ = laft(SOURCE, None, PREVIOUS)
+    assert torch.equal(logits, plain(SOURCE, None, PREVIOUS)[0])
+    assert not torch.equal(logits, on(backbone)(SOURCE, None, PREVIOUS)[0])
+
+
+def test_a_random_start_is_not_the_identity() -> None:
+    laft = tiny.model(task_module_init="random")
+    assert laft.encoder.task_module[0].fc2.weight.any()
+    assert laft.encoder.fusion.up.weight.any()
+
+
+def test_a_slim_state_leaves_out_exactly_the_frozen_backbone(backbone: Path) -> None:
+    of_backbone = set(backbones.read(str(backbone)).state)
+    for stage in ("denoising", "generation"):
+        built = on(backbone, stage)
+        state = built.state_dict()
+        assert set(own(built)) - set(state) == of_backbone
+        header, _ = pop_header(dict(state))
+        assert header is not None
+        assert header.kind == "slim"
+        assert set(header.frozen) == of_backbone
+        assert header.langs == list(tiny.TAGS)
+        assert "encoder.language_components.zh_CN.components" in state
+
+
+def test_a_slim_state_keeps_what_is_trained(backbone: Path) -> None:
+    built = tiny.model(method="mbart_enc")
+    built.load_backbone(backbones.read(str(backbone)))
+    kept = {n for n in built.state_dict() if not n.endswith(".version")} - {HEADER_KEY}
+    assert kept == {n for n in own(built) if n.startswith("encoder.layers.")}
+
+
+def test_without_a_backbone_the_state_is_whole() -> None:
+    built = tiny.model("denoising", method="mbart_full")
+    state = built.state_dict()
+    header, _ = pop_header(state)
+    assert header is not None
+    assert (header.kind, header.frozen) == ("whole", [])
+    assert same(state, own(built))
+
+
+@pytest.mark.parametrize("where", ["option", "environment", "beside", "recorded"])
+def test_round_trip_finds_the_backbone(
+    backbone: Path, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this order; the recorded path is gone in all but the last."""
+    moved, home = tmp_path / "moved.pt", tmp_path / "run"
+    home.mkdir()
+    moved.write_bytes(backbone.read_bytes())
+    trained = on(moved)
+    state = trained.state_dict()
+    monkeypatch.delenv(backbones.ENVIRONMENT, raising=False)
+    options = {"backbone": str(moved)}
+    if where != "recorded":
+        moved.unlink()
+    if where == "option":
+        options["backbone"] = str(backbone)
+    elif where == "environment":
+        monkeypatch.setenv(backbones.ENVIRONMENT, str(backbone))
+    elif where == "beside":
+        (home / "backbone.pt").write_bytes(backbone.read_bytes())
+    found = reloaded(state, home / "checkpoint_last.pt", **options)
+    assert same(own(found), own(trained))
+    assert set(found.state_dict()) == set(state)  # slim again
+
+
+def test_environment_overrides_the_recorded_path(
+    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file that was recorded may be another one by now."""
+    moved = tmp_path / "moved.pt"
+    moved.write_bytes(backbone.read_bytes())
+    trained = on(moved)
+    state = trained.state_dict()
+    moved.write_bytes(another(backbone, tmp_path / "other.pt").read_bytes())
+    monkeypatch.setenv(backbones.ENVIRONMENT, str(backbone))
+    assert same(own(reloaded(state, tmp_path / "c.pt", backbone=str(moved))), own(trained))
+
+
+def another(backbone: Path, path: Path) -> Path:
+    """A copy of the backbone with one weight changed."""
+    content = torch.load(backbone, weights_only=True)
+    content["model"]["decoder.layers.1.fc1.bias"][3] += 0.5
+    torch.save(content, path)
+    return path
+
+
+def test_another_backbone_is_refused(backbone: Path, tmp_path: Path) -> None:
+    state = on(backbone).state_dict()
+    other = another(backbone, tmp_path / "other.pt")
+    with pytest.raises(LaftError, match=r"other\.pt: another backbone .*c\.pt was trained on"):
+        reloaded(state, tmp_path / "c.pt", backbone=str(other))
+    started = tiny.model(components=False)
+    started.load_backbone(backbones.read(str(other)))
+    with pytest.raises(LaftError, match=r"c\.pt: trained on another backbone than .*other\.pt"):
+        started.load_state_dict({**state, ORIGIN_KEY: text_tensor("c.pt")})
+
+
+def test_no_backbone_is_refused(backbone: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved.pt"
+    moved.write_bytes(backbone.read_bytes())
+    state = on(moved).state_dict()
+    moved.unlink()
+    with pytest.raises(LaftError, match=r"c\.pt: a slim checkpoint needs its backbone.*moved\.pt"):
+        reloaded(state, tmp_path / "run" / "c.pt")
+
+
+def test_other_languages_or_removal_are_refused(backbone: Path) -> None:
+    state = on(backbone).state_dict()
+    permuted = tiny.model(tags=("fr_XX", "en_XX", "zh_CN"), components=False)
+    with pytest.raises(LaftError, match="languages en_XX,fr_XX,zh_CN, in this order.*fr_XX,en_XX"):
+        permuted.load_state_dict(dict(state))
+    with pytest.raises(LaftError, match="--removal scaled, not projection"):
+        tiny.model(removal="projection").load_state_dict(dict(state))
+
+
+def test_a_whole_state_needs_no_backbone(backbone: Path, tmp_path: Path) -> None:
+    trained = on(backbone)
+    found = reloaded(trained.whole_state_dict(), tmp_path / "c.pt")
+    assert same(own(found), own(trained))
+    header, _ = pop_header(found.state_dict())
+    assert header is not None
+    assert header.kind == "whole"
+
+
+def test_stage_2_goes_on_from_stage_1(backbone: Path) -> None:
+    """Adapters, fusion and components come along, and the backbone is not read twice."""
+    first = on(backbone)
+    second = tiny.model("generation", components=False, adapters=("en_XX",), backbone=str(backbone))
+    second.start(["en_XX"])
+    second.load_state_dict(first.state_dict(), strict=True)
+    assert same({n: own(second)[n] for n in own(first)}, own(first))
+    trained = {n.split(".")[1] for n, p in second.named_parameters() if p.requires_grad}
+    assert trained == {"task_module"}
+    assert set(first.state_dict()) == set(second.state_dict())
+
+
+def test_an_unknown_tensor_is_refused(backbone: Path) -> None:
+    state = {**on(backbone).state_dict(), "encoder.surprise": torch.ones(1)}
+    with pytest.raises(RuntimeError, match=r"encoder\.surprise"):
+        tiny.model(backbone=str(backbone)).load_state_dict(state, strict=True)
+
+
+def test_components_of_another_k_than_the_checkpoints_are_refused(backbone: Path) -> None:
+    state = on(backbone).state_dict()
+    built = tiny.model(backbone=str(backbone), language_components="c.safetensors")
+    built.encoder.set_components("fr_XX", torch.eye(tiny.D)[:, :2], torch.zeros(tiny.D))
+    with pytest.raises(LaftError, match=r"c\.safetensors: 2 components for fr_XX.*with 3"):
+        built.load_state_dict(state)
+
+
+def statistics(seed: int) -> ComponentStatistics:
+    made = ComponentStatistics.zeros(tiny.D)
+    made.update(torch.randn(20, tiny.D, generator=torch.Generator().manual_seed(seed)))
+    return made
+
+
+@pytest.mark.parametrize("scaling", ["scaled", "projection"])
+def test_start_puts_everything_in(backbone: Path, tmp_path: Path, scaling: str) -> None:
+    path = tmp_path / "c.safetensors"
+    fingerprint = backbones.read(str(backbone)).fingerprint
+    held = {tag: statistics(n) for n, tag in enumerate(["en_XX", "fr_XX", "de_DE"])}
+    components_file.save(path, held, tiny.K, fingerprint)
+    built = tiny.model("denoising", components=False, adapters=(), removal=scaling,
+                       backbone=str(backbone), language_components=str(path))  # fmt: skip
+    built.start(["fr_XX"])
+    assert built.decoder.adapter_tags() == ["fr_XX"]
+    assert set(built.encoder.language_components) == {"fr_XX", "en_XX"}  # de_DE: not a tag here
+    entry, written = built.encoder.language_components["fr_XX"], components_file.load(path)
+    assert torch.equal(entry.components, written.select("fr_XX").components)
+    assert torch.equal(entry.mean_removed, written.select("fr_XX").mean_removed[scaling])
+    content = backbones.read(str(backbone)).state
+    assert same({name: own(built)[name] for name in content}, content)
+    with pytest.raises(LaftError, match=r"c\.safetensors: no components of language zh_CN"):
+        built.start(["fr_XX", "zh_CN"])
+
+
+def test_components_of_another_backbone_are_refused(backbone: Path, tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    components_file.save(path, {"en_XX": statistics(1)}, tiny.K, "f" * 32)
+    built = tiny.model(components=False, backbone=str(backbone), language_components=str(path))
+    with pytest.raises(LaftError, match=r"c\.safetensors: components of another backbone"):
+        built.start(["en_XX"])
+
+
+def test_adapter_langs() -> None:
+    built = tiny.model("denoising", adapters=(), adapter_langs="zh_CN,fr_XX")
+    built.start(["en_XX"])
+    assert built.decoder.adapter_tags() == ["zh_CN", "fr_XX"]
+    with pytest.raises(LaftError, match="language de_DE: not among"):
+        built.add_adapter("de_DE")
+
+
+def test_header_of_another_version_is_refused() -> None:
+    header = Header("whole", "laft", ["en_XX"], "scaled", version=99)
+    with pytest.raises(LaftError, match=r"c\.pt: format .* version 99, but this is .* version 1"):
+        pop_header({HEADER_KEY: header.to_tensor(), ORIGIN_KEY: text_tensor("c.pt")})
+    with pytest.raises(LaftError, match="its header cannot be read"):
+        pop_header({HEADER_KEY: text_tensor("{")})
+
+
+@pytest.mark.parametrize(
+    ("architecture", "shape"),
+    [(architectures.laft_mbart, (12, 1024, 4096, 16, 1024, 512)),
+     (architectures.laft_mbart_mini, (4, 256, 1024, 4, 256, 128))],
+)  # fmt: skip
+def test_architectures(architecture: Any, shape: tuple[int, ...]) -> None:
+    args = Namespace()
+    architecture(args)
+    for side in ("encoder", "decoder"):
+        found = [getattr(args, f"{side}_{name}") for name in
+                 ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")]  # fmt: skip
+        assert (*found, args.fusion_dim, args.language_adapter_dim) == shape
+        assert getattr(args, f"{side}_normalize_before")
+        assert getattr(args, f"{side}_learned_pos")
+    assert args.layernorm_embedding
+    assert not args.no_scale_embedding
+    assert args.share_all_embeddings
+    assert args.activation_fn == "gelu"

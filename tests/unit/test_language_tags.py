@@ -1,0 +1,124 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from laft_fairseq import language_tags
+from laft_fairseq.errors import LaftError
+from laft_fairseq.language_tags import LanguageTags
+from tests import tiny
+
+MIXED = ("\u2581w1 c1 </s> [en_XX]", "一 二 三 </s> [zh_CN]", "\u2581w7 </s> [fr_XX]")
+
+
+@pytest.fixture(scope="module")
+def tags() -> LanguageTags:
+    return LanguageTags(tiny.dictionary(), tiny.TAGS)
+
+
+def test_layout_of_a_text() -> None:
+    text = torch.tensor([7, 8, 2])
+    assert language_tags.append_tag(text, 40).tolist() == [7, 8, 2, 40]
+    assert language_tags.symbol("fr_XX") == "[fr_XX]"
+
+
+def test_tags_stand_between_pieces_and_mask(tags: LanguageTags) -> None:
+    size = len(tiny.dictionary())
+    assert tags.token_ids == [size - 4, size - 3, size - 2]
+    assert tiny.dictionary().index("<mask>") == size - 1
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_source_language_is_the_last_token_before_padding(tags: LanguageTags, left: bool) -> None:
+    assert tags.of_source(tiny.rows(MIXED, left)).tolist() == [0, 2, 1]
+
+
+def test_decoder_language_is_the_first_token(tags: LanguageTags) -> None:
+    tokens = tiny.rows(["[zh_CN] 一 </s>", "[en_XX]", "[fr_XX] \u2581w7"], left=False)
+    assert tags.of_decoder_input(tokens).tolist() == [2, 0, 1]
+
+
+def test_text_mask_counts_mask_and_unk_but_no_tag_or_sentence_mark(tags: LanguageTags) -> None:
+    tokens = torch.tensor([[1, 0, *tiny.ids("<mask> \u2581w1"), 3, *tiny.ids("</s> [fr_XX]")]])
+    assert tags.text_mask(tokens).tolist() == [[False, False, True, True, True, False, False]]
+
+
+@pytest.mark.parametrize(
+    ("tokens", "where"),
+    [
+        (torch.tensor([[5, 6, 2]]), "source ends with token 2,"),  # no tag after </s>
+        (tiny.rows(["\u2581w1 </s> [en_XX]", "\u2581w1 </s> <mask>"]), "source ends"),
+        (torch.tensor([[1, 1]]), "source ends with token 1,"),  # nothing but padding
+    ],
+)
+def test_a_row_without_a_tag_is_refused(tags: LanguageTags, tokens: Tensor, where: str) -> None:
+    with pytest.raises(LaftError, match=f"{where}.* en_XX, fr_XX, zh_CN"):
+        tags.of_source(tokens)
+
+
+def test_decoder_input_without_a_tag_is_refused(tags: LanguageTags) -> None:
+    with pytest.raises(LaftError, match="decoder input begins with token 2"):
+        tags.of_decoder_input(torch.tensor([[2, 5]]))
+
+
+def test_a_tag_that_the_dictionary_lacks_is_refused() -> None:
+    with pytest.raises(LaftError, match=r"language de_DE.*\[de_DE\]"):
+        LanguageTags(tiny.dictionary(), ["en_XX", "de_DE"])
+
+
+def test_nothing_of_it_is_saved(tags: LanguageTags) -> None:
+    assert not tags.state_dict()
+    assert not list(tags.parameters())
+
+
+def test_which_languages(tmp_path: Path) -> None:
+    """--langs, else langs.txt, else cc25's 25 in mBART's order."""
+    default = language_tags.dictionary_tags(tmp_path)
+    assert len(default) == 25
+    assert (default[0], default[3], default[24]) == ("ar_AR", "en_XX", "zh_CN")
+    (tmp_path / "langs.txt").write_text("fr_XX\nen_XX\n")
+    assert language_tags.dictionary_tags(tmp_path) == ["fr_XX", "en_XX"]
+    assert language_tags.dictionary_tags(tmp_path, "zh_CN, en_XX") == ["zh_CN", "en_XX"]
+    (tmp_path / "langs.txt").write_text("\n")
+    with pytest.raises(LaftError, match=r"langs\.txt: no language"):
+        language_tags.dictionary_tags(tmp_path)
+
+
+def test_cc25_makes_mbarts_vocabulary() -> None:
+    """4 specials, 249,997 pieces, 25 tags and <mask> are mBART's 250,027."""
+    assert 4 + 249_997 + len(language_tags.CC25) + 1 == 250_027
+    assert len(set(language_tags.CC25)) == 25
+
+
+def test_a_language_listed_twice_is_refused() -> None:
+    with pytest.raises(LaftError, match="fr_XX is listed twice"):
+        language_tags.split_tags("fr_XX,en_XX,fr_XX")
+
+
+def test_the_dictionary_of_a_directory(tmp_path: Path) -> None:
+    tiny.write_dictionary(tmp_path)
+    loaded = language_tags.load_dictionary(tmp_path, tiny.TAGS)
+    assert loaded.symbols == tiny.dictionary().symbols
+
+
+@pytest.mark.parametrize("entry", ["[fr_XX]", "<mask>"])
+def test_a_dictionary_that_holds_a_tag_is_refused(tmp_path: Path, entry: str) -> None:
+    tiny.write_dictionary(tmp_path)
+    with (tmp_path / "dict.txt").open("a") as file:
+        file.write(f"{entry} 1\n")
+    with pytest.raises(LaftError, match=r"dict\.txt: already holds") as caught:
+        language_tags.load_dictionary(tmp_path, tiny.TAGS)
+    assert entry in str(caught.value)
+
+
+def test_no_dictionary_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LaftError, match=r"dict\.txt: no dictionary"):
+        language_tags.load_dictionary(tmp_path, tiny.TAGS)
+
+
+@pytest.mark.parametrize(
+    ("tag", "unspaced"), [("zh_CN", True), ("ja_XX", True), ("th_TH", True), ("fr_XX", False)]
+)
+def test_languages_without_spaces(tag: str, unspaced: bool) -> None:
+    assert language_tags.is_unspaced(tag) is unspaced

@@ -1,0 +1,33 @@
+import pytest
+import torch
+from torch import nn
+
+from laft_fairseq import precision
+
+
+@pytest.fixture
+def linear() -> nn.Linear:
+    return nn.Linear(4, 4)
+
+
+@pytest.mark.parametrize(
+    ("choice", "dtype"), [("bf16", torch.bfloat16), ("none", torch.float32)]
+)
+def test_products_have_the_chosen_precision(
+    linear: nn.Linear, choice: str, dtype: torch.dtype
+) -> None:
+    with precision.autocast(linear, choice):
+        assert linear(torch.ones(2, 4)).dtype == dtype
+    assert linear(torch.ones(2, 4)).dtype == torch.float32
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_auto_follows_the_processor(
+    linear: nn.Linear, has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: has)
+    assert precision.wants_bf16(linear.weight, "auto") is has
+
+
+def test_a_halved_model_is_left_alone(linear: nn.Linear) -> None:
+    assert not precision.wants_bf16(linear.half().weight, "bf16")

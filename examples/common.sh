@@ -18,7 +18,7 @@ step() {
     return 1
   fi
   mkdir -p "$OUT/seconds"
-  echo "$((SECONDS - start))" > "$OUT/seconds/$(basename "$(dirname "$result")").$(basename "$result")"
+  echo "$((SECONDS - start))" > "$OUT/seconds/${result//\//_}"
 }
 
 # train FOLDER OPTIONS...: a training that goes on from its last checkpoint if it was killed.

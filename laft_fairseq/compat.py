@@ -23,9 +23,6 @@ import torch
 
 from laft_fairseq.errors import LaftError
 
-# fairseq tells everybody, as soon as it is loaded, that tensorboardX is missing.
-logging.getLogger("fairseq.tasks.text_to_speech").setLevel(logging.WARNING)
-
 ORIGIN_KEY = "laft.origin"  # where a checkpoint was read from, added to its model state
 
 

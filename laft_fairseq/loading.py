@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from argparse import Namespace
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
+
+logger = logging.getLogger(__name__)
 
 POSITION_OFFSET = 2  # fairseq's learned positions begin after <s> and <pad>
 HEAD_WIDTH = 64  # of mBART's attention at every size, where a file does not record its heads
@@ -109,14 +112,27 @@ def _load_backbone(path: str, task: LaftGeneration, content: Mapping[str, Any]) 
     except (KeyError, ValueError) as error:
         raise LaftError(f"{path}: not an mBART ({error} is missing or has another shape)") from None
     recorded = recorded_arguments(content)
-    for side in ("encoder", "decoder"):
-        heads = f"{side}_attention_heads"
-        d = shape[f"{side}_embed_dim"]
-        shape[heads] = getattr(recorded, heads, None) or max(1, d // HEAD_WIDTH)
+    heads = {
+        side: getattr(recorded, f"{side}_attention_heads", None)
+        or _usual_heads(path, shape[f"{side}_embed_dim"])
+        for side in ("encoder", "decoder")
+    }
+    shape |= {f"{side}_attention_heads": number for side, number in heads.items()}
     args = Namespace(arch="laft_mbart", method="mbart_full", **shape)
     model = LAFTMBart.build_model(args, task)
     model.load_backbone(backbone)
     return _for_evaluation(model, task)
+
+
+def _usual_heads(path: str, d: int) -> int:
+    """mBART's number of heads at width ``d``, for a file that records none."""
+    if d % HEAD_WIDTH:
+        raise LaftError(
+            f"{path}: records no number of attention heads, and its width {d} is no multiple of "
+            f"mBART's {HEAD_WIDTH} a head; keep the checkpoint's args or cfg in it"
+        )
+    logger.info("%s: records no heads; taking %d, as mBART of width %d", path, d // HEAD_WIDTH, d)
+    return d // HEAD_WIDTH
 
 
 def _for_evaluation(model: LAFTMBart, task: LaftGeneration) -> LAFTMBart:

@@ -194,7 +194,14 @@ def train(data: Path, save_dir: Path, stage: str, *flags: str | Path) -> dict[st
     from fairseq_cli.train import cli_main
 
     vars(checkpoint_utils.save_checkpoint).pop("best", None)
-    shape = ("--arch", "laft_mbart_tiny", "--max-source-positions", 64, "--max-target-positions", 64)
+    shape = (
+        "--arch",
+        "laft_mbart_tiny",
+        "--max-source-positions",
+        64,
+        "--max-target-positions",
+        64,
+    )
     optimisation = ("--optimizer", "adam", "--lr", 0.02, "--criterion", "cross_entropy")
     fixed = ("--cpu", "--num-workers", 0, "--no-progress-bar", "--seed", 3, "--batch-size", 8)
     with command_line(

@@ -36,6 +36,7 @@ for method in $METHODS; do
   [ "$method" != laft ] ||
     step "$OUT/laft/stage1/checkpoint_best.pt" "stage 1, laft" stage1
   step "$OUT/$method/stage2/checkpoint_best.pt" "stage 2, $method" stage2 "$method"
+  step "$OUT/$method/parameters.json" "count parameters, $method" parameters "$method"
   for lang in $TARGETS; do
     step "$OUT/$method/generate.$lang.log" "generate, $method, $lang" generate "$method" "$lang"
     step "$OUT/$method/score.$lang.json" "score, $method, $lang" score "$method" "$lang"

@@ -62,6 +62,12 @@ stage2() {
     --total-num-update "$STAGE2_UPDATES" --max-update "$STAGE2_UPDATES" "${extra[@]}"
 }
 
+parameters() {
+  local vocabulary=$(($(grep -c . "$BACKBONE/dict.txt") + $(grep -c . "$BACKBONE/langs.txt") + 5))
+  laft parameters --arch "$ARCH" --method "$1" --langs "$LANGS" --vocab "$vocabulary" \
+    --json "$OUT/$1/parameters.json" > "$OUT/$1/parameters.txt"
+}
+
 generate() {
   local method=$1 lang=$2
   fairseq-generate "$DATA" --user-dir "$USER_DIR" --task laft_generation --gen-lang "$lang" \

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import importlib.metadata
+import logging
 import os
 import pkgutil
 import sys
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `laft` on `argv` (default: the process's own) and return the exit status."""
     commands = subcommands()
     args = build_parser(commands).parse_args(argv)
+    logging.getLogger("fairseq").setLevel(logging.WARNING)  # set before fairseq is loaded
     try:
         status: int = commands[args.command].run(args)
         sys.stdout.flush()

@@ -73,8 +73,14 @@ class LaftTask(FairseqTask):
         return self.languages("train_langs") or list(self.tags)
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the model; where no checkpoint follows, put in what training begins with."""
+        """Build the model; where no checkpoint follows, put in what training begins with.
+
+        Texts are cut to the model's positions, whatever the options say.
+        """
         model = super().build_model(cfg, from_checkpoint)
+        source, target = model.max_positions()
+        self.cfg.max_source_positions = min(self.cfg.max_source_positions, source)
+        self.cfg.max_target_positions = min(self.cfg.max_target_positions, target)
         if isinstance(model, LAFTMBart) and not from_checkpoint:
             model.start(self.train_langs())
         return model
@@ -86,6 +92,9 @@ class LaftTask(FairseqTask):
         """
         kwargs["required_batch_size_multiple"] = 1
         kwargs["disable_iterator_cache"] = True
+        if not kwargs.get("num_workers"):
+            # fairseq would read ahead in a thread, and the noise would seed torch under dropout.
+            kwargs["data_buffer_size"] = 0
         return super().get_batch_iterator(*args, **kwargs)
 
     def train_step(

@@ -65,6 +65,14 @@ def test_interactive(laft: Run, french: dict[int, str]) -> None:
     assert outputs(lines) == french
 
 
+def test_a_text_longer_than_the_models_positions_is_cut(laft: Run) -> None:
+    """Not skipped, and no error: 64 positions are 62 tokens, `</s>` and the tag."""
+    flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "3")
+    lines = tiny.interactive(laft.data, laft.stage2, f"一 二\n{'三 ' * 99}\n三 四\n", *flags)
+    assert sorted(outputs(lines)) == [0, 1, 2]
+    assert outputs(lines, "S")[1].split() == [*["三"] * 62, "[zh_CN]"]
+
+
 def test_a_whole_checkpoint_needs_nothing_else(
     laft: Run, french: dict[int, str], tmp_path: Path
 ) -> None:

@@ -107,7 +107,9 @@ def test_a_trained_model_is_no_backbone(tmp_path: Path) -> None:
     with pytest.raises(LaftError, match=r"model\.pt: holds .*: a trained model"):
         read(tmp_path, laft.state_dict())
     laft.from_backbone = {"encoder.layer_norm.weight"}
-    with pytest.raises(LaftError, match=r"model\.pt: a slim checkpoint is no backbone.*laft export"):
+    with pytest.raises(
+        LaftError, match=r"model\.pt: a slim checkpoint is no backbone.*laft export"
+    ):
         read(tmp_path, laft.state_dict())
 
 
@@ -123,7 +125,7 @@ def test_a_dictionary_that_does_not_fit(tmp_path: Path, state: State) -> None:
 def test_languages_in_another_order(tmp_path: Path, state: State) -> None:
     found = read(tmp_path, state, args=Namespace(langs="en_XX,fr_XX,zh_CN"))
     permuted = tiny.model(method="mbart_full", tags=("en_XX", "zh_CN", "fr_XX"))
-    with pytest.raises(LaftError, match="en_XX,fr_XX,zh_CN, in this order; .* en_XX,zh_CN,fr_XX"):
+    with pytest.raises(LaftError, match=r"en_XX,fr_XX,zh_CN, in this order; .* en_XX,zh_CN,fr_XX"):
         permuted.load_backbone(found)
 
 
@@ -133,12 +135,13 @@ def test_languages_in_another_order(tmp_path: Path, state: State) -> None:
         ({"encoder_layers": 3}, r"has no encoder\.layers\.2\."),
         ({"decoder_layers": 1}, r"has decoder\.layers\.1\..*has no place"),
         ({"encoder_ffn_embed_dim": 48}, r"encoder\.layers\.0\.fc1\.\w+ is \(64.* wants \(48"),
-        ({"max_source_positions": 32}, r"encoder\.embed_positions\.weight is \(66, 32\).*\(34, 32\)"),
+        (
+            {"max_source_positions": 32},
+            r"encoder\.embed_positions\.weight is \(66, 32\).*\(34, 32\)",
+        ),
     ],
 )
-def test_another_size(
-    tmp_path: Path, state: State, options: dict[str, int], message: str
-) -> None:
+def test_another_size(tmp_path: Path, state: State, options: dict[str, int], message: str) -> None:
     found = read(tmp_path, state)
     with pytest.raises(LaftError, match=rf"model\.pt: {message}"):
         tiny.model(method="mbart_full", **options).load_backbone(found)

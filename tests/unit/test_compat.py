@@ -27,15 +27,18 @@ class Malicious:
 def fairseq_checkpoint(path: Path, **model: torch.Tensor) -> Path:
     history = [{"best_loss": 1.0, "criterion_name": "x", "num_updates": 1}]
     extra = {"train_iterator": {"epoch": 1}}
-    content = {"args": argparse.Namespace(arch="x"), "optimizer_history": history}
+    content = {"args": None, "optimizer_history": history}
     torch.save({**content, "extra_state": extra, "model": model}, path)
     return path
 
 
 def test_checkpoints_of_fairseq_load_weights_only(tmp_path: Path) -> None:
-    path = fairseq_checkpoint(tmp_path / "c.pt", w=torch.ones(2))
-    assert compat.read_checkpoint(str(path))["args"].arch == "x"
-    assert torch.equal(compat.read_checkpoint(str(path), mmap=True)["model"]["w"], torch.ones(2))
+    path = tmp_path / "c.pt"
+    torch.save({"args": argparse.Namespace(arch="x"), "model": {"w": torch.ones(2)}}, path)
+    for mmap in (True, False):
+        content = compat.read_checkpoint(str(path), mmap=mmap)
+        assert content["args"].arch == "x"
+        assert torch.equal(content["model"]["w"], torch.ones(2))
 
 
 @pytest.mark.parametrize("mmap", [True, False])
@@ -83,6 +86,12 @@ def test_only_our_checkpoints_learn_their_origin(tmp_path: Path) -> None:
     assert set(checkpoint_utils.load_checkpoint_to_cpu(str(stock))["model"]) == {"w"}
     model = checkpoint_utils.load_checkpoint_to_cpu(str(ours))["model"]
     assert compat.tensor_text(model[compat.ORIGIN_KEY]) == str(ours)
+
+
+def test_a_bare_backbone_is_no_checkpoint_to_resume(tmp_path: Path) -> None:
+    torch.save({"model": {"w": torch.ones(1)}}, tmp_path / "model.pt")
+    with pytest.raises(LaftError, match=r"model\.pt: not a checkpoint of fairseq's training"):
+        checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "model.pt"))
 
 
 def test_fairseq_reading_a_broken_file_says_so(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def test_the_encoder_knows_whether_it_is_frozen(method: str, frozen: bool) -> No
 
 
 def test_unknown_method_or_stage() -> None:
-    with pytest.raises(LaftError, match="--method mbart_deep: unknown; choose from laft, mbart_full"):
+    with pytest.raises(
+        LaftError, match="--method mbart_deep: unknown; choose from laft, mbart_full"
+    ):
         methods.find("mbart_deep")
     with pytest.raises(ValueError, match="stage 'pretraining'"):
         is_trained("encoder.fusion.up.weight", "laft", "pretraining", 2)

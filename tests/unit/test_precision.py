@@ -10,9 +10,7 @@ def linear() -> nn.Linear:
     return nn.Linear(4, 4)
 
 
-@pytest.mark.parametrize(
-    ("choice", "dtype"), [("bf16", torch.bfloat16), ("none", torch.float32)]
-)
+@pytest.mark.parametrize(("choice", "dtype"), [("bf16", torch.bfloat16), ("none", torch.float32)])
 def test_products_have_the_chosen_precision(
     linear: nn.Linear, choice: str, dtype: torch.dtype
 ) -> None:

@@ -115,7 +115,9 @@ def test_another_output_language_brings_its_mean() -> None:
     assert torch.equal(found[1:3], own[1:3])
     assert torch.equal(found[[0, 3]], means(built, ("fr_XX", "en_XX")))
     mean = scrambled(fusion_input="mean")
-    assert torch.equal(fused_with(mean, [1, 2, 1, 0]), means(mean, ("fr_XX", "zh_CN", "fr_XX", "en_XX")))
+    assert torch.equal(
+        fused_with(mean, [1, 2, 1, 0]), means(mean, ("fr_XX", "zh_CN", "fr_XX", "en_XX"))
+    )
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from laft_fairseq import backbone as backbones
 from laft_fairseq import components_file
-from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
+from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
 from laft_fairseq.compat import ORIGIN_KEY, text_tensor
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_components import ComponentStatistics
@@ -177,7 +177,7 @@ def test_no_backbone_is_refused(backbone: Path, tmp_path: Path) -> None:
 def test_other_languages_or_removal_are_refused(backbone: Path) -> None:
     state = on(backbone).state_dict()
     permuted = tiny.model(tags=("fr_XX", "en_XX", "zh_CN"), components=False)
-    with pytest.raises(LaftError, match="languages en_XX,fr_XX,zh_CN, in this order.*fr_XX,en_XX"):
+    with pytest.raises(LaftError, match=r"languages en_XX,fr_XX,zh_CN, in this order.*fr_XX,en_XX"):
         permuted.load_state_dict(dict(state))
     with pytest.raises(LaftError, match="--removal scaled, not projection"):
         tiny.model(removal="projection").load_state_dict(dict(state))
@@ -258,14 +258,6 @@ def test_adapter_langs() -> None:
     assert built.decoder.adapter_tags() == ["zh_CN", "fr_XX"]
     with pytest.raises(LaftError, match="language de_DE: not among"):
         built.add_adapter("de_DE")
-
-
-def test_header_of_another_version_is_refused() -> None:
-    header = Header("whole", "laft", ["en_XX"], "scaled", version=99)
-    with pytest.raises(LaftError, match=r"c\.pt: format .* version 99, but this is .* version 1"):
-        pop_header({HEADER_KEY: header.to_tensor(), ORIGIN_KEY: text_tensor("c.pt")})
-    with pytest.raises(LaftError, match="its header cannot be read"):
-        pop_header({HEADER_KEY: text_tensor("{")})
 
 
 @pytest.mark.parametrize(

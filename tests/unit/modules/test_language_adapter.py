@@ -60,7 +60,9 @@ def test_the_identity_is_no_dead_end(norm: str) -> None:
         adapter(z()).pow(3).sum().backward()
         gradients.append({n for n, p in adapter.named_parameters() if p.grad.any()})
         optimizer.step()
-    first = {"layer_norm.weight", "layer_norm.bias"} if norm == "inside" else {"up.weight", "up.bias"}
+    first = (
+        {"layer_norm.weight", "layer_norm.bias"} if norm == "inside" else {"up.weight", "up.bias"}
+    )
     assert gradients[0] == first
     assert {"up.weight", "down.weight"} <= gradients[1]
 
@@ -120,7 +122,9 @@ def test_evaluation_builds_nothing_of_absent_languages() -> None:
 
 def test_a_missing_adapter_names_its_language() -> None:
     built = LanguageAdapters(D, DIM, "inside", ["en_XX", "zh_CN"])
-    with pytest.raises(LaftError, match=r"no adapter for language fr_XX \(there are: en_XX, zh_CN\)"):
+    with pytest.raises(
+        LaftError, match=r"no adapter for language fr_XX \(there are: en_XX, zh_CN\)"
+    ):
         built(z(2), group_rows(torch.tensor([0, 1]), TAGS))
     with pytest.raises(LaftError, match=r"there are: none"):
         LanguageAdapters(D, DIM, "inside", [])(z(2), group_rows(torch.tensor([0, 0]), TAGS))

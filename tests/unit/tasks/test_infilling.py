@@ -1,5 +1,6 @@
 """Text infilling: how much is masked, in which spans, what is safe, and that noise repeats."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_whole_words_are_masked() -> None:
     full = tiny.dictionary()
     for index in range(50):
         pieces = [full[token] for token in data[index]["source"].tolist()]
-        for before, piece in zip(pieces, pieces[1:], strict=False):
+        for before, piece in itertools.pairwise(pieces):
             if piece.startswith("c"):
                 # an inserted mask may stand between start and continuation
                 assert before in (f"\u2581w{piece[1:]}", "<mask>")

@@ -88,6 +88,17 @@ def test_batches_hold_texts_of_like_length_in_every_epoch(data: Path) -> None:
         assert sum(spread) <= np.ptp(sizes)
 
 
+def test_without_workers_nothing_is_read_ahead(data: Path) -> None:
+    """A thread that seeds torch for the noise would change the training's dropout."""
+    made = task(data)
+    made.load_dataset("train")
+    for workers, buffer in ((0, 0), (1, 10)):
+        iterator = made.get_batch_iterator(
+            made.datasets["train"], max_sentences=8, num_workers=workers, data_buffer_size=10
+        )
+        assert iterator.buffer_size == buffer
+
+
 def test_long_texts_are_cut_to_tokens_per_sample(data: Path) -> None:
     made = task(data, tokens_per_sample=6, train_langs="en_XX")
     made.load_dataset("train")
@@ -120,5 +131,5 @@ def test_processes_that_do_not_know_of_each_other_are_refused(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(LaftError, match="2 processes were launched, but .* --distributed-rank"):
+    with pytest.raises(LaftError, match=r"2 processes were launched, but .* --distributed-rank"):
         LaftDenoising.setup_task(task(data).cfg)

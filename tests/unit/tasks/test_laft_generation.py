@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from fairseq.logging import metrics
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.tasks.laft_generation import LaftGeneration, _MeanOf
@@ -116,6 +117,45 @@ def test_the_decoder_begins_with_the_sources_tag(
     sample = {"net_input": {"src_tokens": tiny.rows(texts), "src_lengths": torch.tensor([3, 3])}}
     made.inference_step(generator, [built], sample)
     assert seen[0] == [made.tag_ids["fr_XX"]] * 3 + [made.tag_ids["zh_CN"]] * 3
+
+
+def test_rouge_is_summed_by_language(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two French rows, one of them right, and a Chinese one that is half right."""
+    made, built = task(data, eval_rouge=True), tiny.model(method="mbart_full")
+    written = ["\u2581w7 \u2581w8 </s>", "\u2581w1 </s>", "一 四 </s>"]
+    hypotheses = [[{"tokens": torch.tensor(tiny.ids(text))}] for text in written]
+    monkeypatch.setattr(made, "inference_step", lambda *unused: hypotheses)
+    made.validation_generator = None
+    wanted = ["\u2581w7 \u2581w8 </s> [fr_XX]", "\u2581w9 </s> [fr_XX]", "一 二 </s> [zh_CN]"]
+    sample = {"net_input": {"src_tokens": tiny.rows(wanted)},
+              "target": tiny.rows(wanted, left=False)}  # fmt: skip
+    assert made._rouge_sums(sample, built) == {
+        "_rougeL_sum_en_XX": 0.0, "_rougeL_count_en_XX": 0.0,
+        "_rougeL_sum_fr_XX": 100.0, "_rougeL_count_fr_XX": 2.0,
+        "_rougeL_sum_zh_CN": 50.0, "_rougeL_count_zh_CN": 1.0,
+    }  # fmt: skip
+
+
+class Criterion:
+    @staticmethod
+    def reduce_metrics(logging_outputs: list[dict[str, float]]) -> None:
+        """Nothing of its own."""
+
+
+def test_rouge_is_reported_for_each_language(data: Path) -> None:
+    """From batches of one language each: 30 in two French texts, 5 in a Chinese one."""
+    made = task(data, eval_rouge=True, valid_langs="fr_XX,zh_CN")
+    common = {"ntokens": 1, "nsentences": 1}
+    outputs = [
+        {**common, "_rougeL_sum_fr_XX": 30.0, "_rougeL_count_fr_XX": 2.0,
+         "_rougeL_sum_zh_CN": 0.0, "_rougeL_count_zh_CN": 0.0},
+        {**common, "_rougeL_sum_fr_XX": 0.0, "_rougeL_count_fr_XX": 0.0,
+         "_rougeL_sum_zh_CN": 5.0, "_rougeL_count_zh_CN": 1.0},
+    ]  # fmt: skip
+    with metrics.aggregate(new_root=True) as found:
+        made.reduce_metrics(outputs, Criterion())
+    values = found.get_smoothed_values()
+    assert (values["rougeL_fr_XX"], values["rougeL_zh_CN"], values["rougeL"]) == (15.0, 5.0, 10.0)
 
 
 class Sum:

@@ -1,0 +1,107 @@
+"""Parallel retrieval on package descriptions whose shared names are left out."""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import regex
+import sentencepiece as spm
+import torch
+from fairseq.data import ListDataset
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.geometry import retrieval
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.representations import represent
+from laft_fairseq.tasks.laft_task import LaftTask
+from laft_fairseq.tasks.text_data import TaggedTexts
+
+# A name or a command, as scoring.language_id sees it in a text of another script.
+LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
+
+Row = tuple[str, str]  # package with MD5 of the English text, which joins languages; description
+
+
+def read_descriptions(folder: Path, tag: str, count: int) -> list[Row]:
+    """Package with MD5, and description, of the first rows of the test (they lie in hash order)."""
+    path = folder / f"{tag}.test.tsv.xz"
+    try:
+        with lzma.open(path, "rt", encoding="utf-8", newline="\n") as lines:
+            rows = [line.rstrip("\n").split("\t") for line in islice(lines, count)]
+    except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError) as error:
+        raise LaftError(f"{path}: cannot be read ({error})") from None
+    if not rows or any(len(row) != 4 for row in rows):
+        raise LaftError(f"{path}: needs rows of package, MD5, description and synopsis")
+    return [(f"{row[0]} {row[1]}", row[2]) for row in rows]
+
+
+def without_shared(a: str, b: str) -> tuple[str, str, list[float]]:
+    """Both texts without the Latin words that both hold; the share of its words each one lost."""
+    words = [[word.casefold() for word in LATIN_WORD.findall(text)] for text in (a, b)]
+    shared = set(words[0]) & set(words[1])
+    lost = [sum(word in shared for word in own) / max(1, len(own)) for own in words]
+    kept = [
+        LATIN_WORD.sub(lambda word: " " if word[0].casefold() in shared else word[0], text)
+        for text in (a, b)
+    ]
+    first, second = (" ".join(text.split()) for text in kept)
+    return first, second, lost
+
+
+def encode(
+    pieces: spm.SentencePieceProcessor, task: LaftTask, texts: Sequence[str], tag: str
+) -> TaggedTexts:
+    """``X </s> [l]`` of raw texts."""
+    dictionary = task.dictionary
+    rows = [
+        torch.tensor([*map(dictionary.index, own), dictionary.eos()])
+        for own in pieces.encode(list(texts), out_type=str)
+    ]
+    listed = ListDataset(rows, [len(row) for row in rows])
+    limit = task.cfg.max_source_positions
+    return TaggedTexts(listed, task.tag_ids[tag], limit, f"descriptions in {tag}")
+
+
+def check_parallel(tags: Sequence[str], sides: Sequence[Sequence[Row]]) -> None:
+    """Refuse rows that are not each other's translations."""
+    if len(sides[0]) != len(sides[1]):
+        raise LaftError(
+            f"{tags[0]}.test.tsv.xz has {len(sides[0])} rows but {tags[1]}.test.tsv.xz "
+            f"{len(sides[1])}: they have to be parallel"
+        )
+    for number, ((a, _), (b, _)) in enumerate(zip(*sides, strict=True), start=1):
+        if a != b:
+            raise LaftError(f"{tags[1]}.test.tsv.xz: row {number} is {b}, in {tags[0]} it is {a}")
+
+
+def pair_retrieval(
+    model: LAFTMBart,
+    task: LaftTask,
+    pieces: spm.SentencePieceProcessor,
+    tags: Sequence[str],
+    sides: Sequence[Sequence[Row]],
+) -> dict[str, Any]:
+    """Retrieval between two languages, by the encoder and by counts of pieces."""
+    check_parallel(tags, sides)
+    stripped = [without_shared(a, b) for (_, a), (_, b) in zip(*sides, strict=True)]
+    first, second, lost = zip(*stripped, strict=True)
+    encoder, surface = [], []
+    for tag, texts in zip(tags, (first, second), strict=True):
+        tagged = encode(pieces, task, texts, tag)
+        rows = range(len(tagged))
+        encoder.append(represent(model, tagged, rows)["e"])
+        size = len(task.dictionary)
+        counts = [np.bincount(tagged.text(row)[:-1], minlength=size) for row in rows]
+        surface.append(np.stack(counts).astype(np.float32))
+    report: dict[str, Any] = {"pairs": len(stripped)}
+    report["left_out"] = dict(zip(tags, np.mean(lost, axis=0).tolist(), strict=True))
+    for name, (a, b) in (("encoder", encoder), ("surface", surface)):
+        report[name] = asdict(retrieval(a, b))
+        report[f"{name}_centred"] = asdict(retrieval(a, b, centred=True))
+    return report

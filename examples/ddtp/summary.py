@@ -18,6 +18,12 @@ FLOORS = {
     "oracle": "oracle: the best source sentence",
 }
 
+MEANING = """
+The backbone has eleven million parameters and has read some ten million tokens, so a plain copy
+of the first sentence (LEAD-1) may well beat it; the table shows that the whole chain works and
+which failures occur (wrong language, copying), not what mBART-large would reach.
+"""
+
 
 def read(path: Path) -> dict[str, Any]:
     """A JSON file of the recipe; a clear line if it is missing."""
@@ -68,9 +74,9 @@ def rows(out: Path, methods: list[str], targets: list[str]) -> list[str]:
             floor = scores.get("floors", {}).get(key)
             if floor is not None:
                 lines.append(f"| {name} | {lang} | {interval(floor['rougeL'])} | | | | | |")
+        right, copied = scores["reference_right_language"], scores["reference_copied"]
         lines.append(
-            f"| the references themselves | {lang} | | {percent(scores['reference_right_language'])}"
-            f" | {percent(scores['reference_copied'])} | | | |"
+            f"| the references themselves | {lang} | | {percent(right)} | {percent(copied)} | | | |"
         )
     return lines
 
@@ -83,7 +89,8 @@ def verdict(out: Path, methods: list[str], targets: list[str]) -> list[str]:
         lead = next(iter(scores.values()))["floors"]["lead1"]["rougeL"]
         for method, report in scores.items():
             f, low, high = (report["rougeL"][key] for key in ("f", "low", "high"))
-            place = "above" if low > lead["high"] else "below" if high < lead["low"] else "level with"
+            above, below = low > lead["high"], high < lead["low"]
+            place = "above" if above else "below" if below else "level with"
             lines.append(f"- {lang}: {method} at {f:.1f} is {place} LEAD-1 at {lead['f']:.1f}.")
         if len(methods) == 2:
             a, b = (scores[method]["rougeL"] for method in methods)
@@ -106,11 +113,7 @@ def main() -> None:
     n = read(args.out / methods[0] / f"score.{targets[0]}.json")["n"]
     print(f"\nZero-shot headlines, trained on English pairs only; {n} test items a language.\n")
     print("\n".join(rows(args.out, methods, targets)))
-    print(
-        "\nThe backbone has ten million parameters and has read some million tokens, so a plain copy "
-        "of the first\nsentence (LEAD-1) may well beat it; the table shows that the whole chain works "
-        "and which failures occur\n(wrong language, copying), not what mBART-large would reach."
-    )
+    print(MEANING)
     print("\n".join(verdict(args.out, methods, targets)))
 
 

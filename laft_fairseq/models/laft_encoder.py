@@ -59,7 +59,7 @@ class LAFTEncoder(TransformerEncoderBase):
     ) -> None:
         super().__init__(cfg, dictionary, embed_tokens)
         self.language_tags = tags
-        self.removal: lc.Scaling = options.removal  # type: ignore[assignment]
+        self.removal: lc.Scaling = options.removal
         self.fusion_input = options.fusion_input
         self.frozen = False
         d = cfg.encoder.embed_dim

@@ -26,6 +26,7 @@ class TaskModule(nn.ModuleList):
     def start_as_identity(self) -> None:
         """Zero the last projection of each residual branch."""
         for layer in self:
+            assert isinstance(layer, TransformerEncoderLayerBase)
             for last in (layer.self_attn.out_proj, layer.fc2):
                 nn.init.zeros_(last.weight)
                 nn.init.zeros_(last.bias)

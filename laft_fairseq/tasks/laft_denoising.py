@@ -43,7 +43,7 @@ def size_ratios(sizes: Sequence[int], alpha: float) -> list[float]:
     n = np.asarray(sizes, dtype=np.float64)
     p = n / n.sum()
     q = p**alpha / (p**alpha).sum()
-    return (q * n.sum() / n).tolist()  # type: ignore[no-any-return]
+    return (q * n.sum() / n).tolist()
 
 
 @register_task("laft_denoising", dataclass=LaftDenoisingOptions)

@@ -111,7 +111,7 @@ def batch_of(samples: list[dict[str, Any]], pad: int) -> dict[str, Any]:
 
     Sources are padded on the left; each target's tag moves to the front of the decoder input.
     """
-    return collate(samples, pad, None, left_pad_source=True, left_pad_target=False)  # type: ignore[no-any-return]
+    return collate(samples, pad, None, left_pad_source=True, left_pad_target=False)
 
 
 class Pairs(LanguagePairDataset):

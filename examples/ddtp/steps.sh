@@ -39,7 +39,7 @@ binarize_mono() {
 }
 
 components() {
-  laft components --backbone "$BACKBONE/model.pt" --data "$DATA" --langs "$LANGS" \
+  laft components ${COMPONENTS_OPTIONS:-} --backbone "$BACKBONE/model.pt" --data "$DATA" --langs "$LANGS" \
     --num-components 6 --out "$OUT/components.safetensors"
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 EPILOG = """\
 examples:
   laft export --checkpoint stage2/checkpoint_best.pt --out whole.pt
-  laft export --checkpoint pretrained/checkpoint_last.pt --half --out model.pt
+  laft export --checkpoint pretrained/checkpoint_last.pt --half --as-backbone --out model.pt
 
 A slim checkpoint finds its backbone by --backbone, the environment variable LAFT_BACKBONE,
 backbone.pt beside it, or the path that it recorded. The result holds weights and options alone:
@@ -26,6 +26,11 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--checkpoint", required=True, metavar="C.pt", help="slim or whole")
     parser.add_argument("--backbone", metavar="M.pt", help="where the backbone is")
     parser.add_argument("--half", action="store_true", help="store fp16 weights")
+    parser.add_argument(
+        "--as-backbone",
+        action="store_true",
+        help="a pretrained mbart_full as a backbone to ship: its weights and shape alone",
+    )
     parser.add_argument("--out", required=True, metavar="WHOLE.pt", help="file to write")
     parser.set_defaults(run=run)
 
@@ -58,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     header.kind, header.frozen = "whole", []
     state[HEADER_KEY] = header.to_tensor()
     whole = {key: content.get(key) for key in ("args", "cfg")} | {"model": state}
+    if args.as_backbone:
+        whole = {"args": _shape(args.checkpoint, content, state), "model": state}
     partial = f"{args.out}.partial"
     try:
         torch.save(whole, partial)
@@ -68,6 +75,23 @@ def run(args: argparse.Namespace) -> int:
     size = os.path.getsize(args.out) / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
     return 0
+
+
+def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argparse.Namespace:
+    """The shape in fairseq's names, without paths and other options of the training."""
+    from laft_fairseq.backbone import is_added
+    from laft_fairseq.errors import LaftError
+    from laft_fairseq.loading import recorded_arguments
+
+    added = next((key for key in state if is_added(key)), None)
+    if added is not None:
+        raise LaftError(f"{name}: holds {added}: a trained model, not a plain mBART backbone")
+    recorded = recorded_arguments(content)
+    widths = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
+    if recorded is None:
+        raise LaftError(f"{name}: records no options, so the number of heads is not known")
+    names = [f"{side}_{width}" for side in ("encoder", "decoder") for width in widths]
+    return argparse.Namespace(**{key: getattr(recorded, key) for key in ("arch", *names)})
 
 
 def _halved(state: dict[str, Any]) -> dict[str, Any]:

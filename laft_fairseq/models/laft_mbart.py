@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Any
@@ -150,7 +151,7 @@ class LAFTMBart(BARTModel):
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(backbone.state[name])
-        self.backbone_path, self.fingerprint = backbone.path, backbone.fingerprint
+        self.backbone_path, self.fingerprint = os.path.abspath(backbone.path), backbone.fingerprint
         self.from_backbone = set(own)
 
     def load_components(self, path: str, train_langs: Sequence[str]) -> None:

@@ -94,7 +94,7 @@ class Infilling(FairseqDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         text = self.texts.text(index)  # X </s>
         with seeded(self.seed, self.epoch, self.texts.tag_id, index):
-            noised = self.infill(text)
+            noised = self.texts.cut(self.infill(text))  # masks of no word may lengthen it
         tag = self.texts.tag_id
         return {"id": index, "source": append_tag(noised, tag), "target": append_tag(text, tag)}
 

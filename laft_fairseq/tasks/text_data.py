@@ -87,12 +87,15 @@ class TaggedTexts(BaseWrapperDataset):
         """(n,) tokens of each text, tag included."""
         return self._sizes
 
+    def cut(self, text: Tensor) -> Tensor:
+        """(t,) ``X </s>`` -> the same, X cut so that it fits."""
+        if len(text) <= self.max_text:
+            return text
+        return torch.cat([text[: self.max_text - 1], text[-1:]])
+
     def text(self, index: int) -> Tensor:
         """(t,) ``X </s>``, cut."""
-        tokens = self.dataset[index]
-        if len(tokens) > self.max_text:
-            tokens = torch.cat([tokens[: self.max_text - 1], tokens[-1:]])
-        return tokens
+        return self.cut(self.dataset[index])
 
     def __getitem__(self, index: int) -> Tensor:
         return append_tag(self.text(index), self.tag_id)

@@ -1,0 +1,132 @@
+"""`laft components`: against scipy on the M_L that the encoder gives, in one pass and in shards."""
+
+import re
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+
+from laft_fairseq import components_file
+from laft_fairseq.cli import components, main
+from laft_fairseq.errors import LaftError
+from tests import tiny
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backbone and monolingual data in `model.pt` and `data-bin`."""
+    folder = tmp_path_factory.mktemp("components")
+    model = tiny.model(method="mbart_full")
+    tiny.scramble(model)
+    args = Namespace(arch="laft_mbart_tiny", encoder_attention_heads=2, decoder_attention_heads=2)
+    torch.save({"args": args, "model": model.state_dict()}, folder / "model.pt")
+    tiny.write_data(folder / "data-bin", COUNT)
+    return folder
+
+
+def estimate(home: Path, out: str, *flags: str) -> Path:
+    """Run the command on the CPU."""
+    path = home / out
+    status = main.main(
+        ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin"),
+         "--num-components", "3", "--cpu", "--out", str(path), *flags]
+    )  # fmt: skip
+    assert status == 0
+    return path
+
+
+def sentence_means(home: Path, tag: str, count: int = COUNT) -> np.ndarray:
+    """M_L (n, d): each text alone through mBART's own encoder, averaged by numpy."""
+    model = tiny.model(method="mbart_full")
+    model.load_state_dict(torch.load(home / "model.pt", weights_only=True)["model"])
+    rows = []
+    for text in tiny.random_texts(tag, count):
+        tokens = torch.tensor([[*text, *tiny.ids(f"[{tag}]")]])  # (1, T): X </s> [l]
+        with torch.no_grad():
+            e = tiny.numpy(model.encoder.forward_backbone(tokens)["encoder_out"][0])[:, 0]
+        rows.append(e[: len(text) - 1].mean(0))  # neither </s> nor the tag
+    return np.stack(rows)
+
+
+def projector_distance(c: torch.Tensor, m: np.ndarray) -> float:
+    """Largest difference between c c' and the projector of scipy's right singular vectors."""
+    _, _, right = scipy.linalg.svd(m, full_matrices=False)
+    expected = right[: c.size(1)].T @ right[: c.size(1)]
+    return float(np.abs(tiny.numpy(c) @ tiny.numpy(c).T - expected).max())
+
+
+def test_one_pass_agrees_with_scipy(home: Path) -> None:
+    """The projector on c_L within 1e-6, and s_L's means, for two languages."""
+    found = components_file.load(estimate(home, "one.safetensors", "--langs", "en_XX,zh_CN"))
+    assert list(found.languages) == ["en_XX", "zh_CN"]
+    for tag in found.languages:
+        m, entry = sentence_means(home, tag), found.select(tag)
+        assert entry.count == COUNT
+        assert projector_distance(entry.components, m) < 1e-6
+        c = tiny.numpy(entry.components)
+        scaled = (m / np.linalg.norm(m, axis=1, keepdims=True)) @ c @ c.T
+        np.testing.assert_allclose(entry.mean_removed["scaled"], scaled.mean(0), atol=1e-6)
+        np.testing.assert_allclose(
+            entry.mean_removed["projection"], (m @ c @ c.T).mean(0), atol=1e-6
+        )
+
+
+def test_small_batches_change_nothing(home: Path) -> None:
+    """Batches of a few texts, padded differently, give the same subspace."""
+    path = estimate(home, "small.safetensors", "--langs", "fr_XX", "--max-tokens", "20")
+    entry = components_file.load(path).select("fr_XX")
+    assert projector_distance(entry.components, sentence_means(home, "fr_XX")) < 1e-6
+
+
+def test_max_sentences_takes_the_first(home: Path) -> None:
+    """--max-sentences N is the first N texts of the file, not the N shortest."""
+    path = estimate(home, "first.safetensors", "--langs", "fr_XX", "--max-sentences", "11")
+    entry = components_file.load(path).select("fr_XX")
+    assert entry.count == 11
+    assert projector_distance(entry.components, sentence_means(home, "fr_XX", 11)) < 1e-6
+
+
+def test_merged_shards_are_the_whole(home: Path) -> None:
+    """Two shards of one language merge to what both texts together give."""
+    first = estimate(home, "a.safetensors", "--langs", "en_XX", "--split", "train")
+    second = estimate(home, "b.safetensors", "--langs", "en_XX", "--split", "valid")
+    out = home / "merged.safetensors"
+    assert main.main(["components", "--merge", str(first), str(second), "--out", str(out)]) == 0
+    merged = components_file.load(out, with_statistics=True).select("en_XX")
+    parts = [components_file.load(path, with_statistics=True) for path in (first, second)]
+    statistics = [part.select("en_XX").statistics for part in parts]
+    assert merged.statistics is not None
+    gram = sum(tiny.numpy(shard.gram) for shard in statistics if shard is not None)
+    np.testing.assert_allclose(tiny.numpy(merged.statistics.gram), gram, rtol=1e-12)
+    _, vectors = scipy.linalg.eigh(gram)
+    expected = vectors[:, -3:] @ vectors[:, -3:].T
+    c = tiny.numpy(merged.components)
+    assert np.abs(c @ c.T - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--langs", "de_DE"], "unknown language de_DE.*en_XX, fr_XX, zh_CN"),
+        (["--langs", "en_XX", "--split", "nosuch"], r"nosuch.idx: no such data for language en_XX"),
+        (["--langs", "en_XX", "--num-components", "41"], "en_XX.*41 components"),
+        ([], "--langs is needed"),
+    ],
+)
+def test_wrong_input_is_one_line(home: Path, flags: list[str], message: str) -> None:
+    """Names the file or language; nothing is written."""
+    parser = main.build_parser({"components": components})
+    out = home / "never.safetensors"
+    args = parser.parse_args(
+        ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin"),
+         "--num-components", "3", "--cpu", "--out", str(out), *flags]
+    )  # fmt: skip
+    with pytest.raises(LaftError, match=re.compile(message)) as error:
+        components.run(args)
+    assert "\n" not in str(error.value)
+    assert not out.exists()

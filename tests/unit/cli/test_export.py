@@ -1,0 +1,101 @@
+"""`laft export`: a slim checkpoint made whole, and a backbone made small."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from laft_fairseq import backbone as backbones
+from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.cli import main
+from tests import tiny
+
+SHAPE = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """`model.pt`, a backbone, and `slim.pt`, a stage-2 laft on it."""
+    plain = tiny.model(method="mbart_full")
+    tiny.scramble(plain)
+    widths = (("layers", 2), ("embed_dim", 32), ("ffn_embed_dim", 64))
+    layers = {f"{side}_{key}": size for side in ("encoder", "decoder") for key, size in widths}
+    args = Namespace(arch="laft_mbart_tiny", data="somewhere/data-bin", **SHAPE, **layers)
+    torch.save({"args": args, "model": plain.state_dict()}, tmp_path / "model.pt")
+    trained = tiny.model("generation", method="laft")
+    trained.load_backbone(backbones.read(str(tmp_path / "model.pt")))
+    torch.save({"args": args, "model": trained.state_dict()}, tmp_path / "slim.pt")
+    return tmp_path
+
+
+def exported(home: Path, source: str, *flags: str) -> dict[str, Any]:
+    """Run the command and read what it wrote, weights only."""
+    out = home / "out.pt"
+    assert main.main(["export", "--checkpoint", str(home / source), "--out", str(out), *flags]) == 0
+    assert not list(home.glob("*.partial"))
+    return torch.load(out, weights_only=True)  # type: ignore[no-any-return]
+
+
+def test_a_slim_checkpoint_becomes_whole(home: Path) -> None:
+    """The frozen tensors come from the backbone, bit for bit; the others as they were."""
+    slim = torch.load(home / "slim.pt", weights_only=True)["model"]
+    backbone = torch.load(home / "model.pt", weights_only=True)["model"]
+    assert "encoder.layers.0.fc1.weight" not in slim
+    state = exported(home, "slim.pt")["model"]
+    header, _ = pop_header(state)
+    assert header is not None
+    assert (header.kind, header.frozen) == ("whole", [])
+    for name, tensor in state.items():
+        assert torch.equal(tensor, slim[name] if name in slim else backbone[name]), name
+    (home / "model.pt").unlink()
+    loaded = tiny.model("generation", method="laft", adapters=(), components=False)
+    loaded.load_state_dict(torch.load(home / "out.pt", weights_only=True)["model"])
+    assert loaded.decoder.adapter_tags() == list(tiny.TAGS)
+
+
+def test_a_backbone_to_ship_holds_no_path(home: Path) -> None:
+    """--as-backbone keeps weights and shape; fp16 keeps the fingerprint and the ties."""
+    content = exported(home, "model.pt", "--half", "--as-backbone")
+    assert set(content) == {"args", "model"}
+    assert "data" not in vars(content["args"])
+    assert content["args"].encoder_attention_heads == 2
+    embedding = content["model"]["encoder.embed_tokens.weight"]
+    assert embedding.dtype == torch.float16
+    tied = content["model"]["decoder.output_projection.weight"]
+    assert tied.data_ptr() == embedding.data_ptr()
+    before, after = (backbones.read(str(home / name)) for name in ("model.pt", "out.pt"))
+    assert before.fingerprint == after.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("source", "flags", "message"),
+    [
+        ("slim.pt", ["--as-backbone"], "a trained model, not a plain mBART"),
+        ("absent.pt", [], "no such checkpoint"),
+    ],
+)
+def test_wrong_input_is_one_line(
+    home: Path, source: str, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2, one line that names the file, nothing written."""
+    out = home / "out.pt"
+    status = main.main(["export", "--checkpoint", str(home / source), "--out", str(out), *flags])
+    error = capsys.readouterr().err
+    assert status == 2
+    assert error.count("\n") == 1
+    assert source in error
+    assert message in error
+    assert not out.exists()
+
+
+def test_a_missing_backbone_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slim checkpoint without its backbone says where it was looked for."""
+    (home / "model.pt").unlink()
+    command = ["export", "--checkpoint", str(home / "slim.pt"), "--out", str(home / "out.pt")]
+    assert main.main(command) == 2
+    error = capsys.readouterr().err
+    assert "slim.pt" in error
+    assert "model.pt" in error
+    assert "LAFT_BACKBONE" in error

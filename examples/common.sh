@@ -21,7 +21,8 @@ step() {
   echo "$((SECONDS - start))" > "$OUT/seconds/${result//\//_}"
 }
 
-# train FOLDER OPTIONS...: a training that goes on from its last checkpoint if it was killed.
+# train FOLDER OPTIONS...: a training that goes on from its last checkpoint if it was killed;
+# FOLDER/done says that it came to its end.
 train() {
   local folder=$1
   shift
@@ -35,5 +36,6 @@ train() {
     echo "training failed: $folder/train.log" >&2
     return 1
   fi
+  touch "$folder/done"
   grep -E 'gone through|cut to|valid \|' "$folder/train.log" | cut -d'|' -f4- | tail -n 6
 }

@@ -2,6 +2,7 @@
 # The recipe at a size that two CPU cores finish within twelve minutes: 200 test items a language.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export OUT=${OUT:-examples/ddtp/out/demo} TEST_ITEMS=200
+export OUT=${OUT:-examples/ddtp/out/demo} TEST_ITEMS=${TEST_ITEMS:-200} VALID_ITEMS=${VALID_ITEMS:-200}
+export MAX_SENTENCES=${MAX_SENTENCES:-1000}
 export STAGE1_UPDATES=${STAGE1_UPDATES:-120} STAGE2_UPDATES=${STAGE2_UPDATES:-250}
 exec bash examples/ddtp/run.sh

@@ -14,7 +14,8 @@ ARCH=${ARCH:-laft_mbart_mini}
 METHODS=${METHODS:-laft mbart_full}
 TARGETS=${TARGETS:-fr_XX zh_CN}
 REMOVAL=${REMOVAL:-scaled}                 # or projection, none
-TEST_ITEMS=${TEST_ITEMS:-522}
+TEST_ITEMS=${TEST_ITEMS:-522} VALID_ITEMS=${VALID_ITEMS:-500}
+MAX_SENTENCES=${MAX_SENTENCES:-}           # a language, for the components; default: all
 SEED=${SEED:-1}
 STAGE1_UPDATES=${STAGE1_UPDATES:-600} STAGE1_LR=${STAGE1_LR:-1e-3}
 STAGE2_UPDATES=${STAGE2_UPDATES:-600} STAGE2_LR=${STAGE2_LR:-1e-3} FULL_LR=${FULL_LR:-3e-4}
@@ -22,9 +23,12 @@ LENPEN=${LENPEN:-1.5} BEAM=${BEAM:-5}
 USER_DIR=laft_fairseq
 DATA=$OUT/data-bin RAW=$OUT/raw
 LANGS=en_XX,$(echo "$TARGETS" | tr ' ' ',')
-if [ -z "${CUDA_VISIBLE_DEVICES-}" ]; then DEVICE=(--cpu); else DEVICE=(); fi
+if nvidia-smi -L > /dev/null 2>&1; then DEVICE=(); else DEVICE=(--cpu); fi
 source examples/ddtp/steps.sh
 
+for file in model.pt dict.txt langs.txt sentence.bpe.model; do
+  [ -e "$BACKBONE/$file" ] || { echo "$BACKBONE/$file: missing; BACKBONE names the folder" >&2; exit 1; }
+done
 mkdir -p "$OUT"
 step "$RAW" "raw text" raw_text
 for lang in en_XX $TARGETS; do
@@ -34,8 +38,8 @@ done
 step "$OUT/components.safetensors" "language components" components
 for method in $METHODS; do
   [ "$method" != laft ] ||
-    step "$OUT/laft/stage1/checkpoint_best.pt" "stage 1, laft" stage1
-  step "$OUT/$method/stage2/checkpoint_best.pt" "stage 2, $method" stage2 "$method"
+    step "$OUT/laft/stage1/done" "stage 1, laft" stage1
+  step "$OUT/$method/stage2/done" "stage 2, $method" stage2 "$method"
   step "$OUT/$method/parameters.json" "count parameters, $method" parameters "$method"
   for lang in $TARGETS; do
     step "$OUT/$method/generate.$lang.log" "generate, $method, $lang" generate "$method" "$lang"

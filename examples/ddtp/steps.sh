@@ -15,13 +15,16 @@ raw_text() {
     for split in train valid test; do
       [ -e "$source/$lang.$split.tsv.xz" ] || continue
       xz -dc "$source/$lang.$split.tsv.xz" > "$work/$lang.$split.tsv"
-      [ "$split" != test ] || sed -i "$((TEST_ITEMS + 1)),\$d" "$work/$lang.$split.tsv"
+      case $split in
+        test) sed -i "$((TEST_ITEMS + 1)),\$d" "$work/$lang.test.tsv" ;;
+        valid) sed -i "$((VALID_ITEMS + 1)),\$d" "$work/$lang.valid.tsv" ;;
+      esac
     done
     cut -f3 "$work/$lang.test.tsv" > "$work/$lang.test.src"
     cut -f4 "$work/$lang.test.tsv" > "$work/$lang.test.tgt"
     xz -dc "$source/mono.$lang.txt.xz" > "$work/mono.$lang"
-    tail -n 100 "$work/mono.$lang" > "$work/mono.$lang.valid"
-    head -n -100 "$work/mono.$lang" > "$work/mono.$lang.train"
+    tail -n 50 "$work/mono.$lang" > "$work/mono.$lang.valid"
+    head -n -50 "$work/mono.$lang" > "$work/mono.$lang.train"
   done
   mv "$work" "$RAW"
 }
@@ -39,8 +42,9 @@ binarize_mono() {
 }
 
 components() {
-  laft components ${COMPONENTS_OPTIONS:-} --backbone "$BACKBONE/model.pt" --data "$DATA" --langs "$LANGS" \
-    --num-components 6 --out "$OUT/components.safetensors"
+  laft components --backbone "$BACKBONE/model.pt" --data "$DATA" --langs "$LANGS" \
+    --num-components 6 ${MAX_SENTENCES:+--max-sentences "$MAX_SENTENCES"} \
+    --out "$OUT/components.safetensors"
 }
 
 stage1() {

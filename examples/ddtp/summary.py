@@ -44,7 +44,7 @@ def interval(score: dict[str, float]) -> str:
 
 def minutes(out: Path, method: str) -> str:
     """Wall time of a method's trainings."""
-    steps = [f"{method}_{stage}_checkpoint_best.pt" for stage in ("stage1", "stage2")]
+    steps = [f"{method}_{stage}_done" for stage in ("stage1", "stage2")]
     found = [path for step in steps for path in (out / "seconds").glob(f"*_{step}")]
     seconds = [int(path.read_text()) for path in found]
     return f"{sum(seconds) / 60:.1f}" if seconds else "-"

@@ -155,6 +155,8 @@ def quiet_start() -> None:
     for module in (r"hydra(\..*)?", r"fairseq(\..*)?", r"torch\.nn\.modules\.transformer"):
         warnings.filterwarnings("ignore", category=UserWarning, module=module)
         warnings.filterwarnings("ignore", category=FutureWarning, module=module)
+    for message in (r"(?s)\s*'config' is validated against", r"'pin_memory' argument is set"):
+        warnings.filterwarnings("ignore", message, category=UserWarning)
 
 
 def one_line_errors() -> None:

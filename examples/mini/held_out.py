@@ -18,6 +18,7 @@ from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.language_id import right_language
 from laft_fairseq.scoring.rouge import rouge_items
 from laft_fairseq.tasks.infilling import WORD_START, Infilling, seeded
+from laft_fairseq.tasks.laft_denoising import LaftDenoising, LaftDenoisingOptions
 from laft_fairseq.tasks.laft_task import LaftTask
 
 MAX_TOKENS = 2048  # of a batch
@@ -25,6 +26,17 @@ BEAM = 5
 SAMPLES = 3  # a language
 
 Floats = NDArray[np.float64]
+
+
+def validation(data: str, model: LAFTMBart, seed: int) -> tuple[LaftTask, dict[str, Infilling]]:
+    """Stage 1's task, and each language's validation texts with their fixed noise."""
+    source, target = model.max_positions()
+    options = LaftDenoisingOptions(data=data, seed=seed)
+    options.max_source_positions = min(source, options.max_source_positions)
+    options.max_target_positions = min(target, options.max_target_positions)
+    task = LaftDenoising.setup_task(options)
+    task.load_dataset("valid")
+    return task, dict(zip(task.train_langs(), task.datasets["valid"].datasets, strict=True))
 
 
 def batches(data: Infilling, rows: Sequence[int]) -> Iterator[dict[str, Any]]:

@@ -62,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
         state = _halved(state)
     header.kind, header.frozen = "whole", []
     state[HEADER_KEY] = header.to_tensor()
-    whole = {key: content.get(key) for key in ("args", "cfg")} | {"model": state}
+    # The rest is small, and fairseq-generate asks for some of it.
+    kept = {key: content[key] for key in content if key not in ("model", "last_optimizer_state")}
+    whole = kept | {"model": state}
     if args.as_backbone:
         whole = {"args": _shape(args.checkpoint, content, state), "model": state}
     partial = f"{args.out}.partial"

@@ -1,0 +1,216 @@
+"""The small backbone's measurements, against numbers worked out one text at a time."""
+
+import argparse
+import importlib
+import lzma
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from tests import tiny
+
+MASK = tiny.ids("<mask>")[0]
+
+
+@pytest.fixture(scope="module")
+def tools(repository: Path) -> dict[str, ModuleType]:
+    """The modules of `examples/mini`, which its scripts import by their bare names."""
+    folder = str(repository / "examples" / "mini")
+    sys.path.insert(0, folder)
+    try:
+        names = ("card", "descriptions", "evaluate", "held_out")
+        return {name: importlib.import_module(name) for name in names}
+    finally:
+        sys.path.remove(folder)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tiny.write_data(tmp_path_factory.mktemp("data"))
+    for tag in tiny.TAGS:
+        tiny.write_texts(folder / tag / "valid", tiny.random_texts(tag, 40, seed=9))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model() -> LAFTMBart:
+    return tiny.model("denoising", method="mbart_full")
+
+
+@pytest.fixture(scope="module")
+def held(tools: dict[str, ModuleType], data: Path, model: LAFTMBart) -> tuple[Any, Any]:
+    """The task, and each language's noised validation texts."""
+    return tools["held_out"].validation(str(data), model, 1)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("tag", tiny.TAGS)
+def test_what_is_not_hidden_is_what_is_seen(
+    tools: dict[str, ModuleType], held: tuple[Any, Any], tag: str
+) -> None:
+    texts = held[1][tag]
+    some = 0
+    for row in range(len(texts)):
+        hidden = tools["held_out"].hidden_tokens(texts, row)
+        item = texts[row]
+        assert len(hidden) == len(item["target"]) - 1
+        seen = item["source"][item["source"] != MASK]
+        assert item["target"][:-1][~hidden].tolist() == seen[:-1].tolist()
+        assert not hidden[-1], "</s> is never masked"
+        some += int(hidden.sum())
+    assert some > len(texts)
+
+
+def test_the_noise_is_that_of_training(held: tuple[Any, Any], data: Path) -> None:
+    task = tiny.task("denoising", data=str(data), seed=1)
+    task.load_dataset("valid")
+    size = len(held[1]["en_XX"])
+    for place, tag in enumerate(tiny.TAGS):
+        assert torch.equal(
+            held[1][tag][3]["source"], task.datasets["valid"][place * size + 3]["source"]
+        )
+
+
+def test_unigram(tools: dict[str, ModuleType]) -> None:
+    scores = tools["held_out"].unigram([torch.tensor([5, 5, 2]), torch.tensor([6, 2])], 10)
+    expected = np.ones(10)
+    expected[[2, 5, 6]] += [2, 2, 1]
+    np.testing.assert_allclose(scores, np.log(expected / 15))
+
+
+def test_perplexity(tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart) -> None:
+    texts, rows = held[1]["fr_XX"], [7, 0, 31]
+    filler = -np.arange(1.0, len(texts.dictionary) + 1)
+    found = tools["held_out"].denoising(model, texts, rows, filler)
+    scores, fillers, hidden = [], [], []
+    for row in rows:
+        item = texts[row]
+        before = torch.cat([item["target"][-1:], item["target"][:-1]])  # [l] X </s>
+        with torch.no_grad():
+            out = model(item["source"][None], torch.tensor([len(item["source"])]), before[None])[0]
+        for place, token in enumerate(item["target"][:-1].tolist()):
+            scores.append(float(torch.log_softmax(out[0, place].double(), 0)[token]))
+            fillers.append(-(token + 1.0))
+        hidden += tools["held_out"].hidden_tokens(texts, row).tolist()
+    for name, chosen in (("all", np.ones(len(hidden), bool)), ("hidden", np.array(hidden))):
+        assert found[name]["tokens"] == chosen.sum()
+        expected = np.exp(-np.array(scores)[chosen].mean())
+        assert found[name]["perplexity"] == pytest.approx(expected, rel=1e-4)
+        assert found[name]["unigram"] == pytest.approx(np.exp(-np.array(fillers)[chosen].mean()))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "left", "lost"),
+    [
+        ("XSel is a tool", "XSel 是命令行工具", ("is a tool", "是命令行工具"), [1 / 4, 1]),
+        ("the mp3 of MPD", "le mpd, un MP3", ("the of", "le , un"), [2 / 4, 2 / 4]),
+        ("l'été", "Été 2", ("l'", "2"), [1 / 2, 1 / 2]),
+        ("tool", "outil", ("tool", "outil"), [0, 0]),
+        ("", "工具", ("", "工具"), [0, 0]),
+    ],
+)
+def test_shared_words_are_left_out(
+    tools: dict[str, ModuleType], a: str, b: str, left: tuple[str, str], lost: list[float]
+) -> None:
+    first, second, shares = tools["descriptions"].without_shared(a, b)
+    assert (first, second) == left
+    assert shares == pytest.approx(lost)
+
+
+class Pieces:
+    """In place of a sentencepiece model: a text is its entries of the dictionary."""
+
+    def encode(self, texts: list[str], out_type: type) -> list[list[str]]:
+        assert out_type is str
+        return [text.split() for text in texts]
+
+
+def test_retrieval(tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart) -> None:
+    texts = ["一 二 三", "四 五", "六 七 八 八", "二 二 五"]
+    rows = [(f"package{n} md5", text) for n, text in enumerate(texts)]
+    pair = ("en_XX", "zh_CN")
+    found = tools["descriptions"].pair_retrieval(model, held[0], Pieces(), pair, (rows, rows))
+    assert found["pairs"] == 4
+    for kind in ("surface", "surface_centred"):
+        assert found[kind] == {"forward": 1.0, "backward": 1.0, "chance": 0.25}
+    assert found["encoder"]["chance"] == 0.25
+    with pytest.raises(LaftError, match="row 1 is package1 md5, in en_XX it is package0 md5"):
+        tools["descriptions"].check_parallel(pair, (rows, rows[1:] + rows[:1]))
+    with pytest.raises(LaftError, match="4 rows but zh_CN.test.tsv.xz 3"):
+        tools["descriptions"].check_parallel(pair, (rows, rows[1:]))
+
+
+def test_descriptions_are_read(tools: dict[str, ModuleType], tmp_path: Path) -> None:
+    read = tools["descriptions"].read_descriptions
+    with lzma.open(tmp_path / "en_XX.test.tsv.xz", "wt", encoding="utf-8") as file:
+        file.write("a\t1\tlong ⏎ text\tshort\n" * 3)
+    assert read(tmp_path, "en_XX", 2) == [("a 1", "long ⏎ text")] * 2
+    with pytest.raises(LaftError, match="fr_XX.test.tsv.xz: cannot be read"):
+        read(tmp_path, "fr_XX", 2)
+    with lzma.open(tmp_path / "fr_XX.test.tsv.xz", "wt", encoding="utf-8") as file:
+        file.write("a\tb\n")
+    with pytest.raises(LaftError, match="needs rows of package"):
+        read(tmp_path, "fr_XX", 2)
+
+
+def test_the_card(
+    tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart, data: Path
+) -> None:
+    args = argparse.Namespace(data=data, valid_items=6, reconstruct=2)
+    task, texts = held
+    found = tools["evaluate"].measure_held_out(args, model, task, texts)
+    again = tools["evaluate"].measure_held_out
+    model.set_beam_size(1)  # beam search left its own in the attention
+    assert found == again(args, model, task, texts)
+    sample = found["reconstruction"]["zh_CN"]["samples"][0]
+    assert "<mask>" in sample["noised"]
+    assert "<mask>" not in sample["restored"] + sample["original"]
+    share = {"forward": 0.5, "backward": 0.02, "chance": 0.002}
+    kinds = ("encoder", "encoder_centred", "surface", "surface_centred")
+    between = {
+        "pairs": 500,
+        "left_out": {"en_XX": 0.1, "fr_XX": 0.2},
+        **dict.fromkeys(kinds, share),
+    }
+    card = {
+        "seed": 1,
+        "langs": tiny.TAGS,
+        "beam": 5,
+        **found,
+        "retrieval": {"en_XX-fr_XX": between},
+    }
+    card["noise"] = {"mask": 0.35, "poisson_lambda": 3.5}
+    card["gates"] = tools["card"].gates(card)
+    assert card["gates"]["retrieval_above_chance"]
+    assert not card["gates"]["right_language"]
+    page = tools["card"].markdown(card)
+    assert "| en_XX-fr_XX | 500 | 10.0 %, 20.0 % | 0.20 | 50.0, 2.0 |" in page
+    assert all(f"| {tag} | 6 |" in page for tag in tiny.TAGS)
+
+
+def test_a_missing_file_is_one_line(
+    tools: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path
+) -> None:
+    options = [
+        "--model",
+        tmp_path,
+        "--data",
+        data,
+        "--ddtp",
+        tmp_path,
+        "--out",
+        tmp_path / "c.json",
+    ]
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, options)])
+    with pytest.raises(SystemExit, match=r"error: \S+model.pt: no such file$"):
+        tools["evaluate"].main()
+    for name in ("model.pt", "sentence.bpe.model", "dict.txt", "langs.txt"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(SystemExit, match=r"dict.txt: not the same as \S+dict.txt$"):
+        tools["evaluate"].main()

@@ -31,12 +31,12 @@ train() {
     --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0 --lr-scheduler polynomial_decay \
     --save-dir "$folder" --save-interval-updates 500 --keep-interval-updates 1 \
     --no-epoch-checkpoints --num-workers 1 --seed "$SEED" \
-    --log-format simple --log-interval 50 "${DEVICE[@]}" "$@" > "$folder/train.log" 2>&1
+    --log-format simple --log-interval 50 "${DEVICE[@]}" "$@" >> "$folder/train.log" 2>&1
   then
     grep -E 'error|Error' "$folder/train.log" | tail -n 3 >&2 || tail -n 5 "$folder/train.log" >&2
     echo "training failed: $folder/train.log" >&2
     return 1
   fi
   touch "$folder/done"
-  grep -E 'gone through|cut to|valid \|' "$folder/train.log" | cut -d'|' -f4- | tail -n 6
+  grep -E 'gone through|cut to|valid \|' "$folder/train.log" | cut -d'|' -f4- | tail -n 6 || true
 }

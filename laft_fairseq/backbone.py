@@ -146,9 +146,12 @@ def find(option: str | None, origin: str, recorded: str, expected: str) -> Backb
         LaftError: none found, or the one found is another backbone.
     """
     beside = Path(origin).parent
-    candidates = [option, os.environ.get(ENVIRONMENT), str(beside / "backbone.pt")]
-    candidates += [str(beside / Path(recorded).name), recorded]
-    for candidate in candidates:
+    named = [("--backbone", option), (ENVIRONMENT, os.environ.get(ENVIRONMENT))]
+    for where, path in named:
+        if path and not os.path.exists(path):
+            raise LaftError(f"{path}: no such backbone ({where})")
+    hints = [str(beside / "backbone.pt"), str(beside / Path(recorded).name), recorded]
+    for candidate in [*(path for _, path in named), *hints]:
         if candidate and os.path.exists(candidate):
             backbone = read(candidate)
             if backbone.fingerprint != expected:

@@ -10,6 +10,7 @@ import argparse
 import collections
 import functools
 import logging
+import os
 import pickle
 import re
 import sys
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.scoring.errors import ScoringError
 
 ORIGIN_KEY = "laft.origin"  # where a checkpoint was read from, added to its model state
 
@@ -155,7 +157,11 @@ def quiet_start() -> None:
     for module in (r"hydra(\..*)?", r"fairseq(\..*)?", r"torch\.nn\.modules\.transformer"):
         warnings.filterwarnings("ignore", category=UserWarning, module=module)
         warnings.filterwarnings("ignore", category=FutureWarning, module=module)
-    for message in (r"(?s)\s*'config' is validated against", r"'pin_memory' argument is set"):
+    for message in (
+        r"(?s)\s*'config' is validated against",
+        r"'pin_memory' argument is set",
+        r"Support for mismatched key_padding_mask",
+    ):
         warnings.filterwarnings("ignore", message, category=UserWarning)
 
 
@@ -169,9 +175,9 @@ def one_line_errors() -> None:
         kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
     ) -> None:
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, LaftError):
+        while cause is not None and not isinstance(cause, (LaftError, ScoringError)):
             cause = cause.__cause__ or cause.__context__
-        if cause is None:
+        if cause is None or os.environ.get("LAFT_DEBUG") == "1":
             stock(kind, error, trace)
         else:
             print(f"laft: error: {cause}", file=sys.stderr)

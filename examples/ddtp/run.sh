@@ -32,8 +32,8 @@ done
 mkdir -p "$OUT"
 step "$RAW" "raw text" raw_text
 for lang in en_XX $TARGETS; do
-  step "$DATA/$lang/test.src-tgt.src.idx" "binarise pairs in $lang" binarize_pairs "$lang"
-  step "$DATA/$lang/train.idx" "binarise monolingual $lang" binarize_mono "$lang"
+  step "$DATA/$lang/.pairs.done" "binarise pairs in $lang" binarize_pairs "$lang"
+  step "$DATA/$lang/.mono.done" "binarise monolingual $lang" binarize_mono "$lang"
 done
 step "$OUT/components.safetensors" "language components" components
 for method in $METHODS; do

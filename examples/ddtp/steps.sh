@@ -34,11 +34,13 @@ binarize_pairs() {
   [ ! -e "$RAW/$lang.valid.tsv" ] || splits+=(--valid "$RAW/$lang.valid.tsv")
   [ ! -e "$RAW/$lang.train.tsv" ] || splits+=(--train "$RAW/$lang.train.tsv")
   preprocess/binarize.sh pairs --backbone "$BACKBONE" --lang "$lang" --out "$DATA" "${splits[@]}"
+  touch "$DATA/$lang/.pairs.done"
 }
 
 binarize_mono() {
   preprocess/binarize.sh mono --backbone "$BACKBONE" --lang "$1" --out "$DATA" \
     --train "$RAW/mono.$1.train" --valid "$RAW/mono.$1.valid"
+  touch "$DATA/$1/.mono.done"
 }
 
 components() {

@@ -19,7 +19,7 @@ FLOORS = {
 }
 
 MEANING = """
-The backbone has eleven million parameters and has read some ten million tokens, so a plain copy
+The backbone that ships with the examples is tiny beside mBART and has read little, so a plain copy
 of the first sentence (LEAD-1) may well beat it; the table shows that the whole chain works and
 which failures occur (wrong language, copying), not what mBART-large would reach.
 """

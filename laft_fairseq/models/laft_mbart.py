@@ -65,6 +65,8 @@ class LAFTMBart(BARTModel):
     def build_model(cls, args: Namespace, task: Any) -> LAFTMBart:
         """Build the bare model; the task says stage and languages."""
         architectures.laft_mbart(args)
+        if args.backbone:
+            args.backbone = os.path.abspath(args.backbone)  # as the header will record it
         args.stage = task.stage
         args.dictionary_tags = list(task.tags)
         return super().build_model(args, task)
@@ -206,9 +208,11 @@ class LAFTMBart(BARTModel):
         else:
             self.from_backbone = set()
         self._make_room(state_dict)
-        current = nn.Module.state_dict(self)
-        for key, tensor in current.items():
-            if key not in state_dict and (key.endswith(".version") or backbones.is_added(key)):
+        same_method = header is not None and header.method == self.options.method
+        for key, tensor in nn.Module.state_dict(self).items():
+            of_language = ".language_" in key  # a language added since then starts afresh
+            added = backbones.is_added(key) and (of_language or not same_method)
+            if key not in state_dict and (added or key.endswith(".version")):
                 state_dict[key] = tensor
         super().upgrade_state_dict_named(state_dict, name)
 

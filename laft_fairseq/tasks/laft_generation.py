@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from fairseq.dataclass import ChoiceEnum
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.fairseq_log import join_pieces
-from laft_fairseq.scoring.rouge import rouge_items
+from laft_fairseq.scoring.rouge import PROTOCOLS, rouge_items
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
 from laft_fairseq.tasks.text_data import Mixed, Pairs, TaggedTexts, load_texts
@@ -33,7 +34,9 @@ class LaftGenerationOptions(LaftTaskOptions):
     eval_rouge_beam: int = field(default=5, metadata={"help": "its beam"})
     eval_rouge_lenpen: float = field(default=1.5, metadata={"help": "its length penalty"})
     eval_rouge_max_len: int = field(default=64, metadata={"help": "its longest output in tokens"})
-    eval_rouge_protocol: str = field(default="unicode", metadata={"help": "as laft score's"})
+    eval_rouge_protocol: ChoiceEnum(list(PROTOCOLS)) = field(  # type: ignore[valid-type]
+        default="unicode", metadata={"help": "as laft score's"}
+    )
 
 
 @register_task("laft_generation", dataclass=LaftGenerationOptions)

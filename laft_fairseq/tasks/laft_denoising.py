@@ -65,7 +65,11 @@ class LaftDenoising(LaftTask):
         for tag, part, ratio in zip(tags, parts, ratios, strict=True):
             logger.info("%s: %d texts, gone through %.2f times an epoch", tag, len(part), ratio)
         sampled = [
-            ResamplingDataset(part, size_ratio=r, seed=self.cfg.seed, epoch=epoch, replace=r >= 1)
+            part  # once through every text
+            if abs(r - 1) < 1e-9
+            else ResamplingDataset(
+                part, size_ratio=r, seed=self.cfg.seed, epoch=epoch, replace=r > 1
+            )
             for part, r in zip(parts, ratios, strict=True)
         ]
         self.datasets[split] = Mixed(sampled, shuffle=True)

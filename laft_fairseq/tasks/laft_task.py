@@ -125,7 +125,9 @@ class LaftTask(FairseqTask):
         extra = dict(extra_gen_cls_kwargs or {})
         extra["tokens_to_suppress"] = (*symbols, language_tags.MASK, "<s>")
         extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
-        return super().build_generator(models, args, seq_gen_cls, extra, **kwargs)
+        generator = super().build_generator(models, args, seq_gen_cls, extra, **kwargs)
+        set_beam(models, 1)
+        return generator
 
     def inference_step(
         self, generator: Any, models: Any, sample: Any, prefix_tokens: Any = None,
@@ -138,14 +140,18 @@ class LaftTask(FairseqTask):
         first = token_ids[tags.of_source(tokens)]  # (B,)
         if not hasattr(generator, "beam_size"):  # the scorer of given references
             return generator.generate(models, sample)
-        with torch.no_grad():
-            return generator.generate(
-                models,
-                sample,
-                prefix_tokens=prefix_tokens,
-                constraints=constraints,
-                bos_token=first.repeat_interleave(generator.beam_size),
-            )
+        set_beam(models, generator.beam_size)
+        try:
+            with torch.no_grad():
+                return generator.generate(
+                    models,
+                    sample,
+                    prefix_tokens=prefix_tokens,
+                    constraints=constraints,
+                    bos_token=first.repeat_interleave(generator.beam_size),
+                )
+        finally:
+            set_beam(models, 1)
 
     def inference_language(self) -> str:
         """The language of raw text given to fairseq-interactive: ``--gen-lang``."""
@@ -163,6 +169,16 @@ class LaftTask(FairseqTask):
         name = f"input in {tag}"
         texts = TaggedTexts(raw, self.tag_ids[tag], self.cfg.max_source_positions, name)
         return Pairs(texts, None, self.dictionary, shuffle=False)
+
+
+def set_beam(models: Any, size: int) -> None:
+    """Tell the decoders how many rows of a batch share a source.
+
+    fairseq sets it once, when a generator is built, and cross-attention then skips sources in
+    training and validation as well; so it is set around each search, and 1 otherwise.
+    """
+    for model in models:
+        model.set_beam_size(size)
 
 
 def _refuse_lost_processes() -> None:

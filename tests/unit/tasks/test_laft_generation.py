@@ -91,6 +91,24 @@ def test_tags_and_marks_are_never_written(data: Path) -> None:
         assert tiny.ids("\u2581w1")[0] in tokens
 
 
+@pytest.mark.parametrize("rows", [7, 10])
+def test_a_generator_leaves_training_alone(data: Path, rows: int) -> None:
+    """fairseq's own lets cross-attention skip sources from then on, beside the search too."""
+    made = task(data)
+    built = tiny.model()
+    tiny.scramble(built)
+    texts = [f"\u2581w{n} c{n} </s> [fr_XX]" for n in range(rows)]
+    source = tiny.rows(texts)
+    lengths = torch.full((rows,), 4)
+    before = built(source, lengths, tiny.rows(["[fr_XX] \u2581w1"] * rows))[0]
+    generator = made.build_generator([built], BEAM)
+    sample = {"net_input": {"src_tokens": source, "src_lengths": lengths}}
+    for _ in range(2):
+        after = built(source, lengths, tiny.rows(["[fr_XX] \u2581w1"] * rows))[0]
+        assert torch.equal(after, before)
+        made.inference_step(generator, [built], sample)
+
+
 def test_output_ends_at_the_sentences_end(data: Path) -> None:
     """Not at the tag, which is never written: zero-shot runs would go on to the length limit."""
     made = task(data)

@@ -21,7 +21,9 @@ FLOORS = {
 MEANING = """
 The backbone that ships with the examples is tiny beside mBART and has read little, so a plain copy
 of the first sentence (LEAD-1) may well beat it; the table shows that the whole chain works and
-which failures occur (wrong language, copying), not what mBART-large would reach.
+which failures occur (wrong language, copying), not what mBART-large would reach. laft has read
+stage 1's unlabelled text, mbart_full has not: a difference between them is not yet a comparison of
+the methods alone, and one seed says nothing about the spread.
 """
 
 

@@ -75,12 +75,13 @@ parameters() {
 }
 
 generate() {
-  local method=$1 lang=$2
+  local method=$1 lang=$2 log=$OUT/$1/generate.$2
   fairseq-generate "$DATA" --user-dir "$USER_DIR" --task laft_generation --gen-lang "$lang" \
     --path "$OUT/$method/stage2/checkpoint_best.pt" --beam "$BEAM" --lenpen "$LENPEN" \
     --max-len-b 64 --batch-size 32 --bpe sentencepiece "${DEVICE[@]}" \
-    --sentencepiece-model "$BACKBONE/sentence.bpe.model" > "$OUT/$method/generate.$lang.partial"
-  mv "$OUT/$method/generate.$lang.partial" "$OUT/$method/generate.$lang.log"
+    --sentencepiece-model "$BACKBONE/sentence.bpe.model" > "$log.partial" 2> "$log.err" ||
+    { tail -n 3 "$log.err" >&2; return 1; }
+  mv "$log.partial" "$log.log"
 }
 
 score() {

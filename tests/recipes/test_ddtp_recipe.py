@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ITEMS = 3
+ITEMS = 6
 SIZE = {
     "TEST_ITEMS": str(ITEMS),
     "MAX_SENTENCES": "40",

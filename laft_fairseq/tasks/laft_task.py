@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 from fairseq.data import Dictionary, ListDataset
+from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
@@ -101,7 +102,9 @@ class LaftTask(FairseqTask):
         self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
         ignore_grad: bool = False,
     ) -> Any:  # fmt: skip
-        """Forward (in bf16 where it pays, see precision.py) and backward."""
+        """Forward (in bf16 where it pays, see precision.py) and backward; --amp stays fairseq's."""
+        if isinstance(optimizer, AMPOptimizer):
+            return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         model.train()
         model.set_num_updates(update_num)
         with autocast(model, self.cfg.autocast):

@@ -65,6 +65,14 @@ def test_interactive(laft: Run, french: dict[int, str]) -> None:
     assert outputs(lines) == french
 
 
+def test_interactive_with_stage_1(laft: Run) -> None:
+    """A masked text typed in comes out as a text, on the denoising task too."""
+    flags = ("--task", "laft_denoising", "--gen-lang", "zh_CN", *FLAGS[2:], "--buffer-size", "3")
+    lines = tiny.interactive(laft.data, laft.stage1, "一 <mask> 三\n四\n", *flags)
+    assert sorted(outputs(lines)) == [0, 1]
+    assert outputs(lines, "S")[0].split() == ["一", "<mask>", "三", "[zh_CN]"]
+
+
 def test_a_text_longer_than_the_models_positions_is_cut(laft: Run) -> None:
     """Not skipped, and no error: 64 positions are 62 tokens, `</s>` and the tag."""
     flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "3")

@@ -43,8 +43,9 @@ def load_model(
     args = recorded_arguments(content)
     state = content.get("model")
     task = _task(data, langs)
-    if args is None or not isinstance(state, dict) or HEADER_KEY not in state:
+    if not hasattr(args, "method") or not isinstance(state, dict) or HEADER_KEY not in state:
         return _load_backbone(checkpoint, task, content), task
+    assert args is not None
     if backbone is not None:
         args.backbone = backbone
     state[ORIGIN_KEY] = text_tensor(checkpoint)

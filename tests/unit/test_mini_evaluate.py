@@ -133,14 +133,14 @@ class Pieces:
 
 def test_retrieval(tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart) -> None:
     texts = ["一 二 三", "四 五", "六 七 八 八", "二 二 五"]
-    rows = [(f"package{n} md5", text) for n, text in enumerate(texts)]
+    rows = [(f"package{n} md5-{n}", text) for n, text in enumerate(texts)]
     pair = ("en_XX", "zh_CN")
     found = tools["descriptions"].pair_retrieval(model, held[0], Pieces(), pair, (rows, rows))
     assert found["pairs"] == 4
     for kind in ("surface", "surface_centred"):
         assert found[kind] == {"forward": 1.0, "backward": 1.0, "chance": 0.25}
     assert found["encoder"]["chance"] == 0.25
-    with pytest.raises(LaftError, match="row 1 is package1 md5, in en_XX it is package0 md5"):
+    with pytest.raises(LaftError, match="row 1 is package1 md5-1, in en_XX it is package0 md5-0"):
         tools["descriptions"].check_parallel(pair, (rows, rows[1:] + rows[:1]))
     with pytest.raises(LaftError, match=r"4 rows but zh_CN\.test\.tsv\.xz 3"):
         tools["descriptions"].check_parallel(pair, (rows, rows[1:]))

@@ -10,6 +10,7 @@ import torch
 from laft_fairseq import backbone as backbones
 from laft_fairseq.checkpoint_format import pop_header
 from laft_fairseq.cli import main
+from laft_fairseq.loading import load_model
 from tests import tiny
 
 SHAPE = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
@@ -67,6 +68,9 @@ def test_a_backbone_to_ship_holds_no_path(home: Path) -> None:
     assert tied.data_ptr() == embedding.data_ptr()
     before, after = (backbones.read(str(home / name)) for name in ("model.pt", "out.pt"))
     assert before.fingerprint == after.fingerprint
+    data = tiny.write_data(home / "data-bin")
+    loaded, _ = load_model(str(home / "out.pt"), str(data))
+    assert (loaded.options.method, loaded.fingerprint) == ("mbart_full", after.fingerprint)
 
 
 @pytest.mark.parametrize(

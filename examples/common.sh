@@ -21,6 +21,15 @@ step() {
   echo "$((SECONDS - start))" > "$OUT/seconds/${result//\//_}"
 }
 
+# wait_for PID...: wait for all of them; fails if one did.
+wait_for() {
+  local pid failed=0
+  for pid in "$@"; do
+    wait "$pid" || failed=1
+  done
+  return "$failed"
+}
+
 # train FOLDER OPTIONS...: a training that goes on from its last checkpoint if it was killed;
 # FOLDER/done says that it came to its end.
 train() {

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from laft_fairseq import backbone as backbones
-from laft_fairseq.checkpoint_format import HEADER_KEY
+from laft_fairseq.checkpoint_format import pop_header
 from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_mbart import LAFTMBart
@@ -43,9 +43,8 @@ def load_model(
     args = recorded_arguments(content)
     state = content.get("model")
     task = _task(data, langs)
-    if not hasattr(args, "method") or not isinstance(state, dict) or HEADER_KEY not in state:
+    if args is None or not isinstance(state, dict) or _is_backbone(args, state):
         return _load_backbone(checkpoint, task, content), task
-    assert args is not None
     if backbone is not None:
         args.backbone = backbone
     state[ORIGIN_KEY] = text_tensor(checkpoint)
@@ -97,6 +96,12 @@ def shape_arguments(state: Mapping[str, Tensor]) -> dict[str, int]:
         found[f"{side}_ffn_embed_dim"] = ffn
         found["max_source_positions" if side == "encoder" else "max_target_positions"] = positions
     return found
+
+
+def _is_backbone(args: Namespace, state: Mapping[str, Tensor]) -> bool:
+    """A stock mBART, or one that `laft export --as-backbone` left its shape alone."""
+    header, _ = pop_header(dict(state))
+    return header is None or (header.method == "mbart_full" and not hasattr(args, "method"))
 
 
 def _task(data: str, langs: str | None) -> LaftGeneration:

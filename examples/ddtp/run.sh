@@ -40,11 +40,14 @@ for method in $METHODS; do
   [ "$method" != laft ] ||
     step "$OUT/laft/stage1/done" "stage 1, laft" stage1
   step "$OUT/$method/stage2/done" "stage 2, $method" stage2 "$method"
-  step "$OUT/$method/parameters.json" "count parameters, $method" parameters "$method"
+  running=()
+  step "$OUT/$method/parameters.json" "count parameters, $method" parameters "$method" &
+  running+=($!)
   for lang in $TARGETS; do
-    step "$OUT/$method/generate.$lang.log" "generate, $method, $lang" generate "$method" "$lang"
-    step "$OUT/$method/score.$lang.json" "score, $method, $lang" score "$method" "$lang"
+    generate_and_score "$method" "$lang" &
+    running+=($!)
   done
+  wait_for "${running[@]}"
 done
 [[ " $METHODS " != *" laft "* ]] ||
   step "$OUT/figure2.png" "figure 2" figure

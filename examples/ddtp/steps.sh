@@ -84,11 +84,19 @@ generate() {
   mv "$log.partial" "$log.log"
 }
 
+# One thread each: several of these run side by side.
+generate_and_score() {
+  local method=$1 lang=$2
+  export OMP_NUM_THREADS=1
+  step "$OUT/$method/generate.$lang.log" "generate, $method, $lang" generate "$method" "$lang"
+  step "$OUT/$method/score.$lang.json" "score, $method, $lang" score "$method" "$lang"
+}
+
 score() {
   local method=$1 lang=$2
   laft score --generate-log "$OUT/$method/generate.$lang.log" --lang "$lang" --langs "$LANGS" \
     --ref "$RAW/$lang.test.tgt" --src "$RAW/$lang.test.src" --english-ref "$RAW/en_XX.test.tgt" \
-    --floors --json "$OUT/$method/score.$lang.json"
+    --floors --json "$OUT/$method/score.$lang.json" > "$OUT/$method/score.$lang.txt"
 }
 
 figure() {

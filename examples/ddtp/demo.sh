@@ -3,6 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 export OUT=${OUT:-examples/ddtp/out/demo} TEST_ITEMS=${TEST_ITEMS:-200} VALID_ITEMS=${VALID_ITEMS:-200}
-export MAX_SENTENCES=${MAX_SENTENCES:-1000}
-export STAGE1_UPDATES=${STAGE1_UPDATES:-70} STAGE2_UPDATES=${STAGE2_UPDATES:-100}
+export MAX_SENTENCES=${MAX_SENTENCES:-500}
+export STAGE1_UPDATES=${STAGE1_UPDATES:-55} STAGE2_UPDATES=${STAGE2_UPDATES:-90}
 exec bash examples/ddtp/run.sh

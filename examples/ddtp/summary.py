@@ -23,7 +23,8 @@ The backbone that ships with the examples is tiny beside mBART and has read litt
 of the first sentence (LEAD-1) may well beat it; the table shows that the whole chain works and
 which failures occur (wrong language, copying), not what mBART-large would reach. laft has read
 stage 1's unlabelled text, mbart_full has not: a difference between them is not yet a comparison of
-the methods alone, and one seed says nothing about the spread.
+the methods alone. Nor was either's learning rate chosen from a grid, and one seed says nothing
+about the spread.
 """
 
 

@@ -1,0 +1,173 @@
+"""Reading question data: records, and the sentence of a context that holds the answer.
+
+Two kinds of files are read, plain or xz: one JSON object a line, of either
+
+    sentence, question, optionally answer          (English training pairs)
+    id, context, question, answer, answer_start    (XQuAD, CMRC 2018)
+
+and SQuAD's own JSON (`data` / `paragraphs` / `qas` / `answers`, of which the first answer is read).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from text_files import DataError, open_text, read_lines
+
+from laft_fairseq.scoring.floors import sentences
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question with what it is asked of; texts on one line each."""
+
+    name: str
+    evidence: str
+    answer: str  # empty where the record has none
+    question: str
+
+
+@dataclass
+class Report:
+    """What was not taken as it stood, by the items' names."""
+
+    no_question: list[str] = field(default_factory=list)  # left out, but not of a test
+    relocated: list[str] = field(default_factory=list)  # wrong offset, but one place only
+    joined: list[str] = field(default_factory=list)  # the answer crosses a sentence end
+    cut_evidence: list[str] = field(default_factory=list)
+    cut_answer: list[str] = field(default_factory=list)
+    long_question: list[str] = field(default_factory=list)  # left out, of training only
+    in_test: list[str] = field(default_factory=list)  # left out of training and validation
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """By kind the number and the names."""
+        return {kind: {"count": len(names), "ids": names} for kind, names in vars(self).items()}
+
+
+def one_line(text: str) -> str:
+    """The text with each run of white space as one space."""
+    return " ".join(text.split())
+
+
+def sentence_spans(text: str, lang: str) -> list[Span]:
+    """Where the sentences of `laft_fairseq.scoring.floors.sentences` stand in the text."""
+    spans, end = [], 0
+    for sentence in sentences(text, lang):
+        start = text.index(sentence, end)
+        end = start + len(sentence)
+        spans.append((start, end))
+    return spans
+
+
+def evidence(context: str, answer: Span, lang: str) -> tuple[str, int]:
+    """The sentences of a context that an answer touches.
+
+    Args:
+        context: the whole paragraph.
+        answer: where the answer begins and ends in it, in characters.
+        lang: by which sentences are cut.
+
+    Returns:
+        The text from the first touched sentence's start to the last one's end, and their number.
+    """
+    touched = [
+        (start, end)
+        for start, end in sentence_spans(context, lang)
+        if start < answer[1] and answer[0] < end
+    ]
+    return one_line(context[touched[0][0] : touched[-1][1]]), len(touched)
+
+
+def answer_span(record: dict[str, Any], where: str) -> tuple[Span, bool]:
+    """Where the answer stands, and whether the offset was right.
+
+    A wrong or missing offset is mended if the context holds the answer exactly once.
+
+    Raises:
+        DataError: the answer is empty, not in the context, or there several times without a
+            right offset.
+    """
+    context, answer, start = record["context"], record["answer"], record.get("answer_start")
+    if not isinstance(answer, str) or not answer.strip():
+        raise DataError(f"{where}: the answer is empty")
+    if isinstance(start, int) and start >= 0 and context.startswith(answer, start):
+        return (start, start + len(answer)), True
+    found = context.count(answer)
+    if found != 1:
+        times = f"{found} times in the context" if found else "not in the context"
+        raise DataError(f"{where}: answer_start {start} is not where {answer!r} stands ({times})")
+    start = context.index(answer)
+    return (start, start + len(answer)), False
+
+
+def read_items(path: Path, lang: str, report: Report) -> list[Item]:
+    """All items of a file that ask something, in its order; an empty question is reported.
+
+    Raises:
+        DataError: the file cannot be read, a record lacks a field, a name stands twice, or what
+            `answer_span` refuses; the message names the record.
+    """
+    items: dict[str, Item] = {}
+    for name, record in _records(path):
+        if name in items:
+            raise DataError(f"{path}: {name}: stands twice")
+        if isinstance(record.get("question"), str) and not record["question"].strip():
+            report.no_question.append(name)
+            continue
+        items[name] = _item(name, record, lang, f"{path}: {name}", report)
+    if not items:
+        raise DataError(f"{path}: empty")
+    return list(items.values())
+
+
+def _item(name: str, record: dict[str, Any], lang: str, where: str, report: Report) -> Item:
+    wanted = ("sentence",) if "sentence" in record else ("context", "answer")
+    for key in (*wanted, "question"):
+        if not isinstance(record.get(key), str) or not record[key].strip():
+            raise DataError(f"{where}: no {key}")
+    question, answer = one_line(record["question"]), one_line(record.get("answer") or "")
+    if "sentence" in record:
+        return Item(name, one_line(record["sentence"]), answer, question)
+    span, right = answer_span(record, where)
+    text, count = evidence(record["context"], span, lang)
+    if not right:
+        report.relocated.append(name)
+    if count > 1:
+        report.joined.append(name)
+    return Item(name, text, answer, question)
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each record with its name: its id, or its line."""
+    if ".json" in path.suffixes:
+        yield from _squad(path)
+        return
+    for number, line in enumerate(read_lines(path), 1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}: line {number} is not JSON ({error})") from error
+        if not isinstance(record, dict):
+            raise DataError(f"{path}: line {number} is not a JSON object")
+        yield str(record.get("id", f"line-{number}")), record
+
+
+def _squad(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    with open_text(path) as handle:
+        try:
+            articles = json.load(handle)["data"]
+            for article in articles:
+                for paragraph in article["paragraphs"]:
+                    for qa in paragraph["qas"]:
+                        first = qa["answers"][0]
+                        record = {"context": paragraph["context"], "question": qa["question"]}
+                        record |= {"answer": first["text"], "answer_start": first["answer_start"]}
+                        yield str(qa["id"]), record
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise DataError(f"{path}: not SQuAD's JSON ({error!r})") from error

@@ -1,0 +1,201 @@
+"""What stands behind the tables: gates, differences, other scores, controls, figure, curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from laft_fairseq.tables import charts, names
+from laft_fairseq.tables.comparisons import Comparison, Comparisons, System
+from laft_fairseq.tables.document import Chart, Details, Entry, Node, Row, Table, Text
+from laft_fairseq.tables.main_tables import HEADLINE, floor, lines
+from laft_fairseq.tables.results import Results
+
+GATES = (
+    "Supervised training beats LEAD-1",
+    "Translations are found by cosine, before and after removal",
+    "Denoising beats a unigram filler; reconstruction is in the right language",
+    "Full finetuning, zero-shot, shows the failure that LAFT is to mend",
+)
+_STATES = {True: "passed", False: "failed", None: names.NOT_RUN}
+
+
+def gate_table(results: Results) -> list[Node]:
+    """Whether the backbone is strong enough for the tables to mean anything."""
+    gates = results.gates or [{"title": title, "passed": None} for title in GATES]
+    rows = [
+        [
+            Entry(str(gate.get("title") or gate.get("name", ""))),
+            Entry(_STATES[gate["passed"]], strong=gate["passed"] is False),
+            Entry(str(gate.get("detail") or names.NONE)),
+            Entry(str(gate.get("hangs") or names.NONE)),
+        ]
+        for gate in gates
+    ]
+    header = ["Gate", "State", "Numbers", "What hangs on it"]
+    return [Table("Gates, before any table", header, rows, prose=True)]
+
+
+def overview(results: Results, comparisons: Comparisons, targets: Sequence[str]) -> list[Node]:
+    """Zero-shot headlines at a glance, a chart for each language."""
+    found: list[Node] = []
+    for lang in targets:
+        bars = []
+        for line in lines(comparisons, "headlines", "zero-shot", [lang]):
+            system = comparisons.find("headlines", "zero-shot", lang, line.method, line.variant)
+            if system and line.selections == HEADLINE:
+                ends = system.mean.interval()
+                kind = "main" if (line.method, line.variant) == ("laft", "main") else ""
+                bars.append(charts.Bar(line.title, system.mean.value, *ends, kind))
+        bars.sort(key=lambda bar: -bar.value)
+        for name in ("lead1", "english_reference"):
+            score = floor(comparisons, "headlines", lang, name)
+            if bars and score:
+                bars.append(charts.Bar(names.FLOORS[name], score["f"], score["low"],
+                                       score["high"], "floor"))  # fmt: skip
+        if bars:
+            title = f"{names.language(lang)} headlines, zero-shot: ROUGE-L with 95 % interval"
+            found.append(Chart(charts.intervals(title, bars), title))
+    return [Row(found)] if found else [Text("No zero-shot headline cell was run yet.")]
+
+
+def difference_table(comparisons: Comparisons) -> list[Node]:
+    """Paired differences of LAFT to the rivals named beforehand."""
+    if not comparisons.contrasts:
+        return [Text("No contrast was named beforehand: there is no experiment.json, or it names "
+                     "none. So nothing is tested.")]  # fmt: skip
+    header = ["LAFT minus", "Setting", "Language", "Difference", "Holm-corrected interval",
+              "Simultaneous interval", "p", "p, Holm", "Detectable", "Seeds"]  # fmt: skip
+    rows: list[Sequence[Entry] | str] = []
+    for one in comparisons.contrasts:
+        head = [Entry(one.title), Entry(one.setting), Entry(names.language(one.lang))]
+        rows.append(head + _difference(one))
+    m = len(comparisons.contrasts)
+    return [
+        Table(f"LAFT minus each rival, ROUGE-L; {m} contrasts, named beforehand", header, rows),
+        Text("Holm-corrected: at the level at which Holm's step-down procedure judges the "
+             "contrast; it leaves 0 out exactly where the procedure rejects. Simultaneous: "
+             f"Bonferroni over the {m} contrasts. Detectable: the smallest true difference that "
+             f"such a test finds in 80 % of cases at level 0.05 / {m}."),
+    ]  # fmt: skip
+
+
+def _difference(one: Comparison) -> list[Entry]:
+    if one.difference is None:
+        lacking = one.title if one.laft else "LAFT"
+        return [Entry(names.NOT_RUN, lacking, muted=True), *[Entry(names.NONE)] * 6]
+    a, b = one.difference.seeds
+    spread = {"borrowed": "spread assumed equal", "unknown": "seed spread unknown"}
+    return [
+        Entry(names.signed(one.difference.value, 2), strong=one.corrected[0] > 0),
+        Entry(names.interval(one.corrected, 2, sign=True)),
+        Entry(names.interval(one.simultaneous, 2, sign=True)),
+        Entry(names.p_value(one.difference.p)),
+        Entry(names.p_value(one.adjusted)),
+        Entry(names.number(one.detectable, 2)),
+        Entry(f"{a} and {b}", spread.get(one.difference.spread, "")),
+    ]
+
+
+def score_tables(comparisons: Comparisons) -> list[Node]:
+    """Everything else that the outputs were asked, a table for each task and language."""
+    header = ["System", "Seeds", "Items", "ROUGE-L", "Right language", "ROUGE-L of those right",
+              "Copied", "Novel ROUGE-L", "Length ratio", "Empty", "Learning rate",
+              "Minutes: stage 1", "stage 2", "generation"]  # fmt: skip
+    found: list[Node] = []
+    for task, title in names.TASKS.items():
+        for lang in sorted({s.row.lang for s in comparisons.systems if s.row.task == task}):
+            rows: list[Sequence[Entry] | str] = []
+            own = [s for s in comparisons.systems if (s.row.task, s.row.lang) == (task, lang)]
+            for setting, block in names.SETTINGS.items():
+                inside = [s for s in own if s.row.setting == setting]
+                rows += [block, *map(_score_row, sorted(inside, key=_order))] if inside else []
+            rows += ["References", _reference_row(own[0])]
+            caption = f"{title}, {names.language(lang)}: means over seeds"
+            found.append(Table(caption, header, rows))
+    return found or [Text("No cell was run yet.")]
+
+
+def _order(system: System) -> tuple[int, int, str, str]:
+    methods, variants = list(names.METHODS), ["stage1", *names.VARIANTS]
+    variant = system.row.variant
+    place = variants.index(variant) if variant in variants else len(variants)
+    return methods.index(system.row.method), place, variant, system.row.selection
+
+
+def _score_row(system: System) -> list[Entry]:
+    cost = [_minutes(system, key) for key in ("stage1_seconds", "stage2_seconds",
+                                              "generate_seconds")]  # fmt: skip
+    score, seeds = system.score, len(system.cells)
+    return [
+        Entry(system.row.title),
+        Entry(str(seeds), "" if seeds > 1 else "spread unknown"),
+        Entry(str(system.mean.n)),
+        Entry(names.number(system.mean.value), names.interval(system.mean.interval())),
+        Entry(names.percent(score("right_language"))),
+        Entry(names.number(score("rougeL_right_language"))),
+        Entry(names.percent(score("copied"))),
+        Entry(names.number(score("novel_rougeL"))),
+        Entry(names.number(score("length_ratio"), 2)),
+        Entry(names.number(score("empty"))),
+        Entry(
+            _rates(system), names.SELECTIONS[system.row.selection].removeprefix("learning rate ")
+        ),
+        *map(Entry, cost),
+    ]
+
+
+def _reference_row(system: System) -> list[Entry]:
+    entries = [Entry(names.NONE)] * 14
+    entries[0] = Entry("references themselves")
+    entries[4] = Entry(names.percent(system.score("reference_right_language")))
+    entries[6] = Entry(names.percent(system.score("reference_copied")))
+    return entries
+
+
+def _rates(system: System) -> str:
+    """Learning rates of stage 1 and stage 2, and how many were tried."""
+    data = system.cells[0].data
+    rates = data.get("learning_rate") or {}
+    shown = [f"{rates[s]:g}" for s in ("stage1", "stage2") if isinstance(rates.get(s), int | float)]
+    tried = len(data.get("grid") or ())
+    return f"{', '.join(shown) or names.NONE} ({tried} tried)"
+
+
+def _minutes(system: System, key: str) -> str:
+    values = [(cell.data.get("cost") or {}).get(key) for cell in system.cells]
+    seconds = [value for value in values if isinstance(value, int | float)]
+    return names.number(float(np.mean(seconds)) / 60) if seconds else names.NONE
+
+
+def curve_charts(results: Results) -> list[Node]:
+    """Loss by updates, of the lowest seed of each trained system; languages share the training."""
+    seen: dict[str, list[dict[str, Any]]] = {}
+    for cell in results.cells:
+        row, curve = cell.row, cell.data.get("curve") or []
+        if row.selection != "target" and curve:
+            key = f"{names.TASKS[row.task]}, {row.setting}: {row.title}"
+            seen.setdefault(key, curve)
+    found: list[Node] = []
+    for title, curve in seen.items():
+        drawn: list[Node] = []
+        for stage in (1, 2):
+            by_split = {split: _points(curve, stage, split) for split in ("train", "valid")}
+            there = {split: points for split, points in by_split.items() if points}
+            if there:
+                name = f"Stage {stage}"
+                drawn.append(Chart(charts.curves(f"{title}, stage {stage}: loss", there), name))
+        found.append(Details(title, [Row(drawn)], opened=title.endswith("zero-shot: LAFT")))
+    if not found:
+        return [Text("No learning curve was recorded.")]
+    return [
+        Text("Loss by updates of the lowest seed. Solid: validation; dashed: training."),
+        *found,
+    ]
+
+
+def _points(curve: list[dict[str, Any]], stage: int, split: str) -> list[tuple[float, float]]:
+    return [(float(p["update"]), float(p["loss"])) for p in curve
+            if p.get("stage") == stage and p.get("split") == split
+            and isinstance(p.get("loss"), int | float)
+            and isinstance(p.get("update"), int | float)]  # fmt: skip

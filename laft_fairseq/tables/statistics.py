@@ -1,0 +1,183 @@
+"""Is a difference between two systems more than noise of seeds and of test items?
+
+A system is an array (S, n): S training seeds, each scored on the same n test items. The mean over
+both has two sources of noise, and both count. The standard error is that of a hierarchical
+bootstrap: seeds are drawn with replacement on each side by itself, items with replacement and
+shared by both sides, as they are the same items. Of S seeds S - 1 are drawn, so that the seeds'
+part of the variance is unbiased (Rao and Wu, 1988); drawing S would shrink it by (S - 1) / S, a
+third at three seeds. Resampling both margins overstates rather than understates the interaction
+of seeds and items (Owen, 2007). Intervals and p-values take the t distribution with
+Satterthwaite's degrees of freedom, because percentiles of three or five seeds have no tails. One
+seed has no spread to resample. In a difference the other side's spread is then taken for both
+(equal variances, as in the pooled t test); where neither side has a second seed the error is that
+of the items alone, and `spread` says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Scores = npt.NDArray[np.float64]
+
+ALPHA = 0.05
+POWER = 0.8
+RESAMPLES = 4000
+SEED = 12345
+_CHUNK = 250  # resamples held in memory at once
+_ZERO = 1e-9  # ROUGE points; below it a standard error is rounding
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, or a difference of means, in ROUGE points, with its uncertainty.
+
+    Attributes:
+        value: the mean over seeds and items, or the difference of two.
+        error: its bootstrap standard error.
+        freedom: degrees of freedom of that error; infinite where there is none.
+        seeds: number of seeds on each side.
+        spread: of the seeds: "own", "borrowed" from the other side, or "unknown".
+        n: number of items.
+    """
+
+    value: float
+    error: float
+    freedom: float
+    seeds: tuple[int, ...]
+    n: int
+
+    @property
+    def spread(self) -> str:
+        """Where the seeds' part of the error comes from."""
+        if min(self.seeds) > 1:
+            return "own"
+        return "borrowed" if max(self.seeds) > 1 else "unknown"
+
+    @property
+    def seeds_known(self) -> bool:
+        """Whether the error holds the spread between seeds at all."""
+        return self.spread != "unknown"
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value of "the true value is 0"."""
+        if self.error == 0.0:
+            return 1.0 if abs(self.value) < _ZERO else 0.0
+        from scipy.stats import t
+
+        return float(2 * t.sf(abs(self.value) / self.error, self.freedom))
+
+    def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
+        """Low and high end of the two-sided interval with coverage 1 - alpha."""
+        half = _quantile(1 - alpha / 2, self.freedom) * self.error if self.error else 0.0
+        return self.value - half, self.value + half
+
+    def detectable(self, alpha: float = ALPHA, power: float = POWER) -> float:
+        """The smallest true difference that a two-sided test at alpha finds with this power."""
+        if self.error == 0.0:
+            return 0.0
+        both = _quantile(1 - alpha / 2, self.freedom) + _quantile(power, self.freedom)
+        return both * self.error
+
+
+def estimate(
+    a: Scores, b: Scores | None = None, resamples: int = RESAMPLES, seed: int = SEED
+) -> Estimate:
+    """The mean of `a`, or the mean of `a` minus that of `b`, over seeds and items.
+
+    Args:
+        a: (S_a, n), a row a seed.
+        b: (S_b, n), the same items in the same order; its seeds are not those of `a`.
+        resamples: of the bootstrap.
+        seed: of its draws.
+
+    Raises:
+        ValueError: no items, or items of different number.
+    """
+    sides = [a] if b is None else [a, -b]
+    n = a.shape[1]
+    if n == 0 or any(side.shape[1] != n for side in sides):
+        raise ValueError(f"the sides have {[side.shape[1] for side in sides]} items")
+    value = float(sum(side.mean() for side in sides))
+    seeds = tuple(len(side) for side in sides)
+    borrowed = _borrowed(sides)
+    error = float(np.hypot(np.std(_resampled(sides, resamples, seed), ddof=1), np.sqrt(borrowed)))
+    if error < _ZERO:
+        return Estimate(value, 0.0, float("inf"), seeds, n)
+    return Estimate(value, error, _freedom(sides, borrowed), seeds, n)
+
+
+def _borrowed(sides: Sequence[Scores]) -> float:
+    """The variance between seeds that a side of one seed takes from the other side."""
+    if sorted(min(len(side), 2) for side in sides) != [1, 2]:
+        return 0.0
+    several = max(sides, key=len)
+    return float(np.var(several.mean(1), ddof=1))
+
+
+def _resampled(sides: Sequence[Scores], resamples: int, seed: int) -> Scores:
+    """The sum of the sides' means in each resample -> (resamples,)."""
+    draws = np.random.default_rng(seed)
+    n = sides[0].shape[1]
+    found = []
+    for done in range(0, resamples, _CHUNK):
+        size = min(_CHUNK, resamples - done)
+        by_item = np.zeros((size, n))
+        for side in sides:
+            seeds = len(side)
+            drawn = max(1, seeds - 1)
+            share = draws.multinomial(drawn, np.full(seeds, 1 / seeds), size=size) / drawn
+            by_item += share @ side  # (size, S) @ (S, n)
+        items = draws.integers(0, n, (size, n))
+        found.append(np.take_along_axis(by_item, items, axis=1).mean(1))
+    return np.concatenate(found)
+
+
+def _freedom(sides: Sequence[Scores], borrowed: float) -> float:
+    """Satterthwaite's degrees of freedom of a sum of variances, by seeds and by items."""
+    n = sides[0].shape[1]
+    items = np.sum([side.mean(0) for side in sides], axis=0)  # (n)
+    parts = [(float(np.var(items, ddof=1)) / n, n - 1)] if n > 1 else []
+    for side in sides:
+        if len(side) > 1:  # what is borrowed rests on the same seeds
+            variance = float(np.var(side.mean(1), ddof=1)) / len(side) + borrowed
+            parts.append((variance, len(side) - 1))
+    weight = sum(variance**2 / freedom for variance, freedom in parts)
+    return sum(variance for variance, _ in parts) ** 2 / weight if weight > 0 else float("inf")
+
+
+def _quantile(share: float, freedom: float) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(share, freedom))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjusted p-values (Holm, 1979), in the order given."""
+    m = len(p_values)
+    adjusted, highest = [0.0] * m, 0.0
+    for step, index in enumerate(_ascending(p_values)):
+        highest = max(highest, min(1.0, (m - step) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def holm_levels(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
+    """The level at which Holm's procedure judges each test, in the order given.
+
+    The j-th smallest p (from 0) meets alpha / (m - j); from the first that fails on, all meet its
+    level. An interval at this level leaves 0 out exactly when Holm's procedure rejects.
+    """
+    m = len(p_values)
+    levels, failed = [alpha] * m, None
+    for step, index in enumerate(_ascending(p_values)):
+        levels[index] = alpha / (m - step) if failed is None else failed
+        if failed is None and p_values[index] > levels[index]:
+            failed = levels[index]
+    return levels
+
+
+def _ascending(values: Sequence[float]) -> list[int]:
+    return sorted(range(len(values)), key=lambda index: values[index])

@@ -40,6 +40,7 @@ GROUPS: dict[str, Group] = {
     "query_and_key": _query_and_key,
     "task_module": lambda name, layers: name.startswith("encoder.task_module."),
     "fusion": lambda name, layers: name.startswith("encoder.fusion."),
+    "gate": lambda name, layers: name.startswith("encoder.gate."),
     "language_adapter": lambda name, layers: ".language_adapter." in name,
 }
 
@@ -66,12 +67,15 @@ def _row(paper_name: str, group: str) -> Method:
 
 
 LAFT_MODULES = ("task_module", "fusion", "language_adapter")
+GATED = ("task_module", "gate")
 
 METHODS: dict[str, Method] = {
     "laft": Method("LAFT", LAFT_MODULES, LAFT_MODULES, ("task_module",)),
     "mbart_full": _row("mBART (full)", "everything"),
     "mbart_enc": _row("mBART (enc)", "encoder_layers"),
     "mbart_enc_top2": _row("mBART (enc top-2)", "encoder_top2"),
+    "tm_adv": Method("TM + adv", GATED, ("everything",), ("everything",)),
+    "tm_adv_frozen": Method("TM + adv, backbone frozen", GATED, GATED, GATED),
     "mbart_attn_qk": _row("mBART (query and key), not in the paper", "query_and_key"),
 }
 

@@ -107,7 +107,7 @@ class LAFTDecoder(TransformerDecoderBase):
             )  # (T, B, d)
         if self.layer_norm is not None:
             x = self.layer_norm(x)
-        return x.transpose(0, 1), {"attn": [None], "inner_states": []}
+        return x.transpose(0, 1), {"attn": [None], "inner_states": [], "encoder": encoder_out}
 
     def _embed(
         self, tokens: Tensor, incremental_state: dict[str, Any] | None

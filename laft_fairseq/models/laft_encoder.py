@@ -16,6 +16,7 @@ from laft_fairseq.language_tags import LanguageTags
 from laft_fairseq.methods import Method
 from laft_fairseq.models.options import LAFTOptions
 from laft_fairseq.modules.fusion import Fusion
+from laft_fairseq.modules.gate import Gate
 from laft_fairseq.modules.task_module import TaskModule
 
 
@@ -26,7 +27,8 @@ class Representations(NamedTuple):
     s_l: Tensor  # (B, d) what is subtracted
     r: Tensor  # (T, B, d) language-agnostic
     h: Tensor  # (T, B, d) output of the task module
-    fused: Tensor  # (T, B, d) what the decoder attends to
+    fused: Tensor  # (T, B, d) what the decoder attends to: fused, or gated in TM + adv
+    alpha: Tensor | None = None  # (T, B, 1) the gate's, in TM + adv
 
 
 class ComponentsOfLanguage(nn.Module):
@@ -59,7 +61,8 @@ class LAFTEncoder(TransformerEncoderBase):
     ) -> None:
         super().__init__(cfg, dictionary, embed_tokens)
         self.language_tags = tags
-        self.removal: lc.Scaling = options.removal
+        self.gate = Gate(cfg.encoder.embed_dim) if "gate" in method.modules else None
+        self.removal: lc.Scaling = "none" if self.gate is not None else options.removal
         self.fusion_input = options.fusion_input
         self.frozen = False
         d = cfg.encoder.embed_dim
@@ -87,7 +90,7 @@ class LAFTEncoder(TransformerEncoderBase):
         super().train(mode)
         if mode and self.frozen:
             for name, child in self.named_children():
-                if name not in ("task_module", "fusion"):
+                if name not in ("task_module", "fusion", "gate"):
                     child.eval()
         return self
 
@@ -98,17 +101,24 @@ class LAFTEncoder(TransformerEncoderBase):
         return_all_hiddens: bool = False,
         token_embeddings: Tensor | None = None,
         output_language: Tensor | None = None,
+        decoded_rows: Tensor | None = None,
     ) -> dict[str, list[Tensor]]:
         """(B, T) tokens -> fairseq's encoder output, ``encoder_out`` being (T, B, d).
 
         ``output_language``: (B,) index of the language to be written, where it is not the
-        source's own; its mean s_L is then fused in.
+        source's own; its mean s_L is then fused in. With a gate, ``h`` and ``alpha`` of all rows
+        stand beside, and ``decoded_rows`` (R,) are the only ones handed to the decoder.
         """
         out = self.forward_backbone(src_tokens, src_lengths, return_all_hiddens, token_embeddings)
         if self.task_module is None:
             return out
-        fused = self.represent(src_tokens, out, output_language).fused
-        return {**out, "encoder_out": [fused]}
+        found = self.represent(src_tokens, out, output_language)
+        out = {**out, "encoder_out": [found.fused]}
+        if found.alpha is None:
+            return out
+        if decoded_rows is not None:
+            out = self.reorder_encoder_out(out, decoded_rows)
+        return {**out, "h": [found.h], "alpha": [found.alpha]}
 
     def forward_backbone(self, *args: Any) -> dict[str, list[Tensor]]:
         """mBART's own encoder, without a graph where it is frozen."""
@@ -129,6 +139,8 @@ class LAFTEncoder(TransformerEncoderBase):
         s_l = self.removed(src_tokens, e, languages)  # (B, d), fp32
         r = lc.remove(e, s_l) if self.needs_components else e  # (T, B, d)
         h = self.task_module(r, padding if padding.any() else None)  # (T, B, d)
+        if self.gate is not None:
+            return Representations(e, s_l, r, h, *self.gate(h, e))
         if self.fusion is None:
             return Representations(e, s_l, r, h, h)
         fused = self.fusion(h, self.fusion_vector(s_l, languages, output_language))  # (T, B, d)

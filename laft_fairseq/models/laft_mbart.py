@@ -99,13 +99,14 @@ class LAFTMBart(BARTModel):
         prev_output_tokens: Tensor,
         features_only: bool = False,
         output_language: Tensor | None = None,
+        decoded_rows: Tensor | None = None,
         **unused: Any,
     ) -> tuple[Tensor, dict[str, Any]]:
-        """(B, S) source and (B, T) decoder input -> (B, T, V) logits."""
-        encoder_out = self.encoder(src_tokens, src_lengths, output_language=output_language)
-        return self.decoder(
-            prev_output_tokens, encoder_out=encoder_out, features_only=features_only
+        """(B, S) source and (B, T) decoder input, or (R, T) of ``decoded_rows`` -> logits."""
+        encoded = self.encoder(
+            src_tokens, src_lengths, output_language=output_language, decoded_rows=decoded_rows
         )
+        return self.decoder(prev_output_tokens, encoder_out=encoded, features_only=features_only)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -131,9 +132,7 @@ class LAFTMBart(BARTModel):
         if self.options.language_components and self.encoder.needs_components:
             self.load_components(self.options.language_components, train_langs)
         elif self.encoder.needs_components and not self.options.language_components:
-            logger.info(
-                "no --language-components: they must come with the checkpoint to start from"
-            )
+            logger.info("no --language-components: the checkpoint to start from must hold them")
         tags = [t for t in (self.options.adapter_langs or "").split(",") if t] or list(train_langs)
         for tag in tags:
             self.add_adapter(tag)

@@ -7,7 +7,8 @@ import logging
 import os
 from argparse import Namespace
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, Optional
 
 import torch
 from fairseq.dataclass import ChoiceEnum
@@ -15,8 +16,10 @@ from fairseq.logging import metrics
 from fairseq.tasks import register_task
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.rouge import PROTOCOLS, rouge_items
+from laft_fairseq.tasks.adversarial_batches import TARGET_ROWS, AdversarialRows
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
 from laft_fairseq.tasks.text_data import Mixed, Pairs, TaggedTexts, load_texts
@@ -26,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class LaftGenerationOptions(LaftTaskOptions):
-    """Validation by generated text."""
+    """Validation by generated text, and the target rows of TM + adv."""
 
     eval_rouge: bool = field(
         default=False, metadata={"help": "generate in validation and report ROUGE-L a language"}
@@ -36,6 +39,20 @@ class LaftGenerationOptions(LaftTaskOptions):
     eval_rouge_max_len: int = field(default=64, metadata={"help": "its longest output in tokens"})
     eval_rouge_protocol: ChoiceEnum(list(PROTOCOLS)) = field(  # type: ignore[valid-type]
         default="unicode", metadata={"help": "as laft score's"}
+    )
+    target_langs: Optional[str] = field(
+        default=None,
+        metadata={"help": "languages of the target rows, for --criterion laft_adversarial"},
+    )
+    target_rows: ChoiceEnum(list(TARGET_ROWS)) = field(  # type: ignore[valid-type]
+        default="monolingual",
+        metadata={"help": "text of <tag>/train (zero-shot) or its pairs (translate-train)"},
+    )
+    target_per_source: int = field(
+        default=1, metadata={"help": "target rows to each annotated row, in every batch"}
+    )
+    reconstruct_target: bool = field(
+        default=False, metadata={"help": "monolingual target rows are to be written out again"}
     )
 
 
@@ -51,6 +68,47 @@ class LaftGeneration(LaftTask):
         tags = self.train_langs() if train else self._evaluated_langs(split)
         parts = [self._pairs(tag, split, shuffle=train) for tag in tags]
         self.datasets[split] = Mixed(parts, shuffle=train)
+        if train and self.target_langs():
+            self.datasets[split] = self._with_target_rows(self.datasets[split], split)
+
+    def target_langs(self) -> list[str]:
+        """Languages of TM + adv's target rows; none in other runs.
+
+        Raises:
+            LaftError: unknown, or one that is annotated too.
+        """
+        tags = self.languages("target_langs")
+        both = [tag for tag in tags if tag in self.train_langs()]
+        if both:
+            raise LaftError(
+                f"--target-langs: {both[0]} is among the annotated languages too; name those by "
+                "--train-langs, such as en_XX"
+            )
+        return tags
+
+    def _with_target_rows(self, sources: Mixed, split: str) -> AdversarialRows:
+        if self.cfg.reconstruct_target and self.cfg.target_rows == "pairs":
+            raise LaftError("--reconstruct-target: is for --target-rows monolingual")
+        monolingual = self.cfg.target_rows == "monolingual"
+        read = self._texts if monolingual else partial(self._pairs, shuffle=True)
+        targets = Mixed([read(tag, split) for tag in self.target_langs()], shuffle=True)
+        each, pad = self.cfg.target_per_source, self.dictionary.pad()
+        rows = AdversarialRows(sources, targets, each, self.cfg.seed, pad)
+        logger.info(
+            "%d annotated rows with %d target rows each an epoch, out of %d (%s of %s)",
+            len(sources), each, len(targets), self.cfg.target_rows, ", ".join(self.target_langs()),
+        )  # fmt: skip
+        return rows
+
+    def _texts(self, tag: str, split: str) -> Pairs:
+        """Monolingual texts without a target, or with themselves as one."""
+        prefix = os.path.join(self.cfg.data, tag, split)
+        texts = load_texts(prefix, self.dictionary, tag)
+        tag_id, target = self.tag_ids[tag], None
+        source = TaggedTexts(texts, tag_id, self.cfg.max_source_positions, prefix)
+        if self.cfg.reconstruct_target:
+            target = TaggedTexts(texts, tag_id, self.cfg.max_target_positions, prefix)
+        return Pairs(source, target, self.dictionary, shuffle=True)
 
     def _evaluated_langs(self, split: str) -> list[str]:
         if split.startswith("valid"):
@@ -77,6 +135,9 @@ class LaftGeneration(LaftTask):
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Build the model, and the generator that validation uses."""
         model = super().build_model(cfg, from_checkpoint)
+        if isinstance(model, LAFTMBart):
+            self.method = str(model.options.method)
+            self.width = int(model.encoder.embed_tokens.embedding_dim)
         if self.cfg.eval_rouge and not from_checkpoint:
             options = Namespace(
                 beam=self.cfg.eval_rouge_beam,
@@ -86,6 +147,13 @@ class LaftGeneration(LaftTask):
             )
             self.validation_generator = self.build_generator([model], options)
         return model
+
+    def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """Refuse a criterion that would leave the target rows out."""
+        criterion = super().build_criterion(cfg, from_checkpoint)
+        if self.target_langs() and not getattr(criterion, "reads_target_rows", False):
+            raise LaftError("--target-langs: only --criterion laft_adversarial reads target rows")
+        return criterion
 
     def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
         """Loss, and with ``--eval-rouge`` the sums of ROUGE-L for each language."""

@@ -1,0 +1,203 @@
+"""The loss of TM + adv (appendix): L = L_cls + L_adv + L_gen.
+
+fairseq reads the fields' types at run time, so this module keeps plain annotations.
+"""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import torch
+from fairseq import utils
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from omegaconf import II
+from torch import Tensor
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.methods import METHODS, find
+from laft_fairseq.modules.language_classifier import LanguageClassifier
+
+logger = logging.getLogger(__name__)
+
+CANCELLED = (
+    "--unrouted-adversary: without routing L_cls and L_adv cancel (the derivative of their sum is "
+    "2ŷ - 1, whatever the language): the classifier learns nothing and there is no adversary"
+)
+
+
+@dataclass
+class LaftAdversarialOptions(FairseqDataclass):
+    """Smoothing and routing."""
+
+    label_smoothing: float = field(
+        default=0.1, metadata={"help": "epsilon of L_gen, spread over the other |V| - 1 entries"}
+    )
+    unrouted_adversary: bool = field(
+        default=False,
+        metadata={"help": "sum the three terms as printed, though L_cls and L_adv then cancel"},
+    )
+    sentence_avg: bool = II("optimization.sentence_avg")
+
+
+def smoothed_cross_entropy(
+    lprobs: Tensor, target: Tensor, epsilon: float, pad: int
+) -> tuple[Tensor, Tensor]:
+    """L_gen (appendix): cross-entropy against 1 − ε at the target, ε/(|V| − 1) elsewhere.
+
+    Args:
+        lprobs: (N, V) log-probabilities.
+        target: (N,) token ids; where ``pad`` stands nothing counts.
+        epsilon: ε, 0 for plain cross-entropy.
+        pad: padding's id.
+
+    Returns:
+        L_gen and the plain negative log-likelihood, each summed over the tokens, in nats.
+    """
+    counts = target.ne(pad)  # (N,) True at the targets' tokens
+    nll = -lprobs.gather(1, target.unsqueeze(1)).squeeze(1)  # (N,)
+    others = -lprobs.sum(1) - nll  # (N,)
+    smoothed = (1 - epsilon) * nll + epsilon / (lprobs.size(1) - 1) * others  # (N,)
+    zero = nll.new_zeros(())
+    return torch.where(counts, smoothed, zero).sum(), torch.where(counts, nll, zero).sum()
+
+
+@register_criterion("laft_adversarial", dataclass=LaftAdversarialOptions)
+class LaftAdversarial(FairseqCriterion):
+    """L = L_cls + L_adv + L_gen, with L_cls and L_adv rescaled to L_gen's sample size.
+
+    fairseq divides every gradient by one sample size, the target tokens that L_gen sums over;
+    so the other two, means over the rows, are multiplied by it. The classifier's parameters are
+    here: fairseq's trainer optimises and saves them beside the model's.
+
+    Validation's ``loss`` is L_gen alone, as it is for the systems without an adversary, so that
+    ``checkpoint_best.pt`` is chosen alike; L_cls and L_adv are reported beside it.
+    """
+
+    reads_target_rows = True  # LaftGeneration.build_criterion asks
+
+    def __init__(
+        self, task: Any, sentence_avg: bool, label_smoothing: float, unrouted_adversary: bool
+    ) -> None:
+        _check(task, label_smoothing)
+        super().__init__(task)
+        self.sentence_avg = sentence_avg
+        self.epsilon = label_smoothing
+        self.routed = not unrouted_adversary
+        self.source_langs = frozenset(task.train_langs())
+        self.classifier = LanguageClassifier(task.width)
+        if unrouted_adversary:
+            logger.warning(CANCELLED)
+
+    def forward(
+        self, model: Any, sample: dict[str, Any], reduce: bool = True
+    ) -> tuple[Tensor, int, dict[str, Any]]:
+        """Loss in nats, its sample size and the sums that :meth:`reduce_metrics` reads."""
+        logits, extra = model(**sample["net_input"])  # (R, T, V): the rows that have a target
+        lprobs = model.get_normalized_probs((logits, extra), log_probs=True)  # (R, T, V)
+        target = sample["target"]  # (R, T)
+        l_gen, nll = smoothed_cross_entropy(
+            lprobs.flatten(0, 1), target.flatten(), self.epsilon, self.padding_idx
+        )
+        tokens = int(sample["ntokens"])
+        size = target.size(0) if self.sentence_avg else tokens
+
+        source = sample["net_input"]["src_tokens"]  # (B, S)
+        is_source = self.is_source(model.encoder.language_tags, source)  # (B,)
+        text_mask = model.encoder.language_tags.text_mask(source)  # (B, S)
+        h = extra["encoder"]["h"][0]  # (S, B, d)
+        l_cls, l_adv, z = self.classifier(h, text_mask, is_source, routed=self.routed)
+        l_cls, l_adv = l_cls * size, l_adv * size
+        loss = l_cls + l_adv + l_gen if self.training else l_gen
+        sums = {"loss": loss, "loss_cls": l_cls, "loss_adv": l_adv, "loss_gen": l_gen,
+                "nll_loss": nll}  # fmt: skip
+        sums |= _counts(z, is_source, extra["encoder"]["alpha"][0], source.ne(self.padding_idx))
+        logging_output = {name: value.detach() for name, value in sums.items()}
+        logging_output |= {"ntokens": tokens, "nsentences": source.size(0), "sample_size": size,
+                           "batches": 1}  # fmt: skip
+        return loss, size, logging_output
+
+    def is_source(self, tags: Any, source: Tensor) -> Tensor:
+        """(B, S) source tokens -> (B,) bool, True where the row's language is annotated."""
+        annotated = [tag in self.source_langs for tag in tags.tags]  # by language index
+        return torch.tensor(annotated, device=source.device)[tags.of_source(source)]
+
+    def load_state_dict(
+        self, state_dict: Optional[Mapping[str, Any]], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Strict; but a checkpoint of another criterion, such as stage 1's, has no classifier."""
+        if state_dict is None:
+            logger.info("the checkpoint holds no language classifier: it starts afresh")
+            return None
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    @classmethod
+    def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+        """Losses in bits, accuracies and shares in percent."""
+
+        def total(name: str) -> float:
+            return float(sum(float(output.get(name, 0)) for output in logging_outputs))
+
+        size, tokens = total("sample_size"), total("ntokens")
+        for name in ("loss", "loss_cls", "loss_adv", "loss_gen"):
+            metrics.log_scalar(name, total(name) / size / math.log(2), size, round=3)
+        metrics.log_scalar("nll_loss", total("nll_loss") / tokens / math.log(2), tokens, round=3)
+        metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
+        rows = {kind: total(f"rows_{kind}") for kind in ("source", "target")}
+        right = {kind: total(f"right_{kind}") for kind in rows}
+        for kind in rows:
+            metrics.log_scalar(f"rows_{kind}", rows[kind] / total("batches"), round=1)
+            if rows[kind]:
+                share = 100 * right[kind] / rows[kind]
+                metrics.log_scalar(f"accuracy_{kind}", share, rows[kind], round=1)
+        both = sum(rows.values())
+        metrics.log_scalar("accuracy", 100 * sum(right.values()) / both, both, round=1)
+        gated = total("gated_tokens")
+        metrics.log_scalar("gate", total("alpha") / gated, gated, round=4)
+
+    @staticmethod
+    def logging_outputs_can_be_summed() -> bool:
+        """All of them are sums."""
+        return True
+
+
+def _counts(z: Tensor, is_source: Tensor, alpha: Tensor, tokens: Tensor) -> dict[str, Tensor]:
+    """Rows of each kind, how many are classified right, and the sum of α.
+
+    Args:
+        z: (B,) the classifier's logits; ŷ > 1/2, that is z > 0, says "source".
+        is_source: (B,) bool.
+        alpha: (S, B, 1).
+        tokens: (B, S) bool, False at padding.
+    """
+    right = z.gt(0).eq(is_source)  # (B,)
+    return {
+        "rows_source": is_source.sum(),
+        "rows_target": (~is_source).sum(),
+        "right_source": (right & is_source).sum(),
+        "right_target": (right & ~is_source).sum(),
+        "alpha": alpha.squeeze(2).t().float().masked_fill(~tokens, 0).sum(),
+        "gated_tokens": tokens.sum(),
+    }
+
+
+def _check(task: Any, label_smoothing: float) -> None:
+    """Refuse what has no gate or no target rows."""
+    here = "--criterion laft_adversarial"
+    if not hasattr(task, "target_langs"):
+        raise LaftError(f"{here}: is for stage 2; use it with --task laft_generation")
+    gated = [name for name, row in METHODS.items() if "gate" in row.modules]
+    if "gate" not in find(task.method).modules:
+        raise LaftError(
+            f"{here}: --method {task.method} has no task module with a gate; "
+            f"choose {' or '.join(gated)}"
+        )
+    if not task.target_langs():
+        raise LaftError(
+            f"{here}: no target rows; name their languages by --target-langs, such as fr_XX,zh_CN"
+        )
+    if not 0 <= label_smoothing < 1:
+        raise LaftError(f"--label-smoothing {label_smoothing}: must be at least 0 and below 1")

@@ -23,7 +23,8 @@ EMBEDDING = "encoder.embed_tokens.weight"
 # Names by which a state dict shows that it is a pre-norm transformer with mBART's parts.
 MARKS = (EMBEDDING, "encoder.layer_norm.weight", "decoder.layer_norm.weight",
          "encoder.embed_positions.weight", "encoder.layernorm_embedding.weight")  # fmt: skip
-ADDED = (".task_module.", ".fusion.", ".language_adapter.", ".language_components.", ".gate.")
+ADDED = (".task_module.", ".fusion.", ".language_adapter.", ".language_components.", ".gate.",
+         ".task_adapter.")  # fmt: skip
 
 
 def is_added(name: str) -> bool:

@@ -33,6 +33,8 @@ class Header:
         frozen: names left out, to be taken from the backbone (none in a whole one).
         fingerprint: of the backbone; empty without one.
         backbone: path that the backbone was read from, as a hint.
+        mask_source_tag: whether the encoder saw ``<mask>`` in place of the source's tag.
+        control: what its language components are a control for; empty for true ones.
     """
 
     kind: str
@@ -42,6 +44,8 @@ class Header:
     frozen: list[str] = field(default_factory=list)
     fingerprint: str = ""
     backbone: str = ""
+    mask_source_tag: bool = False
+    control: str = ""
     format: str = FORMAT
     version: int = VERSION
 

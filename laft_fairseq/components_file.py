@@ -2,9 +2,11 @@
 
 Tensors, by tag:  components.fr_XX (d, k) fp32, mean_scaled.fr_XX and mean_projection.fr_XX (d)
 fp32, the mean s_L under each scaling; gram.fr_XX (d, d), sum.fr_XX and unit_sum.fr_XX (d)
-float64, from which shards merge exactly.
+float64, from which shards merge exactly, and unit_gram.fr_XX (d, d) float64, the Gram matrix of
+the rows e_L / ‖e_L‖₂ (absent from older files).
 Metadata: format, version, d, k, fingerprint of the backbone, and as JSON by tag counts (n) and
-singular_values (the first k), by tensor checksums (CRC-32).
+singular_values (the first k; of a control the norms of M_L c), by tensor checksums (CRC-32);
+source_tag (`shown` to the encoder or `masked`; absent: shown), and of a control what it is.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from laft_fairseq.components import Control, Language, LanguageComponents, check_held
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_components import ComponentStatistics, Scaling
 
@@ -35,54 +38,12 @@ REMEDY = "make it again with `laft components`"
 ORTHONORMAL = 1e-4
 
 
-@dataclass(frozen=True)
-class Language:
-    """One language of a components file; symbols as in `language_components`."""
-
-    components: Tensor  # c_L, (d, k) fp32
-    mean_removed: dict[Scaling, Tensor]  # the mean of s_L over the n sentences, (d) fp32
-    singular_values: list[float]  # the first k, falling
-    count: int  # n
-    statistics: ComponentStatistics | None  # None unless they were asked for
-
-
-@dataclass(frozen=True)
-class LanguageComponents:
-    """A components file as read by `load`; every error names `path`."""
-
-    path: Path
-    fingerprint: str
-    d: int
-    k: int
-    languages: dict[str, Language]
-
-    def select(self, lang: str) -> Language:
-        """Return the language of the tag `lang`; raise LaftError if the file lacks it."""
-        _check_held(self.path, [lang], self.languages)
-        return self.languages[lang]
-
-    def expect(
-        self, fingerprint: str | None = None, k: int | None = None, d: int | None = None
-    ) -> None:
-        """Raise LaftError unless the components are of this backbone, of this k and d."""
-        k = self.k if k is None else k
-        d = self.d if d is None else d
-        fingerprint = self.fingerprint if fingerprint is None else fingerprint
-        if (fingerprint, d) != (self.fingerprint, self.d):
-            raise LaftError(
-                f"{self.path}: components of another backbone (fingerprint {self.fingerprint}, "
-                f"width {self.d}; this one: fingerprint {fingerprint}, width {d}); "
-                "run `laft components` on this backbone"
-            )
-        if k != self.k:
-            raise LaftError(
-                f"{self.path}: {self.k} components a language where {k} are asked for; "
-                f"run `laft components` with --num-components {k}"
-            )
-
-
 def save(
-    path: StrPath, statistics: Mapping[str, ComponentStatistics], k: int, fingerprint: str
+    path: StrPath,
+    statistics: Mapping[str, ComponentStatistics],
+    k: int,
+    fingerprint: str,
+    mask_source_tag: bool = False,
 ) -> None:
     """Compute c_L and the mean s_L of each tag and write the file, whole or not at all.
 
@@ -93,24 +54,41 @@ def save(
     widths = {shard.d for shard in statistics.values()}
     if len(widths) != 1:
         raise LaftError(f"{path}: expected languages of one width, got {sorted(widths)}")
-    tensors: dict[str, Tensor] = {}
-    singular_values: dict[str, list[float]] = {}
+    languages = {}
     for tag, shard in statistics.items():
         try:
             c, values = shard.components(k)
+            languages[tag] = replace(Language.of(shard, c), singular_values=values[:k].tolist())
         except LaftError as error:
             raise LaftError(f"{path}: language {tag}: {error}") from error
-        singular_values[tag] = values[:k].tolist()
-        named = {"components": c, "gram": shard.gram, "sum": shard.sum, "unit_sum": shard.unit_sum}
-        named["mean_scaled"] = shard.mean_removed(c, "scaled")
-        named["mean_projection"] = shard.mean_removed(c, "projection")
+    write(LanguageComponents(path, fingerprint, widths.pop(), k, languages, mask_source_tag))
+
+
+def write(file: LanguageComponents) -> None:
+    """Write `file`, its statistics included, under its path, whole or not at all.
+
+    Raises LaftError for a path that cannot be written.
+    """
+    tensors: dict[str, Tensor] = {}
+    for tag, language in file.languages.items():
+        shard, mean = language.statistics, language.mean_removed
+        assert shard is not None
+        named = {"components": language.components, "gram": shard.gram, "sum": shard.sum}
+        named |= {"unit_sum": shard.unit_sum, "mean_scaled": mean["scaled"]}
+        named["mean_projection"] = mean["projection"]
+        if shard.unit_gram is not None:
+            named["unit_gram"] = shard.unit_gram
         tensors |= {f"{name}.{tag}": named[name].cpu().contiguous() for name in named}
-    metadata = {"format": FORMAT, "version": VERSION, "d": str(widths.pop()), "k": str(k)}
-    metadata["fingerprint"] = fingerprint
-    metadata["counts"] = json.dumps({tag: shard.count for tag, shard in statistics.items()})
-    metadata["singular_values"] = json.dumps(singular_values)
+    by_tag = file.languages.items()
+    metadata = {"format": FORMAT, "version": VERSION, "d": str(file.d), "k": str(file.k)}
+    metadata["fingerprint"] = file.fingerprint
+    metadata["counts"] = json.dumps({tag: language.count for tag, language in by_tag})
+    metadata["singular_values"] = json.dumps({tag: own.singular_values for tag, own in by_tag})
+    metadata["source_tag"] = "masked" if file.mask_source_tag else "shown"
+    if file.control is not None:
+        metadata["control"] = json.dumps(asdict(file.control))
     metadata["checksums"] = json.dumps({key: _checksum(tensors[key]) for key in tensors})
-    _write(path, safetensors.torch.save(tensors, metadata))
+    _write(file.path, safetensors.torch.save(tensors, metadata))
 
 
 def load(
@@ -132,13 +110,15 @@ def load(
         with safe_open(path, framework="pt") as handle:
             reader = _Reader(path, handle, handle.metadata() or {})
             wanted = list(reader.counts) if langs is None else list(langs)
-            _check_held(path, wanted, reader.counts)
+            check_held(path, wanted, reader.counts)
             languages = {tag: reader.language(tag, with_statistics) for tag in wanted}
     except (OSError, SafetensorError) as error:
         raise LaftError(
             f"{path}: corrupt, truncated or not a safetensors file ({error}); {REMEDY}"
         ) from error
-    return LanguageComponents(path, reader.fingerprint, reader.d, reader.k, languages)
+    return LanguageComponents(
+        path, reader.fingerprint, reader.d, reader.k, languages, reader.masked, reader.control
+    )
 
 
 def merge(paths: Iterable[StrPath], out: StrPath) -> None:
@@ -156,12 +136,25 @@ def merge(paths: Iterable[StrPath], out: StrPath) -> None:
         shard = load(file, with_statistics=True)
         first = first or shard
         shard.expect(first.fingerprint, first.k, first.d)
+        shard.expect_use(first.mask_source_tag)
+        shard.expect_true()
         for tag, language in shard.languages.items():
             assert language.statistics is not None
             total.setdefault(tag, ComponentStatistics.zeros(first.d)).merge(language.statistics)
     if first is None:
         raise LaftError("no components file to merge")
-    save(out, total, first.k, first.fingerprint)
+    save(out, total, first.k, first.fingerprint, first.mask_source_tag)
+
+
+def derive(path: StrPath, out: StrPath, k: int | None = None) -> None:
+    """Compute k components (default: as many as there) anew from a file's Gram matrices.
+
+    Raises LaftError for a control, and whatever `load` and `save` refuse.
+    """
+    file = load(path, with_statistics=True)
+    file.expect_true()
+    statistics = {tag: own.statistics for tag, own in file.languages.items() if own.statistics}
+    save(out, statistics, k or file.k, file.fingerprint, file.mask_source_tag)
 
 
 class _Reader:
@@ -183,6 +176,9 @@ class _Reader:
             values: dict[str, list[float]] = json.loads(metadata["singular_values"])
             self.singular_values = {tag: values[tag] for tag in self.counts}
             self.checksums: dict[str, int] = dict(json.loads(metadata["checksums"]))
+            self.masked = {"masked": True, "shown": False}[metadata.get("source_tag", "shown")]
+            control = metadata.get("control")
+            self.control = Control(**json.loads(control)) if control else None
         except (KeyError, TypeError, ValueError) as error:
             raise LaftError(f"{path}: metadata lacks or garbles {error}; {REMEDY}") from error
 
@@ -194,6 +190,7 @@ class _Reader:
         mean_removed: dict[Scaling, Tensor] = {
             "scaled": self._tensor("mean_scaled", tag, single, d),
             "projection": self._tensor("mean_projection", tag, single, d),
+            "mean": (self._tensor("sum", tag, double, d) / n).float(),
             "none": torch.zeros(d),
         }
         statistics = None
@@ -201,8 +198,12 @@ class _Reader:
             gram = self._tensor("gram", tag, double, d, d)
             total = self._tensor("sum", tag, double, d)
             unit_total = self._tensor("unit_sum", tag, double, d)
-            statistics = ComponentStatistics(gram, total, unit_total, n)
-        return Language(c, mean_removed, self.singular_values[tag], n, statistics)
+            unit_gram = None
+            if f"unit_gram.{tag}" in self.keys:
+                unit_gram = self._tensor("unit_gram", tag, double, d, d)
+            statistics = ComponentStatistics(gram, total, unit_total, n, unit_gram)
+        gains = self.control.gains.get(tag, {}) if self.control else {}
+        return Language(c, mean_removed, self.singular_values[tag], n, statistics, gains)
 
     def _tensor(self, name: str, tag: str, dtype: torch.dtype, *shape: int) -> Tensor:
         key = f"{name}.{tag}"
@@ -222,15 +223,6 @@ class _Reader:
 
     def _error(self, tag: str, what: str) -> LaftError:
         return LaftError(f"{self.path}: language {tag}: {what}; {REMEDY}")
-
-
-def _check_held(path: Path, wanted: Iterable[str], held: Iterable[str]) -> None:
-    for tag in wanted:
-        if tag not in held:
-            raise LaftError(
-                f"{path}: no components of language {tag}, only of {', '.join(held)}; "
-                f"run `laft components` with {tag} among --langs"
-            )
 
 
 def _checksum(tensor: Tensor) -> int:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from laft_fairseq.errors import LaftError
 
-Scaling = Literal["scaled", "projection", "none"]
+Scaling = Literal["scaled", "projection", "mean", "none"]
 SCALINGS: tuple[Scaling, ...] = get_args(Scaling)
 
 # Entries this close to the largest magnitude count as tied when a sign is chosen.
@@ -61,6 +61,8 @@ def removed_part(e_L: Tensor, components: Tensor, scaling: Scaling) -> Tensor:
     projection:  s_L = c_L c_Lᵀ e_L            (the projection of LIR, which the paper cites)
     none:        s_L = 0
 
+    (``mean`` takes no components: :func:`removed_mean`.)
+
     Args:
         e_L: (B, d).
         components: c_L, (d, k) for a batch of one language or (B, d, k) with each row's own.
@@ -74,6 +76,8 @@ def removed_part(e_L: Tensor, components: Tensor, scaling: Scaling) -> Tensor:
         LaftError: the scaling is unknown, or the shapes do not fit.
     """
     _check_scaling(scaling)
+    if scaling == "mean":
+        raise LaftError("removal 'mean' takes the mean vector, not the components")
     batch, width = e_L.shape
     if components.shape[:-1] not in ((width,), (batch, width)):
         raise LaftError(
@@ -89,6 +93,19 @@ def removed_part(e_L: Tensor, components: Tensor, scaling: Scaling) -> Tensor:
         c = components.float()  # (d, k) or (B, d, k)
         coordinates = e_L.unsqueeze(1) @ c  # (B, 1, k), c_Lᵀ e_L
         return (coordinates @ c.transpose(-1, -2)).squeeze(1)  # (B, d)
+
+
+def removed_mean(e_L: Tensor, mean: Tensor) -> Tensor:
+    """Return s_L = μ_L, the mean e_L of the language's sentences: a control for section 3.1.
+
+    Args:
+        e_L: (B, d), a row of zeros for a text without tokens of its own, of which s_L is zero.
+        mean: μ_L, (B, d), each row's own.
+
+    Returns:
+        (B, d) fp32.
+    """
+    return mean.float() * e_L.ne(0).any(1, keepdim=True)
 
 
 def remove(encoder_out: Tensor, s_L: Tensor) -> Tensor:
@@ -112,12 +129,15 @@ class ComponentStatistics:
     sum:       (d) float64, Σ e_L
     unit_sum:  (d) float64, Σ e_L / ‖e_L‖₂, to which a zero row adds nothing
     count:     n, zero rows included
+    unit_gram: (d, d) float64, the Gram matrix of the rows e_L / ‖e_L‖₂, for the norms of controls;
+               None where it was not kept
     """
 
     gram: Tensor
     sum: Tensor
     unit_sum: Tensor
     count: int
+    unit_gram: Tensor | None = None
 
     @classmethod
     def zeros(cls, d: int, device: torch.device | str = "cpu") -> ComponentStatistics:
@@ -126,7 +146,7 @@ class ComponentStatistics:
         def zero(*shape: int) -> Tensor:
             return torch.zeros(shape, dtype=torch.float64, device=device)
 
-        return cls(gram=zero(d, d), sum=zero(d), unit_sum=zero(d), count=0)
+        return cls(zero(d, d), zero(d), zero(d), 0, zero(d, d))
 
     @property
     def d(self) -> int:
@@ -147,7 +167,10 @@ class ComponentStatistics:
         rows = e_L.to(self.gram.device, torch.float64)  # (B, d)
         self.gram.addmm_(rows.t(), rows)  # (d, d); autocast leaves float64 alone
         self.sum += rows.sum(0)  # (d)
-        self.unit_sum += _unit(rows).sum(0)  # (d)
+        unit = _unit(rows)  # (B, d)
+        self.unit_sum += unit.sum(0)  # (d)
+        if self.unit_gram is not None:
+            self.unit_gram.addmm_(unit.t(), unit)  # (d, d)
         self.count += rows.shape[0]
 
     def merge(self, other: ComponentStatistics) -> None:
@@ -162,6 +185,10 @@ class ComponentStatistics:
         self.sum += other.sum.to(self.sum.device)
         self.unit_sum += other.unit_sum.to(self.unit_sum.device)
         self.count += other.count
+        if self.unit_gram is None or other.unit_gram is None:
+            self.unit_gram = None
+        else:
+            self.unit_gram += other.unit_gram.to(self.unit_gram.device)
 
     def components(self, k: int) -> tuple[Tensor, Tensor]:
         """Return c_L and the singular values of M_L (section 3.1).
@@ -201,6 +228,7 @@ class ComponentStatistics:
 
         scaled:      c_L c_Lᵀ (Σ e_L / ‖e_L‖₂) / n
         projection:  c_L c_Lᵀ (Σ e_L) / n
+        mean:        (Σ e_L) / n
         none:        0
 
         Args:
@@ -219,6 +247,8 @@ class ComponentStatistics:
             )
         if scaling == "none":
             return torch.zeros_like(self.sum, dtype=torch.float32)
+        if scaling == "mean":
+            return (self.sum / self.count).float()
         total = self.unit_sum if scaling == "scaled" else self.sum  # (d)
         c = components.to(total)  # (d, k)
         return (c @ (c.t() @ (total / self.count))).float()

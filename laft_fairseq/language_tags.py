@@ -98,6 +98,7 @@ class LanguageTags(nn.Module):
         index_of_token[self.token_ids] = torch.arange(len(self.tags))
         is_text = index_of_token < 0
         is_text[[dictionary.bos(), dictionary.pad(), dictionary.eos()]] = False
+        self.mask = dictionary.index(MASK)
         self.register_buffer("index_of_token", index_of_token, persistent=False)
         self.register_buffer("is_text", is_text, persistent=False)
 
@@ -111,6 +112,10 @@ class LanguageTags(nn.Module):
     def text_mask(self, tokens: Tensor) -> Tensor:
         """(B, T) bool, True at the text's own tokens: no padding, ``<s>``, ``</s>`` or tag."""
         return self.is_text[tokens]
+
+    def without_tags(self, tokens: Tensor) -> Tensor:
+        """(B, T) tokens -> the same with ``<mask>`` in place of each tag."""
+        return torch.where(self.index_of_token[tokens] >= 0, self.mask, tokens)
 
     def of_source(self, tokens: Tensor) -> Tensor:
         """(B, T) source tokens, padded on either side -> (B,) index of each row's language."""

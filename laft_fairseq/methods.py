@@ -42,6 +42,7 @@ GROUPS: dict[str, Group] = {
     "fusion": lambda name, layers: name.startswith("encoder.fusion."),
     "gate": lambda name, layers: name.startswith("encoder.gate."),
     "language_adapter": lambda name, layers: ".language_adapter." in name,
+    "task_adapter": lambda name, layers: ".task_adapter." in name,
 }
 
 
@@ -74,6 +75,7 @@ METHODS: dict[str, Method] = {
     "mbart_full": _row("mBART (full)", "everything"),
     "mbart_enc": _row("mBART (enc)", "encoder_layers"),
     "mbart_enc_top2": _row("mBART (enc top-2)", "encoder_top2"),
+    "adapter": Method("Adapter", ("task_adapter",), ("task_adapter",), ("task_adapter",)),
     "tm_adv": Method("TM + adv", GATED, ("everything",), ("everything",)),
     "tm_adv_frozen": Method("TM + adv, backbone frozen", GATED, GATED, GATED),
     "mbart_attn_qk": _row("mBART (query and key), not in the paper", "query_and_key"),

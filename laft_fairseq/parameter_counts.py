@@ -145,6 +145,7 @@ def _units(model: LAFTMBart, langs: Sequence[str]) -> dict[str, tuple[str, int]]
         "decoder layers": ("decoder layer", len(decoder.layers)),
         "task module": ("encoder layer", task_layers),
         "language adapter": ("layer and language", len(decoder.layers) * len(langs)),
+        "task adapter": ("layer", encoder.num_layers + len(decoder.layers)),
     }
 
 

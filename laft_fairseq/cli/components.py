@@ -1,4 +1,5 @@
-"""`laft components`: estimate each language's components on a backbone (section 3.1), or merge."""
+"""`laft components`: estimate each language's components on a backbone (section 3.1), or merge
+files, take fewer or more components from one, or make a control for the mechanism of it."""
 
 import argparse
 import sys
@@ -7,14 +8,24 @@ from typing import Any
 
 from laft_fairseq.errors import LaftError
 
+KINDS = ("other-language", "random-subspace")  # component_controls.py
+CUSTOMARY = 6  # components, the paper's k
+
 EPILOG = """\
 examples:
   laft components --backbone model.pt --data data-bin --langs en_XX,fr_XX \\
       --num-components 6 --out components.safetensors
   laft components --merge en.safetensors fr.safetensors --out components.safetensors
+  laft components --from components.safetensors --num-components 2 --out two.safetensors
+  laft components --from components.safetensors --control random-subspace --seed 1 \\
+      --out random.safetensors
 
 Reads DATA/<tag>/<split>.{bin,idx}, or the source side of pairs where that is absent. Each text is
 encoded without noise; only its Gram matrix is kept, so memory does not grow with the text.
+
+--control other-language gives each language the next one's c_L, in the file's order;
+random-subspace a random one, times a gain by which s_L has the true one's root mean square norm
+over the sentences. Such a file is used like any other, and says what it is.
 """
 
 
@@ -35,7 +46,12 @@ def add_parser(subparsers: Any) -> None:
         metavar="TAGS",
         help="the dictionary's tags in order (default: DATA/langs.txt, else cc25)",
     )
-    parser.add_argument("--num-components", type=int, default=6, metavar="K", help="k (default 6)")
+    parser.add_argument(
+        "--num-components",
+        type=int,
+        metavar="K",
+        help="k (default: 6; with --from that of the file)",
+    )
     parser.add_argument(
         "--max-sentences",
         type=int,
@@ -46,25 +62,59 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--max-tokens", type=int, default=8192, help="tokens a batch")
     parser.add_argument("--max-length", type=int, default=512, help="longer texts are cut")
     parser.add_argument("--merge", nargs="+", metavar="FILE", help="merge these files instead")
+    parser.add_argument(
+        "--mask-source-tag",
+        action="store_true",
+        help="show the encoder <mask> in place of the tag, for models with that option",
+    )
+    parser.add_argument("--from", dest="source", metavar="FILE", help="compute from its statistics")
+    parser.add_argument("--control", choices=KINDS, help="with --from: make this control")
+    parser.add_argument("--seed", type=int, help="of random-subspace (default 1)")
     parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
     parser.add_argument("--out", required=True, metavar="C.safetensors", help="file to write")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Estimate or merge; write the file whole or not at all."""
-    from laft_fairseq import components_file
+    """Estimate, merge or derive; write the file whole or not at all."""
+    from laft_fairseq import component_controls, components_file
 
-    if args.merge:
+    _check(args)
+    if args.control:
+        seed = 1 if args.seed is None else args.seed
+        component_controls.make(args.source, args.out, args.control, args.num_components, seed)
+    elif args.source:
+        components_file.derive(args.source, args.out, args.num_components)
+    elif args.merge:
         components_file.merge(args.merge, args.out)
     else:
         _estimate(args)
     written = components_file.load(args.out)
     for tag, language in written.languages.items():
         values = " ".join(f"{value:.1f}" for value in language.singular_values)
-        print(f"{tag}: n = {language.count}, k = {written.k}, singular values {values}")
+        what = "singular values" if written.control is None else "norms of M c"
+        print(f"{tag}: n = {language.count}, k = {written.k}, {what} {values}")
+    if written.control is not None:
+        print(f"a control: {written.control.words}")
+        for tag, gains in written.control.gains.items():
+            print(f"{tag}: gain " + ", ".join(f"{name} {gain:.3f}" for name, gain in gains.items()))
     print(f"wrote {args.out} (backbone {written.fingerprint})")
     return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if args.control and not args.source:
+        raise LaftError(f"--control {args.control}: give the file of true components by --from")
+    if args.seed is not None and args.control != "random-subspace":
+        raise LaftError("--seed is that of --control random-subspace")
+    given = [f"--{name}" for name in ("backbone", "merge") if getattr(args, name)]
+    if args.source and (given or args.mask_source_tag):
+        raise LaftError(f"--from {args.source}: not with {', '.join(given) or '--mask-source-tag'}")
+    if args.merge and (args.mask_source_tag or args.num_components):
+        raise LaftError("--merge takes k and the source's tag from its files; leave the option out")
+    if args.num_components is not None and args.num_components < 1:
+        raise LaftError(f"--num-components {args.num_components}: at least 1 is needed")
 
 
 def _estimate(args: argparse.Namespace) -> None:
@@ -86,9 +136,11 @@ def _estimate(args: argparse.Namespace) -> None:
             )
     if torch.cuda.is_available() and not args.cpu:
         model = model.cuda()
+    model.encoder.mask_source_tag = args.mask_source_tag
     dictionary = load_dictionary(args.data, dictionary_tags)
     statistics = {tag: _statistics(model, dictionary, tag, args) for tag in tags}
-    components_file.save(args.out, statistics, args.num_components, model.fingerprint)
+    k = args.num_components or CUSTOMARY
+    components_file.save(args.out, statistics, k, model.fingerprint, args.mask_source_tag)
 
 
 def _statistics(model: Any, dictionary: Any, tag: str, args: argparse.Namespace) -> Any:

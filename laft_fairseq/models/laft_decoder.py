@@ -7,12 +7,13 @@ from typing import Any
 import torch.nn.functional as F
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
-from fairseq.modules.checkpoint_activations import checkpoint_wrapper
 from fairseq.modules.transformer_layer import TransformerDecoderLayerBase
 from torch import Tensor, nn
 
+from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LanguageTags
 from laft_fairseq.methods import Method
+from laft_fairseq.models.adapted_layers import AdaptedDecoderLayer, wrapped
 from laft_fairseq.models.options import LAFTOptions
 from laft_fairseq.modules.language_adapter import LanguageAdapters, RowGroup, group_rows
 
@@ -42,8 +43,16 @@ class LAFTDecoder(TransformerDecoderBase):
         options: LAFTOptions,
         tags: LanguageTags,
     ) -> None:
-        self.has_adapters = "language_adapter" in method.modules  # build_decoder_layer asks
-        self.laft_options = options
+        if options.language_adapter_dim < 0:
+            raise LaftError(
+                f"--language-adapter-dim {options.language_adapter_dim}: must be positive, or 0 "
+                "for no language adapters"
+            )
+        self.laft_options = options  # build_decoder_layer asks for these three
+        self.has_adapters = (
+            "language_adapter" in method.modules and options.language_adapter_dim > 0
+        )
+        self.has_task_adapters = "task_adapter" in method.modules
         super().__init__(cfg, dictionary, embed_tokens)
         self.language_tags = tags
 
@@ -51,15 +60,16 @@ class LAFTDecoder(TransformerDecoderBase):
         self, cfg: TransformerConfig, no_encoder_attn: bool = False
     ) -> nn.Module:
         """One layer, with adapters where the method has them."""
+        options = self.laft_options
+        if self.has_task_adapters:
+            adapted = AdaptedDecoderLayer(cfg, no_encoder_attn, options.task_adapter_reduction)
+            return wrapped(adapted, cfg)
         if not self.has_adapters:
             return super().build_decoder_layer(cfg, no_encoder_attn)
-        options = self.laft_options
         layer = LAFTDecoderLayer(
             cfg, no_encoder_attn, options.adapter_norm, options.language_adapter_dim
         )
-        if cfg.checkpoint_activations:
-            return checkpoint_wrapper(layer, offload_to_cpu=cfg.offload_activations)
-        return layer
+        return wrapped(layer, cfg)
 
     def adapter_tags(self) -> list[str]:
         """The languages that have an adapter."""

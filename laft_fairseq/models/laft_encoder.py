@@ -14,6 +14,7 @@ from laft_fairseq import language_components as lc
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LanguageTags
 from laft_fairseq.methods import Method
+from laft_fairseq.models.adapted_layers import AdaptedEncoderLayer, wrapped
 from laft_fairseq.models.options import LAFTOptions
 from laft_fairseq.modules.fusion import Fusion
 from laft_fairseq.modules.gate import Gate
@@ -59,8 +60,11 @@ class LAFTEncoder(TransformerEncoderBase):
         options: LAFTOptions,
         tags: LanguageTags,
     ) -> None:
+        self.laft_options = options  # build_encoder_layer asks for these two
+        self.has_task_adapters = "task_adapter" in method.modules
         super().__init__(cfg, dictionary, embed_tokens)
         self.language_tags = tags
+        self.mask_source_tag = options.mask_source_tag
         self.gate = Gate(cfg.encoder.embed_dim) if "gate" in method.modules else None
         self.removal: lc.Scaling = "none" if self.gate is not None else options.removal
         self.fusion_input = options.fusion_input
@@ -73,6 +77,12 @@ class LAFTEncoder(TransformerEncoderBase):
         if "fusion" in method.modules and options.fusion_input != "none":
             self.fusion = Fusion(d, options.fusion_dim)
         self.language_components = nn.ModuleDict()  # by tag
+
+    def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
+        """One layer, with a task adapter where the method has them."""
+        if not self.has_task_adapters:
+            return super().build_encoder_layer(cfg)
+        return wrapped(AdaptedEncoderLayer(cfg, self.laft_options.task_adapter_reduction), cfg)
 
     @property
     def needs_components(self) -> bool:
@@ -120,10 +130,15 @@ class LAFTEncoder(TransformerEncoderBase):
             out = self.reorder_encoder_out(out, decoded_rows)
         return {**out, "h": [found.h], "alpha": [found.alpha]}
 
-    def forward_backbone(self, *args: Any) -> dict[str, list[Tensor]]:
-        """mBART's own encoder, without a graph where it is frozen."""
+    def forward_backbone(self, src_tokens: Tensor, *args: Any) -> dict[str, list[Tensor]]:
+        """mBART's own encoder, without a graph where it is frozen.
+
+        With ``--mask-source-tag`` it sees `<mask>` where the tag stands.
+        """
+        if self.mask_source_tag:
+            src_tokens = self.language_tags.without_tags(src_tokens)
         with torch.no_grad() if self.frozen else contextlib.nullcontext():
-            return super().forward(*args)
+            return super().forward(src_tokens, *args)
 
     def represent(
         self,
@@ -152,6 +167,8 @@ class LAFTEncoder(TransformerEncoderBase):
             return e.new_zeros(e.shape[1:], dtype=torch.float32)
         with torch.autocast(e.device.type, enabled=False):
             e_l = lc.sentence_mean(e, self.language_tags.text_mask(src_tokens))  # (B, d)
+            if self.removal == "mean":
+                return lc.removed_mean(e_l, self._of_rows("mean_removed", languages))
             c_l = self._of_rows("components", languages)  # (B, d, k)
             return lc.removed_part(e_l, c_l, self.removal)
 

@@ -23,9 +23,11 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LanguageTags
 from laft_fairseq.methods import find, is_trained
 from laft_fairseq.models import architectures
+from laft_fairseq.models.checkpoint_checks import check_adapters, check_header
 from laft_fairseq.models.laft_decoder import LAFTDecoder
 from laft_fairseq.models.laft_encoder import LAFTEncoder
 from laft_fairseq.models.options import LAFTOptions, options_from
+from laft_fairseq.modules.task_adapter import TaskAdapter
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +50,15 @@ class LAFTMBart(BARTModel):
         self.backbone_path = ""
         self.fingerprint = ""
         self.from_backbone: set[str] = set()  # names whose contents are the backbone's
+        self.control: str | None = None  # what the components are a control for; None: none yet
         if self.options.task_module_init == "identity":
             if encoder.task_module is not None:
                 encoder.task_module.start_as_identity()
             if encoder.fusion is not None:
                 encoder.fusion.start_as_identity()
+        for module in self.modules():
+            if isinstance(module, TaskAdapter):  # BERT's initialisation went over it
+                module.start()
         self.freeze()
 
     @staticmethod
@@ -118,8 +124,11 @@ class LAFTMBart(BARTModel):
         layers = self.encoder.num_layers
         for name, parameter in self.named_parameters():
             parameter.requires_grad = is_trained(name, self.options.method, self.stage, layers)
-        of_backbone = (p for n, p in self.encoder.named_parameters() if not backbones.is_added(n))
-        self.encoder.frozen = not any(parameter.requires_grad for parameter in of_backbone)
+        self.encoder.frozen = not any(
+            parameter.requires_grad
+            for name, parameter in self.encoder.named_parameters()
+            if not backbones.is_added(name) or ".task_adapter." in name  # runs inside the layers
+        )
 
     def start(self, train_langs: Sequence[str]) -> None:
         """Put in what training begins with: backbone, language components, fresh adapters.
@@ -160,10 +169,14 @@ class LAFTMBart(BARTModel):
         d = self.encoder.embed_tokens.embedding_dim
         components = components_file.load(path)
         components.expect(fingerprint=self.fingerprint or None, d=d)
+        components.expect_use(self.encoder.mask_source_tag, self.encoder.removal)
+        self.control = components.control.words if components.control else ""
+        if self.control:
+            logger.warning("%s: a control: %s", path, self.control)
         for tag in [*train_langs, *(tag for tag in components.languages if tag in self.tags)]:
             entry = components.select(tag)
             mean = entry.mean_removed[self.encoder.removal]
-            self.encoder.set_components(tag, entry.components, mean)
+            self.encoder.set_components(tag, entry.used(self.encoder.removal), mean)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Slim where a backbone was given: without what is frozen and still the backbone's."""
@@ -191,6 +204,8 @@ class LAFTMBart(BARTModel):
             frozen=frozen,
             fingerprint=self.fingerprint,
             backbone=self.backbone_path,
+            mask_source_tag=self.encoder.mask_source_tag,
+            control=self.control or "",
         )
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:
@@ -201,7 +216,10 @@ class LAFTMBart(BARTModel):
         """
         header, origin = pop_header(state_dict)
         if header is not None:
-            self._check_header(header, origin)
+            check_header(header, self.header("whole", []), self.control, origin)
+            if header.method == self.options.method:
+                check_adapters(state_dict, self.decoder.has_adapters, origin)
+                self.control = header.control
         if header is not None and header.kind == "slim":
             self._fill_from_backbone(state_dict, header, origin)
         else:
@@ -214,18 +232,6 @@ class LAFTMBart(BARTModel):
             if key not in state_dict and (added or key.endswith(".version")):
                 state_dict[key] = tensor
         super().upgrade_state_dict_named(state_dict, name)
-
-    def _check_header(self, header: Header, origin: str) -> None:
-        name = origin or "checkpoint"
-        if header.langs != list(self.tags):
-            raise LaftError(
-                f"{name}: trained with languages {','.join(header.langs)}, in this order, but "
-                f"--langs or langs.txt says {','.join(self.tags)}; use the checkpoint's list"
-            )
-        if header.method == self.options.method and header.removal != self.encoder.removal:
-            raise LaftError(
-                f"{name}: trained with --removal {header.removal}, not {self.encoder.removal}"
-            )
 
     def _fill_from_backbone(self, state: dict[str, Any], header: Header, origin: str) -> None:
         if header.fingerprint == self.fingerprint:

@@ -33,7 +33,7 @@ class LAFTOptions(FairseqDataclass):
         default="scaled",
         metadata={
             "help": "what is removed: c c' e_L / |e_L| as printed (scaled), c c' e_L (projection), "
-            "or nothing"
+            "the mean e_L of the components file's sentences (mean), or nothing"
         },
     )
     fusion_input: ChoiceEnum(list(FUSION_INPUTS)) = field(  # type: ignore[valid-type]
@@ -52,11 +52,18 @@ class LAFTOptions(FairseqDataclass):
     task_module_layers: int = field(default=2, metadata={"help": "encoder layers in it"})
     fusion_dim: int = field(default=1024, metadata={"help": "bottleneck of the fusion, d_a"})
     language_adapter_dim: int = field(
-        default=512, metadata={"help": "bottleneck of a language adapter (half the width)"}
+        default=512,
+        metadata={"help": "bottleneck of a language adapter (half the width); 0: no adapters"},
     )
     adapter_langs: Optional[str] = field(
         default=None,
         metadata={"help": "languages that get an adapter (default: those trained on)"},
+    )
+    task_adapter_reduction: int = field(
+        default=16, metadata={"help": "width over bottleneck of the task adapter"}
+    )
+    mask_source_tag: bool = field(
+        default=False, metadata={"help": "the encoder sees <mask> in place of the source's tag"}
     )
 
 

@@ -76,11 +76,14 @@ def test_what_is_saved_is_loaded(path):
 def test_the_file_has_the_documented_keys_and_metadata(path):
     with safe_open(path, "pt") as handle:
         names = ["components", "mean_scaled", "mean_projection", "gram", "sum", "unit_sum"]
+        names += ["unit_gram"]
         assert set(handle.keys()) == {f"{n}.{tag}" for n in names for tag in ("en_XX", "fr_XX")}
         metadata = handle.metadata()
         assert handle.get_tensor("components.fr_XX").dtype == torch.float32
         assert handle.get_tensor("gram.fr_XX").dtype == torch.float64
     assert (metadata["k"], metadata["d"], metadata["fingerprint"]) == ("3", "16", FINGERPRINT)
+    assert metadata["source_tag"] == "shown"
+    assert "control" not in metadata
     assert json.loads(metadata["counts"]) == {"en_XX": 50, "fr_XX": 50}
     assert len(json.loads(metadata["singular_values"])["fr_XX"]) == K
 

@@ -12,12 +12,14 @@ from laft_fairseq.language_components import (
     SCALINGS,
     ComponentStatistics,
     remove,
+    removed_mean,
     removed_part,
     sentence_mean,
     subspace_distance,
 )
 
 N, D, K = 500, 64, 6
+BY_COMPONENTS = [scaling for scaling in SCALINGS if scaling != "mean"]
 
 
 def sentences(seed, n=N, d=D, mean=1.0):
@@ -94,7 +96,7 @@ def test_sentence_mean_refuses_another_mask(mask):
 
 
 @pytest.mark.parametrize("own_components", [True, False])
-@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("scaling", BY_COMPONENTS)
 def test_removal_by_hand_with_padding(scaling, own_components):
     generator = np.random.default_rng(3)
     steps, batch, lengths = 5, 3, [5, 2, 0]
@@ -127,7 +129,7 @@ def test_projection_leaves_nothing_along_the_components():
     assert (rest @ c).abs().max() < 1e-5 < (e_L @ c).abs().max()
 
 
-@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("scaling", BY_COMPONENTS)
 def test_zero_text_removes_nothing_with_finite_gradients(scaling):
     e_L = torch.zeros(2, D)
     e_L[1] = 1.0
@@ -217,7 +219,7 @@ def test_memory_does_not_grow_with_n():
         ]
 
     before, fields = held(), set(vars(statistics))
-    assert sum(size for _, size, _ in before) == 8 * (D * D + 2 * D)
+    assert sum(size for _, size, _ in before) == 8 * (2 * D * D + 2 * D)
     for seed in range(20):
         statistics.update(sentences(seed))
     assert statistics.count == 20 * N
@@ -251,7 +253,7 @@ def test_signs_put_the_largest_entry_up_and_the_first_of_tied_ones():
     assert (largest > 0).all()
 
 
-@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("scaling", BY_COMPONENTS)
 def test_mean_removed_is_the_mean_over_the_sentences(scaling):
     rows = sentences(7, n=40)
     rows[5] = 0  # an empty text counts, and removes nothing
@@ -267,6 +269,17 @@ def test_mean_removed_is_the_mean_over_the_sentences(scaling):
     mean = statistics.mean_removed(c, scaling)
     assert mean.dtype == torch.float32
     np.testing.assert_allclose(mean.numpy(), np.mean(removed, 0), atol=1e-6)
+
+
+def test_the_mean_vector_is_the_mean_of_e_l():
+    rows = sentences(7, n=40)
+    statistics = estimate(rows)
+    mean = statistics.mean_removed(statistics.components(K)[0], "mean")
+    np.testing.assert_allclose(mean.numpy(), rows.double().numpy().mean(0), atol=1e-6)
+    e_L = torch.stack([rows[0], torch.zeros(D)])  # the second text is empty
+    assert torch.equal(removed_mean(e_L, mean.expand(2, D)), torch.stack([mean, torch.zeros(D)]))
+    with pytest.raises(LaftError, match="removal 'mean' takes the mean vector"):
+        removed_part(e_L, orthonormal(0).float(), "mean")
 
 
 def test_too_few_sentences_are_refused():

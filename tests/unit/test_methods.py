@@ -31,6 +31,7 @@ def decoder_layer(prefix: str) -> set[str]:
 
 ENCODER_LAYERS = encoder_layer("encoder.layers.0") | encoder_layer("encoder.layers.1")
 TASK_MODULE = encoder_layer("encoder.task_module.0") | encoder_layer("encoder.task_module.1")
+GATE = both("encoder.gate.linear")
 FUSION = both("encoder.fusion.down", "encoder.fusion.up")
 ADAPTERS = both(
     "decoder.layers.0.language_adapter.en_XX.down",
@@ -70,13 +71,32 @@ QUERY_AND_KEY = both(
     "decoder.layers.1.encoder_attn.q_proj",
     "decoder.layers.1.encoder_attn.k_proj",
 )
+TASK_ADAPTERS = both(
+    "encoder.layers.0.task_adapter.down",
+    "encoder.layers.0.task_adapter.up",
+    "encoder.layers.1.task_adapter.down",
+    "encoder.layers.1.task_adapter.up",
+    "decoder.layers.0.task_adapter.down",
+    "decoder.layers.0.task_adapter.up",
+    "decoder.layers.1.task_adapter.down",
+    "decoder.layers.1.task_adapter.up",
+)
+ADDED = {
+    "laft": TASK_MODULE | FUSION | ADAPTERS,
+    "adapter": TASK_ADAPTERS,
+    "tm_adv": TASK_MODULE | GATE,
+    "tm_adv_frozen": TASK_MODULE | GATE,
+}
 TRAINED = [
     ("laft", "denoising", TASK_MODULE | FUSION | ADAPTERS),
     ("laft", "generation", TASK_MODULE),
     *(("mbart_full", stage, BACKBONE) for stage in methods.STAGES),
     *(("mbart_enc", stage, ENCODER_LAYERS) for stage in methods.STAGES),
     *(("mbart_enc_top2", stage, ENCODER_LAYERS) for stage in methods.STAGES),
+    *(("adapter", stage, TASK_ADAPTERS) for stage in methods.STAGES),
     *(("mbart_attn_qk", stage, QUERY_AND_KEY) for stage in methods.STAGES),
+    *(("tm_adv", stage, BACKBONE | TASK_MODULE | GATE) for stage in methods.STAGES),
+    *(("tm_adv_frozen", stage, TASK_MODULE | GATE) for stage in methods.STAGES),
 ]
 
 
@@ -84,8 +104,7 @@ TRAINED = [
 def test_what_is_trained(method: str, stage: str, expected: set[str]) -> None:
     built = tiny.model(stage, method=method, adapters=("en_XX", "fr_XX"))
     assert {name for name, p in built.named_parameters() if p.requires_grad} == expected
-    added = TASK_MODULE | FUSION | ADAPTERS if method == "laft" else set()
-    assert {name for name, _ in built.named_parameters()} == BACKBONE | added
+    assert {name for name, _ in built.named_parameters()} == BACKBONE | ADDED.get(method, set())
 
 
 def test_freezing_works_both_ways() -> None:
@@ -108,7 +127,15 @@ def test_top2_of_twelve_layers() -> None:
 
 @pytest.mark.parametrize(
     ("method", "frozen"),
-    [("laft", True), ("mbart_enc", False), ("mbart_attn_qk", False), ("mbart_full", False)],
+    [
+        ("laft", True),
+        ("adapter", False),
+        ("tm_adv", False),
+        ("tm_adv_frozen", True),
+        ("mbart_enc", False),
+        ("mbart_attn_qk", False),
+        ("mbart_full", False),
+    ],
 )
 def test_the_encoder_knows_whether_it_is_frozen(method: str, frozen: bool) -> None:
     assert tiny.model(method=method).encoder.frozen is frozen

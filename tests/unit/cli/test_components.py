@@ -40,13 +40,13 @@ def estimate(home: Path, out: str, *flags: str) -> Path:
     return path
 
 
-def sentence_means(home: Path, tag: str, count: int = COUNT) -> np.ndarray:
-    """M_L (n, d): each text alone through mBART's own encoder, averaged by numpy."""
+def sentence_means(home: Path, tag: str, count: int = COUNT, last: str = "") -> np.ndarray:
+    """M_L (n, d): each text, with `last` for its tag, alone through mBART's encoder, by numpy."""
     model = tiny.model(method="mbart_full")
     model.load_state_dict(torch.load(home / "model.pt", weights_only=True)["model"])
     rows = []
     for text in tiny.random_texts(tag, count):
-        tokens = torch.tensor([[*text, *tiny.ids(f"[{tag}]")]])  # (1, T): X </s> [l]
+        tokens = torch.tensor([[*text, *tiny.ids(last or f"[{tag}]")]])  # (1, T): X </s> [l]
         with torch.no_grad():
             e = tiny.numpy(model.encoder.forward_backbone(tokens)["encoder_out"][0])[:, 0]
         rows.append(e[: len(text) - 1].mean(0))  # neither </s> nor the tag
@@ -89,6 +89,16 @@ def test_max_sentences_takes_the_first(home: Path) -> None:
     entry = components_file.load(path).select("fr_XX")
     assert entry.count == 11
     assert projector_distance(entry.components, sentence_means(home, "fr_XX", 11)) < 1e-6
+
+
+def test_masked_tags_give_other_components(home: Path) -> None:
+    """As if <mask> stood at the tag's place; the file says so."""
+    path = estimate(home, "masked.safetensors", "--langs", "fr_XX", "--mask-source-tag")
+    found = components_file.load(path)
+    assert found.mask_source_tag
+    c = found.select("fr_XX").components
+    assert projector_distance(c, sentence_means(home, "fr_XX", last="<mask>")) < 1e-6
+    assert projector_distance(c, sentence_means(home, "fr_XX")) > 1e-3
 
 
 def test_merged_shards_are_the_whole(home: Path) -> None:

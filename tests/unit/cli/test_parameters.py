@@ -84,6 +84,15 @@ def test_each_language_adds_one_adapter_a_layer(laft: parameter_counts.Counts) -
     assert three.total - laft.total == 12 * 1_052_160
 
 
+def test_task_adapters() -> None:
+    """24 layers x (1024 x 64 + 64 + 64 x 1024 + 1024), in both stages."""
+    counts = parameter_counts.count("laft_mbart", "adapter", LANGS)
+    assert [(part.name, part.count, part.units) for part in counts.parts if part.added] == [
+        ("task adapter", 3_171_840, 24)
+    ]
+    assert counts.trained("denoising") == counts.trained("generation") == 3_171_840
+
+
 def test_it_counts_what_a_real_model_has() -> None:
     model = tiny.model()
     arch, size = "laft_mbart_tiny", len(tiny.dictionary())

@@ -1,0 +1,60 @@
+"""What a checkpoint was trained with, against the model that is to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from laft_fairseq.checkpoint_format import Header
+from laft_fairseq.errors import LaftError
+
+
+def check_header(header: Header, own: Header, control: str | None, origin: str) -> None:
+    """Refuse a checkpoint of other languages, or of the same method with another removal.
+
+    Args:
+        header: the checkpoint's.
+        own: the model's.
+        control: of the components that the model has read; None if it has read none.
+        origin: path of the checkpoint, or "".
+
+    Raises:
+        LaftError: names the checkpoint, what differs and the remedy.
+    """
+    name = origin or "checkpoint"
+    if header.langs != own.langs:
+        raise LaftError(
+            f"{name}: trained with languages {','.join(header.langs)}, in this order, but "
+            f"--langs or langs.txt says {','.join(own.langs)}; use the checkpoint's list"
+        )
+    if header.method != own.method:
+        return
+    if header.removal != own.removal:
+        raise LaftError(f"{name}: trained with --removal {header.removal}, not {own.removal}")
+    if header.mask_source_tag != own.mask_source_tag:
+        with_or_without = "with" if header.mask_source_tag else "without"
+        raise LaftError(f"{name}: trained {with_or_without} --mask-source-tag; do the same here")
+    if control is not None and header.control != control:
+        raise LaftError(
+            f"{name}: trained with {header.control or 'true components'}, but "
+            f"--language-components gives {control or 'true ones'}; give its own file, or none"
+        )
+
+
+def check_adapters(state: Iterable[str], has_adapters: bool, origin: str) -> None:
+    """Refuse language adapters where the model of the same method has none, and the reverse.
+
+    Raises:
+        LaftError: names the checkpoint and the option.
+    """
+    held = any(".language_adapter." in key for key in state)
+    name = origin or "checkpoint"
+    if held and not has_adapters:
+        raise LaftError(
+            f"{name}: holds language adapters, which this model has no place for; leave out "
+            "--language-adapter-dim 0, or train stage 1 with it too"
+        )
+    if has_adapters and not held:
+        raise LaftError(
+            f"{name}: holds no language adapters; give --language-adapter-dim 0, as in its "
+            "own training"
+        )

@@ -50,6 +50,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all numbers there")
     parser.add_argument(
+        "--items", action="store_true", help="in the JSON, give ROUGE-L of each item as well"
+    )
+    parser.add_argument(
+        "--write-hypotheses",
+        type=Path,
+        metavar="OUT",
+        help="write the outputs there as plain text, one a line, in the order of the items",
+    )
+    parser.add_argument(
         "--langs",
         metavar="L,L",
         help="the experiment's languages, to tell apart (default: de,en,fr,zh and --lang)",
@@ -86,7 +95,8 @@ def run(args: argparse.Namespace) -> int:
     except ScoringError as error:
         raise LaftError(str(error)) from error
     if args.json is not None:
-        _write_json(args.json, report)
+        content = json.dumps(report, indent=2, ensure_ascii=False)
+        _write(args.json, f"{content}\n", "--json")
     print(format_report(report))
     return 0
 
@@ -94,8 +104,10 @@ def run(args: argparse.Namespace) -> int:
 def _score(args: argparse.Namespace) -> dict[str, Any]:
     from laft_fairseq.scoring.errors import ScoringError
     from laft_fairseq.scoring.inputs import read_inputs
-    from laft_fairseq.scoring.report import Settings, score, score_floors
+    from laft_fairseq.scoring.report import Settings, score, score_floors, score_items
 
+    if args.items and args.json is None:
+        raise ScoringError("--items writes each item's ROUGE-L to the JSON: give --json OUT")
     langs = None if args.langs is None else args.langs.split(",")
     settings = Settings(args.lang, args.protocol, langs, args.bootstrap, args.seed)
     settings.check()
@@ -106,21 +118,27 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
         raise ScoringError(f"--floors needs the source texts of {args.lang}: give --src")
     for note in texts.notes:
         print(f"note: {note}", file=sys.stderr)
+    if args.write_hypotheses is not None:
+        lines = "".join(f"{text}\n" for text in texts.hypotheses)
+        _write(args.write_hypotheses, lines, "--write-hypotheses")
     report = score(texts.hypotheses, texts.references, settings, texts.sources)
     sources = texts.sources if args.floors else None
-    return report | {"floors": score_floors(texts.references, settings, sources, texts.english)}
+    report["floors"] = score_floors(texts.references, settings, sources, texts.english)
+    if args.items:
+        report["items"] = score_items(texts.hypotheses, texts.references, settings)
+    return report
 
 
-def _write_json(path: Path, report: dict[str, Any]) -> None:
+def _write(path: Path, content: str, option: str) -> None:
     """Write to a name of its own beside `path`, then rename: a reader never sees half a file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
-            temporary.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            temporary.write_text(content, "utf-8")
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise LaftError(
-            f"{path}: cannot be written ({error.strerror}): give --json another path"
+            f"{path}: cannot be written ({error.strerror}): give {option} another path"
         ) from error

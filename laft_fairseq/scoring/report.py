@@ -158,6 +158,22 @@ def score_floors(
     return {name: _rouge(texts, references, settings)[0] for name, texts in outputs.items()}
 
 
+def score_items(
+    hypotheses: Sequence[str], references: Sequence[str], settings: Settings
+) -> dict[str, list[float]]:
+    """Score each of n outputs by itself: `rougeL`, n numbers 0 to 100 in the given order.
+
+    They are rounded to four decimals, so that their mean is `score`'s within 0.0001.
+
+    Raises:
+        ScoringError: as `score`.
+    """
+    items = rouge_items(
+        hypotheses, references, settings.lang, settings.protocol, metrics=["rougeL"]
+    )
+    return {metric: [round(float(item), 4) for item in own] for metric, own in items.items()}
+
+
 def _rouge(
     texts: Sequence[str], references: Sequence[str], settings: Settings
 ) -> tuple[Report, Scores]:

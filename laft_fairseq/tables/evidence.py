@@ -17,6 +17,7 @@ GATES = (
     "Denoising beats a unigram filler; reconstruction is in the right language",
     "Full finetuning, zero-shot, shows the failure that LAFT is to mend",
 )
+_CHOSEN = {"source": "chosen on English", "fixed": "not chosen", "target": "chosen on target"}
 _STATES = {True: "passed", False: "failed", None: names.NOT_RUN}
 
 
@@ -112,12 +113,12 @@ def score_tables(comparisons: Comparisons) -> list[Node]:
                 rows += [block, *map(_score_row, sorted(inside, key=_order))] if inside else []
             rows += ["References", _reference_row(own[0])]
             caption = f"{title}, {names.language(lang)}: means over seeds"
-            found.append(Table(caption, header, rows))
+            found.append(Details(caption, [Table(caption, header, rows)]))
     return found or [Text("No cell was run yet.")]
 
 
 def _order(system: System) -> tuple[int, int, str, str]:
-    methods, variants = list(names.METHODS), ["stage1", *names.VARIANTS]
+    methods, variants = list(names.METHODS), ["main", "stage1", *list(names.VARIANTS)[1:]]
     variant = system.row.variant
     place = variants.index(variant) if variant in variants else len(variants)
     return methods.index(system.row.method), place, variant, system.row.selection

@@ -41,13 +41,13 @@ th, td { padding: .35rem .75rem; text-align: right; vertical-align: top;
   border-bottom: 1px solid var(--line); }
 th { font-weight: 500; }
 thead th { color: var(--soft); font-size: .86rem; vertical-align: bottom; line-height: 1.3;
-  border-bottom: 2px solid var(--line); min-width: 5.2rem; }
-th[scope="row"], thead th:first-child { text-align: left; min-width: 9rem; }
+  border-bottom: 2px solid var(--line); min-width: 6.2rem; }
+th[scope="row"], thead th:first-child { text-align: left; min-width: 11rem; }
 td { white-space: nowrap; }
 td small, th small { display: block; color: var(--soft); font-size: .8rem; font-weight: 400; }
-td small { white-space: pre-line; }
+td small { white-space: pre; }
 .prose td, .prose thead th { text-align: left; white-space: normal; }
-.prose td { min-width: 8rem; }
+.prose td { min-width: 8rem; } .prose td small { white-space: normal; }
 .block th { text-align: left; background: var(--band); font-weight: 600; }
 .muted { color: var(--soft); }
 details { border-bottom: 1px solid var(--line); padding: .15rem 0; }

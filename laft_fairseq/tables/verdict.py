@@ -124,7 +124,32 @@ def _finding(results: Results, comparisons: Comparisons, lang: str) -> Finding:
     _judge_fairness(finding, rivals)
     _judge_language(finding, best, tolerance(results))
     _judge_mechanism(finding, comparisons, smallest)
+    _mention_others(finding, comparisons, best)
     return finding
+
+
+def _mention_others(finding: Finding, comparisons: Comparisons, best: Comparison) -> None:
+    """Systems not named beforehand that score above the best rival: said, not judged."""
+    assert best.rival
+    named = {
+        (c.method, c.variant)
+        for c in comparisons.contrasts
+        if (c.task, c.setting, c.lang) == ("headlines", "zero-shot", finding.lang)
+    }
+    higher = [
+        f"{system.row.title} {names.number(system.mean.value)}"
+        for system in comparisons.systems
+        if system.row.lang == finding.lang
+        and (system.row.task, system.row.setting) == ("headlines", "zero-shot")
+        and system.row.method != "laft"
+        and system.row.selection != "target"
+        and (system.row.method, system.row.variant) not in named
+        and system.mean.value > best.rival.mean.value
+    ]
+    if higher:
+        finding.reasons.append(
+            f"Higher than the best rival, but not named beforehand: {names.join(higher)}."
+        )
 
 
 def _judge_gain(finding: Finding, best: Comparison, smallest: float) -> None:

@@ -57,6 +57,16 @@ def test_table_and_json_from_files(folder: Path, capsys: pytest.CaptureFixture[s
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "out.json"])
 
 
+def test_items_are_given_on_request_alone(folder: Path) -> None:
+    words = "--hyp hyp --ref ref --lang fr_XX --json out.json"
+    assert run(words) == 0
+    assert "items" not in json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    assert run(f"{words} --items") == 0
+    report = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+    # 2PR/(P+R): 3 of 4 and 3 of 4 tokens; 1 of 2 and 1 of 3, which is 2/5.
+    assert report["items"] == {"rougeL": [75.0, 40.0]}
+
+
 def test_a_log_brings_its_own_references_with_a_note(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,6 +104,7 @@ def test_raw_files_take_the_place_of_the_logs_lines(
         ("--hyp hyp --ref ref --lang ru_RU --protocol xnlg", "not defined for ru_RU"),
         ("--hyp hyp --ref ref --lang fr_XX --floors", "--floors needs the source texts of fr_XX"),
         ("--hyp hyp --ref ref --lang fr_XX --bootstrap 0", "--bootstrap 0"),
+        ("--hyp hyp --ref ref --lang fr_XX --items", "--items .* give --json"),
         ("--generate-log gap --ref ref --lang fr_XX", r"gap: no hypothesis .*\(id 1\)"),
         ("--generate-log log --ref short --lang fr_XX", "log has 2 hypotheses"),
         ("--hyp hyp --ref ref --lang fr_XX --json absent/out.json", "absent/out.json: cannot be"),

@@ -1,0 +1,48 @@
+"""The page of `laft table` in a real browser, from made-up results."""
+
+import base64
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import result_files as made
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),
+               None)  # fmt: skip
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+HEADINGS = (
+    "Verdict", "At a glance", "Gates", "The paper's tables", "Differences to LAFT", "Controls",
+    "Figure 2", "Outputs side by side", "Learning curves",
+    "Command and signature behind every cell",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+def test_a_browser_shows_the_page(tmp_path: Path) -> None:
+    made.write(tmp_path / "results", seeds=2)
+    page = tmp_path / "t.html"
+    command = [sys.executable, "-m", "laft_fairseq.cli", "table", str(tmp_path / "results"),
+               "--html", str(page)]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    shown = subprocess.run(
+        [str(BROWSER), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+         page.as_uri()],
+        check=True, capture_output=True, text=True, timeout=120,
+    ).stdout  # fmt: skip
+    headings = re.findall(r"<h2[^>]*>([^<]*)</h2>", shown)
+    assert set(HEADINGS) <= set(headings)
+    assert len(re.findall(r"<h1[ >]", shown)) == 1
+    assert shown.count('<svg class="dots"') == 2
+    picture = base64.b64encode(made.PNG).decode()
+    assert f'<img src="data:image/png;base64,{picture}"' in shown
+    references = re.findall(r'(?:src|href)="([^"]*)"', shown)
+    assert all(ref.startswith(("#", "data:")) for ref in references)
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"url\(|@import|<script|<link|https?://", text)

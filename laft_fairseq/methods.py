@@ -1,7 +1,6 @@
 """The systems that the paper compares: which modules each adds, and what each stage trains.
 
-Freezing is a pure function of a parameter's name. Rows for which modules are still to come
-(``adapter``, ``tm_adv``, ``tm_adv_frozen``) take their place in ``METHODS`` with them.
+Freezing is a pure function of a parameter's name.
 """
 
 from __future__ import annotations

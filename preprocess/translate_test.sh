@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Translate-test: sources into English, an English model's outputs, these translated back, scores.
+#
+#   preprocess/translate_test.sh --src fr.test.src --ref fr.test.tgt --lang fr_XX --out OUT \
+#     --checkpoint stage2/checkpoint_best.pt --backbone DIR \
+#     --to-english 'preprocess/apertium_lines.sh fra-cat cat-eng' \
+#     --from-english 'preprocess/apertium_lines.sh eng-cat cat-fra'
+#
+# --src and --ref hold one text a line; --backbone has sentence.bpe.model, dict.txt and langs.txt.
+#   --version-command COMMAND  the engine's version, recorded with the translations
+#   --english FILE             where the translated sources are kept (OUT/english.txt); name the same
+#                              file for several models and they are translated once
+#   --beam 5 --lenpen 1.5 --max-len 64 --jobs 1
+#   --generate 'OPTIONS'       more options for fairseq-generate
+#   --score 'OPTIONS'          more options for laft score, such as '--floors --items'
+#
+# Writes OUT/hypotheses.en_XX.txt, OUT/hypotheses.LANG.txt (a line for each line of --src, in its
+# order), OUT/score.LANG.json and .txt, and provenance beside each translation. Killed at any point,
+# the same command goes on. fairseq-generate, laft and python are those on the PATH.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+fail() { echo "translate_test: $*" >&2; exit 1; }
+
+declare -A given=([beam]=5 [lenpen]=1.5 [max-len]=64 [jobs]=1 [generate]='' [score]=''
+  [version-command]='' [english]='')
+needed=(src ref lang out checkpoint backbone to-english from-english)
+while [ $# -gt 0 ]; do
+  name=${1#--}
+  case $1 in
+    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
+    --*) [[ " ${needed[*]} ${!given[*]} " == *" $name "* ]] || fail "unknown option $1 (--help)"
+      [ $# -gt 1 ] || fail "$1 needs a value"
+      given[$name]=$2; shift 2 ;;
+    *) fail "unknown argument $1 (--help)" ;;
+  esac
+done
+for name in "${needed[@]}"; do [ -n "${given[$name]:-}" ] || fail "--$name is missing (--help)"; done
+for name in src ref checkpoint; do
+  [ -f "${given[$name]}" ] || fail "${given[$name]}: no such file (--$name)"
+done
+out=${given[out]} lang=${given[lang]} english=${given[english]:-${given[out]}/english.txt}
+if nvidia-smi -L > /dev/null 2>&1; then device=(); else device=(--cpu); fi
+read -ra generate_options <<< "${given[generate]}"
+read -ra score_options <<< "${given[score]}"
+
+# What must not change between the start and a resumed run.
+mkdir -p "$out"
+{
+  for name in src ref checkpoint; do sha256sum < "${given[$name]}" | sed "s/-$/$name/"; done
+  for name in lang backbone english to-english from-english beam lenpen max-len generate \
+    version-command; do echo "$name ${given[$name]}"; done
+} > "$out/settings.$$"
+if [ -e "$out/settings" ] && ! cmp -s "$out/settings" "$out/settings.$$"; then
+  changed=$(diff "$out/settings" "$out/settings.$$" | grep -m 1 '^>' || echo '> a setting less')
+  rm "$out/settings.$$"
+  fail "$out was begun with other settings (now:${changed#>}): name another --out"
+fi
+mv "$out/settings.$$" "$out/settings"
+
+translate() { # INPUT OUTPUT COMMAND
+  "$here/translate.sh" --in "$1" --out "$2" --command "$3" --jobs "${given[jobs]}" \
+    ${given[version-command]:+--version-command "${given[version-command]}"}
+}
+
+translate "${given[src]}" "$english" "${given[to-english]}"
+
+if [ ! -e "$out/generate.log" ]; then
+  "$here/binarize.sh" pairs --backbone "${given[backbone]}" --lang en_XX --out "$out/data-bin" \
+    --test "$english" "${given[ref]}"
+  fairseq-generate "$out/data-bin" --user-dir "$(laft user-dir)" --task laft_generation \
+    --gen-lang en_XX --path "${given[checkpoint]}" --beam "${given[beam]}" \
+    --lenpen "${given[lenpen]}" --max-len-b "${given[max-len]}" --batch-size 32 \
+    --bpe sentencepiece --sentencepiece-model "${given[backbone]}/sentence.bpe.model" \
+    "${device[@]}" "${generate_options[@]}" > "$out/generate.partial" 2> "$out/generate.err" ||
+    { tail -n 3 "$out/generate.err" >&2; fail "fairseq-generate failed: $out/generate.err"; }
+  mv "$out/generate.partial" "$out/generate.log"
+fi
+# The scores of this step are not kept: its references are not English.
+[ -e "$out/hypotheses.en_XX.txt" ] ||
+  laft score --generate-log "$out/generate.log" --lang en_XX --ref "${given[ref]}" --src "$english" \
+    --write-hypotheses "$out/hypotheses.en_XX.txt" --bootstrap 1 > /dev/null
+
+translate "$out/hypotheses.en_XX.txt" "$out/hypotheses.$lang.txt" "${given[from-english]}"
+
+laft score --hyp "$out/hypotheses.$lang.txt" --ref "${given[ref]}" --src "${given[src]}" \
+  --lang "$lang" --json "$out/score.$lang.json" "${score_options[@]}" > "$out/score.partial"
+mv "$out/score.partial" "$out/score.$lang.txt"
+cat "$out/score.$lang.txt"

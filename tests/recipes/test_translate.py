@@ -1,0 +1,239 @@
+"""`translate.sh`: nothing lost, moved or made up; resumable; a wrong engine is refused."""
+
+import hashlib
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROWS = [
+    ["alpha", "m1", "one two. ⏎ three four. ⏎ five", "first synopsis"],
+    ["beta", "m2", "a single paragraph with \\ [ ] ^ $ < > @ /", "second"],
+    ["gamma", "m3", "⏎ mark at the start and at the end ⏎ ", ""],
+    ["delta", "m4", "no spaces⏎around the mark", "4"],
+]
+UPPER = "tr a-z A-Z"
+
+
+def translate(
+    source: Path, out: Path, command: str, *options: str
+) -> subprocess.CompletedProcess[str]:
+    arguments = ["--in", source, "--out", out, "--command", command, *options]
+    return subprocess.run(
+        [ROOT / "preprocess" / "translate.sh", *arguments],
+        capture_output=True, text=True, check=False, cwd=out.parent,
+        env={**os.environ, "PYTHON": sys.executable},
+    )  # fmt: skip
+
+
+def one_line(failed: subprocess.CompletedProcess[str]) -> str:
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("translate: ") and failed.stderr.count("\n") == 1
+    return failed.stderr
+
+
+def provenance(out: Path) -> dict[str, object]:
+    told = json.loads(out.with_name(f"{out.name}.provenance.json").read_text())
+    assert isinstance(told, dict)
+    return told
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    path = tmp_path / "en.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in ROWS), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Path:
+    """Twenty lines, so five shards of four."""
+    path = tmp_path / "numbers.txt"
+    path.write_text("".join(f"line {n}\n" for n in range(20)))
+    return path
+
+
+def test_pairs_keep_rows_columns_and_paragraph_marks(pairs: Path, tmp_path: Path) -> None:
+    """The engine sees each paragraph alone, never the mark, never a blank line."""
+    out, seen = tmp_path / "out.tsv", tmp_path / "seen"
+    done = translate(pairs, out, f"tee -a {seen} | {UPPER}", "--shard-lines", "3")
+    assert done.returncode == 0, done.stderr
+    expected = [[a, b, c.upper(), d.upper()] for a, b, c, d in ROWS]
+    assert [line.split("\t") for line in out.read_text("utf-8").splitlines()] == expected
+    sent = seen.read_text("utf-8").splitlines()
+    assert sent[:4] == ["one two.", "three four.", "five", "first synopsis"]
+    assert len(sent) == 10 and all(line.strip() and "⏎" not in line for line in sent)
+
+
+def test_provenance_tells_what_was_done(pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.tsv.xz"
+    done = translate(pairs, out, UPPER, "--shard-lines", "4", "--version-command", "echo tr 9")
+    assert done.returncode == 0, done.stderr
+    told = provenance(out)
+    assert told["input_sha256"] == hashlib.sha256(pairs.read_bytes()).hexdigest()
+    assert told["output_sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    wanted = {"command": UPPER, "version": "tr 9", "rows": 4, "lines": 10, "shards": 3,
+              "empty_lines": 0, "unchanged_lines": 1, "columns": [3, 4]}  # fmt: skip
+    assert {key: told[key] for key in wanted} == wanted
+    assert isinstance(told["seconds"], float) and str(told["date"]).startswith("20")
+    text = lzma.decompress(out.read_bytes()).decode("utf-8")
+    assert text.startswith("alpha\tm1\tONE TWO. ⏎ THREE")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "en.tsv", "out.tsv.xz", "out.tsv.xz.provenance.json"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "count"), [("sed 2d", 3), ("sed 1p", 5), ("cat; printf more", 5), ("true", 0)]
+)
+def test_a_wrong_line_count_is_refused(
+    numbers: Path, tmp_path: Path, command: str, count: int
+) -> None:
+    """Shard, file, both counts, remedy; no output."""
+    out = tmp_path / "out.txt"
+    said = one_line(translate(numbers, out, command, "--shard-lines", "4"))
+    assert f"shard 1 of 5 ({out}.work/00000.in): the command gave {count} lines for 4" in said
+    assert "00000.wrong" in said and "run again" in said
+    assert not out.exists() and not list((tmp_path / "out.txt.work").glob("*.out"))
+
+
+def test_a_last_line_without_its_end_is_a_line(numbers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    done = translate(numbers, out, "perl -pe 'chomp if eof'", "--shard-lines", "7")
+    assert done.returncode == 0, done.stderr
+    assert out.read_text() == numbers.read_text()
+
+
+def test_a_failing_command_is_told_in_its_own_words(numbers: Path, tmp_path: Path) -> None:
+    """Also one that fails in the middle of a pipe, with as many lines as it should."""
+    out = tmp_path / "out.txt"
+    said = one_line(translate(numbers, out, "(cat; echo no model >&2; exit 7) | cat"))
+    assert "shard 1 of 1" in said and "ended with 7: no model" in said
+    assert not out.exists()
+
+
+def test_empty_translations_are_kept_and_counted(numbers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    done = translate(numbers, out, "sed 's/^line [36]$//'")
+    assert done.returncode == 0, done.stderr
+    lines = numbers.read_text().splitlines()
+    assert out.read_text().splitlines() == ["" if n in (3, 6) else x for n, x in enumerate(lines)]
+    assert "2 came out empty, 18 unchanged" in done.stdout and "in row 4" in done.stdout
+    assert provenance(out)["empty_lines"] == 2
+
+
+def test_tabs_and_marks_of_the_engine_break_no_row(pairs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.tsv"
+    done = translate(pairs, out, r"sed 's/.*/a\tb ⏎ c\r/'")
+    assert done.returncode == 0, done.stderr
+    first = out.read_text("utf-8").split("\n")[0].split("\t")
+    assert first == ["alpha", "m1", "a b   c ⏎ a b   c ⏎ a b   c", "a b   c"]
+
+
+def test_a_killed_run_goes_on(numbers: Path, tmp_path: Path) -> None:
+    """SIGKILL while the third shard runs: the first two are not run again; no torn output."""
+    out, calls = tmp_path / "out.txt", tmp_path / "calls"
+    command = (
+        f"read -r first; echo $first >> {calls}; echo $first; "
+        f"[ \"$first\" != 'line 8' ] || [ -e {tmp_path}/go ] || sleep 30; cat"
+    )
+    arguments = ["--in", numbers, "--out", out, "--command", command, "--shard-lines", "4"]
+    script = [ROOT / "preprocess" / "translate.sh", *arguments]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    process = subprocess.Popen(script, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (calls.exists() and "line 8" in calls.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    busy = one_line(translate(numbers, out, command, "--shard-lines", "4"))
+    assert "another run is working there" in busy
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    assert {p.name for p in (tmp_path / "out.txt.work").glob("*.out")} == {"00000.out", "00001.out"}
+
+    (tmp_path / "go").touch()
+    done = translate(numbers, out, command, "--shard-lines", "4")
+    assert done.returncode == 0, done.stderr
+    assert out.read_text() == numbers.read_text()
+    assert calls.read_text().split("\n")[:-1] == [f"line {n}" for n in (0, 4, 8, 8, 12, 16)]
+    assert provenance(out)["shards_of_last_run"] == 3
+    again = translate(numbers, out, command, "--shard-lines", "4")
+    assert again.returncode == 0 and "up to date" in again.stdout
+
+
+def test_sigterm_ends_the_engine_as_well(numbers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    command = f"echo $$ > {tmp_path}/pid; sleep 60; cat"
+    arguments = ["--in", numbers, "--out", out, "--command", command]
+    process = subprocess.Popen(
+        [ROOT / "preprocess" / "translate.sh", *arguments],
+        cwd=tmp_path, env={**os.environ, "PYTHON": sys.executable},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.terminate()
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130 and "goes on from here" in said
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_command_and_input_may_not_change_half_way(numbers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    broken = "grep -v 'line 9'"
+    one_line(translate(numbers, out, broken, "--shard-lines", "4"))
+    said = one_line(translate(numbers, out, "cat", "--shard-lines", "4"))
+    assert "was begun otherwise: command was" in said and "'cat'" in said and "--work" in said
+    numbers.write_text("other\n")
+    said = one_line(translate(numbers, out, broken, "--shard-lines", "4"))
+    assert "was begun otherwise: input sha256 was" in said
+
+
+def test_a_finished_output_is_not_overwritten(numbers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    assert translate(numbers, out, "cat").returncode == 0
+    assert "is there already: command was" in one_line(translate(numbers, out, UPPER))
+    out.write_text("by hand\n")
+    assert "is not what" in one_line(translate(numbers, out, "cat"))
+    (tmp_path / "out.txt.provenance.json").unlink()
+    assert "is there, without" in one_line(translate(numbers, out, "cat"))
+    assert out.read_text() == "by hand\n"
+
+
+def test_shards_side_by_side_come_out_in_order(numbers: Path, tmp_path: Path) -> None:
+    """Earlier shards take longer, so that they end in another order than they began."""
+    out = tmp_path / "out.txt"
+    slow = "read -r a; sleep $(awk -v a=\"${a#line }\" 'BEGIN{print (16 - a) / 20}'); echo $a; cat"
+    done = translate(numbers, out, slow, "--shard-lines", "4", "--jobs", "3")
+    assert done.returncode == 0, done.stderr
+    assert out.read_text() == numbers.read_text()
+    assert "shard 1 of 5" not in done.stdout.split("\n")[0]
+
+
+def test_a_work_folder_keeps_what_is_not_ours(numbers: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "notes").write_text("mine")
+    done = translate(numbers, tmp_path / "out.txt", "cat", "--work", str(work))
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in work.iterdir()] == ["notes"]
+
+
+def test_input_errors_are_one_line(tmp_path: Path) -> None:
+    out = tmp_path / "out.tsv"
+    assert "nowhere.tsv: no such file" in one_line(translate(tmp_path / "nowhere.tsv", out, "cat"))
+    (tmp_path / "short.tsv").write_text("a\tb\tc\n")
+    said = one_line(translate(tmp_path / "short.tsv", out, "cat"))
+    assert "short.tsv: line 1 has 3 columns, not 4" in said
+    (tmp_path / "empty.txt").touch()
+    assert "empty.txt: empty" in one_line(translate(tmp_path / "empty.txt", out, "cat"))

@@ -1,0 +1,196 @@
+"""The data sets: text as the recipes use it, chosen by a hash, then binarised."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from examples.ddtp.tables.budget import Budget
+from examples.ddtp.tables.commands import Place
+from examples.ddtp.tables.files import read_lines, write_json, write_lines
+
+SHORT = {"en_XX": "en", "fr_XX": "fr", "zh_CN": "zh_CN", "de_DE": "de"}
+MONO_VALID = 50
+HUMAN_PAIRS = 1000  # fewer do not make a training set
+Row = list[str]  # package, md5 of the English text, description, synopsis
+Call = Callable[[Sequence[str], Path], object]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Folders of raw text."""
+
+    ddtp: Path
+    mono: Path
+    questions: Path | None = None
+
+    def pairs(self, lang: str, split: str) -> Path | None:
+        """The pairs of a language and split, by either of the names that recipes give them."""
+        for name in (lang, SHORT.get(lang, lang)):
+            path = self.ddtp / f"{name}.{split}.tsv.xz"
+            if path.exists():
+                return path
+        return None
+
+
+def _key(row: Row) -> str:
+    return hashlib.sha256(f"tables {row[1]}".encode()).hexdigest()
+
+
+def read_pairs(path: Path | None) -> list[Row]:
+    """The rows in the order of a hash, so that the first n are a fair sample."""
+    if path is None:
+        return []
+    with lzma.open(path, "rt", encoding="utf-8", newline="\n") as handle:
+        rows = [line.rstrip("\n").split("\t") for line in handle]
+    if any(len(row) != 4 for row in rows):
+        raise ValueError(f"{path}: a row does not have 4 columns")
+    return sorted(rows, key=_key)
+
+
+def read_mono(sources: Sources, lang: str) -> list[str]:
+    """Monolingual lines; what follows a tab (where a line is from) is left out."""
+    for name in (f"mono.{lang}.txt.xz", f"{SHORT.get(lang, lang)}.txt.xz"):
+        path = sources.mono / name
+        if path.exists():
+            with lzma.open(path, "rt", encoding="utf-8", newline="\n") as handle:
+                return [line.rstrip("\n").split("\t")[0] for line in handle]
+    raise ValueError(f"{sources.mono}: no monolingual text in {lang} (MONO names the folder)")
+
+
+def english_pairs(sources: Sources, budget: Budget, mono: dict[str, list[str]]) -> list[Row]:
+    """English training pairs, none of which stands translated in a target's monolingual text."""
+    translated = set()
+    for lang in budget.targets:
+        texts = set(mono[lang])
+        rows = read_pairs(sources.pairs(lang, "train"))
+        translated |= {row[1] for row in rows if row[2] in texts}
+    rows = [row for row in read_pairs(sources.pairs("en_XX", "train")) if row[1] not in translated]
+    return rows[: budget.pairs]
+
+
+def human_targets(sources: Sources, budget: Budget) -> tuple[str, ...]:
+    """Targets with enough human training pairs to train on."""
+    return tuple(
+        lang
+        for lang in budget.targets
+        if len(read_pairs(sources.pairs(lang, "train"))) >= HUMAN_PAIRS
+    )
+
+
+def _write_pairs(folder: Path, lang: str, split: str, rows: list[Row]) -> None:
+    write_lines(folder / f"{lang}.{split}.tsv", ("\t".join(row) for row in rows))
+    if split == "test":
+        write_lines(folder / f"{lang}.test.src", (row[2] for row in rows))
+        write_lines(folder / f"{lang}.test.tgt", (row[3] for row in rows))
+
+
+def _test_rows(sources: Sources, budget: Budget) -> dict[str, list[Row]]:
+    """The test of each language, cut to the budget's items."""
+    rows = {lang: read_pairs(sources.pairs(lang, "test")) for lang in budget.langs}
+    return {lang: found[: budget.test_items or None] for lang, found in rows.items()}
+
+
+def zero_shot_text(sources: Sources, budget: Budget, raw: Path) -> dict[str, int]:
+    """Annotated English, text alone in the targets, and everybody's validation and test."""
+    mono = {lang: read_mono(sources, lang) for lang in budget.langs}
+    english = {row[1]: row[3] for row in read_pairs(sources.pairs("en_XX", "test"))}
+    train = english_pairs(sources, budget, mono)
+    _write_pairs(raw, "en_XX", "train", train)
+    counts = {"en_XX.train": len(train)}
+    for lang, rows in _test_rows(sources, budget).items():
+        _write_pairs(raw, lang, "test", rows)
+        valid = read_pairs(sources.pairs(lang, "valid"))[: budget.valid_items]
+        _write_pairs(raw, lang, "valid", valid)
+        if lang != "en_XX" and all(row[1] in english for row in rows):
+            write_lines(raw / f"{lang}.test.english", (english[row[1]] for row in rows))
+        write_lines(raw / f"{lang}.mono.train", mono[lang][:-MONO_VALID])
+        write_lines(raw / f"{lang}.mono.valid", mono[lang][-MONO_VALID:])
+        counts |= {f"{lang}.test": len(rows), f"{lang}.valid": len(valid),
+                   f"{lang}.mono": len(mono[lang]) - MONO_VALID}  # fmt: skip
+    return counts
+
+
+def parallel_text(sources: Sources, budget: Budget, raw: Path) -> dict[str, int]:
+    """The test items that exist in every language, line by line."""
+    rows = {
+        lang: {row[1]: row for row in read_pairs(sources.pairs(lang, "test"))}
+        for lang in budget.langs
+    }
+    shared = set.intersection(*(set(found) for found in rows.values()))
+    for lang, found in rows.items():
+        _write_pairs(raw, lang, "test", sorted((found[md5] for md5 in shared), key=_key))
+    return {"parallel": len(shared)}
+
+
+def target_text(sources: Sources, raw: Path, lang: str, count: int) -> dict[str, int]:
+    """Human training pairs of a target; all of them, or the first so many."""
+    rows = read_pairs(sources.pairs(lang, "train"))[: count or None]
+    _write_pairs(raw, lang, "train", rows)
+    return {f"{lang}.train": len(rows)}
+
+
+def binarise(place: Place, call: Call, name: str, lang: str, kind: str) -> None:
+    """`preprocess/binarize.sh` on what there is of a data set's language."""
+    raw, log = place.out / "raw" / name, place.out / "logs" / f"data.{name}.log"
+    ending = "tsv" if kind == "pairs" else ""
+    splits = []
+    for split in ("train", "valid", "test"):
+        path = raw / (f"{lang}.{split}.{ending}" if kind == "pairs" else f"{lang}.mono.{split}")
+        if path.exists() and path.stat().st_size:
+            splits += [f"--{split}", str(path)]
+    if splits:
+        command = ["bash", "preprocess/binarize.sh", kind, "--backbone", str(place.backbone),
+                   "--lang", lang, "--out", str(place.data(name)), *splits]  # fmt: skip
+        call(command, log)
+
+
+def borrow(place: Place, budget: Budget, name: str) -> None:
+    """Link what a data set does not have itself from the zero-shot one."""
+    for lang in budget.langs:
+        source, own = place.data("zero-shot") / lang, place.data(name) / lang
+        own.mkdir(parents=True, exist_ok=True)
+        for path in sorted(source.iterdir()):
+            if not path.name.startswith(".") and not (own / path.name).exists():
+                os.link(path, own / path.name)
+
+
+def prepare(place: Place, budget: Budget, sources: Sources, name: str, call: Call) -> None:
+    """Text, then binarised text of a data set; its JSON, with the counts, comes last."""
+    raw = place.out / "raw" / name
+    kind, _, lang = name.partition(".")
+    if name == "zero-shot":
+        counts = zero_shot_text(sources, budget, raw)
+    elif name == "parallel":
+        counts = parallel_text(sources, budget, raw)
+    elif kind == "human":
+        counts = target_text(sources, raw, lang, 0)
+    elif kind.startswith("few-shot-"):
+        counts = target_text(sources, raw, lang, int(kind.rsplit("-", 1)[1]))
+    else:
+        raise ValueError(f"no data set {name}")
+    if any(not count for count in counts.values()):
+        empty = next(key for key, count in counts.items() if not count)
+        raise ValueError(f"{sources.ddtp}: no text for {empty} of data set {name}")
+    for each in budget.langs:
+        binarise(place, call, name, each, "pairs")
+        binarise(place, call, name, each, "mono")
+    if name not in {"zero-shot", "parallel"}:
+        borrow(place, budget, name)
+    write_json(place.out / "data" / f"{name}.json", counts)
+
+
+def samples(place: Place, langs: Sequence[str], count: int = 10) -> dict[str, dict[str, list[str]]]:
+    """The first inputs and references of each language's test."""
+    raw = place.out / "raw" / "zero-shot"
+    return {
+        lang: {
+            "inputs": read_lines(raw / f"{lang}.test.src")[:count],
+            "references": read_lines(raw / f"{lang}.test.tgt")[:count],
+        }
+        for lang in langs
+    }

@@ -1,0 +1,110 @@
+"""What is compared with what, and by which rule: written before the first training."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from examples.ddtp.tables import data
+from examples.ddtp.tables.budget import Budget, recorded
+from examples.ddtp.tables.commands import Place
+from examples.ddtp.tables.files import read_json
+from examples.ddtp.tables.steps import Resources
+
+SMALLEST_GAIN = 1.0  # ROUGE-L
+STATEMENTS = (
+    "The text claims a gain of +0.71 where its table gives +0.52 and +4.07.",
+    "The text names 3.8 % and 19.2 % of trained parameters, which do not share a denominator.",
+)
+
+
+def contrasts(budget: Budget) -> list[dict[str, str]]:
+    """Each against LAFT: every equally trained row, and full fine-tuning as the paper has it."""
+    rivals = [(row, "stage1") for row in budget.rows if row not in {"laft", "tm_adv_frozen"}]
+    if "mbart_full" in budget.rows:
+        rivals.append(("mbart_full", "main"))
+    return [
+        {"setting": "zero-shot", "lang": lang, "method": method, "variant": variant}
+        for method, variant in rivals
+        for lang in budget.targets
+    ]
+
+
+def not_testable(budget: Budget, have: Resources) -> list[dict[str, str]]:
+    """Settings that a target has no data or engine for."""
+    missing = []
+    for lang in budget.targets:
+        if lang not in have.translated:
+            reason = "no translation engine on this machine" + (
+                "" if lang in have.human_pairs else ", too few human pairs"
+            )
+            missing += [
+                (setting, lang, reason) for setting in ("translate-train", "translate-test")
+            ]
+        if lang not in have.human_pairs:
+            reason = f"fewer than {data.HUMAN_PAIRS} human training pairs"
+            settings = ["human-translation-train", "supervised"]
+            settings += [f"few-shot-{count}" for count in budget.few_shot]
+            missing += [(setting, lang, reason) for setting in settings]
+    if not have.questions:
+        missing += [("questions", lang, "QG names no folder of pairs") for lang in budget.targets]
+    return [dict(zip(("setting", "lang", "reason"), each, strict=True)) for each in missing]
+
+
+def fingerprint(folder: Path) -> tuple[str, int]:
+    """The backbone's fingerprint and number of parameters, from its tensors."""
+    from laft_fairseq import backbone
+
+    read = backbone.read(str(folder / "model.pt"))
+    seen = {tensor.data_ptr(): tensor.numel() for tensor in read.state.values()}
+    return read.fingerprint, sum(seen.values())
+
+
+def _backbone(place: Place) -> dict[str, Any]:
+    mark, parameters = fingerprint(place.backbone)
+    card_file = place.backbone / "card.json"
+    card = read_json(card_file) if card_file.exists() else {}
+    if card.get("fingerprint", mark) != mark:
+        raise ValueError(f"{card_file} describes another model than {place.backbone}/model.pt")
+    return {
+        "name": card.get("name", place.backbone.name),
+        "parameters": card.get("parameters", parameters),
+        "tokens": card.get("tokens"),
+        "fingerprint": mark,
+        "gates": card.get("gates", {}),
+    }
+
+
+def _seeds(budget: Budget) -> dict[str, int]:
+    return {row: budget.seeds_near if row == "laft" else budget.seeds for row in budget.rows}
+
+
+def describe(place: Place, budget: Budget, have: Resources) -> dict[str, Any]:
+    """One `laft-experiment/1`."""
+    counts = read_json(place.out / "data" / "zero-shot.json")
+    budget_words = recorded(budget) | {
+        "seeds": _seeds(budget) | {"nearest rivals": budget.seeds_near},
+        "test_items": {lang: counts[f"{lang}.test"] for lang in budget.targets},
+        "pairs": counts["en_XX.train"],
+    }
+    return {
+        "format": "laft-experiment/1",
+        "title": "Headlines from package descriptions, and questions, zero-resource",
+        "backbone": _backbone(place),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
+                   f"{'CPU' if place.cpu else 'GPU'}",
+        "budget": budget_words,
+        "asked": recorded(budget),
+        "arch": place.arch,
+        "source": "en_XX",
+        "targets": list(budget.targets),
+        "contrasts": contrasts(budget),
+        "verdict": {"smallest_gain": SMALLEST_GAIN},
+        "not_testable": not_testable(budget, have),
+        "samples": {"headlines": data.samples(place, budget.langs),
+                    "questions": {lang: {"inputs": [], "references": []}
+                                  for lang in budget.targets if lang == "zh_CN"}},
+        "paper": {"source": "Wu et al., INLG 2022", "cells": [], "statements": list(STATEMENTS)},
+    }  # fmt: skip

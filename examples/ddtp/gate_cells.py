@@ -61,7 +61,7 @@ def average(cells: Sequence[Cell]) -> Row | None:
     own = [mean("rougeL", part) for part in parts]
     lead = [mean("floors", "lead1", "rougeL", part) for part in parts]
     rest = [mean(key) for key in ("right_language", "reference_right_language", "length_ratio")]
-    return Row(*own, *lead, *rest, len(cells))  # type: ignore[arg-type]
+    return Row(*own, *lead, *rest, len(cells))  # type: ignore[call-arg, arg-type]
 
 
 def find(cells: Iterable[Cell], lang: str, **wanted: str) -> list[Cell]:

@@ -29,7 +29,7 @@ def markdown(card: dict[str, Any]) -> str:
     parts = (
         _denoising(card),
         _reconstruction(card),
-        _retrieval(card),
+        retrieval(card),
         _gates(card),
         _samples(card),
     )
@@ -77,24 +77,31 @@ def _reconstruction(card: dict[str, Any]) -> Iterable[str]:
     yield from _table(columns, rows)
 
 
-def _retrieval(card: dict[str, Any]) -> Iterable[str]:
+def retrieval(card: dict[str, Any]) -> Iterable[str]:
+    """Its part of the block."""
     yield "### Parallel retrieval"
     yield (
         "Debian's package descriptions, parallel; words of Latin letters and digits that stand in "
         "both texts of a pair (names, commands) are left out of both. Mean encoder output over "
         "the text's tokens, cosine; `centred` takes each language's mean off first. *Surface* is "
         "the same with counts of pieces in place of the encoder: what punctuation and pieces in "
-        "common give away. Per cent, in both directions.\n"
+        "common give away. After removal, where components were given, is not centred. Per cent, "
+        "in both directions.\n"
     )
-    columns = ("pair", "texts", "words left out", "chance", "encoder", "encoder, centred",
-               "surface", "surface, centred")  # fmt: skip
+    columns = ["pair", "texts", "words left out", "chance", "encoder", "encoder, centred",
+               "surface", "surface, centred"]  # fmt: skip
+    removed = [pair.get("after_removal", {}) for pair in card["retrieval"].values()]
+    scalings = list(dict.fromkeys(scaling for pair in removed for scaling in pair))
+    columns += [f"after removal, {scaling}" for scaling in scalings]
     rows = []
     for pair, found in card["retrieval"].items():
         first, second = found["left_out"].values()
         row = [pair, str(found["pairs"]), f"{_share(100 * first)}, {_share(100 * second)}"]
         row.append(f"{100 * found['encoder']['chance']:.2f}")
-        for kind in ("encoder", "encoder_centred", "surface", "surface_centred"):
-            row.append(f"{100 * found[kind]['forward']:.1f}, {100 * found[kind]['backward']:.1f}")
+        kinds = ("encoder", "encoder_centred", "surface", "surface_centred")
+        shown = [found[kind] for kind in kinds]
+        shown += [found["after_removal"][scaling] for scaling in scalings]
+        row += [f"{100 * one['forward']:.1f}, {100 * one['backward']:.1f}" for one in shown]
         rows.append(row)
     yield from _table(columns, rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import lzma
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -17,13 +17,16 @@ from fairseq.data import ListDataset
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.geometry import retrieval
+from laft_fairseq.language_components import Scaling, removed_part
 from laft_fairseq.models.laft_mbart import LAFTMBart
-from laft_fairseq.representations import represent
+from laft_fairseq.representations import Floats, represent
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.text_data import TaggedTexts
 
 # A name or a command, as scoring.language_id sees it in a text of another script.
 LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
+
+SCALINGS: tuple[Scaling, ...] = ("scaled", "projection")
 
 Row = tuple[str, str]  # package with MD5 of the English text, which joins languages; description
 
@@ -80,14 +83,35 @@ def check_parallel(tags: Sequence[str], sides: Sequence[Sequence[Row]]) -> None:
             raise LaftError(f"{tags[1]}.test.tsv.xz: row {number} is {b}, in {tags[0]} it is {a}")
 
 
+def after_removal(
+    e: Sequence[Floats], components: Sequence[torch.Tensor], scaling: Scaling
+) -> list[Floats]:
+    """The mean over a text's tokens of r = e - s_L, which is e_L - s_L (section 3.1).
+
+    Args:
+        e: for each language e_L of n texts, (n, d).
+        components: for each language c_L, (d, k).
+        scaling: `scaled` or `projection`.
+    """
+    out = []
+    for rows, c in zip(e, components, strict=True):
+        e_L = torch.from_numpy(rows)  # (n, d)
+        out.append((e_L - removed_part(e_L, c, scaling)).numpy())
+    return out
+
+
 def pair_retrieval(
     model: LAFTMBart,
     task: LaftTask,
     pieces: spm.SentencePieceProcessor,
     tags: Sequence[str],
     sides: Sequence[Sequence[Row]],
+    components: Mapping[str, torch.Tensor] | None = None,
 ) -> dict[str, Any]:
-    """Retrieval between two languages, by the encoder and by counts of pieces."""
+    """Retrieval between two languages, by the encoder and by counts of pieces.
+
+    With each language's c_L also after removal, under both scalings, means not centred.
+    """
     check_parallel(tags, sides)
     stripped = [without_shared(a, b) for (_, a), (_, b) in zip(*sides, strict=True)]
     first, second, lost = zip(*stripped, strict=True)
@@ -104,4 +128,10 @@ def pair_retrieval(
     for name, (a, b) in (("encoder", encoder), ("surface", surface)):
         report[name] = asdict(retrieval(a, b))
         report[f"{name}_centred"] = asdict(retrieval(a, b, centred=True))
+    if components is not None:
+        chosen = [components[tag] for tag in tags]
+        report["after_removal"] = {
+            scaling: asdict(retrieval(*after_removal(encoder, chosen, scaling)))
+            for scaling in SCALINGS
+        }
     return report

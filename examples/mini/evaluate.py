@@ -3,12 +3,15 @@
 1. Held-out denoising: perplexity of all tokens and of those under a mask, beside a unigram filler.
 2. Reconstruction: are noised texts restored in their own language, and how closely?
 3. Parallel retrieval: is a description's translation the nearest one by the mean encoder output?
+   With --components also after removal, under both scalings.
 
 Writes the numbers as JSON and prints them as Markdown; the same input gives the same numbers.
 
-example:
+examples:
   python examples/mini/evaluate.py --model MODEL-DIR --data DATA-BIN \\
       --ddtp examples/ddtp/data --out card.json
+  python examples/mini/evaluate.py --model MODEL-DIR --retrieval-only \\
+      --components components.safetensors --ddtp examples/ddtp/data --out retrieval.json
 """
 
 from __future__ import annotations
@@ -32,13 +35,17 @@ FILES = ("model.pt", "dict.txt", "langs.txt", "sentence.bpe.model")
 
 def check(args: argparse.Namespace) -> None:
     """What can be refused before anything is loaded."""
-    for folder, names in ((args.model, FILES), (args.data, FILES[1:3])):
+    if args.data is None and not args.retrieval_only:
+        raise LaftError("--data: the data-bin of prepare.sh, unless --retrieval-only")
+    held = [] if args.retrieval_only else [(args.data, FILES[1:3])]
+    for folder, names in [(args.model, FILES), *held]:
         for name in names:
             if not (folder / name).is_file():
                 raise LaftError(f"{folder / name}: no such file")
-    for name in FILES[1:3]:
-        if (args.model / name).read_bytes() != (args.data / name).read_bytes():
-            raise LaftError(f"{args.data / name}: not the same as {args.model / name}")
+    for folder, names in held:
+        for name in names:
+            if (args.model / name).read_bytes() != (folder / name).read_bytes():
+                raise LaftError(f"{folder / name}: not the same as {args.model / name}")
     if not args.out.absolute().parent.is_dir():
         raise LaftError(f"{args.out}: no such folder {args.out.parent}; make it first")
     for option in ("valid_items", "pairs", "reconstruct"):
@@ -47,8 +54,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """All numbers of the card."""
-    from held_out import BEAM, validation
+    """All numbers of the card, or with --retrieval-only those of retrieval."""
     from sentencepiece import SentencePieceProcessor
 
     from laft_fairseq.backbone import read
@@ -57,10 +63,16 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     path = str(args.model / "model.pt")
     model, generation = load_model(path, str(args.model))
     pieces = SentencePieceProcessor(model_file=str(args.model / FILES[3]))
-    between = measure_retrieval(args, model, generation, pieces)
+    fingerprint = read(path).fingerprint
+    components = read_components(args.components, fingerprint)
+    between = measure_retrieval(args, model, generation, pieces, components)
+    if args.retrieval_only:
+        return {"fingerprint": fingerprint, "retrieval": between}
+    from held_out import BEAM, validation
+
     task, texts = validation(str(args.data), model, args.seed)
     return {
-        "fingerprint": read(path).fingerprint,
+        "fingerprint": fingerprint,
         "seed": args.seed,
         "langs": task.tags,
         "noise": {"mask": task.cfg.mask, "poisson_lambda": task.cfg.poisson_lambda},
@@ -70,10 +82,21 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def read_components(path: Path | None, fingerprint: str) -> dict[str, Any] | None:
+    """c_L, (d, k), by language, of this backbone; None without a file."""
+    if path is None:
+        return None
+    from laft_fairseq import components_file
+
+    found = components_file.load(path, sorted({tag for pair in PAIRS for tag in pair}))
+    found.expect(fingerprint=fingerprint)
+    return {tag: language.components for tag, language in found.languages.items()}
+
+
 def measure_retrieval(
-    args: argparse.Namespace, model: Any, task: Any, pieces: Any
+    args: argparse.Namespace, model: Any, task: Any, pieces: Any, components: Any = None
 ) -> dict[str, Any]:
-    """Parallel retrieval of every pair of languages."""
+    """Parallel retrieval of every pair of languages, with components after removal too."""
     from descriptions import pair_retrieval, read_descriptions
 
     tags = dict.fromkeys(tag for pair in PAIRS for tag in pair)
@@ -81,7 +104,8 @@ def measure_retrieval(
     found = {}
     for a, b in PAIRS:
         say(f"{a} and {b}: retrieval among {len(rows[a])} descriptions")
-        found[f"{a}-{b}"] = pair_retrieval(model, task, pieces, (a, b), (rows[a], rows[b]))
+        sides = (rows[a], rows[b])
+        found[f"{a}-{b}"] = pair_retrieval(model, task, pieces, (a, b), sides, components)
     return found
 
 
@@ -120,9 +144,11 @@ def arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--model", type=Path, required=True, help=f"folder with {', '.join(FILES)}")
-    add("--data", type=Path, required=True, help="data-bin of prepare.sh: train and valid are read")
+    add("--data", type=Path, help="data-bin of prepare.sh: train and valid are read")
     add("--ddtp", type=Path, required=True, help="folder with {en_XX,fr_XX,zh_CN}.test.tsv.xz")
     add("--out", type=Path, required=True, help="JSON to write")
+    add("--components", type=Path, metavar="C.safetensors", help="retrieval after removal too")
+    add("--retrieval-only", action="store_true", help="no held-out text: --data is not needed")
     add("--valid-items", type=int, default=200, help="texts a language for the perplexity")
     add("--pairs", type=int, default=522, help="descriptions for retrieval")
     add("--reconstruct", type=int, default=60, help="texts a language to restore")
@@ -138,11 +164,12 @@ def main() -> None:
     try:
         check(args)
         card = measure(args)
-        card["gates"] = cards.gates(card)
+        if not args.retrieval_only:
+            card["gates"] = cards.gates(card)
         write_json(args.out, card)
     except (LaftError, ScoringError, OSError) as error:
         raise SystemExit(f"evaluate.py: error: {error}") from None
-    print(cards.markdown(card))
+    print("\n".join(cards.retrieval(card)) if args.retrieval_only else cards.markdown(card))
 
 
 if __name__ == "__main__":

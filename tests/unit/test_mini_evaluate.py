@@ -146,6 +146,43 @@ def test_retrieval(tools: dict[str, ModuleType], held: tuple[Any, Any], model: L
         tools["descriptions"].check_parallel(pair, (rows, rows[1:]))
 
 
+@pytest.mark.parametrize("scaling", ["scaled", "projection"])
+def test_after_removal(tools: dict[str, ModuleType], scaling: str) -> None:
+    """e_L less its part in the span of c_L, divided by the norm or not: numpy, float64."""
+    rng = np.random.default_rng(3)
+    e = [rng.normal(size=(5, 8)).astype(np.float32) for _ in range(2)]
+    e[1][2] = 0  # a text of which nothing was left
+    bases = [np.linalg.qr(rng.normal(size=(8, 3)))[0] for _ in range(2)]
+    components = [torch.from_numpy(c).float() for c in bases]
+    found = tools["descriptions"].after_removal(e, components, scaling)
+    for rows, c, r in zip(e, bases, found, strict=True):
+        s = rows.astype(np.float64) @ c @ c.T
+        if scaling == "scaled":
+            s /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+        np.testing.assert_allclose(r, rows - s, atol=1e-6)
+
+
+def test_retrieval_after_removal(
+    tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart
+) -> None:
+    """c_L that spans everything leaves nothing: the first text is every text's nearest."""
+    texts = ["一 二 三", "四 五", "六 七 八 八", "二 二 五"]
+    rows = [(f"package{n} md5-{n}", text) for n, text in enumerate(texts)]
+    pair = ("en_XX", "zh_CN")
+    none = dict.fromkeys(pair, torch.eye(tiny.D)[:, :0])
+    measure = tools["descriptions"].pair_retrieval
+    found = measure(model, held[0], Pieces(), pair, (rows, rows), none)
+    assert found["after_removal"] == dict.fromkeys(("scaled", "projection"), found["encoder"])
+    everything = dict.fromkeys(pair, torch.eye(tiny.D))
+    found = measure(model, held[0], Pieces(), pair, (rows, rows), everything)
+    assert found["after_removal"]["scaled"] == found["encoder"]  # shorter, but the same direction
+    assert found["after_removal"]["projection"]["forward"] == 0.25
+    found |= {"left_out": {"en_XX": 0.1, "zh_CN": 0.2}}
+    page = "\n".join(tools["card"].retrieval({"retrieval": {"en_XX-zh_CN": found}}))
+    assert "after removal, scaled | after removal, projection |" in page
+    assert page.endswith("| 25.0, 25.0 |")
+
+
 def test_descriptions_are_read(tools: dict[str, ModuleType], tmp_path: Path) -> None:
     read = tools["descriptions"].read_descriptions
     with lzma.open(tmp_path / "en_XX.test.tsv.xz", "wt", encoding="utf-8") as file:

@@ -99,19 +99,51 @@ def probe(groups: Mapping[str, Array], seed: int = 1) -> Score:
         LaftError: fewer than two languages, or a language of fewer than two sentences.
     """
     _check(groups)
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     points, labels = stack(groups)
     x, x_test, y, y_test = train_test_split(
         points.astype(np.float64), labels, test_size=0.5, random_state=seed, stratify=labels
     )
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    model.fit(x, y)
+    model = _classifier().fit(x, y)
     chance = max(y_test.count(tag) for tag in set(y_test)) / len(y_test)
     return Score(float(model.score(x_test, y_test)), chance)
+
+
+def grouped_probe(
+    groups: Mapping[str, Array], owners: Mapping[str, Sequence[int]], seed: int = 1
+) -> Score:
+    """:func:`probe` of tokens: half of the sentences train it, the others' tokens test it.
+
+    Args:
+        groups: by language, (n, d) tokens.
+        owners: by language, the number of each token's sentence. A number is on one side in every
+            language, so that a sentence and its translation do not face each other either.
+
+    Raises:
+        LaftError: as :func:`probe`, or too few sentences to have both languages on both sides.
+    """
+    _check(groups)
+    points, labels = stack(groups)
+    owner = np.concatenate([np.asarray(owners[tag]) for tag in groups])  # (n)
+    numbers = np.unique(owner)
+    trains = np.random.default_rng(seed).permutation(numbers)[: (len(numbers) + 1) // 2]
+    train, names = np.isin(owner, trains), np.asarray(labels)
+    if any(len(set(names[side])) < len(groups) for side in (train, ~train)):
+        raise LaftError(f"{len(numbers)} sentences are too few to hold some back from the probe")
+    model = _classifier().fit(points[train].astype(np.float64), names[train])
+    held_out = names[~train].tolist()
+    chance = max(held_out.count(tag) for tag in groups) / len(held_out)
+    return Score(float(model.score(points[~train].astype(np.float64), held_out)), chance)
+
+
+def _classifier() -> Any:
+    """Logistic regression on standardised features."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
 
 
 def plane(points: Array, seed: int = 1) -> tuple[Array, float]:

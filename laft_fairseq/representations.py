@@ -55,10 +55,48 @@ def spread(available: int, wanted: int) -> list[int]:
     return [row * available // wanted for row in range(wanted)]
 
 
+class TokenSample:
+    """At most ``per_text`` tokens of each text's own, drawn without replacement, at every stage.
+
+    The draw depends on the seed and the text's place alone, not on batches.
+    """
+
+    def __init__(self, per_text: int, seed: int) -> None:
+        self.per_text, self.seed = per_text, seed
+        self._found: dict[str, dict[int, Floats]] = {}
+
+    def add(self, places: Sequence[int], states: dict[str, Tensor], text_mask: Tensor) -> None:
+        """Draw from the batch of texts at ``places``: states (T, B, d), mask (B, T)."""
+        for column, place in enumerate(places):
+            own = text_mask[column].nonzero().squeeze(1).cpu().numpy()
+            rng = np.random.default_rng([self.seed, place])
+            drawn = np.sort(rng.permutation(len(own))[: self.per_text])
+            for stage, state in states.items():
+                values = state[own[drawn], column].float().cpu().numpy()  # (n, d)
+                self._found.setdefault(stage, {})[place] = values
+
+    def stage(self, stage: str) -> Floats:
+        """(n, d) fp32, the texts in order."""
+        found = self._found[stage]
+        return np.concatenate([found[place] for place in sorted(found)])
+
+    @property
+    def sentences(self) -> list[int]:
+        """The place of each token's text, for the rows of :meth:`stage`."""
+        found = next(iter(self._found.values()))
+        return [place for place in sorted(found) for _ in found[place]]
+
+
 def represent(
-    model: LAFTMBart, texts: TaggedTexts, rows: Sequence[int], max_tokens: int = MAX_TOKENS
+    model: LAFTMBart,
+    texts: TaggedTexts,
+    rows: Sequence[int],
+    max_tokens: int = MAX_TOKENS,
+    sample: TokenSample | None = None,
 ) -> dict[str, Floats]:
     """Each stage's representations of ``rows`` of ``texts``, in the order of ``rows``.
+
+    ``sample`` is given each batch's tokens too.
 
     Returns:
         ``e``, ``r`` and ``fused``, (n, d) fp32 each; ``e`` alone where the model's method has no
@@ -73,7 +111,11 @@ def represent(
     for places in _batches([texts.num_tokens(row) for row in rows], max_tokens):
         batch = [texts[rows[place]] for place in places]
         tokens = data_utils.collate_tokens(batch, dictionary.pad(), left_pad=True)  # (B, T)
-        for stage, means in _means(model, tokens.to(device)).items():
+        states, mask = _states(model, tokens.to(device))
+        if sample is not None:
+            sample.add(places, states, mask)
+        for stage, state in states.items():
+            means = sentence_mean(state, mask)  # (B, d)
             table = out.setdefault(stage, np.zeros((len(rows), means.size(1)), np.float32))
             table[places] = means.cpu().numpy()
     return out
@@ -92,8 +134,8 @@ def _batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
 
 
 @torch.inference_mode()
-def _means(model: LAFTMBart, tokens: Tensor) -> dict[str, Tensor]:
-    """(B, T) tokens -> a (B, d) fp32 mean over each text's own tokens for every stage."""
+def _states(model: LAFTMBart, tokens: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    """(B, T) tokens -> (T, B, d) for every stage, and (B, T) True at the text's own tokens."""
     if model.training:
         raise ValueError("representations are those of a model in eval")
     encoder = model.encoder
@@ -102,5 +144,4 @@ def _means(model: LAFTMBart, tokens: Tensor) -> dict[str, Tensor]:
     if encoder.task_module is not None:
         found = encoder.represent(tokens, out)
         states |= {"r": found.r, "fused": found.fused}
-    text_mask = encoder.language_tags.text_mask(tokens)  # (B, T), True at the text's own tokens
-    return {stage: sentence_mean(state, text_mask) for stage, state in states.items()}
+    return states, encoder.language_tags.text_mask(tokens)

@@ -10,24 +10,30 @@ from laft_fairseq.errors import LaftError
 
 if TYPE_CHECKING:
     from laft_fairseq.language_figure import Panel
+    from laft_fairseq.language_measures import Measured
 
 _DESCRIPTION = """\
 Draw t-SNE maps of sentence representations (the mean over a text's own tokens), the first language
 paired with each other one: encoder output, after removal, after fusion. Under each map stand
 numbers taken in the full width: the silhouette of the two languages (0: they lie within each
-other), the accuracy of a linear probe of the language, and with --parallel that of finding
-translations by cosine, means not centred.
+other), the accuracy of a linear probe of the language by sentence and by token, and with --parallel
+that of finding translations by cosine, means not centred; with --mask-latin also without the Latin
+words that a text shares with its translation. A probe near 100 % after removal does not refute
+anything by itself: a trace too small to matter to a decoder is enough for it.
 """
 _EPILOG = """\
 example:
   laft tsne --checkpoint stage2/checkpoint_best.pt --data data-bin --langs en_XX,fr_XX,zh_CN \\
       --split test --parallel --out figure2.png --json figure2.json
+  laft tsne --checkpoint stage2/checkpoint_best.pt --data data-bin --langs en_XX,fr_XX \\
+      --parallel --mask-latin --measures-only --json measures.json
 """
 STAGE_TITLES = {
     "e": "encoder output  $e$",
     "r": "after removal  $r$",
     "fused": "after fusion  $B(h, c_L)$",
 }
+WIDTHS = {"silhouette": 10, "probe": 9, "by token": 10, "retrieval": 18, "without Latin": 18}
 STAGE_NAMES = {"e": "encoder output", "r": "after removal", "fused": "after fusion"}
 
 
@@ -44,13 +50,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--checkpoint", required=True, metavar="C.pt", help="slim or whole, or a plain mBART")
     add("--data", required=True, metavar="DATA-BIN", help="pairs' sources or monolingual text")
     add("--langs", required=True, metavar="L,L", help="two or more; the first is in every row")
-    add("--out", required=True, type=Path, metavar="FIGURE.png", help="figure to write")
+    add("--out", type=Path, metavar="FIGURE.png", help="figure to write")
+    add("--measures-only", action="store_true", help="no maps: the numbers alone, and no --out")
     add("--split", default="test", help="which split to read (default: %(default)s)")
     add("--max-sentences", type=int, default=500, metavar="N",
         help="of each language, evenly spread over the split (default: %(default)s)")  # fmt: skip
     add("--parallel", action="store_true",
         help="line i of each language translates the others': report retrieval")  # fmt: skip
-    add("--seed", type=int, default=1, help="of t-SNE and the probe (default: %(default)s)")
+    add("--mask-latin", action="store_true",
+        help="report retrieval without the Latin words that translations share too")  # fmt: skip
+    add("--tokens-per-text", type=int, default=4, metavar="N",
+        help="drawn for the probe by token; 0: leave it out (default: %(default)s)")  # fmt: skip
+    add("--seed", type=int, default=1, help="of t-SNE, draws and probes (default: %(default)s)")
     add("--json", type=Path, metavar="OUT", help="write all numbers there")
     add("--backbone", metavar="M.pt", help="of a slim checkpoint, where it is not found by itself")
     add("--dictionary-langs", metavar="L,L",
@@ -65,34 +76,39 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names the file and the remedy.
     """
-    from laft_fairseq.cli._files import replacing, write_json
+    from laft_fairseq.cli._files import write_json
     from laft_fairseq.language_tags import split_tags
 
     tags = split_tags(args.langs)
     _check(args, tags)
     _quiet()
+    report, measured = _measured(args, tags)
+    if not args.measures_only:
+        _draw(args, tags, report, measured)
+    if args.json is not None:
+        write_json(args.json, report)
+    print(table(report))
+    if not args.measures_only:
+        print(f"wrote {args.out}")
+    return 0
+
+
+def _draw(args: argparse.Namespace, tags: list[str], report: Any, measured: "Measured") -> None:
+    """A map for each panel of the report, its perplexity added there."""
+    from laft_fairseq.cli._files import replacing
     from laft_fairseq.language_figure import draw, save
 
-    report, states = _represented(args, tags)
-    panels: list[list[Panel]] = []
-    for other in tags[1:]:
-        panels.append([])
-        for stage in report["stages"]:
-            print(f"{tags[0]} and {other}, {STAGE_NAMES[stage]}: t-SNE", file=sys.stderr)
-            groups = {tag: states[tag][stage] for tag in (tags[0], other)}
-            numbers, panel = _panel(groups, args)
-            report["panels"].append({"langs": [tags[0], other], "stage": stage, **numbers})
-            panels[-1].append(panel)
+    panels: list[list[Panel]] = [[] for _ in tags[1:]]
+    for numbers in report["panels"]:
+        (first, other), stage = numbers["langs"], numbers["stage"]
+        print(f"{first} and {other}, {STAGE_NAMES[stage]}: t-SNE", file=sys.stderr)
+        groups = {tag: measured.states[tag][stage] for tag in (first, other)}
+        panels[tags.index(other) - 1].append(_panel(groups, numbers, args.seed))
     rows = [f"{tags[0]}  –  {other}" for other in tags[1:]]
     columns = [STAGE_TITLES[stage] for stage in report["stages"]]
     figure = draw(panels, rows, columns, [_caption(args, report), f"$ {report['command']}"])
     with replacing(args.out) as temporary:
         save(figure, temporary, report["command"])
-    if args.json is not None:
-        write_json(args.json, report)
-    print(table(report))
-    print(f"wrote {args.out}")
-    return 0
 
 
 def _quiet() -> None:
@@ -107,7 +123,15 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
     """What can be refused before anything is loaded."""
     if len(tags) < 2:
         raise LaftError(f"--langs {args.langs}: name two languages or more, such as en_XX,fr_XX")
-    if args.out.suffix != ".png":
+    if args.measures_only and args.out is not None:
+        raise LaftError(f"--out {args.out}: --measures-only draws no figure; leave one of them out")
+    if not args.measures_only and args.out is None:
+        raise LaftError("--out FIGURE.png is needed, or --measures-only")
+    if args.mask_latin and not args.parallel:
+        raise LaftError("--mask-latin: is about retrieval; give --parallel too")
+    if args.tokens_per_text < 0:
+        raise LaftError(f"--tokens-per-text {args.tokens_per_text}: must not be negative")
+    if args.out is not None and args.out.suffix != ".png":
         raise LaftError(f"{args.out}: the figure is a PNG; let its name end in .png")
     for path in filter(None, (args.out, args.json)):
         if not path.parent.is_dir():
@@ -116,12 +140,13 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
         raise LaftError(f"--max-sentences {args.max_sentences}: at least 4 are needed")
 
 
-def _represented(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, Any], Any]:
-    """The report so far, and each language's representations by stage."""
+def _measured(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, Any], "Measured"]:
+    """The report, and what it was measured on."""
     import torch
 
+    from laft_fairseq.language_measures import Measured, measures
     from laft_fairseq.loading import load_model
-    from laft_fairseq.representations import read_texts, represent, spread
+    from laft_fairseq.representations import read_texts
 
     model, task = load_model(args.checkpoint, args.data, args.dictionary_langs, args.backbone)
     texts = {tag: read_texts(task, tag, args.split) for tag in tags}
@@ -134,60 +159,27 @@ def _represented(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, A
         )
     if torch.cuda.is_available() and not args.cpu:
         model = model.cuda()
-    states = {}
-    for tag, own in texts.items():
-        rows = spread(len(own), args.max_sentences)
-        print(f"{tag}: {len(rows)} of {len(own)} texts", file=sys.stderr)
-        states[tag] = represent(model, own, rows)
-    report = {
-        "command": _command(args),
-        "method": str(model.options.method),
-        "removal": str(model.encoder.removal),
-        "d": int(model.encoder.embed_tokens.embedding_dim),
-        "sentences": {tag: len(found["e"]) for tag, found in states.items()},
-        "stages": list(states[tags[0]]),
-        "removed": _removed(states),
-        "panels": [],
-    }
-    return report, states
+    measured = Measured.of(model, texts, args.max_sentences, args.tokens_per_text, args.seed)
+    report = {"command": _command(args), **measures(measured, args.parallel, args.mask_latin)}
+    return report, measured
 
 
-def _removed(states: Any) -> dict[str, float]:
-    """The mean of ‖s_L‖ / ‖e_L‖ for each language; s_L is what the mean of r lacks of e's."""
-    import numpy as np
-
-    shares = {}
-    for tag, found in states.items():
-        if "r" in found:
-            norm = np.linalg.norm(found["e"], axis=1)  # (n)
-            removed = np.linalg.norm(found["e"] - found["r"], axis=1)  # (n)
-            shares[tag] = float((removed[norm > 0] / norm[norm > 0]).mean())
-    return shares
-
-
-def _panel(groups: Any, args: argparse.Namespace) -> tuple[dict[str, Any], "Panel"]:
-    """The numbers of two languages at one stage, and their map."""
-    from dataclasses import asdict
-
+def _panel(groups: Any, numbers: dict[str, Any], seed: int) -> "Panel":
+    """The map of two languages at one stage, and the lines under it."""
     from laft_fairseq import geometry
     from laft_fairseq.language_figure import Panel
 
     a, b = groups
-    separate, probed = geometry.silhouette(groups), geometry.probe(groups, args.seed)
-    notes = [f"silhouette {separate.value:.3f}   ·   probe {percent(probed.value)}"]
-    numbers: dict[str, Any] = {"silhouette": separate.value, "probe": asdict(probed)}
-    if args.parallel:
-        found = geometry.retrieval(groups[a], groups[b])
-        centred = geometry.retrieval(groups[a], groups[b], centred=True)
-        numbers |= {"retrieval": asdict(found), "retrieval_centred": asdict(centred)}
+    probe = percent(numbers["probe"]["value"])
+    notes = [f"silhouette {numbers['silhouette']:.3f}   ·   probe {probe}"]
+    if found := numbers.get("retrieval"):
         there, back = f"{a[:2]}→{b[:2]}", f"{b[:2]}→{a[:2]}"
         notes.append(
-            f"retrieval {there} {percent(found.forward)}, {back} {percent(found.backward)}"
+            f"retrieval {there} {percent(found['forward'])}, {back} {percent(found['backward'])}"
         )
-    points, perplexity = geometry.plane(geometry.stack(groups)[0], args.seed)
-    numbers["perplexity"] = perplexity
+    points, numbers["perplexity"] = geometry.plane(geometry.stack(groups)[0], seed)
     split = len(groups[a])
-    return numbers, Panel({a: points[:split], b: points[split:]}, notes)
+    return Panel({a: points[:split], b: points[split:]}, notes)
 
 
 def _command(args: argparse.Namespace) -> str:
@@ -226,17 +218,26 @@ def percent(share: float) -> str:
 
 def table(report: dict[str, Any]) -> str:
     """The numbers as text, a line a panel."""
-    lines = [f"{'languages':<16}{'stage':<16}{'silhouette':>10}{'probe':>9}{'retrieval':>18}"]
+    columns = ("silhouette", "probe", "by token", "retrieval", "without Latin")
+    heads = [f"{name:>{WIDTHS[name]}}" for name in columns]
+    lines = [f"{'languages':<16}{'stage':<16}" + "".join(heads)]
     for panel in report["panels"]:
-        pair, found = " ".join(panel["langs"]), panel.get("retrieval")
-        both = "–"
-        if found:
-            both = f"{percent(found['forward'])}, {percent(found['backward'])}"
-        lines.append(
-            f"{pair:<16}{STAGE_NAMES[panel['stage']]:<16}{panel['silhouette']:>10.3f}"
-            f"{percent(panel['probe']['value']):>9}{both:>18}"
-        )
+        cells = {
+            "silhouette": f"{panel['silhouette']:.3f}",
+            "probe": percent(panel["probe"]["value"]),
+            "by token": percent(panel["token_probe"]["value"]) if "token_probe" in panel else "–",
+            "retrieval": _both_ways(panel.get("retrieval")),
+            "without Latin": _both_ways(panel.get("retrieval_masked")),
+        }
+        numbers = "".join(f"{cells[name]:>{WIDTHS[name]}}" for name in columns)
+        lines.append(f"{' '.join(panel['langs']):<16}{STAGE_NAMES[panel['stage']]:<16}{numbers}")
     removed = ", ".join(f"{tag} {share:.3f}" for tag, share in report["removed"].items())
     if removed:
         lines.append(f"removed, mean |s_L| / |e_L|: {removed}")
+    if report["control"]:
+        lines.append(f"language components are a control: {report['control']}")
     return "\n".join(lines)
+
+
+def _both_ways(found: dict[str, Any] | None) -> str:
+    return f"{percent(found['forward'])}, {percent(found['backward'])}" if found else "–"

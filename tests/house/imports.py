@@ -35,6 +35,8 @@ LEVELS: tuple[frozenset[str], ...] = (
             "geometry",
             "hub",
             "language_figure",
+            "language_measures",
+            "latin_words",
             "loading",
             "parameter_counts",
             "representations",

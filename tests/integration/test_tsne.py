@@ -17,14 +17,17 @@ COUNT = 12
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny.write_data(tmp_path_factory.mktemp("data"), COUNT)
+    for tag in ("en_XX", "fr_XX"):
+        tiny.write_texts(folder / tag / "same", tiny.random_texts("en_XX", 12))
     tiny.write_texts(folder / "en_XX" / "odd", tiny.random_texts("en_XX", 9))
     tiny.write_texts(folder / "fr_XX" / "odd", tiny.random_texts("fr_XX", 8))
     return folder
 
 
-def checkpoint(path: Path, method: str) -> Path:
+def checkpoint(path: Path, method: str, control: str = "") -> Path:
     model = tiny.model(method=method, removal="projection")
     tiny.scramble(model)
+    model.control = control
     args = Namespace(arch="laft_mbart_tiny", task="laft_generation", method=method)
     args.removal, args.max_source_positions, args.max_target_positions = "projection", 64, 64
     torch.save({"args": args, "model": model.whole_state_dict()}, path)
@@ -37,9 +40,10 @@ def laft(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(
-    laft: Path, data: Path, out: Path, *flags: str, langs: str = "en_XX,fr_XX,zh_CN"
+    laft: Path, data: Path, out: Path | None, *flags: str, langs: str = "en_XX,fr_XX,zh_CN"
 ) -> int:
-    options = ["--checkpoint", laft, "--data", data, "--langs", langs, "--out", out, *flags]
+    options = ["--checkpoint", laft, "--data", data, "--langs", langs, *flags]
+    options += [] if out is None or "--out" in flags else ["--out", out]
     return main.main(["tsne", "--cpu", *map(str, options)])
 
 
@@ -61,6 +65,10 @@ def test_figure_and_numbers(
         assert panel["probe"]["chance"] == 0.5
         assert panel["retrieval"]["chance"] == 0.1
         assert panel["perplexity"] == 5
+        assert 0 <= panel["token_probe"]["value"] <= 1
+        assert 40 <= panel["token_probe"]["tokens"] <= 80
+        assert "retrieval_masked" not in panel
+    assert report["control"] == ""
     with Image.open(out) as picture:
         assert picture.width > picture.height > 1000
         assert picture.info["Description"] == report["command"]
@@ -81,6 +89,36 @@ def test_a_model_without_removal_has_one_column(data: Path, tmp_path: Path) -> N
     assert report["removed"] == {}
 
 
+def test_measures_only(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No figure, a line that names the control, retrieval without the words that both hold."""
+    model = checkpoint(tmp_path / "control.pt", "laft", control="random-subspace, seed 4")
+    numbers = tmp_path / "n.json"
+    flags = ("--split", "train", "--parallel", "--mask-latin", "--measures-only",
+             "--tokens-per-text", "0", "--json", str(numbers))  # fmt: skip
+    assert command(model, data, None, *flags) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["control.pt", "n.json"]
+    report = json.loads(numbers.read_text())
+    assert report["control"] == "random-subspace, seed 4"
+    output = capsys.readouterr().out
+    assert "language components are a control: random-subspace, seed 4" in output
+    assert all("perplexity" not in panel and "token_probe" not in panel for panel in
+               report["panels"])  # fmt: skip
+    shares = [panel["retrieval_masked"]["left_out"] for panel in report["panels"]]
+    assert shares[0] == shares[1] == shares[2]
+    # en and fr draw from words of their own, zh holds none; no word is shared.
+    assert shares[0] == {"en_XX": 0, "fr_XX": 0}
+    for panel in report["panels"]:
+        masked = panel["retrieval_masked"]
+        assert {name: masked[name] for name in panel["retrieval"]} == panel["retrieval"]
+    same = ("--split", "same", "--parallel", "--mask-latin", "--measures-only",
+            "--json", str(numbers))  # fmt: skip
+    assert command(model, data, None, *same, langs="en_XX,fr_XX") == 0
+    panel = json.loads(numbers.read_text())["panels"][0]
+    assert panel["retrieval_masked"]["left_out"] == {"en_XX": 1, "fr_XX": 1}  # all was shared
+    assert panel["retrieval_masked"]["forward"] == 1 / 12  # of empty texts nothing is found
+    assert panel["retrieval"]["forward"] > 1 / 12
+
+
 @pytest.mark.parametrize(
     ("flags", "langs", "message"),
     [
@@ -89,6 +127,9 @@ def test_a_model_without_removal_has_one_column(data: Path, tmp_path: Path) -> N
         (("--split", "dev"), "en_XX,fr_XX", "no dev texts for language en_XX"),
         (("--split", "odd", "--parallel"), "en_XX,fr_XX", "differ in number (en_XX 9, fr_XX 8)"),
         (("--max-sentences", "3"), "en_XX,fr_XX", "--max-sentences 3: at least 4 are needed"),
+        (("--measures-only",), "en_XX,fr_XX", "--measures-only draws no figure"),
+        (("--mask-latin",), "en_XX,fr_XX", "--mask-latin: is about retrieval; give --parallel"),
+        (("--tokens-per-text", "-1"), "en_XX,fr_XX", "--tokens-per-text -1: must not be"),
         (("--out", "figure.pdf"), "en_XX,fr_XX", "figure.pdf: the figure is a PNG"),
         (("--out", "no/such/f.png"), "en_XX,fr_XX", "no/such/f.png: no such folder"),
     ],

@@ -75,6 +75,25 @@ def test_chance_is_the_commonest_language() -> None:
     assert geometry.probe(groups).chance == 0.75
 
 
+def test_tokens_of_one_sentence_are_on_one_side() -> None:
+    """Sentences that are told apart by memory alone: each has its own place, on every token."""
+    rng = np.random.default_rng(0)
+    places = rng.normal(size=(2, 60, 150)) * 10  # language, sentence, d
+    tokens, owners = {}, {}
+    for tag, own in zip(("en_XX", "fr_XX"), places, strict=True):
+        tokens[tag] = np.repeat(own, 5, axis=0) + rng.normal(size=(300, 150)) * 0.01
+        owners[tag] = [number for number in range(60) for _ in range(5)]
+    mixed = geometry.probe(tokens)  # by token: both halves hold every sentence
+    found = geometry.grouped_probe(tokens, owners)
+    assert mixed.value > 0.95
+    assert found.value == pytest.approx(0.5, abs=0.15)
+    assert found.chance == 0.5
+    for tag in tokens:
+        tokens[tag][:, 0] += 100 * (tag == "fr_XX")
+    assert geometry.grouped_probe(tokens, owners).value == 1
+    assert geometry.grouped_probe(tokens, owners, seed=2).chance == 0.5
+
+
 def test_plane() -> None:
     points = geometry.stack(clouds(10, apart=30))[0]
     first, perplexity = geometry.plane(points, seed=3)
@@ -98,6 +117,12 @@ def test_stack_keeps_languages_in_order() -> None:
         (
             lambda: geometry.silhouette({"en_XX": column(1, 2), "fr_XX": column(1)}),
             r"fr_XX: 1 sentence\(s\) are too few",
+        ),
+        (
+            lambda: geometry.grouped_probe(
+                {"en_XX": column(1, 2), "fr_XX": column(1, 2)}, {"en_XX": [0, 0], "fr_XX": [1, 1]}
+            ),
+            "2 sentences are too few to hold some back",
         ),
         (lambda: geometry.retrieval(column(1, 2), column(1)), "among 2 and 1 sentences"),
         (lambda: geometry.retrieval(column(), column()), "among 0 and 0 sentences"),

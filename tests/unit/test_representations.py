@@ -57,6 +57,35 @@ def test_batches_and_padding_change_nothing(
             np.testing.assert_allclose(found[stage][place], expected, atol=2e-6)
 
 
+@pytest.mark.parametrize("max_tokens", [1, 8192])
+def test_sampled_tokens_are_the_texts_own(
+    model: LAFTMBart, task: LaftTask, max_tokens: int
+) -> None:
+    """Each of them stands in its own text's states; batches do not change the draw."""
+    texts, rows = representations.read_texts(task, "en_XX", "train"), [7, 0, 11, 3]
+    sample = representations.TokenSample(3, seed=5)
+    representations.represent(model, texts, rows, max_tokens, sample)
+    owners = np.asarray(sample.sentences)
+    counts = [min(3, len(texts[row]) - 2) for row in rows]
+    assert owners.tolist() == [n for n, count in enumerate(counts) for _ in range(count)]
+    whole = representations.TokenSample(3, seed=5)
+    representations.represent(model, texts, rows, 8192, whole)
+    for place, row in enumerate(rows):
+        tokens = texts[row].unsqueeze(0)  # (1, T)
+        with torch.no_grad():
+            found = model.encoder.represent(tokens, model.encoder.forward_backbone(tokens, None))
+        for stage, state in (("e", found.e), ("r", found.r), ("fused", found.fused)):
+            own = state[:-2, 0].double().numpy()  # (T, d), without </s> and tag
+            drawn = sample.stage(stage)[owners == place]
+            apart = np.abs(drawn[:, None] - own[None]).max(2)  # (n, T)
+            assert (apart.min(1) < 1e-5).all()
+            assert len(set(apart.argmin(1))) == len(drawn)
+            np.testing.assert_allclose(drawn, whole.stage(stage)[owners == place], atol=1e-5)
+    other = representations.TokenSample(3, seed=6)
+    representations.represent(model, texts, rows, 8192, other)
+    assert not np.allclose(other.stage("e"), whole.stage("e"), atol=1e-3)
+
+
 def test_removal_takes_s_l_from_the_mean(model: LAFTMBart, task: LaftTask) -> None:
     texts = representations.read_texts(task, "zh_CN", "train")
     found = representations.represent(model, texts, range(COUNT))

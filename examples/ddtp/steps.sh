@@ -1,5 +1,22 @@
-# The steps of run.sh, one function each; run.sh sets the variables.
+# The steps of run.sh, one function each; run.sh sets the variables. examples/qg uses them too.
 set -euo pipefail
+
+# cut_text FOLDER LANG MONO.xz: shorten LANG's test and validation pairs, write the test's two sides
+# and the monolingual text, of which the last 50 lines are for validation.
+cut_text() {
+  local folder=$1 lang=$2 mono=$3 split items
+  for split in test valid; do
+    items=$TEST_ITEMS
+    [ "$split" = test ] || items=$VALID_ITEMS
+    [ ! -e "$folder/$lang.$split.tsv" ] ||
+      sed -i "$((items + 1)),\$d" "$folder/$lang.$split.tsv"
+  done
+  cut -f3 "$folder/$lang.test.tsv" > "$folder/$lang.test.src"
+  cut -f4 "$folder/$lang.test.tsv" > "$folder/$lang.test.tgt"
+  xz -dc "$mono" > "$folder/mono.$lang"
+  tail -n 50 "$folder/mono.$lang" > "$folder/mono.$lang.valid"
+  head -n -50 "$folder/mono.$lang" > "$folder/mono.$lang.train"
+}
 
 raw_text() {
   local source=examples/ddtp/data work=$RAW.partial
@@ -15,16 +32,8 @@ raw_text() {
     for split in train valid test; do
       [ -e "$source/$lang.$split.tsv.xz" ] || continue
       xz -dc "$source/$lang.$split.tsv.xz" > "$work/$lang.$split.tsv"
-      case $split in
-        test) sed -i "$((TEST_ITEMS + 1)),\$d" "$work/$lang.test.tsv" ;;
-        valid) sed -i "$((VALID_ITEMS + 1)),\$d" "$work/$lang.valid.tsv" ;;
-      esac
     done
-    cut -f3 "$work/$lang.test.tsv" > "$work/$lang.test.src"
-    cut -f4 "$work/$lang.test.tsv" > "$work/$lang.test.tgt"
-    xz -dc "$source/mono.$lang.txt.xz" > "$work/mono.$lang"
-    tail -n 50 "$work/mono.$lang" > "$work/mono.$lang.valid"
-    head -n -50 "$work/mono.$lang" > "$work/mono.$lang.train"
+    cut_text "$work" "$lang" "$source/mono.$lang.txt.xz"
   done
   mv "$work" "$RAW"
 }
@@ -93,10 +102,11 @@ generate_and_score() {
 }
 
 score() {
-  local method=$1 lang=$2
+  local method=$1 lang=$2 english=()
+  [ "$lang" = en_XX ] || english=(--english-ref "$RAW/en_XX.test.tgt")
   laft score --generate-log "$OUT/$method/generate.$lang.log" --lang "$lang" --langs "$LANGS" \
-    --ref "$RAW/$lang.test.tgt" --src "$RAW/$lang.test.src" --english-ref "$RAW/en_XX.test.tgt" \
-    --floors --json "$OUT/$method/score.$lang.json" > "$OUT/$method/score.$lang.txt"
+    --ref "$RAW/$lang.test.tgt" --src "$RAW/$lang.test.src" "${english[@]}" --floors \
+    --json "$OUT/$method/score.$lang.json" > "$OUT/$method/score.$lang.txt"
 }
 
 figure() {

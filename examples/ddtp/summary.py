@@ -111,10 +111,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--methods", default="laft mbart_full")
     parser.add_argument("--targets", default="fr_XX zh_CN")
+    parser.add_argument("--task", default="headlines", help="what the title calls the outputs")
     args = parser.parse_args()
     methods, targets = args.methods.split(), args.targets.split()
     n = read(args.out / methods[0] / f"score.{targets[0]}.json")["n"]
-    print(f"\nZero-shot headlines, trained on English pairs only; {n} test items a language.\n")
+    print(f"\nZero-shot {args.task}, trained on English pairs only; {n} test items a language.\n")
     print("\n".join(rows(args.out, methods, targets)))
     print(MEANING)
     print("\n".join(verdict(args.out, methods, targets)))

@@ -121,3 +121,12 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
         run("--help")
     assert left.value.code == 0
     assert "laft score --generate-log out/generate-test.txt" in capsys.readouterr().out
+
+
+def test_hypotheses_as_plain_text_in_order(folder: Path) -> None:
+    """A log's outputs by id; a path that cannot be written is one line."""
+    words = "--generate-log log --ref ref --src src --lang fr_XX --bootstrap 10 --write-hypotheses"
+    assert run(f"{words} out.txt") == 0
+    assert (folder / "out.txt").read_text(encoding="utf-8") == "un éditeur de texte\nle jeu\n"
+    with pytest.raises(LaftError, match="give --write-hypotheses another path"):
+        run(f"{words} nowhere/out.txt")

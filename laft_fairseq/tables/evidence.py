@@ -172,7 +172,8 @@ def _minutes(system: System, key: str) -> str:
 def curve_charts(results: Results) -> list[Node]:
     """Loss by updates, of the lowest seed of each trained system; languages share the training."""
     seen: dict[str, list[dict[str, Any]]] = {}
-    for cell in results.cells:
+    order = list(names.SETTINGS)
+    for cell in sorted(results.cells, key=lambda c: (c.row.task, order.index(c.row.setting))):
         row, curve = cell.row, cell.data.get("curve") or []
         if row.selection != "target" and curve:
             key = f"{names.TASKS[row.task]}, {row.setting}: {row.title}"

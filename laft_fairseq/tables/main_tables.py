@@ -141,10 +141,11 @@ def absent(results: Results, task: str, setting: str, lang: str, method: str) ->
 
 
 def not_testable(results: Results, task: str, setting: str, lang: str, method: str) -> str:
-    """The reason declared beforehand, or nothing."""
-    wanted = {"task": task, "setting": setting, "lang": lang, "method": method}
+    """The reason declared beforehand, or nothing. A declaration may name a task as its setting."""
+    wanted = {"task": task, "lang": lang, "method": method}
     for given in results.experiment.get("not_testable", []):
-        if all(given.get(key, value) == value for key, value in wanted.items()):
+        of_row = all(given.get(key, value) == value for key, value in wanted.items())
+        if of_row and given.get("setting", setting) in (setting, task):
             return str(given.get("reason", "no reason given"))
     return ""
 
@@ -161,8 +162,9 @@ def _untestable(results: Results, setting: str, task: str, langs: Sequence[str])
 
 
 def _mentioned(results: Results, setting: str, task: str, langs: Sequence[str]) -> bool:
-    paper = setting in PAPER_SETTINGS
-    return paper or any(not_testable(results, task, setting, lang, "laft") for lang in langs)
+    if setting in PAPER_SETTINGS or task != "headlines":
+        return setting in PAPER_SETTINGS
+    return any(not_testable(results, task, setting, lang, "laft") for lang in langs)
 
 
 def _best(comparisons: Comparisons, task: str, setting: str, lang: str,
@@ -225,11 +227,18 @@ def _paper_cells(results: Results) -> list[dict[str, Any]]:
 
 
 def _paper(results: Results, table: int, setting: str, line: Line, lang: str) -> str:
-    """The paper's number, a dash where the paper has none."""
+    """The paper's number, a dash where the paper has none.
+
+    Where nobody listed any number of the table, the rows that the paper has are not transcribed.
+    """
     wanted = {"table": table, "setting": setting, "method": line.method, "lang": lang}
     for cell in _paper_cells(results):
         of_row = all(cell.get(key) == value for key, value in wanted.items())
         if of_row and cell.get("variant", "main") == line.variant:
             value = cell.get("rougeL")
             return names.NOT_TRANSCRIBED if value is None else f"{value:.2f}"
+    listed = any(cell.get("table") == table for cell in _paper_cells(results))
+    in_paper = line.variant == "main" and line.method not in names.NOT_IN_PAPER
+    if not listed and in_paper and setting in PAPER_SETTINGS:
+        return names.NOT_TRANSCRIBED
     return names.NONE

@@ -37,7 +37,7 @@ def build(results: Results) -> Page:
         Section("gates", "Gates", evidence.gate_table(results)),
         Section("tables", "The paper's tables", [Text(legend), *tables]),
         Section("differences", "Differences to LAFT", [
-            *evidence.difference_table(comparisons), Bullets(STATISTICS)]),
+            *evidence.difference_table(comparisons), Bullets([*STATISTICS, *_shared(results)])]),
         Section("scores", "What else the outputs were asked, and what they cost",
                 evidence.score_tables(comparisons)),
         Section("controls", "Controls",
@@ -52,6 +52,17 @@ def build(results: Results) -> Page:
     ]  # fmt: skip
     title = str(results.experiment.get("title") or "LAFT: the paper's tables on this backbone")
     return Page(title, _introduction(results), sections)
+
+
+def _shared(results: Results) -> list[str]:
+    """What the spread between seeds leaves out, where seeds share a stage 1."""
+    count = (results.experiment.get("budget") or {}).get("stage1_seeds")
+    if count != 1:
+        return []
+    return [
+        "All seeds of a system start from one run of stage 1: the spread between seeds is that of "
+        "stage 2 alone."
+    ]
 
 
 def _introduction(results: Results) -> list[str]:

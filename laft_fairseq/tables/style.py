@@ -47,7 +47,8 @@ td { white-space: nowrap; }
 td small, th small { display: block; color: var(--soft); font-size: .8rem; font-weight: 400; }
 td small { white-space: pre; }
 .prose td, .prose thead th { text-align: left; white-space: normal; }
-.prose td { min-width: 8rem; } .prose td small { white-space: normal; }
+.prose td { min-width: 8rem; }
+.prose th[scope="row"] { width: 16rem; } .prose td small { white-space: normal; }
 .block th { text-align: left; background: var(--band); font-weight: 600; }
 .muted { color: var(--soft); }
 details { border-bottom: 1px solid var(--line); padding: .15rem 0; }

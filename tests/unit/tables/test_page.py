@@ -79,6 +79,21 @@ def test_ours_stands_beside_the_papers(folder: Path) -> None:
     assert rows(three)["LAFT, without removal"][-1].startswith("−")
 
 
+def test_papers_numbers_that_nobody_listed_are_not_transcribed(tmp_path: Path) -> None:
+    planned = made.experiment(paper={"cells": []}, budget={"stage1_seeds": 1}) | {
+        "not_testable": [{"setting": "questions", "lang": "zh_CN", "reason": "no pairs"}]
+    }
+    made.put(tmp_path, "experiment.json", planned)
+    found = built(tmp_path)
+    one, two, three = (n for n in section(found, "tables").children if isinstance(n, Table))
+    of_each_language = ["not run", "–", "not transcribed"]
+    assert rows(one)["mBART (full)"] == ["–", *of_each_language, *of_each_language]
+    assert rows(one)["mBART (query and key)"][3] == "–"
+    assert rows(two)["LAFT"][1] == "not testable here"
+    assert rows(three)["LAFT"][3] == "not transcribed"
+    assert "one run of stage 1" in markdown.render(found, tmp_path)
+
+
 def test_trained_parameters_read_as_laft_parameters_prints_them() -> None:
     for count in (0, 7, 1_579_520, 12_004_352, 25_192_448, 610_851_840, 999_999):
         assert names.millions(count) == parameters.millions(count)

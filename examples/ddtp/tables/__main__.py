@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from examples.ddtp.tables import budget as budgets
-from examples.ddtp.tables import data, experiment, logs, process, runner
-from examples.ddtp.tables.actions import Work
+from examples.ddtp.tables import data, experiment, logs, process, runner, translation
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.files import read_json
 from examples.ddtp.tables.plan import plan
 from examples.ddtp.tables.steps import Resources
+from examples.ddtp.tables.work import Work
 
 PLACES = {
     "out": ("examples/ddtp/out/tables", "folder of all results"),
@@ -89,7 +89,11 @@ def prepare(given: dict[str, str]) -> tuple[Work, int]:
     sources = data.Sources(Path(given["ddtp"]), Path(given["mono"]), questions)
     if sources.pairs("en_XX", "train") is None:
         raise SystemExit(f"tables: {sources.ddtp}: no en_XX.train.tsv.xz; DDTP names the folder")
-    have = Resources(data.human_targets(sources, budget), (), questions is not None)
+    have = Resources(
+        data.human_targets(sources, budget),
+        translation.engines(budget.targets),
+        questions is not None,
+    )
     gpu = has_gpu()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = int(given["jobs"] or (2 if gpu else cores or 1))
@@ -133,7 +137,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given["list"]:
         for step in steps:
             print(f"{step.estimate:7.0f} s  {step.title}")
-        print(f"about {runner.duration(sum(s.estimate for s in steps) / jobs)} with {jobs} jobs")
+        share = runner.shares(steps)
+        total = sum(share[step.id] * step.estimate for step in steps)
+        print(f"{len(steps)} steps, about {runner.duration(total / jobs)} with {jobs} jobs")
         return 0
     held = runner.lock(work.out)
     guard(work.out, work.place, work.budget)

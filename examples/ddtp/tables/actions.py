@@ -2,69 +2,15 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-from examples.ddtp.tables import commands, data, experiment, logs, process, results
-from examples.ddtp.tables.budget import Budget
-from examples.ddtp.tables.commands import Place
+from examples.ddtp.tables import cells, commands, data, experiment, logs, results
 from examples.ddtp.tables.files import read_json, write_json, write_text
-from examples.ddtp.tables.steps import NEAREST, Resources, Step, System
+from examples.ddtp.tables.steps import NEAREST, Step
+from examples.ddtp.tables.work import StepFailed, Work, checkpoint, system_of
 
 FINISHED = "done training in"  # fairseq-train's last words
-
-
-class StepFailed(Exception):
-    """A step that did not come to its result; one line."""
-
-
-@dataclass
-class Work:
-    """The run: its budget, where everything lies, and what a worker may use."""
-
-    budget: Budget
-    place: Place
-    sources: data.Sources
-    have: Resources
-    threads: int = 1
-    worker: threading.local = field(default_factory=threading.local)
-
-    @property
-    def out(self) -> Path:
-        """The run's folder."""
-        return self.place.out
-
-    def call(self, command: Sequence[str], log: Path, **more: Any) -> process.Usage:
-        """Run a command on this worker's core; a failure is one line."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        core = getattr(self.worker, "core", None)
-        usage = process.run(command, log, threads=self.threads, core=core, **more)
-        if usage.code:
-            told = more.get("stderr") or log
-            raise StepFailed(f"{command[0]} ended with {usage.code}: {logs.failure(told)} ({told})")
-        return usage
-
-    def words(self, command: Sequence[str]) -> str:
-        """The command as the page shows it, without this machine's folders."""
-        text = shlex.join(command)
-        for path, name in ((self.out, "$OUT"), (self.place.backbone, "$BACKBONE")):
-            if path.is_absolute():
-                text = text.replace(str(path), name)
-        return text
-
-    def chosen(self, step: Step, selection: str) -> str:
-        """The rate of the grid that a step's system was given."""
-        where = step.args.get("chosen_in", "zero-shot")
-        method, variant = step.args["method"], step.args["variant"]
-        control = System(method, variant).control is not None
-        name = f"{method}.{'main' if control else variant}"
-        rate = read_json(self.out / "select" / where / f"{name}.json")[selection]
-        return str(rate)
 
 
 def perform(work: Work, step: Step) -> None:
@@ -105,14 +51,6 @@ def _components(work: Work, step: Step) -> None:
     work.call(command, work.out / "logs" / f"components.{kind}.log")
 
 
-def checkpoint(work: Work, training: str) -> Path:
-    """The last checkpoint of a training that is done."""
-    path = work.out / "runs" / training / "checkpoint_last.pt"
-    if not path.exists():
-        raise StepFailed(f"{path} is gone; remove {path.parent} to train it again")
-    return path
-
-
 def _train(work: Work, step: Step, command: list[str]) -> None:
     """A training that goes on from its last checkpoint if it was cut short."""
     folder = work.out / "runs" / step.id
@@ -133,18 +71,14 @@ def _train(work: Work, step: Step, command: list[str]) -> None:
     write_json(folder / "done.json", told | {"peak_mib": round(peak), "threads": work.threads})
 
 
-def _system(step: Step) -> System:
-    return System(step.args["method"], step.args["variant"])
-
-
 def _stage1(work: Work, step: Step) -> None:
     folder = work.out / "runs" / step.id
-    _train(work, step, commands.stage1(work.place, work.budget, _system(step), folder,
+    _train(work, step, commands.stage1(work.place, work.budget, system_of(step), folder,
                                        step.args["seed"]))  # fmt: skip
 
 
 def _stage2(work: Work, step: Step) -> None:
-    args, system = step.args, _system(step)
+    args, system = step.args, system_of(step)
     rate = args["rate"] if args.get("choose") else work.chosen(step, args["rate"])
     stage1 = next((need for need in step.needs if need.startswith("stage1/")), None)
     begun = (work.out / "runs" / step.id / "checkpoint_last.pt").exists()
@@ -178,44 +112,6 @@ def _select(work: Work, step: Step) -> None:
                                         "validation": scores})  # fmt: skip
 
 
-def _training(work: Work, step: Step) -> str:
-    """The training that a cell's outputs come from."""
-    given = step.args.get("training")
-    if given is not None:
-        return str(given)
-    where = step.args.get("chosen_in", "zero-shot")
-    rate = work.chosen(step, step.args["selection"])
-    return f"stage2/{where}/{_system(step).name}/s1.{rate}"
-
-
-def _cell(work: Work, step: Step) -> None:
-    args = step.args
-    if args["selection"] == "target" and work.chosen(step, "target") == work.chosen(step, "source"):
-        twin = work.out / step.result.replace(".target.json", ".source.json")
-        write_json(work.out / step.result, {**read_json(twin), "selection": "target"})
-        return
-    training = _training(work, step)
-    folder, raw = work.out / "runs" / step.id, work.out / "raw" / args["data"]
-    if not (raw / f"{args['lang']}.test.tgt").exists():
-        raw = work.out / "raw" / "zero-shot"
-    folder.mkdir(parents=True, exist_ok=True)
-    log, took = folder / "generate.log", folder / "generate.json"
-    generate = commands.generate(work.place, work.budget, work.out / "runs" / training /
-                                 "checkpoint_last.pt", args["data"], args["lang"],
-                                 args["task"])  # fmt: skip
-    if not (took.exists() and log.exists()):
-        checkpoint(work, training)
-        partial = folder / "generate.partial"
-        usage = work.call(generate, partial, stderr=folder / "generate.err")
-        partial.replace(log)
-        write_json(took, {"seconds": round(usage.seconds, 1), "peak_mib": round(usage.peak_mib)})
-    score = commands.score(work.budget, log, raw, args["lang"], folder / "score.json")
-    work.call(score, folder / "score.txt", stderr=folder / "score.err")
-    written = [work.words(generate), work.words(score)]
-    write_json(work.out / step.result,
-               results.cell(work.out, work.budget, step, training, raw, written))  # fmt: skip
-
-
 def _measures(work: Work, step: Step) -> None:
     """`laft tsne`; of LAFT itself with the figure, of controls the numbers alone."""
     main = step.args["variant"] == "main"
@@ -232,7 +128,7 @@ def _measures(work: Work, step: Step) -> None:
     if main:
         shutil.copyfile(report.with_suffix(".png"), work.out / "results" / "figure2.png")
         write_json(work.out / "results" / "figure2.json", measures)
-    control = _system(step).control
+    control = system_of(step).control
     write_json(work.out / step.result, {
         "format": "laft-representations/1", "variant": step.args["variant"],
         "removal": results.removal(control), "measures": measures})  # fmt: skip
@@ -251,7 +147,7 @@ ACTIONS: dict[str, Callable[[Work, Step], None]] = {
     "stage1": _stage1,
     "stage2": _stage2,
     "select": _select,
-    "cell": _cell,
+    "cell": cells.perform,
     "measures": _measures,
     "nearest": _nearest,
 }

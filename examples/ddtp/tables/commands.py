@@ -151,5 +151,5 @@ def measures(place: Place, budget: Budget, checkpoint: Path, out: Path, *, draw:
     """`laft tsne` on the test items that exist in all languages, with or without the figure."""
     command = ["laft", "tsne", "--checkpoint", str(checkpoint), "--data",
                str(place.data("parallel")), "--langs", ",".join(budget.langs), "--split", "test",
-               "--parallel", "--json", str(out), *place.device]  # fmt: skip
+               "--parallel", "--mask-latin", "--json", str(out), *place.device]  # fmt: skip
     return [*command, *(["--out", str(out.with_suffix(".png"))] if draw else ["--measures-only"])]

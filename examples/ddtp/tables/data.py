@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from examples.ddtp.tables import translation
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.files import read_lines, write_json, write_lines
@@ -134,6 +135,37 @@ def target_text(sources: Sources, raw: Path, lang: str, count: int) -> dict[str,
     return {f"{lang}.train": len(rows)}
 
 
+def question_text(
+    place: Place, sources: Sources, budget: Budget, raw: Path, call: Call
+) -> dict[str, int]:
+    """Pairs of preprocess/qg.sh: made before, or made now of the four files that it reads."""
+    folder = sources.questions
+    if folder is None:
+        raise ValueError("QG names no folder")
+    if not (folder / "en_XX.train.tsv").exists():
+        files = {"nqg": "nqg.test", "xquad-en": "xquad.en", "xquad-zh": "xquad.zh",
+                 "cmrc": "cmrc2018.trial"}  # fmt: skip
+        options = [
+            word
+            for option, name in files.items()
+            for word in (f"--{option}", str(folder / f"{name}.jsonl.xz"))
+        ]
+        made = place.out / "raw" / "questions.made"
+        call(["bash", "preprocess/qg.sh", *options, "--spm",
+              str(place.backbone / "sentence.bpe.model"), "--out", str(made)],
+             place.out / "logs" / "questions.log")  # fmt: skip
+        folder = made
+    most = {"train": budget.pairs, "valid": budget.valid_items, "test": budget.test_items or None}
+    counts = {}
+    for path in sorted(folder.glob("*.*.tsv")):
+        lang, split, _ = path.name.split(".")
+        if lang in budget.langs and split in most:
+            rows = [line.split("\t") for line in read_lines(path)][: most[split]]
+            _write_pairs(raw, lang, split, rows)
+            counts[f"{lang}.{split}"] = len(rows)
+    return counts
+
+
 def binarise(place: Place, call: Call, name: str, lang: str, kind: str) -> None:
     """`preprocess/binarize.sh` on what there is of a data set's language."""
     raw, log = place.out / "raw" / name, place.out / "logs" / f"data.{name}.log"
@@ -171,6 +203,14 @@ def prepare(place: Place, budget: Budget, sources: Sources, name: str, call: Cal
         counts = target_text(sources, raw, lang, 0)
     elif kind.startswith("few-shot-"):
         counts = target_text(sources, raw, lang, int(kind.rsplit("-", 1)[1]))
+    elif kind == "translated":
+        raw.mkdir(parents=True, exist_ok=True)
+        english = place.out / "raw" / "zero-shot" / "en_XX.train.tsv"
+        made = raw / f"{lang}.train.tsv"
+        call(translation.pairs(lang, english, made), place.out / "logs" / f"data.{name}.log")
+        counts = {f"{lang}.train": len(read_lines(made))}
+    elif name == "questions":
+        counts = question_text(place, sources, budget, raw, call)
     else:
         raise ValueError(f"no data set {name}")
     if any(not count for count in counts.values()):

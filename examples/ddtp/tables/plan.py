@@ -110,9 +110,8 @@ def translate_test(planner: Planner, have: Resources) -> None:
     if "translate-test" in budget.settings and chosen in planner.steps:
         grid = planner.steps[chosen].needs
         for lang in have.translated:
-            needs = (planner.data(f"to-english.{lang}"), chosen, *grid)
-            planner.cell(System("mbart_full"), "translate-test", lang, 1, "source", needs,
-                         data=f"to-english.{lang}")  # fmt: skip
+            planner.cell(System("mbart_full"), "translate-test", lang, 1, "source",
+                         (chosen, *grid), data="zero-shot")  # fmt: skip
 
 
 def controls(planner: Planner, have: Resources) -> None:

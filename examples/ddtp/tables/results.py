@@ -47,25 +47,23 @@ def _stage1_of(command: str) -> str | None:
     return found[1] if found else None
 
 
-def scored(folder: Path, raw: Path, lang: str) -> dict[str, Any]:
+def scored(folder: Path, raw: Path, lang: str, hypotheses: Sequence[str]) -> dict[str, Any]:
     """Scores, ROUGE-L of each item, the first outputs."""
-    from laft_fairseq.scoring.fairseq_log import read_generate_log
     from laft_fairseq.scoring.rouge import rouge_items
 
-    hypotheses = read_generate_log(folder / "generate.log").hypotheses
     references = read_lines(raw / f"{lang}.test.tgt")
     items = rouge_items(hypotheses, references, lang, "unicode", metrics=["rougeL"])["rougeL"]
     return {
         "scores": read_json(folder / "score.json"),
         "items": {"rougeL": [round(float(item), 4) for item in items]},
-        "outputs": hypotheses[:10],
+        "outputs": list(hypotheses[:10]),
     }
 
 
 def cell(
-    out: Path, budget: Budget, step: Step, training: str, raw: Path, commands: Sequence[str]
+    out: Path, budget: Budget, step: Step, training: str, raw: Path, hypotheses: Sequence[str]
 ) -> dict[str, Any]:
-    """One `laft-result/1`."""
+    """One `laft-result/1`, with the commands of the trainings."""
     args = step.args
     folder = out / "runs" / training
     log = (folder / "train.log").read_text(encoding="utf-8", errors="replace")
@@ -95,9 +93,9 @@ def cell(
             "stage2_updates": int(_option(stage2["command"], "--max-update")),
             "peak_mib": stage2["peak_mib"], "threads": stage2["threads"],
         },
-        "commands": [*([before["command"]] if before else []), stage2["command"], *commands],
+        "commands": [*([before["command"]] if before else []), stage2["command"]],
         "curve": curve,
-        **scored(own, raw, args["lang"]),
+        **scored(own, raw, args["lang"], hypotheses),
     }  # fmt: skip
 
 

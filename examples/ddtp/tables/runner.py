@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
-from examples.ddtp.tables.actions import StepFailed, Work, applies, perform
+from examples.ddtp.tables.actions import applies, perform
 from examples.ddtp.tables.steps import NEAREST, Step
+from examples.ddtp.tables.work import StepFailed, Work
 
 SATISFIED = ("done", "dropped")
 
@@ -64,6 +65,15 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
+def shares(steps: Iterable[Step]) -> dict[str, float]:
+    """How likely each step is wanted: of the systems that may be nearest rivals a few will be."""
+    steps = list(steps)
+    near = [step for step in steps if step.args.get("near")]
+    rivals = len({(step.args["method"], step.args["variant"]) for step in near})
+    share = min(1.0, NEAREST / rivals) if rivals else 1.0
+    return {step.id: share if step.args.get("near") else 1.0 for step in steps}
+
+
 def aloud(line: str) -> None:
     """Print at once, into a log too."""
     print(line, flush=True)
@@ -82,7 +92,7 @@ class Runner:
         self.state = dict.fromkeys((step.id for step in steps), "waiting")
         self.failures: dict[str, str] = {}
         self.change = threading.Condition()
-        self.rivals = len({step.group for step in steps if step.args.get("near")}) or 1
+        self.shares = shares(steps)
 
     def run(self) -> bool:
         """Do all that can be done; whether every step that was begun succeeded."""
@@ -169,12 +179,11 @@ class Runner:
             self.change.notify_all()
 
     def left(self) -> float:
-        """Seconds until the end; of the rows that may be nearest rivals only so many will be."""
+        """Seconds until the end."""
         total = 0.0
         for step in self.steps:
             if self.state[step.id] in ("waiting", "running"):
-                share = min(1.0, NEAREST / self.rivals) if step.args.get("near") else 1.0
-                total += share * self.clock.expected(step)
+                total += self.shares[step.id] * self.clock.expected(step)
         return total / self.jobs
 
     def _summary(self) -> None:

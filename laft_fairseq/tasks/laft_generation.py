@@ -70,6 +70,8 @@ class LaftGeneration(LaftTask):
         self.datasets[split] = Mixed(parts, shuffle=train)
         if train and self.target_langs():
             self.datasets[split] = self._with_target_rows(self.datasets[split], split)
+        elif train:
+            self._refuse_options_of_target_rows()
 
     def target_langs(self) -> list[str]:
         """Languages of TM + adv's target rows; none in other runs.
@@ -85,6 +87,13 @@ class LaftGeneration(LaftTask):
                 "--train-langs, such as en_XX"
             )
         return tags
+
+    def _refuse_options_of_target_rows(self) -> None:
+        """Without --target-langs these would change nothing."""
+        for name in ("target_rows", "target_per_source", "reconstruct_target"):
+            if getattr(self.cfg, name) != getattr(LaftGenerationOptions, name):
+                option = "--" + name.replace("_", "-")
+                raise LaftError(f"{option}: needs --target-langs, such as fr_XX,zh_CN")
 
     def _with_target_rows(self, sources: Mixed, split: str) -> AdversarialRows:
         if self.cfg.reconstruct_target and self.cfg.target_rows == "pairs":

@@ -146,6 +146,9 @@ def test_shards_share_the_batches(data: Path) -> None:
         ({"target_langs": "xx_XX"}, "--target-langs: unknown language xx_XX"),
         ({"target_per_source": 0}, "--target-per-source 0: at least one target row is needed"),
         ({"target_rows": "pairs", "reconstruct_target": True}, "--reconstruct-target: is for"),
+        ({"target_langs": None, "target_per_source": 2}, "--target-per-source: needs --target-l"),
+        ({"target_langs": None, "reconstruct_target": True}, "--reconstruct-target: needs"),
+        ({"target_langs": None, "target_rows": "pairs"}, "--target-rows: needs --target-langs"),
     ],
 )
 def test_refusals(data: Path, options: dict[str, Any], message: str) -> None:

@@ -51,9 +51,9 @@ mkdir -p "$out"
     version-command; do echo "$name ${given[$name]}"; done
 } > "$out/settings.$$"
 if [ -e "$out/settings" ] && ! cmp -s "$out/settings" "$out/settings.$$"; then
-  changed=$(diff "$out/settings" "$out/settings.$$" | grep -m 1 '^>' || echo '> a setting less')
+  changed=$(comm -13 --nocheck-order "$out/settings" "$out/settings.$$" | head -n 1)
   rm "$out/settings.$$"
-  fail "$out was begun with other settings (now:${changed#>}): name another --out"
+  fail "$out was begun with other settings (now $changed): name another --out"
 fi
 mv "$out/settings.$$" "$out/settings"
 

@@ -31,6 +31,41 @@ def run(out: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def translate_test(out: Path) -> None:
+    """The baseline on the recipe's model, with engines that mark each line; and a second run."""
+    made = out / "translate_test"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    given = {
+        "--src": out / "raw" / "fr_XX.test.src", "--ref": out / "raw" / "fr_XX.test.tgt",
+        "--lang": "fr_XX", "--out": made, "--backbone": ROOT / "examples" / "mini" / "model",
+        "--checkpoint": out / "mbart_full" / "stage2" / "checkpoint_best.pt", "--beam": "1",
+        "--to-english": "sed 's/^/into English /'", "--from-english": "sed 's/^/de retour /'",
+        "--max-len": "8", "--score": "--bootstrap 10",
+    }  # fmt: skip
+    script = ROOT / "preprocess" / "translate_test.sh"
+    command = [str(script), *(str(word) for pair in given.items() for word in pair)]
+    for again in (False, True):
+        done = subprocess.run(
+            command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        assert ("up to date" in done.stdout) == again
+    sources = (out / "raw" / "fr_XX.test.src").read_text("utf-8").splitlines()
+    english = (made / "english.txt").read_text("utf-8").splitlines()
+    assert [line.removeprefix("into English ") for line in english] != english
+    assert len(english) == len(sources) == ITEMS
+    theirs = (made / "hypotheses.en_XX.txt").read_text("utf-8").splitlines()
+    back = (made / "hypotheses.fr_XX.txt").read_text("utf-8").splitlines()
+    assert len(theirs) == ITEMS and any(theirs)
+    assert back == [f"de retour {text}" if text else "" for text in theirs]
+    assert json.loads((made / "score.fr_XX.json").read_text())["n"] == ITEMS
+    changed = subprocess.run(
+        [*command, "--beam", "2"], env={**os.environ, "PATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert changed.returncode == 1 and "other settings (now beam 2): name" in changed.stderr
+
+
 @pytest.mark.integration
 def test_the_recipe_runs_to_its_table_and_resumes(tmp_path: Path) -> None:
     """Every step leaves its result; hypotheses as many as inputs; a second run repeats nothing."""
@@ -52,6 +87,7 @@ def test_the_recipe_runs_to_its_table_and_resumes(tmp_path: Path) -> None:
     assert "stage 2, laft: done before" in second.stdout
     assert "score, mbart_full, fr_XX: done before" not in second.stdout
     assert (out / "laft" / "stage2" / "checkpoint_best.pt").stat().st_mtime_ns == before
+    translate_test(out)
 
 
 @pytest.mark.integration

@@ -19,6 +19,9 @@ from examples.ddtp.tables.plan import plan
 from examples.ddtp.tables.steps import Resources
 from examples.ddtp.tables.work import Work
 
+# What a GPU makes of the estimates for one CPU core: hardly more than the start of the commands.
+GPU_START, GPU_SHARE = 15.0, 0.01
+
 PLACES = {
     "out": ("examples/ddtp/out/tables", "folder of all results"),
     "backbone": ("examples/mini/model", "folder of the backbone"),
@@ -134,6 +137,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = parse(sys.argv[1:] if arguments is None else arguments, os.environ)
     work, jobs = prepare(given)
     steps = plan(work.budget, work.have)
+    if not work.place.cpu:
+        steps = [replace(step, estimate=GPU_START + GPU_SHARE * step.estimate) for step in steps]
     if given["list"]:
         for step in steps:
             print(f"{step.estimate:7.0f} s  {step.title}")

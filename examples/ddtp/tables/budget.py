@@ -38,12 +38,12 @@ class Budget:
     """Everything that changes a number in the tables; recorded before the first training."""
 
     pairs: int = _option(8000, "English training pairs")
-    stage1_updates: int = _option(100, "updates of stage 1, every row alike")
-    stage2_updates: int = _option(150, "updates of stage 2, every row alike")
-    supervised_updates: int = _option(300, "updates of the supervised runs behind gate 1")
+    stage1_updates: int = _option(80, "updates of stage 1, every row alike")
+    stage2_updates: int = _option(100, "updates of stage 2, every row alike")
+    supervised_updates: int = _option(200, "updates of the supervised runs behind gate 1")
     max_tokens: int = _option(4096, "source tokens a batch")
     test_items: int = _option(0, "test items a language; 0: all")
-    valid_items: int = _option(150, "validation items a language, for the choice of the rate")
+    valid_items: int = _option(100, "validation items a language, for the choice of the rate")
     max_sentences: int = _option(0, "texts a language for the components; 0: all")
     grid: tuple[str, ...] = _option(("1e-3", "3e-4", "1e-4"), "learning rates, every row alike")
     stage1_lr: str = _option("1e-3", "learning rate of stage 1, declared, every row alike")

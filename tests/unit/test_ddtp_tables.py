@@ -23,7 +23,7 @@ from examples.ddtp.tables.steps import Resources, Step, System
 from laft_fairseq.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
-EVERYTHING = Resources(("fr_XX",), ("fr_XX",), True)
+EVERYTHING = Resources(("fr_XX",), ("fr_XX",), True, True)
 SMALL = Budget(rows=("laft", "mbart_enc"), grid=("1e-3", "1e-4"), seeds=2, seeds_near=3)
 PLACE = Place(Path("out"), Path("backbone"), "laft_mbart_mini", cpu=True)
 
@@ -110,9 +110,9 @@ def test_rows_differ_in_the_method_and_the_adversary_alone() -> None:
     adversarial = line(System("tm_adv"))
     assert set(adversarial) - set(plain) == {
         "tm_adv", "laft_adversarial", "--label-smoothing", "0.1", "--target-langs", "fr_XX,zh_CN",
-        "--target-rows", "monolingual",
+        "--target-rows", "monolingual", "8192",
     }  # fmt: skip
-    assert set(plain) - set(adversarial) == {"mbart_full", "cross_entropy"}
+    assert set(plain) - set(adversarial) == {"mbart_full", "cross_entropy", "4096"}
     control = line(System("laft", "no-fusion"))
     assert set(control) - set(line(System("laft"))) == {"--fusion-input", "none"}
 

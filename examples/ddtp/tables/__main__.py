@@ -96,6 +96,7 @@ def prepare(given: dict[str, str]) -> tuple[Work, int]:
         data.human_targets(sources, budget),
         translation.engines(budget.targets),
         questions is not None,
+        (backbone / "card.json").exists(),
     )
     gpu = has_gpu()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -114,6 +115,8 @@ def table(work: Work) -> bool:
     log.parent.mkdir(exist_ok=True)
     if card.exists():
         gates = ["python", "examples/ddtp/gates.py", str(results), "--card", str(card)]
+        if (work.out / "retrieval.json").exists():
+            gates += ["--retrieval", str(work.out / "retrieval.json")]
         if process.run(gates, log, threads=1).code:
             print(f"tables: gates.py failed: {logs.failure(log)}", file=sys.stderr)
     command = ["laft", "table", str(results), "--markdown", str(work.out / "tables.md"),

@@ -127,11 +127,15 @@ def _measures(work: Work, step: Step) -> None:
     measures = results.without_folders(read_json(report), work.words(command))
     if main:
         shutil.copyfile(report.with_suffix(".png"), work.out / "results" / "figure2.png")
-        write_json(work.out / "results" / "figure2.json", measures)
     control = system_of(step).control
     write_json(work.out / step.result, {
         "format": "laft-representations/1", "variant": step.args["variant"],
         "removal": results.removal(control), "measures": measures})  # fmt: skip
+
+
+def _retrieval(work: Work, step: Step) -> None:
+    command = commands.retrieval(work.place, work.out / step.result)
+    work.call(command, work.out / "logs" / "retrieval.log")
 
 
 def _nearest(work: Work, step: Step) -> None:
@@ -150,4 +154,5 @@ ACTIONS: dict[str, Callable[[Work, Step], None]] = {
     "cell": cells.perform,
     "measures": _measures,
     "nearest": _nearest,
+    "retrieval": _retrieval,
 }

@@ -76,7 +76,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "tiny": {
         "pairs": 60, "stage1_updates": 4, "stage2_updates": 4, "supervised_updates": 4,
-        "max_tokens": 512, "test_items": 4, "valid_items": 4, "max_sentences": 40,
+        "max_tokens": 2048, "test_items": 4, "valid_items": 4, "max_sentences": 40,
         "grid": ("1e-3", "1e-4"), "beam": 1, "seeds": 1, "seeds_near": 1,
         "rows": ("laft", "mbart_full"), "targets": ("fr_XX",), "settings": ("zero-shot",),
     },

@@ -114,6 +114,8 @@ def stage2(
     ]  # fmt: skip
     if system.method in ADVERSARIAL:
         joint = len(train) > 1
+        if not joint:  # a batch holds as many unlabelled rows again; as many annotated ones as ever
+            command[command.index("--max-tokens") + 1] = str(2 * budget.max_tokens)
         targets = train[1:] if joint else [lang for lang in budget.targets if lang not in train]
         command += ["--train-langs", train[0], "--criterion", "laft_adversarial",
                     "--label-smoothing", LABEL_SMOOTHING, "--target-langs", ",".join(targets),
@@ -145,6 +147,13 @@ def score(budget: Budget, log: Path, raw: Path, lang: str, out: Path) -> list[st
                "--src", str(raw / f"{lang}.test.src"), "--floors", "--json", str(out)]  # fmt: skip
     english = raw / f"{lang}.test.english"
     return command + (["--english-ref", str(english)] if english.exists() else [])
+
+
+def retrieval(place: Place, out: Path) -> list[str]:
+    """Retrieval of translations without Latin tokens, before and after removal: gate 2."""
+    return ["python", "examples/mini/evaluate.py", "--model", str(place.backbone),
+            "--retrieval-only", "--components", str(place.components("true")),
+            "--ddtp", "examples/ddtp/data", "--out", str(out)]  # fmt: skip
 
 
 def measures(place: Place, budget: Budget, checkpoint: Path, out: Path, *, draw: bool) -> list[str]:

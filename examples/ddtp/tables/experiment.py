@@ -69,11 +69,10 @@ def _backbone(place: Place) -> dict[str, Any]:
     if card.get("fingerprint", mark) != mark:
         raise ValueError(f"{card_file} describes another model than {place.backbone}/model.pt")
     return {
-        "name": card.get("name", place.backbone.name),
+        "name": card.get("name", f"{place.backbone.parent.name}/{place.backbone.name}"),
         "parameters": card.get("parameters", parameters),
         "tokens": card.get("tokens"),
         "fingerprint": mark,
-        "gates": card.get("gates", {}),
     }
 
 

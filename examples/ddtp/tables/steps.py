@@ -63,6 +63,7 @@ class Resources:
     human_pairs: tuple[str, ...] = ()  # targets with enough human training pairs
     translated: tuple[str, ...] = ()  # targets that an engine can translate into
     questions: bool = False
+    card: bool = False  # the backbone's card.json, which the gates read
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,16 @@ from examples.ddtp.tables.steps import (
 LAFT = System("laft")
 
 
+def _chosen(planner: Planner, system: System) -> tuple[str, tuple[str, ...]]:
+    """The choice of a system's rate, zero-shot, and the trainings that it is made among."""
+    updates = planner.budget.stage2_updates
+    return planner.selection(system, "zero-shot", "zero-shot", ("en_XX",), updates)
+
+
 def _zero_shot(planner: Planner, system: System, seed: int, after: tuple[str, ...] = ()) -> None:
     """The cells of one system and seed, at the source's and at the target's choice of the rate."""
     budget = planner.budget
-    chosen, grid = planner.selection(system, "zero-shot", "zero-shot", ("en_XX",),
-                                     budget.stage2_updates)  # fmt: skip
+    chosen, grid = _chosen(planner, system)
     near: dict[str, Any] = {"near": True} if after else {}
     for selection in ("source", "target"):
         trainings, more = grid, dict(near)
@@ -63,8 +68,7 @@ def figure(planner: Planner, have: Resources) -> None:
     budget = planner.budget
     if "zero-shot" not in budget.settings or "laft" not in budget.rows:
         return
-    chosen, grid = planner.selection(LAFT, "zero-shot", "zero-shot", ("en_XX",),
-                                     budget.stage2_updates)  # fmt: skip
+    chosen, grid = _chosen(planner, LAFT)
     planner.add(Step("measures/main", "measures", "figure 2",
                      "results/representations.main.json", (planner.data("parallel"), chosen, *grid),
                      40, {"method": "laft", "variant": "main"}))  # fmt: skip
@@ -87,9 +91,7 @@ def supervised(planner: Planner, have: Resources) -> None:
 def _joint(planner: Planner, system: System, setting: str, data: str, lang: str,
            seed: int, **more: Any) -> None:  # fmt: skip
     """English pairs and pairs of one target together, at the zero-shot source choice."""
-    chosen = f"select/zero-shot/{system.name}"
-    if chosen not in planner.steps:
-        return
+    chosen, _ = _chosen(planner, system)
     training = planner.stage2(system, seed, "source", data, ("en_XX", lang), (chosen,),
                               setting=setting, **more)  # fmt: skip
     planner.cell(system, setting, lang, seed, "source",
@@ -113,9 +115,8 @@ def translate_train(planner: Planner, have: Resources) -> None:
 def translate_test(planner: Planner, have: Resources) -> None:
     """Translate, summarise in English, translate back: what users have without any of this."""
     budget = planner.budget
-    chosen = "select/zero-shot/mbart_full.main"
-    if "translate-test" in budget.settings and chosen in planner.steps:
-        grid = planner.steps[chosen].needs
+    if "translate-test" in budget.settings and "mbart_full" in budget.rows:
+        chosen, grid = _chosen(planner, System("mbart_full"))
         for lang in have.translated:
             planner.cell(System("mbart_full"), "translate-test", lang, 1, "source",
                          (chosen, *grid), data="zero-shot")  # fmt: skip
@@ -124,9 +125,9 @@ def translate_test(planner: Planner, have: Resources) -> None:
 def controls(planner: Planner, have: Resources) -> None:
     """LAFT with one part changed, at LAFT's rate."""
     budget = planner.budget
-    chosen = f"select/zero-shot/{LAFT.name}"
-    if "controls" not in budget.settings or chosen not in planner.steps:
+    if "controls" not in budget.settings or "laft" not in budget.rows:
         return
+    chosen, _ = _chosen(planner, LAFT)
     for seed in range(1, budget.control_seeds + 1):
         for name in CONTROLS:
             if "all" not in budget.controls and name not in budget.controls:
@@ -150,9 +151,9 @@ def questions(planner: Planner, have: Resources) -> None:
         return
     for seed in range(1, budget.question_seeds + 1):
         for system in systems(budget):
-            chosen = f"select/zero-shot/{system.name}"
-            if system.method not in QUESTION_ROWS or chosen not in planner.steps:
+            if system.method not in QUESTION_ROWS:
                 continue
+            chosen, _ = _chosen(planner, system)
             training = planner.stage2(system, seed, "source", "questions", after=(chosen,))
             planner.cell(system, "zero-shot", "zh_CN", seed, "source", (chosen, training),
                          data="questions", task="questions", training=training)  # fmt: skip

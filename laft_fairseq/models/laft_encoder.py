@@ -127,7 +127,8 @@ class LAFTEncoder(TransformerEncoderBase):
         if found.alpha is None:
             return out
         if decoded_rows is not None:
-            out = self.reorder_encoder_out(out, decoded_rows)
+            # the class's own: fairseq's set_beam_size puts one that does nothing on the instance
+            out = super().reorder_encoder_out(out, decoded_rows)
         return {**out, "h": [found.h], "alpha": [found.alpha]}
 
     def forward_backbone(self, src_tokens: Tensor, *args: Any) -> dict[str, list[Tensor]]:

@@ -47,9 +47,13 @@ def test_the_decoder_sees_the_gated_mixture() -> None:
     assert not found.s_l.any() and torch.equal(found.r, found.e)
 
 
+@pytest.mark.parametrize("generates", [False, True])
 @torch.no_grad()
-def test_decoding_some_rows_equals_decoding_all() -> None:
+def test_decoding_some_rows_equals_decoding_all(generates: bool) -> None:
+    """Also where a generator was built, as for --eval-rouge."""
     built, rows = scrambled(), torch.tensor([2, 0])
+    if generates:
+        built.set_beam_size(1)
     every, _ = built(SOURCE, None, INPUT)
     some, extra = built(SOURCE, None, INPUT[rows], decoded_rows=rows)
     torch.testing.assert_close(some, every[rows])

@@ -190,10 +190,11 @@ def _check(task: Any, label_smoothing: float) -> None:
     if not hasattr(task, "target_langs"):
         raise LaftError(f"{here}: is for stage 2; use it with --task laft_generation")
     gated = [name for name, row in METHODS.items() if "gate" in row.modules]
-    if "gate" not in find(task.method).modules:
+    method = getattr(task, "method", None)  # of --arch laft_mbart* alone
+    if method is None or "gate" not in find(method).modules:
+        system = "this --arch" if method is None else f"--method {method}"
         raise LaftError(
-            f"{here}: --method {task.method} has no task module with a gate; "
-            f"choose {' or '.join(gated)}"
+            f"{here}: {system} has no task module with a gate; choose {' or '.join(gated)}"
         )
     if not task.target_langs():
         raise LaftError(

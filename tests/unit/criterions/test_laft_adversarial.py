@@ -234,6 +234,11 @@ def test_refusals(options: dict[str, Any], label_smoothing: float, message: str)
         criterion(task("data-bin", **options), label_smoothing=label_smoothing)
 
 
+def test_another_architecture_is_refused() -> None:
+    with pytest.raises(LaftError, match="this --arch has no task module with a gate; choose tm_"):
+        criterion(tiny.task("generation", train_langs="en_XX", target_langs="fr_XX"))
+
+
 def test_stage_1_is_refused() -> None:
     with pytest.raises(LaftError, match="is for stage 2; use it with --task laft_generation"):
         criterion(tiny.task("denoising"))

@@ -1,4 +1,4 @@
-"""Controls for the mechanism: components that are not the language's own, removing as much.
+"""Controls for the mechanism: components that are not the language's own.
 
 other-language   c of the next language of the file: does it have to be this language's subspace?
 random-subspace  a random k-subspace of the width d: does it have to be a language's at all?

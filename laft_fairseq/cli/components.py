@@ -10,6 +10,8 @@ from laft_fairseq.errors import LaftError
 
 KINDS = ("other-language", "random-subspace")  # component_controls.py
 CUSTOMARY = 6  # components, the paper's k
+# What --merge and --from, which take all that their files hold, have no use for.
+OF_ESTIMATION = ("backbone", "data", "langs", "dictionary_langs", "max_sentences")
 
 EPILOG = """\
 examples:
@@ -108,13 +110,20 @@ def _check(args: argparse.Namespace) -> None:
         raise LaftError(f"--control {args.control}: give the file of true components by --from")
     if args.seed is not None and args.control != "random-subspace":
         raise LaftError("--seed is that of --control random-subspace")
-    given = [f"--{name}" for name in ("backbone", "merge") if getattr(args, name)]
-    if args.source and (given or args.mask_source_tag):
-        raise LaftError(f"--from {args.source}: not with {', '.join(given) or '--mask-source-tag'}")
+    given = [f"--{name.replace('_', '-')}" for name in OF_ESTIMATION if getattr(args, name)]
+    if args.source and (args.merge or given or args.mask_source_tag):
+        others = [*given, *(["--merge"] if args.merge else [])]
+        raise LaftError(
+            f"--from {args.source}: not with {', '.join(others) or '--mask-source-tag'}"
+        )
+    if args.merge and given:
+        raise LaftError(f"--merge takes all of its files; leave {', '.join(given)} out")
     if args.merge and (args.mask_source_tag or args.num_components):
         raise LaftError("--merge takes k and the source's tag from its files; leave the option out")
     if args.num_components is not None and args.num_components < 1:
         raise LaftError(f"--num-components {args.num_components}: at least 1 is needed")
+    if args.max_sentences is not None and args.max_sentences < 1:
+        raise LaftError(f"--max-sentences {args.max_sentences}: at least 1 is needed")
 
 
 def _estimate(args: argparse.Namespace) -> None:

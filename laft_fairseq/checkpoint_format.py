@@ -35,6 +35,8 @@ class Header:
         backbone: path that the backbone was read from, as a hint.
         mask_source_tag: whether the encoder saw ``<mask>`` in place of the source's tag.
         control: what its language components are a control for; empty for true ones.
+        fusion_input, adapter_norm: the options that its parts were trained with; empty where it
+            has no such part, and in older checkpoints.
     """
 
     kind: str
@@ -46,6 +48,8 @@ class Header:
     backbone: str = ""
     mask_source_tag: bool = False
     control: str = ""
+    fusion_input: str = ""
+    adapter_norm: str = ""
     format: str = FORMAT
     version: int = VERSION
 

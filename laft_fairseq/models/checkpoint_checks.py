@@ -9,7 +9,7 @@ from laft_fairseq.errors import LaftError
 
 
 def check_header(header: Header, own: Header, control: str | None, origin: str) -> None:
-    """Refuse a checkpoint of other languages, or of the same method with another removal.
+    """Refuse a checkpoint of other languages, or of the same method with other choices.
 
     Args:
         header: the checkpoint's.
@@ -33,6 +33,11 @@ def check_header(header: Header, own: Header, control: str | None, origin: str) 
     if header.mask_source_tag != own.mask_source_tag:
         with_or_without = "with" if header.mask_source_tag else "without"
         raise LaftError(f"{name}: trained {with_or_without} --mask-source-tag; do the same here")
+    for option in ("fusion_input", "adapter_norm"):  # no tensor's shape tells these apart
+        trained, given = getattr(header, option), getattr(own, option)
+        if trained and given and trained != given:
+            flag = "--" + option.replace("_", "-")
+            raise LaftError(f"{name}: trained with {flag} {trained}, not {given}")
     if control is not None and header.control != control:
         raise LaftError(
             f"{name}: trained with {header.control or 'true components'}, but "

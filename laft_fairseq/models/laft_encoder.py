@@ -67,7 +67,7 @@ class LAFTEncoder(TransformerEncoderBase):
         self.mask_source_tag = options.mask_source_tag
         self.gate = Gate(cfg.encoder.embed_dim) if "gate" in method.modules else None
         self.removal: lc.Scaling = "none" if self.gate is not None else options.removal
-        self.fusion_input = options.fusion_input
+        self.fusion_input = options.fusion_input if "fusion" in method.modules else ""
         self.frozen = False
         d = cfg.encoder.embed_dim
         self.task_module: TaskModule | None = None

@@ -47,8 +47,7 @@ class LAFTMBart(BARTModel):
         super().__init__(args, encoder, decoder)
         self.options = options_from(args)
         self.stage = args.stage
-        self.backbone_path = ""
-        self.fingerprint = ""
+        self.backbone_path, self.fingerprint = "", ""
         self.from_backbone: set[str] = set()  # names whose contents are the backbone's
         self.control: str | None = None  # what the components are a control for; None: none yet
         if self.options.task_module_init == "identity":
@@ -206,6 +205,8 @@ class LAFTMBart(BARTModel):
             backbone=self.backbone_path,
             mask_source_tag=self.encoder.mask_source_tag,
             control=self.control or "",
+            fusion_input=str(self.encoder.fusion_input),
+            adapter_norm=str(self.options.adapter_norm) if self.decoder.has_adapters else "",
         )
 
     def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:

@@ -130,6 +130,24 @@ def test_the_task_module_alone() -> None:
     assert torch.equal(logits, plain(SOURCE, None, PREVIOUS)[0])
 
 
+@pytest.mark.parametrize(
+    ("trained", "given"),
+    [
+        ({"fusion_input": "mean"}, {}),
+        ({}, {"adapter_norm": "outside"}),
+        ({}, {"fusion_input": "none"}),
+    ],
+)
+def test_choices_that_no_shape_shows_do_not_mix(
+    trained: dict[str, str], given: dict[str, str]
+) -> None:
+    state = tiny.model(**trained).state_dict()
+    tiny.model(**trained).load_state_dict(dict(state), strict=True)
+    option = next(iter(trained or given)).replace("_", "-")
+    with pytest.raises(LaftError, match=rf"trained with --{option} \w+, not \w+$"):
+        tiny.model(**given).load_state_dict(state, strict=True)
+
+
 def test_no_adapters_and_adapters_do_not_mix() -> None:
     none = {"language_adapter_dim": 0}
     with pytest.raises(

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from examples.ddtp.tables import budget as budgets
-from examples.ddtp.tables import commands, logs, process, results, runner
+from examples.ddtp.tables import actions, commands, logs, process, results, runner
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.controls import CONTROLS
@@ -268,6 +269,23 @@ def test_checkpoints_go_when_their_last_reader_is_done(tmp_path: Path) -> None:
     (tmp_path / "d").touch()
     runner.tidy(tmp_path, steps)
     assert not kept.exists()
+
+
+def test_a_checkpoint_that_was_cut_short_is_replaced(tmp_path: Path) -> None:
+    last, old, new = (tmp_path / f"checkpoint_{n}.pt" for n in ("last", "1_5", "1_10"))
+    for path, value in ((old, 5), (new, 10)):
+        torch.save({"update": value}, path)
+    os.utime(old, (1, 1))
+    actions.mend(tmp_path)  # the copy had not begun
+    assert torch.load(last, weights_only=True) == {"update": 10}
+    last.write_bytes(last.read_bytes()[:-40])
+    new.write_bytes(old.read_bytes()[:-40])
+    actions.mend(tmp_path)
+    assert torch.load(last, weights_only=True) == {"update": 5}
+    last.write_bytes(b"PK")
+    actions.mend(tmp_path)
+    assert not list(tmp_path.iterdir())
+    actions.mend(tmp_path)
 
 
 def test_commands_are_measured(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 from examples.ddtp.tables import cells, commands, data, experiment, logs, results
 from examples.ddtp.tables.files import read_json, write_json, write_text
@@ -51,10 +53,28 @@ def _components(work: Work, step: Step) -> None:
     work.call(command, work.out / "logs" / f"components.{kind}.log")
 
 
+def mend(folder: Path) -> None:
+    """Put a whole checkpoint in place of a last one that a kill cut short while it was copied.
+
+    fairseq copies the newest numbered checkpoint to `checkpoint_last.pt`; of a zip file that was
+    cut short the directory at its end is missing.
+    """
+    last = folder / "checkpoint_last.pt"
+    numbered = sorted(folder.glob("checkpoint_*_*.pt"), key=lambda path: path.stat().st_mtime)
+    whole = [path for path in numbered if zipfile.is_zipfile(path)]
+    for path in {*numbered} - {*whole}:
+        path.unlink()
+    if last.exists() and not zipfile.is_zipfile(last):
+        last.unlink()
+    if not last.exists() and whole:
+        whole[-1].replace(last)
+
+
 def _train(work: Work, step: Step, command: list[str]) -> None:
     """A training that goes on from its last checkpoint if it was cut short."""
     folder = work.out / "runs" / step.id
     folder.mkdir(parents=True, exist_ok=True)
+    mend(folder)
     log, spent_file = folder / "train.log", folder / "seconds"
     spent = float(spent_file.read_text()) if spent_file.exists() else 0.0
     ended = log.exists() and FINISHED in log.read_text(errors="replace")

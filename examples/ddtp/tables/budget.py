@@ -28,6 +28,8 @@ SETTINGS = (
     "few-shot",
 )
 
+VARIANTS = ("main", "stage1")
+
 
 def _option(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
@@ -60,6 +62,7 @@ class Budget:
     few_shot: tuple[int, ...] = _option((10, 100, 1000), "target pairs on top")
     targets: tuple[str, ...] = _option(("fr_XX", "zh_CN"), "target languages")
     rows: tuple[str, ...] = _option(ROWS, "rows, as --method has them")
+    variants: tuple[str, ...] = _option(VARIANTS, "rows as the paper has them, with stage 1 too")
     settings: tuple[str, ...] = _option(SETTINGS, "which parts to run")
     controls: tuple[str, ...] = _option(("all",), "which controls of laft to run")
 
@@ -70,7 +73,7 @@ class Budget:
 
 
 # Parts of the work that may be chosen anew without making the recorded results another experiment.
-SELECTING = ("rows", "settings", "controls")
+SELECTING = ("rows", "variants", "settings", "controls")
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -120,7 +123,7 @@ def make(preset: str, given: Mapping[str, str]) -> Budget:
 
 
 def _check(budget: Budget) -> None:
-    for name, known in (("rows", ROWS), ("settings", SETTINGS)):
+    for name, known in (("rows", ROWS), ("settings", SETTINGS), ("variants", VARIANTS)):
         unknown = [value for value in getattr(budget, name) if value not in known]
         if unknown:
             raise SystemExit(f"tables: {name.upper()}: {unknown[0]} is none of {' '.join(known)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.ddtp.tables import data
-from examples.ddtp.tables.budget import Budget, recorded
+from examples.ddtp.tables.budget import ROWS, Budget, recorded
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.files import read_json
 from examples.ddtp.tables.steps import Resources
@@ -22,9 +22,8 @@ STATEMENTS = (
 
 def contrasts(budget: Budget) -> list[dict[str, str]]:
     """Each against LAFT: every equally trained row, and full fine-tuning as the paper has it."""
-    rivals = [(row, "stage1") for row in budget.rows if row not in {"laft", "tm_adv_frozen"}]
-    if "mbart_full" in budget.rows:
-        rivals.append(("mbart_full", "main"))
+    rivals = [(row, "stage1") for row in ROWS if row not in {"laft", "tm_adv_frozen"}]
+    rivals.append(("mbart_full", "main"))
     return [
         {"setting": "zero-shot", "lang": lang, "method": method, "variant": variant}
         for method, variant in rivals
@@ -55,6 +54,9 @@ def not_testable(budget: Budget, have: Resources) -> list[dict[str, str]]:
 
 def fingerprint(folder: Path) -> tuple[str, int]:
     """The backbone's fingerprint and number of parameters, from its tensors."""
+    import logging
+
+    logging.getLogger("fairseq").setLevel(logging.WARNING)  # it tells what it did not find
     from laft_fairseq import backbone
 
     read = backbone.read(str(folder / "model.pt"))

@@ -58,7 +58,11 @@ def first_seed(planner: Planner, have: Resources) -> None:
 
 def gate(planner: Planner, have: Resources) -> None:
     """Gate 2, for which nothing is trained."""
-    if have.card and {"fr_XX", "zh_CN"} <= set(planner.budget.targets):
+    if (
+        "laft" in planner.budget.rows
+        and have.card
+        and {"fr_XX", "zh_CN"} <= set(planner.budget.targets)
+    ):
         planner.add(Step("retrieval", "retrieval", "retrieval of translations", "retrieval.json",
                          (planner.components("true"),), 30))  # fmt: skip
 
@@ -203,7 +207,9 @@ def plan(budget: Budget, have: Resources | None = None) -> list[Step]:
     """All steps, the most valuable first; what a step needs comes before it."""
     have = have or Resources()
     planner = Planner(budget)
-    planner.components("true")
+    planner.experiment()
+    if "laft" in budget.rows:
+        planner.components("true")
     for part in PARTS:
         part(planner, have)
     return list(planner.steps.values())

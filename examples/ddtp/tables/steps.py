@@ -100,8 +100,12 @@ class System:
 
 def systems(budget: Budget) -> list[System]:
     """Every row as the paper has it, then every other row with stage 1 as well."""
-    main = [System(row) for row in budget.rows]
-    return main + [System(row, "stage1") for row in budget.rows if row != "laft"]
+    return [
+        System(row, variant)
+        for variant in budget.variants
+        for row in budget.rows
+        if row != "laft" or variant == "main"
+    ]
 
 
 class Planner:

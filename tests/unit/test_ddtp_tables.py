@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from examples.ddtp.tables import budget as budgets
 from examples.ddtp.tables import actions, commands, logs, process, results, runner
+from examples.ddtp.tables import budget as budgets
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.controls import CONTROLS

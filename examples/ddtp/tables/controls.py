@@ -36,7 +36,8 @@ CONTROLS: dict[str, Control] = {
     "projection": Control(("--removal", "projection")),
     "random-subspace": Control((), "random-subspace", ("--control", "random-subspace")),
     "no-removal": Control(("--removal", "none")),
-    "no-stage1": Control(staged=False),
+    # Untrained adapters are the identity, and only the annotated language would have one.
+    "no-stage1": Control(NO_ADAPTER, staged=False),
     "other-language": Control((), "other-language", ("--control", "other-language")),
     "mean-vector": Control(("--removal", "mean")),
     "no-fusion": Control(NO_FUSION),

@@ -153,6 +153,7 @@ def arguments() -> argparse.Namespace:
     add("--pairs", type=int, default=522, help="descriptions for retrieval")
     add("--reconstruct", type=int, default=60, help="texts a language to restore")
     add("--seed", type=int, default=1, help="of the noise; 1 is pretrain.sh's")
+    add("--tokens", type=int, help="target tokens of the pretraining, from its log: recorded")
     return parser.parse_args()
 
 
@@ -165,7 +166,7 @@ def main() -> None:
         check(args)
         card = measure(args)
         if not args.retrieval_only:
-            card["gates"] = cards.gates(card)
+            card |= {"tokens": args.tokens, "gates": cards.gates(card)}
         write_json(args.out, card)
     except (LaftError, ScoringError, OSError) as error:
         raise SystemExit(f"evaluate.py: error: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,8 @@ from laft_fairseq.models.options import LAFTOptions
 from laft_fairseq.modules.fusion import Fusion
 from laft_fairseq.modules.gate import Gate
 from laft_fairseq.modules.task_module import TaskModule
+
+logger = logging.getLogger(__name__)
 
 
 class Representations(NamedTuple):
@@ -88,6 +91,14 @@ class LAFTEncoder(TransformerEncoderBase):
     def needs_components(self) -> bool:
         """Whether this encoder removes or fuses anything."""
         return self.task_module is not None and self.removal != "none"
+
+    def reads_components(self, path: str | None) -> bool:
+        """Whether training begins with the components of this file; where not, the log says why."""
+        if self.needs_components and not path:
+            logger.info("no --language-components: the checkpoint to start from must hold them")
+        if path and not self.needs_components:
+            logger.warning("--language-components %s: not read, as nothing is removed", path)
+        return bool(path) and self.needs_components
 
     def set_components(self, tag: str, components: Tensor, mean_removed: Tensor) -> None:
         """Hold c_L (d, k) and the mean s_L (d,) of a language."""

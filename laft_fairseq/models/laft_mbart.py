@@ -137,10 +137,8 @@ class LAFTMBart(BARTModel):
         """
         if self.options.backbone:
             self.load_backbone(backbones.read(self.options.backbone))
-        if self.options.language_components and self.encoder.needs_components:
-            self.load_components(self.options.language_components, train_langs)
-        elif self.encoder.needs_components and not self.options.language_components:
-            logger.info("no --language-components: the checkpoint to start from must hold them")
+        if self.encoder.reads_components(self.options.language_components):
+            self.load_components(str(self.options.language_components), train_langs)
         tags = [t for t in (self.options.adapter_langs or "").split(",") if t] or list(train_langs)
         for tag in tags:
             self.add_adapter(tag)

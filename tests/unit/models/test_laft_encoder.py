@@ -177,3 +177,26 @@ def test_removal_is_in_fp32_under_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = built.encoder.removed(SOURCE, e, languages)
     assert torch.equal(found, built.encoder.removed(SOURCE, e, languages))
+
+
+@pytest.mark.parametrize(
+    ("options", "path", "reads", "said"),
+    [
+        ({}, "c.safetensors", True, ""),
+        ({}, None, False, "no --language-components: the checkpoint to start from must hold them"),
+        ({"removal": "none"}, "c.safetensors", False, "c.safetensors: not read"),
+        ({"method": "tm_adv"}, "c.safetensors", False, "c.safetensors: not read"),
+        ({"method": "mbart_full"}, None, False, ""),
+    ],
+)
+def test_components_that_are_not_read_are_said(
+    options: dict[str, Any],
+    path: str | None,
+    reads: bool,
+    said: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="laft_fairseq.models.laft_encoder")
+    assert tiny.model(**options).encoder.reads_components(path) is reads
+    assert said in caplog.text
+    assert bool(caplog.text) is bool(said)

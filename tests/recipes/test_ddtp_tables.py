@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -52,10 +53,16 @@ def cells(out: Path) -> dict[str, Any]:
     return found
 
 
+def tables(out: Path) -> str:
+    """What the page says before it comes to the seconds."""
+    text = (out / "tables.md").read_text()
+    return text[: text.index("## What else the outputs were asked, and what they cost")]
+
+
 def killed_in_training(out: Path, log: Path) -> None:
     """Kill the run, and nothing else, once a training has saved a checkpoint on its way."""
     process = start(out, log)
-    end = time.monotonic() + 300
+    end = time.monotonic() + 900
     while not (out / KILLED / "checkpoint_last.pt").exists():
         assert process.poll() is None and time.monotonic() < end, log.read_text()
         time.sleep(0.02)
@@ -75,7 +82,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> None
     assert [p["update"] for p in source["curve"] if p["split"] == "train"] == list(range(1, 9))
     assert {**source, "selection": "target"} == expected[cell.format("target")]
     assert str(tmp_path) not in json.dumps(expected)
-    assert "mBART (enc top-2)" in (whole / "tables.md").read_text()
+    assert "mBART (enc top-2)" in tables(whole)
     assert not list(whole.rglob("checkpoint*.pt"))
 
     # The text of the two is the same; the rest has to be made again.
@@ -87,10 +94,10 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> None
     log = (resumed / KILLED / "train.log").read_text()
     assert "Loaded checkpoint" in log and log.count("begin training epoch 1\n") <= 2
     assert cells(resumed) == expected
-    assert (resumed / "tables.md").read_text() == (whole / "tables.md").read_text()
+    assert tables(resumed) == tables(whole)
 
     again = run(resumed, tmp_path / "again.log")
-    assert "13 of 13 steps were done before" in again or " steps were done before" in again
+    assert re.search(r"\b(\d+) of \1 steps were done before", again)
     assert "seed 1, rate" not in again
     refused = run(resumed, tmp_path / "refused.log", code=1, STAGE2_UPDATES="9")
     assert "STAGE2_UPDATES was 8, is now 9; name another OUT" in refused

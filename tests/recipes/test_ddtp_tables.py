@@ -15,9 +15,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {
-    "BUDGET": "tiny", "ROWS": "mbart_enc_top2 mbart_attn_qk", "VARIANTS": "main",
+    "BUDGET": "tiny", "ROWS": "mbart_enc_top2", "VARIANTS": "main",
     "GRID": "1e-3", "STAGE2_UPDATES": "8", "PAIRS": "30", "MAX_TOKENS": "1024",
     "VALID_ITEMS": "2", "TEST_ITEMS": "3", "JOBS": "1",
+    "SAVE_UPDATES": "5",
 }  # fmt: skip
 KILLED = "runs/stage2/zero-shot/mbart_enc_top2.main/s1.1e-3"
 
@@ -92,7 +93,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> None
     assert not (resumed / KILLED / "done.json").exists()
     text = run(resumed, tmp_path / "resumed.log")
     log = (resumed / KILLED / "train.log").read_text()
-    assert "Loaded checkpoint" in log and log.count("begin training epoch 1\n") <= 2
+    assert re.search(r"Loaded checkpoint .* @ 5 updates", log)
     assert cells(resumed) == expected
     assert tables(resumed) == tables(whole)
 

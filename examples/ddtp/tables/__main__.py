@@ -30,6 +30,7 @@ PLACES = {
     "mono": ("examples/ddtp/data", "folder of the monolingual text"),
     "qg": ("", "folder of question pairs (preprocess/qg.sh); none: no questions"),
     "jobs": ("", "steps side by side (default: one a core, two with a GPU)"),
+    "save_updates": ("250", "updates after which a training is saved on its way"),
     "hours": ("", "start nothing that is not expected to end within so many hours"),
 }
 
@@ -43,7 +44,9 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> dict[str, str
     )
     parser.add_argument("--budget", metavar="PRESET", help="tiny, evening, default or gpu")
     for name, (default, text) in PLACES.items():
-        parser.add_argument(f"--{name}", metavar=name.upper(), help=f"{text} [{default}]")
+        parser.add_argument(
+            "--" + name.replace("_", "-"), metavar=name.upper(), help=f"{text} [{default}]"
+        )
     budgets.add_flags(parser)
     parser.add_argument("--list", action="store_true", help="print the plan and end")
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
@@ -101,7 +104,7 @@ def prepare(given: dict[str, str]) -> tuple[Work, int]:
     gpu = has_gpu()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = int(given["jobs"] or (2 if gpu else cores or 1))
-    place = Place(Path(given["out"]), backbone, given["arch"], cpu=not gpu)
+    place = Place(Path(given["out"]), backbone, given["arch"], not gpu, int(given["save_updates"]))
     return Work(budget, place, sources, have, threads=max(1, (cores or 1) // jobs)), jobs
 
 

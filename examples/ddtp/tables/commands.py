@@ -24,6 +24,7 @@ class Place:
     backbone: Path
     arch: str
     cpu: bool
+    save_updates: int = 250  # updates after which a training is saved, and validated, on its way
 
     def data(self, name: str) -> Path:
         """The binarised data of a data set."""
@@ -75,9 +76,9 @@ def _common(place: Place, budget: Budget, folder: Path, data: str, rate: str, up
         "--total-num-update", str(updates), "--max-update", str(updates),
         "--max-tokens", str(budget.max_tokens), "--seed", str(seed),
         "--save-dir", str(folder), "--save-interval", "1000000",
-        "--save-interval-updates", str(5 * log), "--keep-interval-updates", "1",
+        "--save-interval-updates", str(place.save_updates), "--keep-interval-updates", "1",
         "--no-epoch-checkpoints", "--validate-interval", "1000000",
-        "--validate-after-updates", str(updates), "--num-workers", "0",
+        "--num-workers", "0",
         "--log-format", "json", "--log-interval", str(log), *place.device,
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
+from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
 from laft_fairseq.compat import read_checkpoint
 from laft_fairseq.errors import LaftError
+from laft_fairseq.frozen_weights import FileState
+from laft_fairseq.language_tags import LAYOUT_FILE, TagLayout, tag_layout
 
 ENVIRONMENT = "LAFT_BACKBONE"
 TIED = ("decoder.embed_tokens.weight", "decoder.output_projection.weight")
@@ -23,8 +25,10 @@ EMBEDDING = "encoder.embed_tokens.weight"
 # Names by which a state dict shows that it is a pre-norm transformer with mBART's parts.
 MARKS = (EMBEDDING, "encoder.layer_norm.weight", "decoder.layer_norm.weight",
          "encoder.embed_positions.weight", "encoder.layernorm_embedding.weight")  # fmt: skip
+# Options that no tensor shows, and a wrong value of which nothing else would tell.
+UNSEEN = ("encoder_attention_heads", "decoder_attention_heads", "activation_fn")
 ADDED = (".task_module.", ".fusion.", ".language_adapter.", ".language_components.", ".gate.",
-         ".task_adapter.")  # fmt: skip
+         ".task_adapter.", ".new_tag_rows.")  # fmt: skip
 
 
 def is_added(name: str) -> bool:
@@ -52,11 +56,19 @@ def fingerprint(state: Mapping[str, Tensor]) -> str:
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained mBART: its path, its tensors under fairseq's names, its languages if known."""
+    """A pretrained mBART: its path, its tensors under fairseq's names.
+
+    ``langs`` are its languages in order and ``layout`` is where their tags stand, if known.
+    ``options`` are those of UNSEEN that the file records, ``file`` is the
+    file as it was when it was mapped.
+    """
 
     path: str
     state: dict[str, Tensor]
     langs: list[str] | None
+    layout: TagLayout | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    file: FileState | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -71,6 +83,7 @@ def read(path: str) -> Backbone:
         LaftError: unreadable, unsafe, or not an mBART.
     """
     content = read_checkpoint(path, mmap=True)
+    file = FileState.of(path)
     state = content.get("model")
     if not isinstance(state, dict):
         raise LaftError(f"{path}: not a fairseq checkpoint of mBART: it has no 'model'")
@@ -82,6 +95,7 @@ def read(path: str) -> Backbone:
     added = next((name for name in state if is_added(name)), None)
     if added is not None:
         raise LaftError(f"{path}: holds {added}: a trained model, not a plain mBART backbone")
+    state = unpack_attention(state)
     missing = [name for name in MARKS if name not in state]
     if missing:
         raise LaftError(
@@ -92,7 +106,34 @@ def read(path: str) -> Backbone:
         state.setdefault(name, state[EMBEDDING])
     tensors = {name: tensor for name, tensor in state.items() if is_backbone(name)}
     langs = header.langs if header is not None else _recorded_langs(content)
-    return Backbone(path, tensors, langs)
+    layout = _recorded_layout(path, header, content)
+    return Backbone(path, tensors, langs, layout, _recorded_options(content), file)
+
+
+def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Part ``in_proj`` into ``q_proj``, ``k_proj``, ``v_proj``, without copying.
+
+    fairseq of 2019, which wrote mbart.cc25.v2, kept the three (d, d) projections of an attention
+    as one (3d, d), and their biases as one (3d,).
+    """
+    parted: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        stem, packed, kind = name.rpartition(".in_proj_")
+        if packed:
+            for projection, part in zip("qkv", tensor.chunk(3), strict=True):
+                parted[f"{stem}.{projection}_proj.{kind}"] = part
+        else:
+            parted[name] = tensor
+    return parted
+
+
+def _recorded_options(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of UNSEEN in fairseq's ``args``, or in the model's part of its ``cfg``."""
+    recorded = content.get("args")
+    if recorded is None and isinstance(content.get("cfg"), Mapping):
+        recorded = content["cfg"].get("model")
+    values = recorded if isinstance(recorded, Mapping) else getattr(recorded, "__dict__", {})
+    return {name: values[name] for name in UNSEEN if values.get(name) is not None}
 
 
 def _recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
@@ -100,8 +141,23 @@ def _recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
     return [tag for tag in langs.split(",") if tag] if isinstance(langs, str) else None
 
 
-def check(backbone: Backbone, shapes: Mapping[str, torch.Size], langs: Sequence[str]) -> None:
-    """Refuse a backbone that does not fit the model's ``shapes`` or the dictionary's ``langs``.
+def _recorded_layout(
+    path: str, header: Header | None, content: Mapping[str, Any]
+) -> TagLayout | None:
+    """What header, options or the folder's ``tag-layout.txt`` say; None where nothing does."""
+    if header is not None:
+        return TagLayout(header.tag_layout)
+    recorded = getattr(content.get("args"), "tag_layout", None)
+    folder = Path(path).parent
+    if isinstance(recorded, str) or (folder / LAYOUT_FILE).exists():
+        return tag_layout(folder, recorded)
+    return None
+
+
+def check(
+    backbone: Backbone, shapes: Mapping[str, torch.Size], langs: Sequence[str], layout: TagLayout
+) -> None:
+    """Refuse a backbone that does not fit the model's ``shapes`` or the dictionary's tags.
 
     Raises:
         LaftError: names the file, what differs and the remedy.
@@ -111,12 +167,18 @@ def check(backbone: Backbone, shapes: Mapping[str, torch.Size], langs: Sequence[
     if rows != entries:
         raise LaftError(
             f"{path}: has {rows} embedding rows, but dict.txt, {len(langs)} language tags and "
-            f"<mask> make {entries}; use the backbone's own dict.txt and its --langs or langs.txt"
+            f"<mask> make {entries}; use the backbone's own dict.txt and its --langs or langs.txt, "
+            "and name languages that it never saw by --new-langs"
         )
     if backbone.langs is not None and list(langs) != backbone.langs:
         raise LaftError(
             f"{path}: its languages are {','.join(backbone.langs)}, in this order; "
             f"--langs or langs.txt says {','.join(langs)}"
+        )
+    if backbone.layout is not None and backbone.layout is not layout:
+        raise LaftError(
+            f"{path}: its tag layout is {backbone.layout}, but --tag-layout or the data's "
+            f"tag-layout.txt says {layout}; use the backbone's"
         )
     for name, shape in shapes.items():
         if name not in backbone.state:
@@ -134,6 +196,29 @@ def check(backbone: Backbone, shapes: Mapping[str, torch.Size], langs: Sequence[
         )
 
 
+def check_options(backbone: Backbone, options: Any) -> None:
+    """Refuse a model whose ``options`` (fairseq's namespace) are not the backbone's.
+
+    Raises:
+        LaftError: names the option and the value to give.
+    """
+    for name, recorded in backbone.options.items():
+        own = getattr(options, name, recorded)
+        if own != recorded:
+            raise LaftError(
+                f"{backbone.path}: was made with --{name.replace('_', '-')} {recorded}, but this "
+                f"model has {own}; give that option"
+            )
+
+
+def places(option: str | None, origin: str, recorded: str) -> list[str]:
+    """Where :func:`find` looks, in its order; what is not given is left out."""
+    beside = Path(origin).parent
+    named = [option, os.environ.get(ENVIRONMENT)]
+    hints = [str(beside / Path(recorded).name), recorded] if recorded else []
+    return [path for path in (*named, str(beside / "backbone.pt"), *hints) if path]
+
+
 def find(option: str | None, origin: str, recorded: str, expected: str) -> Backbone:
     """The backbone of a slim checkpoint: option, environment, beside the checkpoint, recorded.
 
@@ -146,14 +231,11 @@ def find(option: str | None, origin: str, recorded: str, expected: str) -> Backb
     Raises:
         LaftError: none found, or the one found is another backbone.
     """
-    beside = Path(origin).parent
-    named = [("--backbone", option), (ENVIRONMENT, os.environ.get(ENVIRONMENT))]
-    for where, path in named:
+    for where, path in (("--backbone", option), (ENVIRONMENT, os.environ.get(ENVIRONMENT))):
         if path and not os.path.exists(path):
             raise LaftError(f"{path}: no such backbone ({where})")
-    hints = [str(beside / "backbone.pt"), str(beside / Path(recorded).name), recorded]
-    for candidate in [*(path for _, path in named), *hints]:
-        if candidate and os.path.exists(candidate):
+    for candidate in places(option, origin, recorded):
+        if os.path.exists(candidate):
             backbone = read(candidate)
             if backbone.fingerprint != expected:
                 raise LaftError(

@@ -28,7 +28,7 @@ class Header:
     Attributes:
         kind: ``slim`` or ``whole``.
         method: the row of methods.py.
-        langs: the dictionary's tags, in order.
+        langs: the dictionary's tags, in order, but for those new to the backbone.
         removal: the scaling of the removal that its parts were trained with.
         frozen: names left out, to be taken from the backbone (none in a whole one).
         fingerprint: of the backbone; empty without one.
@@ -37,6 +37,8 @@ class Header:
         control: what its language components are a control for; empty for true ones.
         fusion_input, adapter_norm: the options that its parts were trained with; empty where it
             has no such part, and in older checkpoints.
+        new_langs: the tags of languages new to the backbone, in order.
+        tag_layout: where the tag stands (language_tags.TagLayout); older checkpoints: suffix.
     """
 
     kind: str
@@ -50,6 +52,8 @@ class Header:
     control: str = ""
     fusion_input: str = ""
     adapter_norm: str = ""
+    tag_layout: str = "suffix"
+    new_langs: list[str] = field(default_factory=list)
     format: str = FORMAT
     version: int = VERSION
 

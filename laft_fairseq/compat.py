@@ -37,6 +37,7 @@ def patch_numpy() -> None:
 def allow_checkpoint_classes() -> None:
     """Name the classes that fairseq's own checkpoints and broadcasts hold."""
     from fairseq.distributed import utils as distributed_utils
+    from fairseq.logging.meters import AverageMeter, StopwatchMeter, TimeMeter
     from omegaconf import DictConfig, ListConfig, base, nodes
 
     torch.serialization.add_safe_globals(
@@ -53,6 +54,11 @@ def allow_checkpoint_classes() -> None:
             list,
             int,
             typing.Any,
+            # Counters, in checkpoints of 2019 such as mbart.cc25.v2, by their module's name then.
+            *(
+                (meter, f"fairseq.meters.{meter.__name__}")
+                for meter in (AverageMeter, TimeMeter, StopwatchMeter)
+            ),
         ]
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_components import SCALINGS, ComponentStatistics, Scaling
+from laft_fairseq.language_tags import TagLayout
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,32 @@ class Language:
 
 
 @dataclass(frozen=True)
+class Shard:
+    """Which part of its text a components file was estimated on.
+
+    Attributes:
+        index: from 1 to ``of``.
+        of: number of shards.
+        digests: by tag, of all the shards' batches together.
+    """
+
+    index: int
+    of: int
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.of}"
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Read ``I/N``. Raises LaftError for anything but 1/N to N/N."""
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise LaftError(f"--shard {text}: expected I/N, of four 1/4, 2/4, 3/4 and 4/4")
+        return cls(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True)
 class LanguageComponents:
     """A components file as read by `load`; every error names `path`."""
 
@@ -74,6 +102,8 @@ class LanguageComponents:
     languages: dict[str, Language]
     mask_source_tag: bool = False  # the encoder saw <mask> in place of the tag
     control: Control | None = None
+    layout: TagLayout = TagLayout.SUFFIX  # where the tag stood
+    shard: Shard | None = None  # the part of the text that was read; None: all
 
     def select(self, lang: str) -> Language:
         """Return the language of the tag `lang`; raise LaftError if the file lacks it."""
@@ -99,8 +129,15 @@ class LanguageComponents:
                 f"run `laft components` with --num-components {k}"
             )
 
-    def expect_use(self, mask_source_tag: bool, removal: Scaling | None = None) -> None:
+    def expect_use(
+        self, mask_source_tag: bool, layout: TagLayout, removal: Scaling | None = None
+    ) -> None:
         """Raise LaftError unless they were estimated as the model reads its source, and fit."""
+        if layout is not self.layout:
+            raise LaftError(
+                f"{self.path}: estimated with the tag layout {self.layout}, but used with "
+                f"{layout}; run `laft components` on data of the layout {layout}"
+            )
         if mask_source_tag != self.mask_source_tag:
             own, other = ("with", "without") if self.mask_source_tag else ("without", "with")
             raise LaftError(
@@ -111,6 +148,14 @@ class LanguageComponents:
             raise LaftError(
                 f"{self.path}: a control ({self.control.words}), which --removal mean does not "
                 "use; give the true components"
+            )
+
+    def expect_all_text(self) -> None:
+        """Raise LaftError for a shard, which is to be merged first."""
+        if self.shard is not None:
+            raise LaftError(
+                f"{self.path}: shard {self.shard} of the text alone; merge all {self.shard.of} by "
+                "`laft components --merge`"
             )
 
     def expect_true(self) -> None:

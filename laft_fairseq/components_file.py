@@ -6,7 +6,8 @@ float64, from which shards merge exactly, and unit_gram.fr_XX (d, d) float64, th
 the rows e_L / ‖e_L‖₂ (absent from older files).
 Metadata: format, version, d, k, fingerprint of the backbone, and as JSON by tag counts (n) and
 singular_values (the first k; of a control the norms of M_L c), by tensor checksums (CRC-32);
-source_tag (`shown` to the encoder or `masked`; absent: shown), and of a control what it is.
+source_tag (`shown` to the encoder or `masked`; absent: shown), tag_layout (`suffix` or `prefix`;
+absent: suffix), of a control what it is, and of a shard which (component_shards.py).
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from laft_fairseq.components import Control, Language, LanguageComponents, check_held
+from laft_fairseq.component_shards import check_complete
+from laft_fairseq.components import Control, Language, LanguageComponents, Shard, check_held
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_components import ComponentStatistics, Scaling
+from laft_fairseq.language_tags import TagLayout
 
 StrPath = str | os.PathLike[str]
 
@@ -44,6 +47,8 @@ def save(
     k: int,
     fingerprint: str,
     mask_source_tag: bool = False,
+    layout: TagLayout = TagLayout.SUFFIX,
+    shard: Shard | None = None,
 ) -> None:
     """Compute c_L and the mean s_L of each tag and write the file, whole or not at all.
 
@@ -51,17 +56,22 @@ def save(
     and a path that cannot be written.
     """
     path = Path(path)
-    widths = {shard.d for shard in statistics.values()}
+    widths = {own.d for own in statistics.values()}
     if len(widths) != 1:
         raise LaftError(f"{path}: expected languages of one width, got {sorted(widths)}")
     languages = {}
-    for tag, shard in statistics.items():
+    for tag, own in statistics.items():
         try:
-            c, values = shard.components(k)
-            languages[tag] = replace(Language.of(shard, c), singular_values=values[:k].tolist())
+            c, values = own.components(k)
+            languages[tag] = replace(Language.of(own, c), singular_values=values[:k].tolist())
         except LaftError as error:
             raise LaftError(f"{path}: language {tag}: {error}") from error
-    write(LanguageComponents(path, fingerprint, widths.pop(), k, languages, mask_source_tag))
+    d = widths.pop()
+    write(
+        LanguageComponents(
+            path, fingerprint, d, k, languages, mask_source_tag, layout=layout, shard=shard
+        )
+    )
 
 
 def write(file: LanguageComponents) -> None:
@@ -85,8 +95,11 @@ def write(file: LanguageComponents) -> None:
     metadata["counts"] = json.dumps({tag: language.count for tag, language in by_tag})
     metadata["singular_values"] = json.dumps({tag: own.singular_values for tag, own in by_tag})
     metadata["source_tag"] = "masked" if file.mask_source_tag else "shown"
+    metadata["tag_layout"] = file.layout.value
     if file.control is not None:
         metadata["control"] = json.dumps(asdict(file.control))
+    if file.shard is not None:
+        metadata["shard"] = json.dumps(asdict(file.shard))
     metadata["checksums"] = json.dumps({key: _checksum(tensors[key]) for key in tensors})
     _write(file.path, safetensors.torch.save(tensors, metadata))
 
@@ -117,33 +130,36 @@ def load(
             f"{path}: corrupt, truncated or not a safetensors file ({error}); {REMEDY}"
         ) from error
     return LanguageComponents(
-        path, reader.fingerprint, reader.d, reader.k, languages, reader.masked, reader.control
-    )
+        path, reader.fingerprint, reader.d, reader.k, languages, reader.masked, reader.control,
+        reader.layout, reader.shard,
+    )  # fmt: skip
 
 
 def merge(paths: Iterable[StrPath], out: StrPath) -> None:
     """Add the shards of each language, unite different languages, write `out`.
 
-    Raises LaftError for no file, a file given twice, another backbone, d or k among them, and
+    Raises LaftError for no file, a file given twice, another backbone, d or k among them, shards
+    (`laft components --shard`) that are not exactly those of one text, and
     whatever `load` and `save` refuse.
     """
     files = [Path(path) for path in paths]
     if len({file.resolve() for file in files}) != len(files):
         raise LaftError(f"{', '.join(map(str, files))}: a file given twice would count twice")
+    check_complete(load(file) for file in files)
     first: LanguageComponents | None = None
     total: dict[str, ComponentStatistics] = {}
     for file in files:
         shard = load(file, with_statistics=True)
         first = first or shard
         shard.expect(first.fingerprint, first.k, first.d)
-        shard.expect_use(first.mask_source_tag)
+        shard.expect_use(first.mask_source_tag, first.layout)
         shard.expect_true()
         for tag, language in shard.languages.items():
             assert language.statistics is not None
             total.setdefault(tag, ComponentStatistics.zeros(first.d)).merge(language.statistics)
     if first is None:
         raise LaftError("no components file to merge")
-    save(out, total, first.k, first.fingerprint, first.mask_source_tag)
+    save(out, total, first.k, first.fingerprint, first.mask_source_tag, first.layout)
 
 
 def derive(path: StrPath, out: StrPath, k: int | None = None) -> None:
@@ -153,8 +169,9 @@ def derive(path: StrPath, out: StrPath, k: int | None = None) -> None:
     """
     file = load(path, with_statistics=True)
     file.expect_true()
+    file.expect_all_text()
     statistics = {tag: own.statistics for tag, own in file.languages.items() if own.statistics}
-    save(out, statistics, k or file.k, file.fingerprint, file.mask_source_tag)
+    save(out, statistics, k or file.k, file.fingerprint, file.mask_source_tag, file.layout)
 
 
 class _Reader:
@@ -177,8 +194,11 @@ class _Reader:
             self.singular_values = {tag: values[tag] for tag in self.counts}
             self.checksums: dict[str, int] = dict(json.loads(metadata["checksums"]))
             self.masked = {"masked": True, "shown": False}[metadata.get("source_tag", "shown")]
+            self.layout = TagLayout(metadata.get("tag_layout", "suffix"))
             control = metadata.get("control")
             self.control = Control(**json.loads(control)) if control else None
+            shard = metadata.get("shard")
+            self.shard = Shard(**json.loads(shard)) if shard else None
         except (KeyError, TypeError, ValueError) as error:
             raise LaftError(f"{path}: metadata lacks or garbles {error}; {REMEDY}") from error
 

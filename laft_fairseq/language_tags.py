@@ -1,12 +1,14 @@
-"""Languages as mBART writes them: a tag such as ``[fr_XX]``, after the text's ``</s>``.
+"""Languages as mBART writes them: a tag such as ``[fr_XX]`` beside the text.
 
-This is the one place that knows where the tag stands. A text of language l is laid out as
-``X </s> [l]``; the decoder's input is ``[l] X </s>``.
+This is the one place that knows where the tag stands (:class:`TagLayout`): mBART-cc25 writes
+``X </s> [l]``, mBART-50 ``[l] X </s>``. In both the decoder's input is a target with its last token
+moved to the front.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 
 import torch
@@ -20,8 +22,63 @@ CC25 = (
     "ar_AR,cs_CZ,de_DE,en_XX,es_XX,et_EE,fi_FI,fr_XX,gu_IN,hi_IN,it_IT,ja_XX,kk_KZ,"
     "ko_KR,lt_LT,lv_LV,my_MM,ne_NP,nl_XX,ro_RO,ru_RU,si_LK,tr_TR,vi_VN,zh_CN"
 ).split(",")
+MBART50 = CC25 + (
+    "af_ZA,az_AZ,bn_IN,fa_IR,he_IL,hr_HR,id_ID,ka_GE,km_KH,mk_MK,ml_IN,mn_MN,mr_IN,"
+    "pl_PL,ps_AF,pt_XX,sv_SE,sw_KE,ta_IN,te_IN,th_TH,tl_XX,uk_UA,ur_PK,xh_ZA,gl_ES,sl_SI"
+).split(",")
+LAYOUT_FILE = "tag-layout.txt"  # beside langs.txt, in a backbone's folder and in a data-bin
 # Written without spaces between words: sentencepiece's word starts mean nothing there.
 UNSPACED = frozenset({"zh", "ja", "th", "my", "km", "lo"})
+
+
+class TagLayout(StrEnum):
+    """Where the tag stands in a text X of language l, source and target alike.
+
+    ==========  =============  =======================  ================
+    layout      text           decoder input            used by
+    ==========  =============  =======================  ================
+    ``suffix``  ``X </s> [l]``  ``[l] X </s>``           mBART-cc25
+    ``prefix``  ``[l] X </s>``  ``</s> [l] X``           mBART-50
+    ==========  =============  =======================  ================
+    """
+
+    SUFFIX = "suffix"
+    PREFIX = "prefix"
+
+    @property
+    def lead(self) -> int:
+        """Tokens that stand before the tag in the decoder's input."""
+        return int(self is TagLayout.PREFIX)
+
+    def tagged(self, text: Tensor, tag_id: int) -> Tensor:
+        """(n,) ``X </s>`` -> (n + 1,) with its tag."""
+        tag = text.new_tensor([tag_id])
+        return torch.cat([text, tag] if self is TagLayout.SUFFIX else [tag, text])
+
+    def text_start(self, targets: Tensor) -> Tensor:
+        """(B, t) first tokens of targets -> those of them that a search, given the tag, writes."""
+        return targets[:, self.lead :]
+
+
+def tag_layout(folder: str | Path, option: str | None = None) -> TagLayout:
+    """The layout of a backbone's or data folder: ``--tag-layout``, else its file, else suffix.
+
+    Raises:
+        LaftError: a word that names no layout.
+    """
+    path = Path(folder) / LAYOUT_FILE
+    where, word = "--tag-layout", option
+    if not word and path.exists():
+        where, word = str(path), path.read_text(encoding="utf-8").strip()
+    elif not word:
+        return TagLayout.SUFFIX
+    try:
+        return TagLayout(str(word))
+    except ValueError:
+        raise LaftError(
+            f"{where}: {str(word)!r} is no tag layout; it is suffix (X </s> [l], mBART-cc25) or "
+            "prefix ([l] X </s>, mBART-50)"
+        ) from None
 
 
 def symbol(tag: str) -> str:
@@ -56,8 +113,10 @@ def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:
     return tags
 
 
-def load_dictionary(data: str | Path, tags: Sequence[str]) -> Dictionary:
-    """``dict.txt``, then the tags in order, then ``<mask>``.
+def load_dictionary(
+    data: str | Path, tags: Sequence[str], new_tags: Sequence[str] = ()
+) -> Dictionary:
+    """``dict.txt``, then the tags in order, then ``<mask>``, then those new to the backbone.
 
     Raises:
         LaftError: no ``dict.txt``, or one that already holds a tag or ``<mask>``.
@@ -66,18 +125,13 @@ def load_dictionary(data: str | Path, tags: Sequence[str]) -> Dictionary:
     if not path.exists():
         raise LaftError(f"{path}: no dictionary; copy the backbone's dict.txt there")
     dictionary = Dictionary.load(str(path))
-    for entry in [*(symbol(tag) for tag in tags), MASK]:
+    for entry in [*map(symbol, tags), MASK, *map(symbol, new_tags)]:
         if entry in dictionary:
             raise LaftError(
                 f"{path}: already holds {entry}; dict.txt must hold sentencepiece's pieces alone"
             )
         dictionary.add_symbol(entry)
     return dictionary
-
-
-def append_tag(text: Tensor, tag_id: int) -> Tensor:
-    """(n,) ``X </s>`` -> (n + 1,) ``X </s> [l]``."""
-    return torch.cat([text, text.new_tensor([tag_id])])
 
 
 class LanguageTags(nn.Module):
@@ -89,10 +143,13 @@ class LanguageTags(nn.Module):
     index_of_token: Tensor  # (V,) int64: a tag's index; -1 for what is no tag
     is_text: Tensor  # (V,) bool: True for the text's own tokens
 
-    def __init__(self, dictionary: Dictionary, tags: Sequence[str]) -> None:
+    def __init__(
+        self, dictionary: Dictionary, tags: Sequence[str], layout: TagLayout = TagLayout.SUFFIX
+    ) -> None:
         super().__init__()
         self.tags = tuple(tags)
-        self.pad = dictionary.pad()
+        self.layout = layout
+        self.pad, self.eos = dictionary.pad(), dictionary.eos()
         self.token_ids = [self._token_id(dictionary, tag) for tag in tags]
         index_of_token = torch.full((len(dictionary),), -1)
         index_of_token[self.token_ids] = torch.arange(len(self.tags))
@@ -109,6 +166,11 @@ class LanguageTags(nn.Module):
             raise LaftError(f"language {tag}: no {symbol(tag)} in the dictionary; check --langs")
         return int(token)
 
+    def beyond(self, size: int) -> list[str]:
+        """The tags for which an embedding of ``size`` rows has none: of new languages."""
+        pairs = zip(self.tags, self.token_ids, strict=True)
+        return [tag for tag, token in pairs if token >= size]
+
     def text_mask(self, tokens: Tensor) -> Tensor:
         """(B, T) bool, True at the text's own tokens: no padding, ``<s>``, ``</s>`` or tag."""
         return self.is_text[tokens]
@@ -120,12 +182,21 @@ class LanguageTags(nn.Module):
     def of_source(self, tokens: Tensor) -> Tensor:
         """(B, T) source tokens, padded on either side -> (B,) index of each row's language."""
         positions = torch.arange(1, tokens.size(1) + 1, device=tokens.device)  # (T,)
-        last = (tokens.ne(self.pad) * positions).argmax(dim=1, keepdim=True)  # (B, 1)
-        return self._checked(tokens.gather(1, last).squeeze(1), "source ends")
+        where = "source ends"
+        if self.layout is TagLayout.PREFIX:
+            positions, where = positions.flip(0), "source begins"
+        end = (tokens.ne(self.pad) * positions).argmax(dim=1, keepdim=True)  # (B, 1)
+        return self._checked(tokens.gather(1, end).squeeze(1), where)
 
     def of_decoder_input(self, tokens: Tensor) -> Tensor:
-        """(B, T) decoder input or its prefix -> (B,) index of each row's language."""
-        return self._checked(tokens[:, 0], "decoder input begins")
+        """(B, T) decoder input or its first tokens -> (B,) index of each row's language."""
+        place = min(self.layout.lead, tokens.size(1) - 1)
+        return self._checked(tokens[:, place], f"decoder input {('begins', 'goes on')[place]}")
+
+    def decoder_input(self, written: Tensor) -> Tensor:
+        """(B, t) tag and text as a search writes them -> (B, lead + t) the decoder's input."""
+        lead = written.new_full((len(written), self.layout.lead), self.eos)
+        return torch.cat([lead, written], dim=1)
 
     def _checked(self, token: Tensor, where: str) -> Tensor:
         index = self.index_of_token[token]

@@ -74,7 +74,7 @@ def without_shared(
             total[side] += len(keep)
     tagged = [
         TaggedTexts(ListDataset(own, [len(text) for text in own]), source.tag_id,
-                    source.max_text + 1, "texts without shared words")
+                    source.max_text + 1, "texts without shared words", source.layout)
         for own, source in zip(sides, (a, b), strict=True)
     ]  # fmt: skip
     return tagged, (lost / np.maximum(total, 1)).tolist()

@@ -6,11 +6,13 @@ import logging
 import os
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from laft_fairseq import backbone as backbones
+from laft_fairseq import new_languages
 from laft_fairseq.checkpoint_format import pop_header
 from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
 from laft_fairseq.errors import LaftError
@@ -24,7 +26,12 @@ HEAD_WIDTH = 64  # of mBART's attention at every size, where a file does not rec
 
 
 def load_model(
-    checkpoint: str, data: str, langs: str | None = None, backbone: str | None = None
+    checkpoint: str,
+    data: str,
+    langs: str | None = None,
+    backbone: str | None = None,
+    layout: str | None = None,
+    new_langs: str | None = None,
 ) -> tuple[LAFTMBart, LaftGeneration]:
     """Load ``checkpoint`` in eval and fp32, with a stage-2 task on the directory ``data``.
 
@@ -33,6 +40,9 @@ def load_model(
         data: data-bin directory with dict.txt and langs.txt.
         langs: the dictionary's tags in order, where langs.txt does not say them.
         backbone: of a slim checkpoint, where it is not found by itself (backbone.py).
+        layout: where the tag stands, where tag-layout.txt does not say it.
+        new_langs: languages new to the backbone, where new-langs.txt does not say them; those
+            that the checkpoint records, where neither does.
 
     Raises:
         LaftError: a file is missing, damaged or does not fit the dictionary.
@@ -42,7 +52,7 @@ def load_model(
     content = read_checkpoint(checkpoint, mmap=True)
     args = recorded_arguments(content)
     state = content.get("model")
-    task = _task(data, langs)
+    task = _task(data, langs, layout, new_langs or _recorded_new_langs(data, state))
     if args is None or not isinstance(state, dict) or _is_backbone(args, state):
         return _load_backbone(checkpoint, task, content), task
     if backbone is not None:
@@ -60,9 +70,15 @@ def load_model(
 
 
 def load_backbone_model(
-    path: str, data: str, langs: str | None = None
+    path: str,
+    data: str,
+    langs: str | None = None,
+    layout: str | None = None,
+    new_langs: str | None = None,
 ) -> tuple[LAFTMBart, list[str]]:
     """Load a plain mBART as the row ``mbart_full`` in eval and fp32; its shape is its tensors'.
+
+    The tags of ``new_langs`` are what stage 1 begins with.
 
     Returns:
         The model, its ``fingerprint`` set, and the dictionary's tags in order.
@@ -70,7 +86,7 @@ def load_backbone_model(
     Raises:
         LaftError: not an mBART, or one that does not fit the dictionary of ``data``.
     """
-    task = _task(data, langs)
+    task = _task(data, langs, layout, new_langs)
     return _load_backbone(path, task, read_checkpoint(path, mmap=True)), task.tags
 
 
@@ -104,9 +120,20 @@ def _is_backbone(args: Namespace, state: Mapping[str, Tensor]) -> bool:
     return header is None or (header.method == "mbart_full" and not hasattr(args, "method"))
 
 
-def _task(data: str, langs: str | None) -> LaftGeneration:
+def _recorded_new_langs(data: str, state: Any) -> str | None:
+    """The checkpoint's, where ``data`` has no list of its own."""
+    if not isinstance(state, Mapping) or (Path(data) / new_languages.FILE).exists():
+        return None
+    header, _ = pop_header(dict(state))
+    return None if header is None else ",".join(header.new_langs)
+
+
+def _task(
+    data: str, langs: str | None, layout: str | None, new_langs: str | None
+) -> LaftGeneration:
     """A stage-2 task on ``data``, for its dictionary, tags and generation."""
-    task = LaftGeneration.setup_task(LaftGenerationOptions(data=data, langs=langs))
+    options = LaftGenerationOptions(data=data, langs=langs, tag_layout=layout, new_langs=new_langs)
+    task = LaftGeneration.setup_task(options)
     assert isinstance(task, LaftGeneration)
     return task
 
@@ -125,6 +152,7 @@ def _load_backbone(path: str, task: LaftGeneration, content: Mapping[str, Any]) 
     }
     shape |= {f"{side}_attention_heads": number for side, number in heads.items()}
     args = Namespace(arch="laft_mbart", method="mbart_full", **shape)
+    args.activation_fn = backbone.options.get("activation_fn", "gelu")
     model = LAFTMBart.build_model(args, task)
     model.load_backbone(backbone)
     return _for_evaluation(model, task)

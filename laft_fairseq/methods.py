@@ -42,6 +42,7 @@ GROUPS: dict[str, Group] = {
     "gate": lambda name, layers: name.startswith("encoder.gate."),
     "language_adapter": lambda name, layers: ".language_adapter." in name,
     "task_adapter": lambda name, layers: ".task_adapter." in name,
+    "new_tags": lambda name, layers: name.startswith("decoder.new_tag_rows."),
 }
 
 
@@ -62,21 +63,26 @@ class Method:
 
 
 def _row(paper_name: str, group: str) -> Method:
-    """A row that adds nothing, and trains the same parameters in both stages."""
-    return Method(paper_name, (), (group,), (group,))
+    """A row that adds nothing, and trains the same parameters in both stages.
+
+    Stage 1 also trains the tags of languages that are new to the backbone.
+    """
+    return Method(paper_name, (), (group, "new_tags"), (group,))
 
 
 LAFT_MODULES = ("task_module", "fusion", "language_adapter")
 GATED = ("task_module", "gate")
 
 METHODS: dict[str, Method] = {
-    "laft": Method("LAFT", LAFT_MODULES, LAFT_MODULES, ("task_module",)),
+    "laft": Method("LAFT", LAFT_MODULES, (*LAFT_MODULES, "new_tags"), ("task_module",)),
     "mbart_full": _row("mBART (full)", "everything"),
     "mbart_enc": _row("mBART (enc)", "encoder_layers"),
     "mbart_enc_top2": _row("mBART (enc top-2)", "encoder_top2"),
-    "adapter": Method("Adapter", ("task_adapter",), ("task_adapter",), ("task_adapter",)),
+    "adapter": Method(
+        "Adapter", ("task_adapter",), ("task_adapter", "new_tags"), ("task_adapter",)
+    ),
     "tm_adv": Method("TM + adv", GATED, ("everything",), ("everything",)),
-    "tm_adv_frozen": Method("TM + adv, backbone frozen", GATED, GATED, GATED),
+    "tm_adv_frozen": Method("TM + adv, backbone frozen", GATED, (*GATED, "new_tags"), GATED),
     "mbart_attn_qk": _row("mBART (query and key), not in the paper", "query_and_key"),
 }
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from laft_fairseq import backbone as backbones
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import MASK, symbol
+from laft_fairseq.language_tags import MASK, TagLayout, symbol
 from laft_fairseq.methods import STAGES, find, is_trained
 from laft_fairseq.models.laft_mbart import LAFTMBart
 
@@ -82,30 +82,28 @@ class _Unfilled(LAFTMBart):
         return self
 
 
-class _Vocabulary(Dictionary):
-    """A dictionary of a given size, without the work of naming each piece."""
-
-    size = 0
-
-    def __len__(self) -> int:
-        return self.size
-
-
 def architectures() -> list[str]:
     """The names that ``--arch`` takes for our model."""
     return sorted(name for name, model in ARCH_MODEL_REGISTRY.items() if model is LAFTMBart)
 
 
-def count(arch: str, method: str, langs: Sequence[str], vocabulary: int = CC25_ENTRIES) -> Counts:
+def count(
+    arch: str,
+    method: str,
+    langs: Sequence[str],
+    vocabulary: int = CC25_ENTRIES,
+    new_langs: Sequence[str] = (),
+) -> Counts:
     """Count the parameters of ``method`` at ``arch``, with adapters for ``langs``.
 
-    ``vocabulary`` are the dictionary's entries: specials, pieces, tags and ``<mask>``. What is
-    tied counts once.
+    ``vocabulary`` are the backbone's entries: specials, pieces, tags and ``<mask>``; tags of
+    ``new_langs``, which have adapters too, come on top. What is tied counts once.
 
     Raises:
         LaftError: unknown architecture or method, no language, too small a vocabulary.
     """
-    model = _build(arch, method, langs, vocabulary)
+    langs = [*langs, *new_langs]
+    model = _build(arch, method, langs, vocabulary, len(new_langs))
     parts: dict[str, dict[str, int]] = {}
     added: set[str] = set()
     for name, parameter in model.named_parameters():
@@ -149,13 +147,20 @@ def _units(model: LAFTMBart, langs: Sequence[str]) -> dict[str, tuple[str, int]]
     }
 
 
-def _build(arch: str, method: str, langs: Sequence[str], vocabulary: int) -> LAFTMBart:
+def _build(
+    arch: str, method: str, langs: Sequence[str], vocabulary: int, new: int = 0
+) -> LAFTMBart:
+    """The model on the meta device; the last ``new`` of ``langs`` are new to the backbone."""
     if arch not in architectures():
         raise LaftError(f"--arch {arch}: unknown; choose from {', '.join(architectures())}")
     find(method)
-    dictionary = _dictionary(langs, vocabulary)
+    dictionary = _dictionary(langs, vocabulary, new)
     task = SimpleNamespace(
-        stage=STAGES[0], tags=langs, source_dictionary=dictionary, target_dictionary=dictionary
+        stage=STAGES[0],
+        tags=langs,
+        layout=TagLayout.SUFFIX,  # no parameter depends on it
+        source_dictionary=dictionary,
+        target_dictionary=dictionary,
     )
     args = Namespace(arch=arch, method=method)
     ARCH_CONFIG_REGISTRY[arch](args)
@@ -166,17 +171,18 @@ def _build(arch: str, method: str, langs: Sequence[str], vocabulary: int) -> LAF
     return model
 
 
-def _dictionary(langs: Sequence[str], vocabulary: int) -> Dictionary:
-    """A dictionary that says it has ``vocabulary`` entries; its pieces are never asked for."""
-    if not langs:
+def _dictionary(langs: Sequence[str], vocabulary: int, new: int) -> Dictionary:
+    """A dictionary of ``vocabulary`` entries, nameless pieces among them, and ``new`` tags."""
+    dictionary, known = Dictionary(), len(langs) - new
+    if known < 1:
         raise LaftError("--langs: name at least one language, such as en_XX")
-    dictionary = _Vocabulary()
-    for entry in [*(symbol(tag) for tag in langs), MASK]:
-        dictionary.add_symbol(entry)
-    if vocabulary < len(dictionary.symbols):
+    pieces = vocabulary - len(dictionary) - known - 1
+    if pieces < 0:
         raise LaftError(
-            f"--vocab {vocabulary}: too few entries for the specials, {len(langs)} language tags "
-            "and <mask>"
+            f"--vocab {vocabulary}: too few entries for the specials, {known} language tags and "
+            "<mask>"
         )
-    dictionary.size = vocabulary
+    dictionary.symbols += [""] * pieces
+    for entry in [*map(symbol, langs[:known]), MASK, *map(symbol, langs[known:])]:
+        dictionary.add_symbol(entry)
     return dictionary

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from laft_fairseq.frozen_weights import Casts
+
 CHOICES = ("auto", "bf16", "none")
 
 
@@ -38,8 +40,10 @@ def wants_bf16(parameter: torch.Tensor, choice: str) -> bool:
     return parameter.device.type == "cpu" and cpu_has_bf16()
 
 
-def autocast(model: Any, choice: str) -> contextlib.AbstractContextManager[Any]:
-    """The context in which ``model`` computes forward and loss.
+def autocast(
+    model: Any, choice: str, casts: Casts | None = None
+) -> contextlib.AbstractContextManager[Any]:
+    """The context in which ``model`` computes forward and loss, frozen weights cast by ``casts``.
 
     On a CPU attention is computed by plain products in bf16: with a mask torch's fused kernel
     was the slower one for the mini backbone where freed memory was kept (see examples/mini), and
@@ -52,4 +56,6 @@ def autocast(model: Any, choice: str) -> contextlib.AbstractContextManager[Any]:
     stack.enter_context(torch.autocast(parameter.device.type, dtype=torch.bfloat16))
     if parameter.device.type == "cpu":
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+    if casts is not None:
+        stack.enter_context(casts.in_place(model))
     return stack

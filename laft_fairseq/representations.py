@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 
 
 def read_texts(task: LaftTask, tag: str, split: str) -> TaggedTexts:
-    """The texts ``X </s> [l]`` of a language: the sources of its pairs, else its monolingual text.
+    """The tagged texts of a language: the sources of its pairs, else its monolingual text.
 
     Raises:
         LaftError: an unknown language; no such data, or damaged data.
@@ -44,7 +44,7 @@ def read_texts(task: LaftTask, tag: str, split: str) -> TaggedTexts:
         )
     texts = load_texts(found[0], task.dictionary, tag)
     limit = task.cfg.max_source_positions
-    return TaggedTexts(texts, task.tag_ids[tag], limit, found[0])
+    return TaggedTexts(texts, task.tag_ids[tag], limit, found[0], task.layout)
 
 
 def spread(available: int, wanted: int) -> list[int]:

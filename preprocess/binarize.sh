@@ -3,7 +3,8 @@
 #
 #   pairs: OUT/LANG/{split}.src-tgt.{src,tgt}.{bin,idx}     mono: OUT/LANG/{split}.{bin,idx}
 #
-# and OUT/dict.txt, OUT/langs.txt. Nothing is truncated; what is in place already is left alone.
+# and OUT/dict.txt, OUT/langs.txt, OUT/tag-layout.txt where there is one. Nothing is truncated; what
+# is in place already is left alone.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python}

@@ -11,13 +11,15 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import new_langs
+import tag_layouts
 from binary_layout import Split, digest, install
 from text_files import DataError, read_lines
+from vocabulary import Vocabulary, check_language, load_vocabulary
 
 SPLITS = ("train", "valid", "test")
 BATCH = 10_000
@@ -28,65 +30,6 @@ examples:
   preprocess/binarize.sh pairs --backbone DIR --lang fr_XX --out data-bin --test t.src t.tgt
   preprocess/binarize.sh mono --backbone DIR --lang fr_XX --out data-bin --train mono.fr_XX.txt.xz
 """
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """A sentencepiece model that fits a dictionary, and their files."""
-
-    model: Any
-    model_path: Path
-    dictionary: Path
-    langs: Path | None
-
-
-def load_vocabulary(options: argparse.Namespace) -> Vocabulary:
-    """Load model and dictionary; refuse a pair of which ids would not agree."""
-    import sentencepiece
-
-    folder: Path | None = options.backbone
-    if folder is not None and not folder.is_dir():
-        raise DataError(f"{folder}: no such folder (--backbone)")
-    path: Path | None = options.spm or (folder and folder / "sentence.bpe.model")
-    dictionary: Path | None = options.dict or (folder and folder / "dict.txt")
-    if path is None or dictionary is None:
-        raise DataError("name --backbone, or both --spm and --dict")
-    langs: Path = options.langs or dictionary.with_name("langs.txt")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        model = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{path}: not a sentencepiece model") from error
-    check_dictionary(model, path, dictionary)
-    if options.langs and not langs.is_file():
-        raise DataError(f"{langs}: no such file")
-    return Vocabulary(model, path, dictionary, langs if langs.is_file() else None)
-
-
-def check_dictionary(model: Any, path: Path, dictionary: Path) -> None:
-    """The dictionary holds the model's pieces from id 3 on, in order: fairseq id = piece id + 1."""
-    words = [line.rsplit(" ", 1)[0] for line in read_lines(dictionary)]
-    pieces = [model.id_to_piece(i) for i in range(3, model.get_piece_size())]
-    for number, (word, piece) in enumerate(zip(words, pieces, strict=False), 1):
-        if word != piece:
-            raise DataError(
-                f"{dictionary} does not fit {path}: line {number} is {word!r}, the piece {piece!r}"
-            )
-    if len(words) != len(pieces):
-        raise DataError(
-            f"{dictionary} does not fit {path}: {len(words)} lines for {len(pieces)} pieces"
-        )
-
-
-def check_language(lang: str, langs: Path | None) -> None:
-    """The language is one that the backbone knows; without a list, say that nobody checked."""
-    if langs is None:
-        print("binarize: no langs.txt beside the dictionary; mBART-cc25's languages will apply")
-        return
-    known = [line for line in read_lines(langs) if line]
-    if lang not in known:
-        raise DataError(f"{lang} is not a language of {langs}: {', '.join(known)}")
 
 
 def open_sides(files: list[Path], kind: str, columns: list[int]) -> list[Iterator[str]]:
@@ -149,7 +92,8 @@ def prepare(options: argparse.Namespace) -> None:
     if not given:
         raise DataError("nothing to do: give --train, --valid or --test")
     vocabulary = load_vocabulary(options)
-    check_language(options.lang, vocabulary.langs)
+    new = new_langs.agreed(options.new_langs, vocabulary.langs, options.out)
+    check_language(options.lang, vocabulary.langs, new)
     check_target(options.out, vocabulary)
     (options.work / "text").mkdir(parents=True)
     folder = options.out / options.lang
@@ -162,23 +106,30 @@ def prepare(options: argparse.Namespace) -> None:
             print(f"binarize: {folder} {name} {options.kind}: up to date")
             continue
         encode_split(vocabulary.model, split, files, options)
+        if options.lang in new:
+            for text in sorted((options.work / "text").glob(f"{name}*")):
+                print(new_langs.report_unknown(vocabulary.model, text, options.lang, text.name))
         plan.append(split)
     write_plan(options, vocabulary, plan)
+    new_langs.write(new, options.out)
 
 
 def check_target(out: Path, vocabulary: Vocabulary) -> None:
-    """Refuse a folder that another dictionary or another list of languages has filled."""
+    """Refuse a folder that another dictionary, list of languages or tag layout has filled."""
     for theirs in (vocabulary.dictionary, vocabulary.langs):
         if theirs is None:
             continue
         ours = out / ("dict.txt" if theirs == vocabulary.dictionary else "langs.txt")
         if ours.is_file() and ours.read_bytes() != theirs.read_bytes():
             raise DataError(f"{ours} differs from {theirs}: use another --out")
+    tag_layouts.check(out, tag_layouts.tag_layout(vocabulary.dictionary.parent))
 
 
 def write_plan(options: argparse.Namespace, vocabulary: Vocabulary, plan: list[Split]) -> None:
     """Write `plan.json` for `install` and `options`, a line each, for `fairseq-preprocess`."""
+    layout = vocabulary.dictionary.with_name(tag_layouts.NAME)
     copies = {"dict.txt": vocabulary.dictionary, "langs.txt": vocabulary.langs}
+    copies |= {layout.name: layout} if layout.is_file() else {}
     options.out.mkdir(parents=True, exist_ok=True)
     for name, path in copies.items():
         if path is not None and not (options.out / name).is_file():
@@ -223,6 +174,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--dict", type=Path, metavar="FILE", help="fairseq dictionary (dict.txt)")
     top.add_argument("--langs", type=Path, metavar="FILE", help="languages, one a line (langs.txt)")
     top.add_argument("--lang", required=True, help="the text's language, such as fr_XX")
+    top.add_argument(
+        "--new-langs",
+        metavar="TAGS",
+        help="languages that the backbone has no tag for, kept in OUT/new-langs.txt",
+    )
     top.add_argument("--out", type=Path, required=True, help="the data-bin folder")
     for split in SPLITS:
         top.add_argument(

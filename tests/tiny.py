@@ -50,10 +50,10 @@ def pieces_dictionary() -> Dictionary:
     return dictionary
 
 
-def dictionary(tags: Sequence[str] = TAGS) -> Dictionary:
-    """The dictionary in full: pieces, tags, `<mask>`."""
-    full = pieces_dictionary()
-    for entry in [*map(language_tags.symbol, tags), language_tags.MASK]:
+def dictionary(tags: Sequence[str] = TAGS, new: Sequence[str] = ()) -> Dictionary:
+    """The dictionary in full: pieces, tags, `<mask>`, tags of new languages."""
+    full, symbol = pieces_dictionary(), language_tags.symbol
+    for entry in [*map(symbol, tags), language_tags.MASK, *map(symbol, new)]:
         full.add_symbol(entry)
     return full
 
@@ -66,24 +66,35 @@ def ids(text: str, tags: Sequence[str] = TAGS) -> list[int]:
     return found
 
 
-def task(stage: str = "generation", tags: Sequence[str] = TAGS, **options: Any) -> Any:
+def task(
+    stage: str = "generation",
+    tags: Sequence[str] = TAGS,
+    new: Sequence[str] = (),
+    **options: Any,
+) -> Any:
     """A task of the stage that has read no file."""
     kind, kind_of_options = STAGES[stage]
     options = {"data": "data-bin", "seed": 1, **options}
-    return kind(kind_of_options(**options), dictionary(tags), list(tags))
+    return kind(kind_of_options(**options), dictionary(tags, new), [*tags, *new])
 
 
-def model(stage: str = "generation", tags: Sequence[str] = TAGS, **options: Any) -> LAFTMBart:
+def model(
+    stage: str = "generation",
+    tags: Sequence[str] = TAGS,
+    layout: str | None = None,
+    new: Sequence[str] = (),
+    **options: Any,
+) -> LAFTMBart:
     """`laft_mbart_tiny` without weights' randomness: in eval, with components and adapters.
 
     Pass `components=False` or `adapters=()` for a barer one.
     """
-    components, adapters = options.pop("components", True), options.pop("adapters", tags)
+    components, adapters = options.pop("components", True), options.pop("adapters", [*tags, *new])
     args = Namespace(task=f"laft_{stage}", max_source_positions=64, max_target_positions=64)
     vars(args).update(options)
     laft_mbart_tiny(args)
     torch.manual_seed(7)
-    built = LAFTMBart.build_model(args, task(stage, tags))
+    built = LAFTMBart.build_model(args, task(stage, tags, new, tag_layout=layout))
     for tag in adapters:
         built.add_adapter(tag)
     if components and built.encoder.needs_components:
@@ -116,6 +127,18 @@ def rows(texts: Sequence[str], left: bool = True) -> Tensor:
     return torch.tensor(padded)
 
 
+def laid_out(texts: Sequence[str], layout: str) -> list[str]:
+    """Texts `X </s> [l]` in the tag layout: so, or `[l] X </s>`."""
+    if layout == "suffix":
+        return list(texts)
+    return [" ".join([*text.split()[-1:], *text.split()[:-1]]) for text in texts]
+
+
+def decoder_inputs(texts: Sequence[str], layout: str) -> list[str]:
+    """Decoder inputs `[l] Y` in the tag layout: so, or `</s> [l] Y`."""
+    return list(texts) if layout == "suffix" else [f"</s> {text}" for text in texts]
+
+
 def numpy(tensor: Tensor) -> np.ndarray:
     """Float64, for computations independent of torch."""
     return tensor.detach().double().numpy()
@@ -146,16 +169,20 @@ def write_texts(prefix: Path, texts: Sequence[Sequence[int]]) -> None:
     builder.finalize(f"{prefix}.idx")
 
 
-def write_dictionary(folder: Path, tags: Sequence[str] = TAGS) -> None:
-    """dict.txt and langs.txt."""
+def write_dictionary(folder: Path, tags: Sequence[str] = TAGS, layout: str | None = None) -> None:
+    """dict.txt and langs.txt, and tag-layout.txt where a layout is named."""
     folder.mkdir(parents=True, exist_ok=True)
     pieces_dictionary().save(str(folder / "dict.txt"))
     (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in tags))
+    if layout is not None:
+        (folder / language_tags.LAYOUT_FILE).write_text(f"{layout}\n")
 
 
-def write_data(folder: Path, count: int = 20, tags: Sequence[str] = TAGS) -> Path:
+def write_data(
+    folder: Path, count: int = 20, tags: Sequence[str] = TAGS, layout: str | None = None
+) -> Path:
     """A data-bin directory: monolingual texts and pairs (a text and its first word)."""
-    write_dictionary(folder, tags)
+    write_dictionary(folder, tags, layout)
     for tag in tags:
         for seed, split in enumerate(("train", "valid", "test")):
             texts = random_texts(tag, count if split == "train" else 5, seed)
@@ -188,26 +215,23 @@ def command_line(*flags: str | Path, stdin: str = "") -> Iterator[io.StringIO]:
         yield output
 
 
+def train_flags(data: Path, save_dir: Path, stage: str, *flags: str | Path) -> list[str]:
+    """What follows `fairseq-train` at the tiny size, but --user-dir."""
+    shape = ("--arch", "laft_mbart_tiny", "--max-source-positions", 64,
+             "--max-target-positions", 64)  # fmt: skip
+    optimisation = ("--optimizer", "adam", "--lr", 0.02, "--criterion", "cross_entropy")
+    fixed = ("--cpu", "--num-workers", 0, "--no-progress-bar", "--seed", 3, "--batch-size", 8)
+    first = (data, "--task", f"laft_{stage}", "--save-dir", save_dir)
+    return [str(word) for word in (*first, *shape, *optimisation, *fixed, *flags)]
+
+
 def train(data: Path, save_dir: Path, stage: str, *flags: str | Path) -> dict[str, Any]:
     """fairseq-train at the tiny size; returns the last checkpoint's contents."""
     from fairseq import checkpoint_utils
     from fairseq_cli.train import cli_main
 
     vars(checkpoint_utils.save_checkpoint).pop("best", None)
-    shape = (
-        "--arch",
-        "laft_mbart_tiny",
-        "--max-source-positions",
-        64,
-        "--max-target-positions",
-        64,
-    )
-    optimisation = ("--optimizer", "adam", "--lr", 0.02, "--criterion", "cross_entropy")
-    fixed = ("--cpu", "--num-workers", 0, "--no-progress-bar", "--seed", 3, "--batch-size", 8)
-    with command_line(
-        data, "--task", f"laft_{stage}", "--save-dir", save_dir, *map(str, shape),
-        *map(str, optimisation), *map(str, fixed), *map(str, flags),
-    ):  # fmt: skip
+    with command_line(*train_flags(data, save_dir, stage, *flags)):
         cli_main()
     return torch.load(save_dir / "checkpoint_last.pt", weights_only=True)  # type: ignore[no-any-return]
 

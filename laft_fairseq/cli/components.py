@@ -11,7 +11,8 @@ from laft_fairseq.errors import LaftError
 KINDS = ("other-language", "random-subspace")  # component_controls.py
 CUSTOMARY = 6  # components, the paper's k
 # What --merge and --from, which take all that their files hold, have no use for.
-OF_ESTIMATION = ("backbone", "data", "langs", "dictionary_langs", "max_sentences")
+OF_ESTIMATION = ("backbone", "data", "langs", "dictionary_langs", "new_langs", "tag_layout",
+                 "max_sentences", "shard")  # fmt: skip
 
 EPILOG = """\
 examples:
@@ -24,6 +25,10 @@ examples:
 
 Reads DATA/<tag>/<split>.{bin,idx}, or the source side of pairs where that is absent. Each text is
 encoded without noise; only its Gram matrix is kept, so memory does not grow with the text.
+
+The work is shared by processes that torchrun starts, or in shards that are merged afterwards:
+  torchrun --nproc_per_node=4 -m laft_fairseq.cli components --backbone model.pt ...
+  laft components --shard 1/2 --out one.safetensors ...
 
 --control other-language gives each language the next one's c_L, in the file's order;
 random-subspace a random one, times a gain by which s_L has the true one's root mean square norm
@@ -40,14 +45,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--backbone", metavar="M.pt", help="pretrained mBART")
-    parser.add_argument("--data", metavar="DATA-BIN", help="binarised monolingual text")
-    parser.add_argument("--langs", metavar="TAGS", help="languages to estimate: en_XX,fr_XX")
-    parser.add_argument(
-        "--dictionary-langs",
-        metavar="TAGS",
-        help="the dictionary's tags in order (default: DATA/langs.txt, else cc25)",
-    )
+    _add_text(parser)
     parser.add_argument(
         "--num-components",
         type=int,
@@ -60,9 +58,6 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="the first N texts of each language (default: all)",
     )
-    parser.add_argument("--split", default="train", help="which split to read (default: train)")
-    parser.add_argument("--max-tokens", type=int, default=8192, help="tokens a batch")
-    parser.add_argument("--max-length", type=int, default=512, help="longer texts are cut")
     parser.add_argument("--merge", nargs="+", metavar="FILE", help="merge these files instead")
     parser.add_argument(
         "--mask-source-tag",
@@ -77,6 +72,36 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def _add_text(parser: argparse.ArgumentParser) -> None:
+    """What is read, and which part of it."""
+    parser.add_argument("--backbone", metavar="M.pt", help="pretrained mBART")
+    parser.add_argument("--data", metavar="DATA-BIN", help="binarised monolingual text")
+    parser.add_argument("--langs", metavar="TAGS", help="languages to estimate: en_XX,fr_XX")
+    parser.add_argument(
+        "--dictionary-langs",
+        metavar="TAGS",
+        help="the dictionary's tags in order (default: DATA/langs.txt, else cc25)",
+    )
+    parser.add_argument(
+        "--new-langs",
+        metavar="TAGS",
+        help="languages that the backbone has no tag for (default: DATA/new-langs.txt, else none)",
+    )
+    parser.add_argument(
+        "--tag-layout",
+        choices=("suffix", "prefix"),
+        help="where the tag stands (default: DATA/tag-layout.txt, else suffix)",
+    )
+    parser.add_argument("--split", default="train", help="which split to read (default: train)")
+    parser.add_argument("--max-tokens", type=int, default=8192, help="tokens a batch")
+    parser.add_argument("--max-length", type=int, default=512, help="longer texts are cut")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="read a part of the text, of four 1/4 to 4/4; merge all parts by --merge",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Estimate, merge or derive; write the file whole or not at all."""
     from laft_fairseq import component_controls, components_file
@@ -89,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
         components_file.derive(args.source, args.out, args.num_components)
     elif args.merge:
         components_file.merge(args.merge, args.out)
-    else:
-        _estimate(args)
+    elif not _estimate(args):
+        return 0  # another process of this run writes the file
     written = components_file.load(args.out)
     for tag, language in written.languages.items():
         values = " ".join(f"{value:.1f}" for value in language.singular_values)
@@ -126,33 +151,59 @@ def _check(args: argparse.Namespace) -> None:
         raise LaftError(f"--max-sentences {args.max_sentences}: at least 1 is needed")
 
 
-def _estimate(args: argparse.Namespace) -> None:
+def _estimate(args: argparse.Namespace) -> bool:
+    """Estimate, alone or together with other processes; whether this one has written the file."""
     import torch
 
-    from laft_fairseq import components_file
-    from laft_fairseq.language_tags import load_dictionary, split_tags
+    from laft_fairseq.compat_distributed import connected
+
+    with connected(args.cpu or not torch.cuda.is_available()) as rank:
+        return _estimate_connected(args, rank)
+
+
+def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
+    import torch
+
+    from laft_fairseq import agreement, components_file
+    from laft_fairseq.component_shards import add_up
+    from laft_fairseq.components import Shard
+    from laft_fairseq.language_tags import split_tags
     from laft_fairseq.loading import load_backbone_model
 
     tags = split_tags(args.langs)
     for option in ("backbone", "data", "langs"):
         if not getattr(args, option):
             raise LaftError(f"--{option} is needed, unless files are given to --merge")
-    model, dictionary_tags = load_backbone_model(args.backbone, args.data, args.dictionary_langs)
+    model, dictionary_tags = load_backbone_model(
+        args.backbone, args.data, args.dictionary_langs, args.tag_layout, args.new_langs
+    )
     for tag in tags:
         if tag not in dictionary_tags:
             raise LaftError(
                 f"--langs: unknown language {tag}; the dictionary has {', '.join(dictionary_tags)}"
+                "; one that the backbone never saw is named by --new-langs"
             )
     if torch.cuda.is_available() and not args.cpu:
         model = model.cuda()
     model.encoder.mask_source_tag = args.mask_source_tag
-    dictionary = load_dictionary(args.data, dictionary_tags)
-    statistics = {tag: _statistics(model, dictionary, tag, args) for tag in tags}
+    dictionary = model.encoder.dictionary
     k = args.num_components or CUSTOMARY
-    components_file.save(args.out, statistics, k, model.fingerprint, args.mask_source_tag)
+    asked = {"--langs": ",".join(tags), "k": str(k), "the backbone": model.fingerprint}
+    if agreement.several():
+        agreement.expect_same(asked, "start all of them with the same options")
+    shard = Shard.parse(args.shard) if args.shard else None
+    statistics = {tag: _statistics(model, dictionary, tag, args, shard) for tag in tags}
+    for own in statistics.values():
+        add_up(own)
+    if rank == 0:
+        layout = model.encoder.language_tags.layout
+        components_file.save(
+            args.out, statistics, k, model.fingerprint, args.mask_source_tag, layout, shard
+        )
+    return rank == 0
 
 
-def _statistics(model: Any, dictionary: Any, tag: str, args: argparse.Namespace) -> Any:
+def _statistics(model: Any, dictionary: Any, tag: str, args: argparse.Namespace, shard: Any) -> Any:
     """Stream one language's text through the encoder into its statistics."""
     import torch
 
@@ -161,7 +212,7 @@ def _statistics(model: Any, dictionary: Any, tag: str, args: argparse.Namespace)
     device = model.encoder.embed_tokens.weight.device
     statistics = ComponentStatistics.zeros(model.encoder.embed_tokens.embedding_dim, device)
     with torch.inference_mode():
-        for tokens in _batches(model, dictionary, tag, args):
+        for tokens in _batches(model, dictionary, tag, args, shard):
             tokens = tokens.to(device)  # (B, T)
             e = model.encoder.forward_backbone(tokens)["encoder_out"][0]  # (T, B, d)
             mask = model.encoder.language_tags.text_mask(tokens)  # (B, T)
@@ -172,14 +223,17 @@ def _statistics(model: Any, dictionary: Any, tag: str, args: argparse.Namespace)
     return statistics
 
 
-def _batches(model: Any, dictionary: Any, tag: str, args: argparse.Namespace) -> Iterator[Any]:
-    """(B, T) token batches of one language, longest first, with progress."""
+def _batches(
+    model: Any, dictionary: Any, tag: str, args: argparse.Namespace, shard: Any
+) -> Iterator[Any]:
+    """(B, T) token batches of one language, of this process and shard, longest first."""
     import os
 
     import numpy as np
     from fairseq.data import data_utils
     from tqdm import tqdm
 
+    from laft_fairseq import component_shards
     from laft_fairseq.tasks.text_data import TaggedTexts, load_texts
 
     prefix = os.path.join(args.data, tag, args.split)
@@ -187,14 +241,20 @@ def _batches(model: Any, dictionary: Any, tag: str, args: argparse.Namespace) ->
         prefix += ".src-tgt.src"
     limit = min(args.max_length, model.encoder.max_positions())
     tag_id = model.encoder.language_tags.token_ids[model.tags.index(tag)]
-    texts = TaggedTexts(load_texts(prefix, dictionary, tag), tag_id, limit, prefix)
+    layout = model.encoder.language_tags.layout
+    texts = TaggedTexts(load_texts(prefix, dictionary, tag), tag_id, limit, prefix, layout)
     count = min(len(texts), args.max_sentences or len(texts))
     order = np.argsort(texts.sizes[:count], kind="mergesort")[::-1]
     batches = data_utils.batch_by_size(order.copy(), texts.num_tokens, max_tokens=args.max_tokens)
-    progress = tqdm(total=count, desc=tag, unit="text", disable=not sys.stderr.isatty())
-    if not sys.stderr.isatty():
-        print(f"{tag}: {count} texts of {prefix}", file=sys.stderr)
-    for batch in batches:
+    own = component_shards.share(tag, batches, texts.sizes[:count], shard)
+    first = component_shards.writes()
+    mine = sum(map(len, own))
+    share = "" if mine == count else f"{mine} of "
+    shown = first and sys.stderr.isatty()
+    progress = tqdm(total=mine, desc=tag, unit="text", disable=not shown)
+    if first and not shown:
+        print(f"{tag}: {share}{count} texts of {prefix}", file=sys.stderr)
+    for batch in own:
         rows = [texts[int(index)] for index in batch]
         yield data_utils.collate_tokens(rows, dictionary.pad(), left_pad=True)
         progress.update(len(rows))

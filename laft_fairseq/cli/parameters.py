@@ -44,6 +44,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="languages that have an adapter (default: %(default)s)",
     )
     parser.add_argument(
+        "--new-langs",
+        metavar="L,L",
+        help="languages new to the backbone, each with an adapter and rows for its tag",
+    )
+    parser.add_argument(
         "--vocab",
         type=int,
         default=250_027,
@@ -64,7 +69,9 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq.language_tags import split_tags
     from laft_fairseq.parameter_counts import count
 
-    counts = count(args.arch, args.method, split_tags(args.langs), args.vocab)
+    langs, new = split_tags(args.langs), split_tags(args.new_langs)
+    split_tags(",".join([*langs, *new]))  # refuses what both list
+    counts = count(args.arch, args.method, langs, args.vocab, new)
     if args.json is not None:
         write_json(args.json, as_json(counts))
     print(table(counts))

@@ -66,6 +66,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--backbone", metavar="M.pt", help="of a slim checkpoint, where it is not found by itself")
     add("--dictionary-langs", metavar="L,L",
         help="the dictionary's tags in order (default: DATA/langs.txt, else cc25's)")  # fmt: skip
+    add("--tag-layout", choices=("suffix", "prefix"),
+        help="where the tag stands (default: DATA/tag-layout.txt, else suffix)")  # fmt: skip
     add("--cpu", action="store_true", help="do not use a GPU")
     parser.set_defaults(run=run)
 
@@ -148,7 +150,9 @@ def _measured(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, Any]
     from laft_fairseq.loading import load_model
     from laft_fairseq.representations import read_texts
 
-    model, task = load_model(args.checkpoint, args.data, args.dictionary_langs, args.backbone)
+    model, task = load_model(
+        args.checkpoint, args.data, args.dictionary_langs, args.backbone, args.tag_layout
+    )
     texts = {tag: read_texts(task, tag, args.split) for tag in tags}
     lengths = {tag: len(own) for tag, own in texts.items()}
     if args.parallel and len(set(lengths.values())) > 1:

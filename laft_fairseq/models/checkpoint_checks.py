@@ -9,7 +9,7 @@ from laft_fairseq.errors import LaftError
 
 
 def check_header(header: Header, own: Header, control: str | None, origin: str) -> None:
-    """Refuse a checkpoint of other languages, or of the same method with other choices.
+    """Refuse a checkpoint of other languages or tag layout, or of the same method otherwise made.
 
     Args:
         header: the checkpoint's.
@@ -25,6 +25,17 @@ def check_header(header: Header, own: Header, control: str | None, origin: str) 
         raise LaftError(
             f"{name}: trained with languages {','.join(header.langs)}, in this order, but "
             f"--langs or langs.txt says {','.join(own.langs)}; use the checkpoint's list"
+        )
+    if own.new_langs[: len(header.new_langs)] != header.new_langs:
+        raise LaftError(
+            f"{name}: trained with the new languages {','.join(header.new_langs)}, in this order, "
+            f"but --new-langs or new-langs.txt says {','.join(own.new_langs) or 'none'}; use the "
+            "checkpoint's list, to which more may be added"
+        )
+    if header.tag_layout != own.tag_layout:
+        raise LaftError(
+            f"{name}: trained with the tag layout {header.tag_layout}, but --tag-layout or the "
+            f"data's tag-layout.txt says {own.tag_layout}; use the checkpoint's"
         )
     if header.method != own.method:
         return

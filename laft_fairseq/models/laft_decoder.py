@@ -16,6 +16,7 @@ from laft_fairseq.methods import Method
 from laft_fairseq.models.adapted_layers import AdaptedDecoderLayer, wrapped
 from laft_fairseq.models.options import LAFTOptions
 from laft_fairseq.modules.language_adapter import LanguageAdapters, RowGroup, group_rows
+from laft_fairseq.modules.new_tag_rows import NewTagRows
 
 
 class LAFTDecoderLayer(TransformerDecoderLayerBase):
@@ -32,7 +33,7 @@ class LAFTDecoderLayer(TransformerDecoderLayerBase):
 
 
 class LAFTDecoder(TransformerDecoderBase):
-    """mBART's decoder. Each row's language is read from its first token, the tag."""
+    """mBART's decoder. Each row's language is read from its tag, wherever the layout has it."""
 
     def __init__(
         self,
@@ -55,6 +56,7 @@ class LAFTDecoder(TransformerDecoderBase):
         self.has_task_adapters = "task_adapter" in method.modules
         super().__init__(cfg, dictionary, embed_tokens)
         self.language_tags = tags
+        self.new_tag_rows = NewTagRows(tags.beyond(embed_tokens.num_embeddings), embed_tokens)
 
     def build_decoder_layer(
         self, cfg: TransformerConfig, no_encoder_attn: bool = False
@@ -92,10 +94,15 @@ class LAFTDecoder(TransformerDecoderBase):
     ) -> tuple[Tensor, dict[str, Any]]:
         """(B, T) tokens -> (B, T, d) features: fairseq's loop, with the rows' languages passed on.
 
-        ``prev_output_tokens`` is the whole prefix in incremental decoding too, so its first
-        token is always the tag. Attention weights, which nothing here asks for, are not formed.
+        In incremental decoding ``prev_output_tokens`` (B, t) is the tag and all that was written
+        after it, in either layout; what the layout has before the tag is put there here, and
+        taken in together with the tag at the first step. So the language is known from the first
+        position on, and the features (B, 1, d) are those of the last token. Attention weights,
+        which nothing here asks for, are not formed.
         """
         extra: dict[str, Any] = {}
+        if incremental_state is not None:
+            prev_output_tokens = self.language_tags.decoder_input(prev_output_tokens)
         if self.has_adapters:
             languages = self.language_tags.of_decoder_input(prev_output_tokens)  # (B,)
             extra["groups"] = group_rows(languages, self.language_tags.tags)
@@ -104,7 +111,8 @@ class LAFTDecoder(TransformerDecoderBase):
         if encoder_out is not None:
             encoded = encoder_out["encoder_out"][0]  # (T', B, d)
             encoder_padding = encoder_out["encoder_padding_mask"][0]  # (B, T'), True at padding
-        causal = incremental_state is None and not full_context_alignment
+        whole = incremental_state is None or x.size(0) > 1
+        causal = whole and not full_context_alignment
         for layer in self.layers:
             x, _, _ = layer(
                 x,
@@ -115,6 +123,8 @@ class LAFTDecoder(TransformerDecoderBase):
                 self_attn_padding_mask=self_padding,
                 **extra,
             )  # (T, B, d)
+        if incremental_state is not None:
+            x = x[-1:]  # (1, B, d)
         if self.layer_norm is not None:
             x = self.layer_norm(x)
         return x.transpose(0, 1), {"attn": [None], "inner_states": [], "encoder": encoder_out}
@@ -122,22 +132,29 @@ class LAFTDecoder(TransformerDecoderBase):
     def _embed(
         self, tokens: Tensor, incremental_state: dict[str, Any] | None
     ) -> tuple[Tensor, Tensor | None]:
-        """(B, T) -> embedded (T, B, d), (B, T) mask True at padding or None."""
+        """(B, T) -> embedded (T, B, d), (B, T) mask True at padding or None.
+
+        In incremental decoding only the last token, but at the first step all: T = lead + 1.
+        """
+        if incremental_state is not None and tokens.size(1) == 1 + self.language_tags.layout.lead:
+            incremental_state = None
         positions = self.embed_positions(tokens, incremental_state=incremental_state)  # (B, T, d)
         if incremental_state is not None:
             tokens, positions = tokens[:, -1:], positions[:, -1:]
-        x = self.embed_scale * self.embed_tokens(tokens) + positions  # (B, T, d)
+        x = self.embed_scale * self.new_tag_rows.embed(tokens, self.embed_tokens)  # (B, T, d)
+        x = x + positions
         if self.layernorm_embedding is not None:
             x = self.layernorm_embedding(x)
         padding = tokens.eq(self.padding_idx)
         return self.dropout_module(x).transpose(0, 1), padding if padding.any() else None
 
     def output_layer(self, features: Tensor) -> Tensor:
-        """(B, T, d) -> (B, T, V), as one matrix product.
+        """(B, T, d) -> (B, T, V), as one matrix product; V with the tags of new languages.
 
         Features come out of the layers transposed; fairseq's batched product over them takes
         about three times as long at mBART's vocabulary.
         """
         flat = features.reshape(-1, features.size(-1))  # (B T, d)
-        logits = F.linear(flat, self.output_projection.weight)  # (B T, V)
+        logits = F.linear(flat, self.output_projection.weight)
+        logits = self.new_tag_rows.extend(logits, flat)  # (B T, V)
         return logits.view(*features.shape[:-1], -1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -12,13 +13,16 @@ from fairseq.models.transformer import TransformerConfig, TransformerEncoderBase
 from torch import Tensor, nn
 
 from laft_fairseq import language_components as lc
+from laft_fairseq.encoder_cache import EncoderCache, folder_of
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LanguageTags
 from laft_fairseq.methods import Method
 from laft_fairseq.models.adapted_layers import AdaptedEncoderLayer, wrapped
+from laft_fairseq.models.cached_encoding import encode
 from laft_fairseq.models.options import LAFTOptions
 from laft_fairseq.modules.fusion import Fusion
 from laft_fairseq.modules.gate import Gate
+from laft_fairseq.modules.new_tag_rows import NewTagRows
 from laft_fairseq.modules.task_module import TaskModule
 
 logger = logging.getLogger(__name__)
@@ -67,11 +71,13 @@ class LAFTEncoder(TransformerEncoderBase):
         self.has_task_adapters = "task_adapter" in method.modules
         super().__init__(cfg, dictionary, embed_tokens)
         self.language_tags = tags
+        self.new_tag_rows = NewTagRows(tags.beyond(embed_tokens.num_embeddings), embed_tokens)
         self.mask_source_tag = options.mask_source_tag
         self.gate = Gate(cfg.encoder.embed_dim) if "gate" in method.modules else None
         self.removal: lc.Scaling = "none" if self.gate is not None else options.removal
         self.fusion_input = options.fusion_input if "fusion" in method.modules else ""
         self.frozen = False
+        self.cache: EncoderCache | None = None  # of its output, in training
         d = cfg.encoder.embed_dim
         self.task_module: TaskModule | None = None
         self.fusion: Fusion | None = None
@@ -147,10 +153,39 @@ class LAFTEncoder(TransformerEncoderBase):
 
         With ``--mask-source-tag`` it sees `<mask>` where the tag stands.
         """
-        if self.mask_source_tag:
-            src_tokens = self.language_tags.without_tags(src_tokens)
+        seen = self.language_tags.without_tags(src_tokens) if self.mask_source_tag else src_tokens
         with torch.no_grad() if self.frozen else contextlib.nullcontext():
-            return super().forward(src_tokens, *args)
+            if self.cache is None or not self.training:
+                return super().forward(seen, *args)
+            stock = partial(super().forward, seen, *args)
+            return encode(src_tokens, self.padding_idx, self.cache, stock)
+
+    def use_cache(self, root: str, limit: int, fingerprint: str) -> None:
+        """Keep the output of training texts below ``root``, at most ``limit`` bytes of it.
+
+        Raises:
+            LaftError: the output changes in training, or is not known to be the backbone's.
+        """
+        if not self.frozen:
+            raise LaftError(
+                "--encoder-cache: this row trains the encoder, so that its output changes at every "
+                "step; leave the option out"
+            )
+        if not fingerprint:
+            raise LaftError("--encoder-cache: needs --backbone, whose fingerprint names the cache")
+        settings = {"d": self.embed_tokens.embedding_dim, "mask_source_tag": self.mask_source_tag}
+        self.cache = EncoderCache(
+            folder_of(root, fingerprint, **settings), int(settings["d"]), limit
+        )
+
+    def forward_embedding(
+        self, src_tokens: Tensor, token_embedding: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(B, T) -> embedded with positions, and without: (B, T, d) each."""
+        if token_embedding is None:
+            token_embedding = self.new_tag_rows.embed(src_tokens, self.embed_tokens)
+        x, embedded = super().forward_embedding(src_tokens, token_embedding)
+        return x, embedded
 
     def represent(
         self,

@@ -8,7 +8,6 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 from fairseq.models import register_model
@@ -17,17 +16,24 @@ from fairseq.models.transformer import TransformerConfig
 from torch import Tensor, nn
 
 from laft_fairseq import backbone as backbones
-from laft_fairseq import components_file
+from laft_fairseq import components_file, frozen_weights
 from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import LanguageTags
+from laft_fairseq.language_tags import LanguageTags, TagLayout
 from laft_fairseq.methods import find, is_trained
 from laft_fairseq.models import architectures
 from laft_fairseq.models.checkpoint_checks import check_adapters, check_header
+from laft_fairseq.models.checkpoint_filling import (
+    fill_from_backbone,
+    fill_new_tags,
+    make_room,
+)
 from laft_fairseq.models.laft_decoder import LAFTDecoder
 from laft_fairseq.models.laft_encoder import LAFTEncoder
 from laft_fairseq.models.options import LAFTOptions, options_from
+from laft_fairseq.modules.new_tag_rows import mean_of_tags
 from laft_fairseq.modules.task_adapter import TaskAdapter
+from laft_fairseq.new_languages import backbone_part
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +54,7 @@ class LAFTMBart(BARTModel):
         self.options = options_from(args)
         self.stage = args.stage
         self.backbone_path, self.fingerprint = "", ""
+        self.mapped: frozen_weights.FileState | None = None  # the file whose weights are in use
         self.from_backbone: set[str] = set()  # names whose contents are the backbone's
         self.control: str | None = None  # what the components are a control for; None: none yet
         if self.options.task_module_init == "identity":
@@ -58,6 +65,7 @@ class LAFTMBart(BARTModel):
         for module in self.modules():
             if isinstance(module, TaskAdapter):  # BERT's initialisation went over it
                 module.start()
+        self.start_new_tags()
         self.freeze()
 
     @staticmethod
@@ -73,8 +81,15 @@ class LAFTMBart(BARTModel):
         if args.backbone:
             args.backbone = os.path.abspath(args.backbone)  # as the header will record it
         args.stage = task.stage
-        args.dictionary_tags = list(task.tags)
+        args.dictionary_tags, args.tag_layout = list(task.tags), task.layout.value
         return super().build_model(args, task)
+
+    @classmethod
+    def build_embedding(
+        cls, args: Namespace, dictionary: Dictionary, embed_dim: int, path: str | None = None
+    ) -> nn.Embedding:
+        """The backbone's rows; those of new languages' tags stand beside (new_tag_rows.py)."""
+        return super().build_embedding(args, backbone_part(dictionary), embed_dim, path)
 
     @classmethod
     def build_encoder(
@@ -93,7 +108,7 @@ class LAFTMBart(BARTModel):
     @staticmethod
     def _parts(args: Namespace, dictionary: Dictionary, embed_tokens: nn.Embedding) -> tuple:
         options = options_from(args)
-        tags = LanguageTags(dictionary, args.dictionary_tags)
+        tags = LanguageTags(dictionary, args.dictionary_tags, TagLayout(args.tag_layout))
         cfg = TransformerConfig.from_namespace(args)
         return cfg, dictionary, embed_tokens, find(options.method), options, tags
 
@@ -115,8 +130,24 @@ class LAFTMBart(BARTModel):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The dictionary's languages, in order."""
+        """The dictionary's languages, in order; those new to the backbone come last."""
         return self.encoder.language_tags.tags
+
+    @property
+    def backbone_tags(self) -> list[str]:
+        """Those that the backbone has a row for."""
+        return [tag for tag in self.tags if tag not in self.encoder.new_tag_rows]
+
+    @property
+    def backbone_tag_ids(self) -> list[int]:
+        """Their tokens."""
+        return self.encoder.language_tags.token_ids[: len(self.backbone_tags)]
+
+    def start_new_tags(self) -> None:
+        """Each new language's tag begins as the mean of the backbone's."""
+        row = mean_of_tags(self.encoder.embed_tokens.weight, self.backbone_tag_ids)
+        for side in (self.encoder, self.decoder):
+            side.new_tag_rows.start(row)
 
     def freeze(self) -> None:
         """Set ``requires_grad`` of every parameter, both ways, by its name (methods.py)."""
@@ -151,32 +182,42 @@ class LAFTMBart(BARTModel):
             self.decoder.add_adapters(tag)
             self.freeze()
 
+    def backbone_parameters(self) -> dict[str, nn.Parameter]:
+        """mBART's own, under all their names."""
+        named = self.named_parameters(remove_duplicate=False)
+        return {name: parameter for name, parameter in named if backbones.is_backbone(name)}
+
     def load_backbone(self, backbone: backbones.Backbone) -> None:
         """Copy a pretrained mBART in, whole, after checking that it fits."""
-        own = {n: t for n, t in nn.Module.state_dict(self).items() if backbones.is_backbone(n)}
-        backbones.check(backbone, {name: t.shape for name, t in own.items()}, self.tags)
-        with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(backbone.state[name])
+        own = self.backbone_parameters()
+        layout = self.encoder.language_tags.layout
+        backbones.check(backbone, {n: t.shape for n, t in own.items()}, self.backbone_tags, layout)
+        backbones.check_options(backbone, self.args)
+        frozen_weights.adopt(own, backbone.state)
+        self.start_new_tags()
         self.backbone_path, self.fingerprint = os.path.abspath(backbone.path), backbone.fingerprint
-        self.from_backbone = set(own)
+        self.from_backbone, self.mapped = set(own), backbone.file
+        frozen_weights.release(own.values())  # the fingerprint has read all of it
 
     def load_components(self, path: str, train_langs: Sequence[str]) -> None:
         """Hold c_L and the mean s_L of each of the file's languages that the dictionary knows."""
         d = self.encoder.embed_tokens.embedding_dim
         components = components_file.load(path)
         components.expect(fingerprint=self.fingerprint or None, d=d)
-        components.expect_use(self.encoder.mask_source_tag, self.encoder.removal)
+        layout, removal = self.encoder.language_tags.layout, self.encoder.removal
+        components.expect_use(self.encoder.mask_source_tag, layout, removal)
+        components.expect_all_text()
         self.control = components.control.words if components.control else ""
         if self.control:
             logger.warning("%s: a control: %s", path, self.control)
         for tag in [*train_langs, *(tag for tag in components.languages if tag in self.tags)]:
             entry = components.select(tag)
-            mean = entry.mean_removed[self.encoder.removal]
-            self.encoder.set_components(tag, entry.used(self.encoder.removal), mean)
+            self.encoder.set_components(tag, entry.used(removal), entry.mean_removed[removal])
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Slim where a backbone was given: without what is frozen and still the backbone's."""
+        if self.mapped is not None:
+            self.mapped.check()
         state: dict[str, Any] = super().state_dict(*args, **kwargs)
         trained = {n for n, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}
         frozen = sorted(self.from_backbone - trained)
@@ -196,7 +237,9 @@ class LAFTMBart(BARTModel):
         return Header(
             kind=kind,
             method=str(self.options.method),
-            langs=list(self.tags),
+            langs=self.backbone_tags,
+            new_langs=list(self.encoder.new_tag_rows),
+            tag_layout=self.encoder.language_tags.layout.value,
             removal=str(self.encoder.removal),
             frozen=frozen,
             fingerprint=self.fingerprint,
@@ -220,10 +263,11 @@ class LAFTMBart(BARTModel):
                 check_adapters(state_dict, self.decoder.has_adapters, origin)
                 self.control = header.control
         if header is not None and header.kind == "slim":
-            self._fill_from_backbone(state_dict, header, origin)
+            fill_from_backbone(self, state_dict, header, origin)
         else:
             self.from_backbone = set()
-        self._make_room(state_dict)
+        make_room(self, state_dict)
+        fill_new_tags(self, state_dict, origin)
         same_method = header is not None and header.method == self.options.method
         for key, tensor in nn.Module.state_dict(self).items():
             of_language = ".language_" in key  # a language added since then starts afresh
@@ -231,48 +275,6 @@ class LAFTMBart(BARTModel):
             if key not in state_dict and (added or key.endswith(".version")):
                 state_dict[key] = tensor
         super().upgrade_state_dict_named(state_dict, name)
-
-    def _fill_from_backbone(self, state: dict[str, Any], header: Header, origin: str) -> None:
-        if header.fingerprint == self.fingerprint:
-            source = dict(nn.Module.state_dict(self))
-            source = {n: t for n, t in source.items() if n in self.from_backbone}
-        else:
-            if self.fingerprint:
-                raise LaftError(
-                    f"{origin or 'checkpoint'}: trained on another backbone than "
-                    f"{self.backbone_path}; give the one it was trained on"
-                )
-            given = self.options.backbone  # after training the option is but the recorded path
-            option = None if given == header.backbone else given
-            backbone = backbones.find(option, origin, header.backbone, header.fingerprint)
-            source = backbone.state
-            self.backbone_path, self.fingerprint = backbone.path, backbone.fingerprint
-        for name in header.frozen:
-            if name not in source:
-                raise LaftError(
-                    f"{origin or 'checkpoint'}: wants {name} from the backbone: not there"
-                )
-            state[name] = source[name]
-        self.from_backbone = set(header.frozen)
-
-    def _make_room(self, state: dict[str, Any]) -> None:
-        """Adapters and components for each language in the checkpoint."""
-        for key, tensor in state.items():
-            if key.startswith("decoder.layers.0.language_adapter."):
-                self.add_adapter(key.split(".")[4])
-            if key.startswith("encoder.language_components.") and key.endswith(".components"):
-                self._make_room_for_components(key.split(".")[2], tensor)
-
-    def _make_room_for_components(self, tag: str, components: Tensor) -> None:
-        held = self.encoder.language_components
-        own = getattr(held[tag], "components") if tag in held else components  # noqa: B009
-        if own.shape != components.shape:
-            raise LaftError(
-                f"{self.options.language_components}: {own.size(1)} components "
-                f"for {tag}, but the checkpoint was trained with {components.size(1)}; "
-                "use the file that it was trained with"
-            )
-        self.encoder.set_components(tag, components.clone(), components[:, 0].clone())
 
 
 architectures.register()

@@ -12,7 +12,7 @@ from fairseq.data import Dictionary, FairseqDataset
 from fairseq.data.denoising_dataset import DenoisingDataset
 from torch import Tensor
 
-from laft_fairseq.language_tags import MASK, append_tag, is_unspaced
+from laft_fairseq.language_tags import MASK, is_unspaced
 from laft_fairseq.tasks.text_data import TaggedTexts, batch_of
 
 WORD_START = "\u2581"  # sentencepiece's mark
@@ -51,7 +51,7 @@ def word_starts(dictionary: Dictionary, tag: str) -> Tensor:
 
 
 class Infilling(FairseqDataset):
-    """Noised source and original target of one language's texts, both ``X </s> [l]``.
+    """Noised source and original target of one language's texts, both with their tag.
 
     The noise of an item depends on (seed, epoch, tag, index) alone. ``fixed`` leaves the epoch
     out, for validation. Neither ``</s>`` nor the tag is ever masked.
@@ -95,8 +95,8 @@ class Infilling(FairseqDataset):
         text = self.texts.text(index)  # X </s>
         with seeded(self.seed, self.epoch, self.texts.tag_id, index):
             noised = self.texts.cut(self.infill(text))  # masks of no word may lengthen it
-        tag = self.texts.tag_id
-        return {"id": index, "source": append_tag(noised, tag), "target": append_tag(text, tag)}
+        tagged = self.texts.tagged
+        return {"id": index, "source": tagged(noised), "target": tagged(text)}
 
     def infill(self, text: Tensor) -> Tensor:
         """(t,) ``X </s>`` -> ``X' </s>``; first and last token are safe from fairseq's noise."""

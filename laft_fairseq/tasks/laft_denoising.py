@@ -86,7 +86,7 @@ class LaftDenoising(LaftTask):
             self.cfg.tokens_per_sample, self.cfg.max_source_positions, self.cfg.max_target_positions
         )
         raw = load_texts(prefix, self.dictionary, tag)
-        texts = TaggedTexts(raw, self.tag_ids[tag], limit, prefix)
+        texts = TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
         return Infilling(
             texts,
             self.dictionary,

@@ -51,6 +51,13 @@ class LaftGenerationOptions(LaftTaskOptions):
     target_per_source: int = field(
         default=1, metadata={"help": "target rows to each annotated row, in every batch"}
     )
+    encoder_cache: Optional[str] = field(
+        default=None,
+        metadata={"help": "folder that keeps a frozen encoder's output (bf16) between epochs"},
+    )
+    encoder_cache_gb: float = field(
+        default=20.0, metadata={"help": "the most that the folder takes; other texts are not kept"}
+    )
     reconstruct_target: bool = field(
         default=False, metadata={"help": "monolingual target rows are to be written out again"}
     )
@@ -61,6 +68,7 @@ class LaftGeneration(LaftTask):
     """Pairs, ``data-bin/<tag>/<split>.src-tgt.{src,tgt}.{bin,idx}``, of one or more languages."""
 
     stage = "generation"
+    caching = False
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         """The pairs of the split's languages, each batch free to mix them."""
@@ -114,9 +122,9 @@ class LaftGeneration(LaftTask):
         prefix = os.path.join(self.cfg.data, tag, split)
         texts = load_texts(prefix, self.dictionary, tag)
         tag_id, target = self.tag_ids[tag], None
-        source = TaggedTexts(texts, tag_id, self.cfg.max_source_positions, prefix)
+        source = TaggedTexts(texts, tag_id, self.cfg.max_source_positions, prefix, self.layout)
         if self.cfg.reconstruct_target:
-            target = TaggedTexts(texts, tag_id, self.cfg.max_target_positions, prefix)
+            target = TaggedTexts(texts, tag_id, self.cfg.max_target_positions, prefix, self.layout)
         return Pairs(source, target, self.dictionary, shuffle=True)
 
     def _evaluated_langs(self, split: str) -> list[str]:
@@ -132,7 +140,8 @@ class LaftGeneration(LaftTask):
             ("tgt", self.cfg.max_target_positions),
         ):
             texts = load_texts(prefix + side, self.dictionary, tag)
-            sides.append(TaggedTexts(texts, self.tag_ids[tag], limit, prefix + side))
+            name, tag_id = prefix + side, self.tag_ids[tag]
+            sides.append(TaggedTexts(texts, tag_id, limit, name, self.layout))
         source, target = sides
         if len(source) != len(target):
             raise LaftError(
@@ -156,6 +165,15 @@ class LaftGeneration(LaftTask):
             )
             self.validation_generator = self.build_generator([model], options)
         return model
+
+    def train_step(self, sample: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """One update; before the first, --encoder-cache begins: the weights are in place now."""
+        if self.cfg.encoder_cache and not self.caching:
+            self.caching = True
+            own = next(module for module in model.modules() if isinstance(module, LAFTMBart))
+            limit = int(self.cfg.encoder_cache_gb * 1e9)
+            own.encoder.use_cache(self.cfg.encoder_cache, limit, own.fingerprint)
+        return super().train_step(sample, model, *args, **kwargs)
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Refuse a criterion that would leave the target rows out."""
@@ -202,7 +220,8 @@ class LaftGeneration(LaftTask):
         for tag in tags:
             for kind in ("sum", "count"):
                 key = f"_rougeL_{kind}_{tag}"
-                metrics.log_scalar_sum(key, sum(output.get(key, 0.0) for output in logging_outputs))
+                total = sum(float(output.get(key, 0.0)) for output in logging_outputs)
+                metrics.log_scalar_sum(key, total)
             metrics.log_derived(f"rougeL_{tag}", _MeanOf((tag,)))
         metrics.log_derived("rougeL", _MeanOf(tuple(tags)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,10 +13,12 @@ from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
-from laft_fairseq import language_tags
+from laft_fairseq import agreement, frozen_weights, language_tags, new_languages
+from laft_fairseq.compat_distributed import refuse_lost_processes
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.precision import autocast
+from laft_fairseq.tasks import sharing
 from laft_fairseq.tasks.text_data import Pairs, TaggedTexts
 
 
@@ -30,16 +31,21 @@ class LaftTask(FairseqTask):
         super().__init__(cfg)
         self.dictionary = dictionary
         self.tags = tags
+        self.shard = ""  # of a generation, in words
+        self.casts = frozen_weights.Casts()
+        self.layout = language_tags.tag_layout(cfg.data, cfg.tag_layout)
         self.tag_ids = {tag: dictionary.index(language_tags.symbol(tag)) for tag in tags}
 
     @classmethod
     def setup_task(cls, cfg: Any, **kwargs: Any) -> LaftTask:
         """Read dictionary and languages from the data directory."""
-        _refuse_lost_processes()
+        refuse_lost_processes()
         if not Path(cfg.data).is_dir():
             raise LaftError(f"{cfg.data}: no such data directory")
         tags = language_tags.dictionary_tags(cfg.data, cfg.langs)
-        return cls(cfg, language_tags.load_dictionary(cfg.data, tags), tags)
+        new = new_languages.listed(cfg.data, cfg.new_langs, tags)
+        dictionary = language_tags.load_dictionary(cfg.data, tags, new)
+        return cls(cfg, dictionary, [*tags, *new])
 
     @property
     def source_dictionary(self) -> Dictionary:
@@ -66,6 +72,7 @@ class LaftTask(FairseqTask):
             if tag not in self.tag_ids:
                 raise LaftError(
                     f"{option}: unknown language {tag}; {self.cfg.data} has {', '.join(self.tags)}"
+                    "; one that the backbone never saw is named by --new-langs"
                 )
         return tags
 
@@ -96,7 +103,16 @@ class LaftTask(FairseqTask):
         if not kwargs.get("num_workers"):
             # fairseq would read ahead in a thread, and the noise would seed torch under dropout.
             kwargs["data_buffer_size"] = 0
-        return super().get_batch_iterator(*args, **kwargs)
+        batches = super().get_batch_iterator(*args, **kwargs)
+        sharing.check_sharing(batches)
+        sharing.keep_place(batches)
+        self.shard = sharing.shard_words(batches)
+        return batches
+
+    def begin_epoch(self, epoch: int, model: Any) -> None:
+        """Several processes have to go on from one model."""
+        super().begin_epoch(epoch, model)
+        agreement.expect_same_model(model)
 
     def train_step(
         self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
@@ -107,14 +123,15 @@ class LaftTask(FairseqTask):
             return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         model.train()
         model.set_num_updates(update_num)
-        with autocast(model, self.cfg.autocast):
+        with autocast(model, self.cfg.autocast, self.casts):
             loss, sample_size, logging_output = criterion(model, sample)
-        optimizer.backward(loss * 0 if ignore_grad else loss)
+            loss = loss * 0 if ignore_grad else loss
+        optimizer.backward(loss)
         return loss, sample_size, logging_output
 
     def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
         """The criterion without gradients, in training's precision."""
-        with autocast(model, self.cfg.autocast):
+        with autocast(model, self.cfg.autocast, self.casts):
             return super().valid_step(sample, model, criterion)
 
     def build_generator(
@@ -129,20 +146,34 @@ class LaftTask(FairseqTask):
         extra["tokens_to_suppress"] = (*symbols, language_tags.MASK, "<s>")
         extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
         generator = super().build_generator(models, args, seq_gen_cls, extra, **kwargs)
+        if hasattr(generator, "max_len"):
+            generator.max_len -= self.layout.lead  # positions that the search does not see
         set_beam(models, 1)
+        sharing.say_shard(self.shard, models)
         return generator
 
     def inference_step(
         self, generator: Any, models: Any, sample: Any, prefix_tokens: Any = None,
         constraints: Any = None,
     ) -> Any:  # fmt: skip
-        """Generate, each row in its own language: the decoder begins with the source's tag."""
+        """Generate, each row in its own language: the search begins with the source's tag.
+
+        ``net_input`` may hold ``output_language``, (B,) index of another one to write in, which
+        the encoder reads too.
+
+        What the decoder's input has before the tag is the decoder's affair, so that in both
+        layouts hypotheses, scores and lengths are those of the text and ``</s>`` alone.
+        ``prefix_tokens``, (B, t) first tokens of targets, are forced after the tag.
+        """
         tokens: Tensor = sample["net_input"]["src_tokens"]
         tags: language_tags.LanguageTags = models[0].encoder.language_tags
         token_ids = torch.tensor(tags.token_ids, device=tokens.device)
-        first = token_ids[tags.of_source(tokens)]  # (B,)
+        languages = sample["net_input"].get("output_language")  # (B,), or None: the source's own
+        first = token_ids[tags.of_source(tokens) if languages is None else languages]  # (B,)
         if not hasattr(generator, "beam_size"):  # the scorer of given references
             return generator.generate(models, sample)
+        if prefix_tokens is not None:
+            prefix_tokens = self.layout.text_start(prefix_tokens)
         set_beam(models, generator.beam_size)
         try:
             with torch.no_grad():
@@ -170,7 +201,8 @@ class LaftTask(FairseqTask):
         tag = self.inference_language()
         raw = ListDataset(src_tokens, [len(text) for text in src_tokens])
         name = f"input in {tag}"
-        texts = TaggedTexts(raw, self.tag_ids[tag], self.cfg.max_source_positions, name)
+        limit = self.cfg.max_source_positions
+        texts = TaggedTexts(raw, self.tag_ids[tag], limit, name, self.layout)
         return Pairs(texts, None, self.dictionary, shuffle=False)
 
 
@@ -182,14 +214,3 @@ def set_beam(models: Any, size: int) -> None:
     """
     for model in models:
         model.set_beam_size(size)
-
-
-def _refuse_lost_processes() -> None:
-    """Several processes that do not know of each other would train into one folder."""
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if processes > 1 and not torch.distributed.is_initialized():
-        raise LaftError(
-            f"{processes} processes were launched, but fairseq did not connect them; without a GPU "
-            "pass --distributed-init-method tcp://HOST:PORT, --distributed-rank and "
-            "--distributed-no-spawn to each"
-        )

@@ -9,6 +9,7 @@ from typing import Optional
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II, MISSING
 
+from laft_fairseq.language_tags import TagLayout
 from laft_fairseq.precision import CHOICES
 
 
@@ -23,6 +24,21 @@ class LaftTaskOptions(FairseqDataclass):
         default=None,
         metadata={
             "help": "the dictionary's languages in order (default: data's langs.txt, else cc25)"
+        },
+    )
+    new_langs: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "languages that the backbone has no tag for, in order: their tags follow "
+            "<mask>, each with a row of its own, trained in stage 1 (default: data's "
+            "new-langs.txt, else none)"
+        },
+    )
+    tag_layout: Optional[ChoiceEnum(list(TagLayout))] = field(  # type: ignore[valid-type]
+        default=None,
+        metadata={
+            "help": "where the tag stands: after the text, as in mBART-cc25, or before it, as in "
+            "mBART-50 (default: data's tag-layout.txt, else suffix)"
         },
     )
     train_langs: Optional[str] = field(

@@ -1,4 +1,4 @@
-"""Binarised texts with their language's tag, and batches of them in the layout ``X </s> [l]``."""
+"""Binarised texts with their language's tag, and batches of them, in the data's tag layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fairseq.data.language_pair_dataset import LanguagePairDataset, collate
 from torch import Tensor
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import append_tag
+from laft_fairseq.language_tags import TagLayout
 
 logger = logging.getLogger(__name__)
 
@@ -68,11 +68,16 @@ def _is_whole(prefix: str) -> bool:
 
 
 class TaggedTexts(BaseWrapperDataset):
-    """``X </s> [l]``; X is cut to make it fit ``max_tokens``, and how many were cut is logged."""
+    """``X </s>`` with its tag where ``layout`` has it.
 
-    def __init__(self, texts: Any, tag_id: int, max_tokens: int, name: str) -> None:
+    X is cut to make it fit ``max_tokens``, and how many were cut is logged.
+    """
+
+    def __init__(
+        self, texts: Any, tag_id: int, max_tokens: int, name: str, layout: TagLayout
+    ) -> None:
         super().__init__(texts)
-        self.tag_id = tag_id
+        self.tag_id, self.layout = tag_id, layout
         self.max_text = max_tokens - 1
         sizes = np.asarray(texts.sizes)
         over_long = int((sizes > self.max_text).sum())
@@ -97,8 +102,12 @@ class TaggedTexts(BaseWrapperDataset):
         """(t,) ``X </s>``, cut."""
         return self.cut(self.dataset[index])
 
+    def tagged(self, text: Tensor) -> Tensor:
+        """(t,) ``X </s>`` -> (t + 1,) with the tag."""
+        return self.layout.tagged(text, self.tag_id)
+
     def __getitem__(self, index: int) -> Tensor:
-        return append_tag(self.text(index), self.tag_id)
+        return self.tagged(self.text(index))
 
     def num_tokens(self, index: int) -> int:
         """Tokens of one text, tag included."""
@@ -110,9 +119,10 @@ class TaggedTexts(BaseWrapperDataset):
 
 
 def batch_of(samples: list[dict[str, Any]], pad: int) -> dict[str, Any]:
-    """Collate items of ``id``, ``source``, ``target``, each ending in its own language's tag.
+    """Collate items of ``id``, ``source``, ``target``, each with its own language's tag.
 
-    Sources are padded on the left; each target's tag moves to the front of the decoder input.
+    Sources are padded on the left; each target's last token moves to the front of the decoder
+    input, be it the tag or ``</s>``.
     """
     return collate(samples, pad, None, left_pad_source=True, left_pad_target=False)
 
@@ -132,7 +142,7 @@ class Pairs(LanguagePairDataset):
             dictionary,
             shuffle=shuffle,
         )
-        self.eos = None  # each target's own last token, its tag, begins the decoder's input
+        self.eos = None  # each target's own last token begins the decoder's input
 
 
 class Mixed(ConcatDataset):

@@ -112,6 +112,7 @@ def test_numpy_has_what_fairseqs_token_blocks_want() -> None:
 
 
 def test_patches_are_applied_once() -> None:
+    compat.apply()  # torch.distributed, where a test has used it, has laid its hook over ours
     before = (checkpoint_utils.load_checkpoint_to_cpu, SentencepieceBPE.decode, sys.excepthook)
     compat.apply()
     after = (checkpoint_utils.load_checkpoint_to_cpu, SentencepieceBPE.decode, sys.excepthook)

@@ -6,21 +6,50 @@ from torch import Tensor
 
 from laft_fairseq import language_tags
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import LanguageTags
+from laft_fairseq.language_tags import CC25, MBART50, LanguageTags, TagLayout, tag_layout
 from tests import tiny
 
 MIXED = ("\u2581w1 c1 </s> [en_XX]", "一 二 三 </s> [zh_CN]", "\u2581w7 </s> [fr_XX]")
 
 
+LAYOUTS = list(TagLayout)
+
+
+def made(layout: TagLayout) -> LanguageTags:
+    return LanguageTags(tiny.dictionary(), tiny.TAGS, layout)
+
+
 @pytest.fixture(scope="module")
 def tags() -> LanguageTags:
-    return LanguageTags(tiny.dictionary(), tiny.TAGS)
+    return made(TagLayout.SUFFIX)
 
 
-def test_layout_of_a_text() -> None:
-    text = torch.tensor([7, 8, 2])
-    assert language_tags.append_tag(text, 40).tolist() == [7, 8, 2, 40]
+@pytest.mark.parametrize(
+    ("layout", "expected"), [("suffix", [7, 8, 2, 40]), ("prefix", [40, 7, 8, 2])]
+)
+def test_layout_of_a_text(layout: str, expected: list[int]) -> None:
+    assert TagLayout(layout).tagged(torch.tensor([7, 8, 2]), 40).tolist() == expected
+
+
+def test_symbol_of_a_tag() -> None:
     assert language_tags.symbol("fr_XX") == "[fr_XX]"
+
+
+def test_which_layout(tmp_path: Path) -> None:
+    """--tag-layout, else tag-layout.txt, else cc25's."""
+    assert tag_layout(tmp_path) is TagLayout.SUFFIX
+    assert tag_layout(tmp_path, "prefix") is TagLayout.PREFIX
+    (tmp_path / "tag-layout.txt").write_text("prefix\n")
+    assert tag_layout(tmp_path) is TagLayout.PREFIX
+    assert tag_layout(tmp_path, "suffix") is TagLayout.SUFFIX
+
+
+def test_a_word_that_names_no_layout(tmp_path: Path) -> None:
+    (tmp_path / "tag-layout.txt").write_text("front\n")
+    with pytest.raises(LaftError, match=r"tag-layout\.txt: 'front' is no tag layout; .* prefix"):
+        tag_layout(tmp_path)
+    with pytest.raises(LaftError, match="--tag-layout: 'back' is no tag layout"):
+        tag_layout(tmp_path, "back")
 
 
 def test_tags_stand_between_pieces_and_mask(tags: LanguageTags) -> None:
@@ -29,14 +58,31 @@ def test_tags_stand_between_pieces_and_mask(tags: LanguageTags) -> None:
     assert tiny.dictionary().index("<mask>") == size - 1
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("left", [True, False])
-def test_source_language_is_the_last_token_before_padding(tags: LanguageTags, left: bool) -> None:
-    assert tags.of_source(tiny.rows(MIXED, left)).tolist() == [0, 2, 1]
+def test_source_language_is_at_the_texts_end_or_beginning(layout: TagLayout, left: bool) -> None:
+    tokens = tiny.rows(tiny.laid_out(MIXED, layout), left)
+    assert made(layout).of_source(tokens).tolist() == [0, 2, 1]
 
 
-def test_decoder_language_is_the_first_token(tags: LanguageTags) -> None:
-    tokens = tiny.rows(["[zh_CN] 一 </s>", "[en_XX]", "[fr_XX] \u2581w7"], left=False)
-    assert tags.of_decoder_input(tokens).tolist() == [2, 0, 1]
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_decoder_language_is_the_first_token_or_the_second(layout: TagLayout) -> None:
+    texts = ["[zh_CN] 一 </s>", "[en_XX]", "[fr_XX] \u2581w7"]
+    tokens = tiny.rows(tiny.decoder_inputs(texts, layout), left=False)
+    assert made(layout).of_decoder_input(tokens).tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(("layout", "lead"), [("suffix", []), ("prefix", [2])])
+def test_what_stands_before_the_tag_of_a_search(layout: str, lead: list[int]) -> None:
+    written = torch.tensor([[40, 7], [41, 8]])
+    found = made(TagLayout(layout)).decoder_input(written).tolist()
+    assert found == [[*lead, 40, 7], [*lead, 41, 8]]
+
+
+def test_forced_tokens_of_a_search_are_the_texts_own() -> None:
+    targets = torch.tensor([[40, 7, 8]]), torch.tensor([[7, 8, 2]])
+    assert TagLayout.PREFIX.text_start(targets[0]).tolist() == [[7, 8]]
+    assert TagLayout.SUFFIX.text_start(targets[1]).tolist() == [[7, 8, 2]]
 
 
 def test_text_mask_counts_mask_and_unk_but_no_tag_or_sentence_mark(tags: LanguageTags) -> None:
@@ -57,9 +103,26 @@ def test_a_row_without_a_tag_is_refused(tags: LanguageTags, tokens: Tensor, wher
         tags.of_source(tokens)
 
 
-def test_decoder_input_without_a_tag_is_refused(tags: LanguageTags) -> None:
-    with pytest.raises(LaftError, match="decoder input begins with token 2"):
-        tags.of_decoder_input(torch.tensor([[2, 5]]))
+def test_a_row_of_the_other_layout_is_refused() -> None:
+    with pytest.raises(LaftError, match="source ends with token 2,"):
+        made(TagLayout.SUFFIX).of_source(tiny.rows(tiny.laid_out(MIXED, "prefix")))
+    with pytest.raises(LaftError, match="source begins with token 5,"):
+        made(TagLayout.PREFIX).of_source(tiny.rows(MIXED))
+
+
+@pytest.mark.parametrize(
+    ("layout", "tokens", "message"),
+    [
+        ("suffix", [[2, 5]], "decoder input begins with token 2"),
+        ("prefix", [[2, 5]], "decoder input goes on with token 5"),
+        ("prefix", [[2]], "decoder input begins with token 2"),
+    ],
+)
+def test_decoder_input_without_a_tag_is_refused(
+    layout: str, tokens: list[list[int]], message: str
+) -> None:
+    with pytest.raises(LaftError, match=message):
+        made(TagLayout(layout)).of_decoder_input(torch.tensor(tokens))
 
 
 def test_a_tag_that_the_dictionary_lacks_is_refused() -> None:
@@ -87,8 +150,19 @@ def test_which_languages(tmp_path: Path) -> None:
 
 def test_cc25_makes_mbarts_vocabulary() -> None:
     """4 specials, 249,997 pieces, 25 tags and <mask> are mBART's 250,027."""
-    assert 4 + 249_997 + len(language_tags.CC25) + 1 == 250_027
-    assert len(set(language_tags.CC25)) == 25
+    assert 4 + 249_997 + len(CC25) + 1 == 250_027
+    assert len(set(CC25)) == 25
+
+
+def test_the_tags_of_both_mbarts_are_hugging_faces() -> None:
+    """In the order of their ids: 4 + 249,997 + 52 + 1 are mBART-50's 250,054."""
+    pytest.importorskip("transformers")
+    from transformers.models.mbart import tokenization_mbart as cc25
+    from transformers.models.mbart50 import tokenization_mbart50 as mbart50
+
+    assert CC25 == cc25.FAIRSEQ_LANGUAGE_CODES
+    assert MBART50 == mbart50.FAIRSEQ_LANGUAGE_CODES
+    assert 4 + 249_997 + len(set(MBART50)) + 1 == 250_054
 
 
 def test_a_language_listed_twice_is_refused() -> None:

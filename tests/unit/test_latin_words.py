@@ -4,6 +4,7 @@ import pytest
 import torch
 from fairseq.data import Dictionary, ListDataset
 
+from laft_fairseq.language_tags import TagLayout
 from laft_fairseq.latin_words import kept, without_shared
 from laft_fairseq.tasks.text_data import TaggedTexts
 
@@ -36,7 +37,8 @@ def test_texts_of_a_data_set() -> None:
     sides = []
     for tag_id, side in enumerate(texts, start=50):
         rows = [torch.tensor([*(ids[p] for p in text.split()), 2]) for text in side]
-        sides.append(TaggedTexts(ListDataset(rows, [len(r) for r in rows]), tag_id, 20, "texts"))
+        raw = ListDataset(rows, [len(r) for r in rows])
+        sides.append(TaggedTexts(raw, tag_id, 20, "texts", TagLayout.SUFFIX))
     (a, b), lost = without_shared(dictionary, *sides, rows=[1, 0])
     expected = [[], ["▁a", "▁b"]], [["▁a", "▁b"], ["▁e"]]
     for side, tag_id, wanted in ((a, 50, expected[0]), (b, 51, expected[1])):

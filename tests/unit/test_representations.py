@@ -95,6 +95,19 @@ def test_removal_takes_s_l_from_the_mean(model: LAFTMBart, task: LaftTask) -> No
     np.testing.assert_allclose(found["r"], e - s, atol=2e-6)
 
 
+def test_the_tag_before_the_text(task: LaftTask) -> None:
+    """In mBART-50's layout the text's own tokens are those after the tag."""
+    built = tiny.model(layout="prefix")
+    prefix = tiny.task(data=task.cfg.data, tag_layout="prefix")
+    texts = representations.read_texts(prefix, "en_XX", "train")
+    assert int(texts[2][0]) == prefix.tag_ids["en_XX"]
+    found = representations.represent(built, texts, [2, 5])
+    for place, row in enumerate([2, 5]):
+        with torch.no_grad():
+            e = built.encoder.forward_backbone(texts[row].unsqueeze(0))["encoder_out"][0]
+        np.testing.assert_allclose(found["e"][place], e[1:-1, 0].mean(0).numpy(), atol=2e-6)
+
+
 def test_a_method_without_task_module_has_e_alone(task: LaftTask) -> None:
     texts = representations.read_texts(task, "fr_XX", "test")
     found = representations.represent(tiny.model(method="mbart_full"), texts, [0, 1])

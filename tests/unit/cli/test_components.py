@@ -10,6 +10,7 @@ import scipy.linalg
 import torch
 
 from laft_fairseq import components_file
+from laft_fairseq.checkpoint_format import HEADER_KEY
 from laft_fairseq.cli import components, main
 from laft_fairseq.errors import LaftError
 from tests import tiny
@@ -40,16 +41,20 @@ def estimate(home: Path, out: str, *flags: str) -> Path:
     return path
 
 
-def sentence_means(home: Path, tag: str, count: int = COUNT, last: str = "") -> np.ndarray:
+def sentence_means(
+    home: Path, tag: str, count: int = COUNT, last: str = "", layout: str = "suffix"
+) -> np.ndarray:
     """M_L (n, d): each text, with `last` for its tag, alone through mBART's encoder, by numpy."""
     model = tiny.model(method="mbart_full")
     model.load_state_dict(torch.load(home / "model.pt", weights_only=True)["model"])
     rows = []
     for text in tiny.random_texts(tag, count):
-        tokens = torch.tensor([[*text, *tiny.ids(last or f"[{tag}]")]])  # (1, T): X </s> [l]
+        mark = tiny.ids(last or f"[{tag}]")
+        before, after = (mark, []) if layout == "prefix" else ([], mark)
+        tokens = torch.tensor([[*before, *text, *after]])  # (1, T): X </s> [l] or [l] X </s>
         with torch.no_grad():
             e = tiny.numpy(model.encoder.forward_backbone(tokens)["encoder_out"][0])[:, 0]
-        rows.append(e[: len(text) - 1].mean(0))  # neither </s> nor the tag
+        rows.append(e[len(before) :][: len(text) - 1].mean(0))  # neither </s> nor the tag
     return np.stack(rows)
 
 
@@ -101,6 +106,25 @@ def test_masked_tags_give_other_components(home: Path) -> None:
     assert projector_distance(c, sentence_means(home, "fr_XX")) > 1e-3
 
 
+def test_the_tag_before_the_text(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """mBART-50's layout, by the option; a backbone that records the other one is refused."""
+    flags = ("--langs", "fr_XX", "--tag-layout", "prefix")
+    with pytest.raises(AssertionError):
+        estimate(home, "refused.safetensors", *flags)
+    assert "model.pt: its tag layout is suffix" in capsys.readouterr().err
+    content = torch.load(home / "model.pt", weights_only=True)
+    del content["model"][HEADER_KEY]  # as of a backbone that is not ours
+    torch.save(content, tmp_path / "model.pt")
+    (tmp_path / "data-bin").symlink_to(home / "data-bin")
+    found = components_file.load(estimate(tmp_path, "prefix.safetensors", *flags))
+    assert found.layout == "prefix"
+    c = found.select("fr_XX").components
+    assert projector_distance(c, sentence_means(home, "fr_XX", layout="prefix")) < 1e-6
+    assert projector_distance(c, sentence_means(home, "fr_XX")) > 1e-3
+
+
 def test_merged_shards_are_the_whole(home: Path) -> None:
     """Two shards of one language merge to what both texts together give."""
     first = estimate(home, "a.safetensors", "--langs", "en_XX", "--split", "train")
@@ -117,6 +141,27 @@ def test_merged_shards_are_the_whole(home: Path) -> None:
     expected = vectors[:, -3:] @ vectors[:, -3:].T
     c = tiny.numpy(merged.components)
     assert np.abs(c @ c.T - expected).max() < 1e-6
+
+
+def test_shards_of_one_text_are_the_whole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three shards of small batches, merged in another order, against one pass."""
+    flags = ("--langs", "zh_CN", "--max-tokens", "40")
+    whole = components_file.load(estimate(home, "w.safetensors", *flags), with_statistics=True)
+    shards = [estimate(home, f"{i}.safetensors", *flags, "--shard", f"{i}/3") for i in (3, 1, 2)]
+    assert "of 40 texts" in capsys.readouterr().err
+    out = home / "shards.safetensors"
+    assert main.main(["components", "--merge", *map(str, shards), "--out", str(out)]) == 0
+    merged = components_file.load(out, with_statistics=True)
+    assert merged.shard is None
+    one, other = (file.select("zh_CN").statistics for file in (whole, merged))
+    assert one is not None
+    assert other is not None
+    assert (one.count, other.count) == (COUNT, COUNT)
+    assert (one.gram - other.gram).abs().max() <= 1e-10 * one.gram.abs().max()
+    first = components_file.load(shards[1])
+    assert (str(first.shard), first.select("zh_CN").count < COUNT) == ("1/3", True)
+    with pytest.raises(LaftError, match=r"1.safetensors: shard 1/3 of the text alone; merge all 3"):
+        first.expect_all_text()
 
 
 @pytest.mark.parametrize(

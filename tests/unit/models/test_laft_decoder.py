@@ -1,47 +1,59 @@
-"""The decoder reads each row's language from its first token, in full and in steps."""
+"""The decoder reads each row's language from its tag, in full and in steps."""
 
 import pytest
 import torch
 from fairseq.models.transformer import TransformerDecoderBase
+from torch import Tensor
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from tests import tiny
 
-SOURCE = tiny.rows(["\u2581w1 c1 </s> [en_XX]", "一 二 三 </s> [zh_CN]", "\u2581w7 </s> [fr_XX]"])
-PREVIOUS = tiny.rows(
-    ["[en_XX] \u2581w1 c1 \u2581w2", "[zh_CN] 一 二", "[fr_XX] \u2581w7"], left=False
-)
+TEXTS = ("\u2581w1 c1 </s> [en_XX]", "一 二 三 </s> [zh_CN]", "\u2581w7 </s> [fr_XX]")
+WRITTEN = ("[en_XX] \u2581w1 c1 \u2581w2", "[zh_CN] 一 二", "[fr_XX] \u2581w7")
+SOURCE, PREVIOUS = tiny.rows(TEXTS), tiny.rows(WRITTEN, left=False)
+LAYOUTS = pytest.mark.parametrize("layout", ["suffix", "prefix"])
 
 
-def scrambled() -> LAFTMBart:
-    built = tiny.model()
+def batch(layout: str) -> tuple[Tensor, Tensor]:
+    """Source and decoder input of the texts in the tag layout."""
+    previous = tiny.rows(tiny.decoder_inputs(WRITTEN, layout), left=False)
+    return tiny.rows(tiny.laid_out(TEXTS, layout)), previous
+
+
+def scrambled(layout: str = "suffix") -> LAFTMBart:
+    built = tiny.model(layout=layout)
     tiny.scramble(built)
     return built
 
 
+@LAYOUTS
 @torch.no_grad()
-def test_a_mixed_batch_gives_what_its_rows_give_alone() -> None:
-    built = scrambled()
-    logits, _ = built(SOURCE, None, PREVIOUS)
+def test_a_mixed_batch_gives_what_its_rows_give_alone(layout: str) -> None:
+    built, (sources, previous) = scrambled(layout), batch(layout)
+    logits, _ = built(sources, None, previous)
     for row in range(3):
-        length = int(PREVIOUS[row].ne(1).sum())
-        source = SOURCE[row][SOURCE[row].ne(1)][None]
-        alone, _ = built(source, None, PREVIOUS[row : row + 1, :length])
+        length = int(previous[row].ne(1).sum())
+        source = sources[row][sources[row].ne(1)][None]
+        alone, _ = built(source, None, previous[row : row + 1, :length])
         torch.testing.assert_close(logits[row, :length], alone[0], rtol=1e-4, atol=1e-4)
 
 
+@LAYOUTS
 @torch.no_grad()
-def test_step_by_step_gives_what_the_whole_gives() -> None:
-    built = scrambled()
-    whole, _ = built(SOURCE, None, PREVIOUS)
-    encoder_out = built.encoder(SOURCE)
+def test_step_by_step_gives_what_the_whole_gives(layout: str) -> None:
+    """A search has the tag first in both layouts; `</s>` before it is the decoder's affair."""
+    built, (source, previous) = scrambled(layout), batch(layout)
+    lead = previous.size(1) - PREVIOUS.size(1)
+    whole, _ = built(source, None, previous)
+    encoder_out = built.encoder(source)
     state: dict = {}
     for step in range(PREVIOUS.size(1)):
         prefix = PREVIOUS[:, : step + 1]
         logits, _ = built.decoder(prefix, encoder_out=encoder_out, incremental_state=state)
+        assert logits.shape[:2] == (3, 1)
         rows = PREVIOUS[:, step].ne(1)
-        torch.testing.assert_close(logits[rows, 0], whole[rows, step], rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(logits[rows, 0], whole[rows, lead + step], rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -59,12 +71,13 @@ def test_the_own_loop_is_fairseqs_bit_for_bit() -> None:
     torch.testing.assert_close(logits, product, rtol=1e-5, atol=1e-5)
 
 
+@LAYOUTS
 @torch.no_grad()
-def test_each_language_has_its_own_adapter() -> None:
-    built = scrambled()
-    before, _ = built(SOURCE, None, PREVIOUS)
+def test_each_language_has_its_own_adapter(layout: str) -> None:
+    built, (source, previous) = scrambled(layout), batch(layout)
+    before, _ = built(source, None, previous)
     tiny.scramble(built.decoder.layers[1].language_adapter["zh_CN"], seed=9)
-    after, _ = built(SOURCE, None, PREVIOUS)
+    after, _ = built(source, None, previous)
     assert [torch.equal(before[row], after[row]) for row in range(3)] == [True, False, True]
 
 

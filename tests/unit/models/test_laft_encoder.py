@@ -29,13 +29,16 @@ def scrambled(**options: Any) -> LAFTMBart:
     return built
 
 
-def expected_removal(built: LAFTMBart, e: np.ndarray, scaling: str) -> np.ndarray:
-    """s_L (B, d) from e (T, B, d), a row and a token at a time."""
+def expected_removal(built: LAFTMBart, e: np.ndarray, scaling: str, after: int = 2) -> np.ndarray:
+    """s_L (B, d) from e (T, B, d), a row and a token at a time.
+
+    ``after``: how many tokens follow the text's own: </s>, and the tag if it is last.
+    """
     s = np.zeros((len(TEXTS), tiny.D))
     for row, (words, tag) in enumerate(zip(WORDS, LANGUAGES, strict=True)):
         if not words:
             continue
-        end = SOURCE.size(1) - 2  # </s> and tag are last
+        end = SOURCE.size(1) - after
         e_l = e[end - words : end, row].mean(0)  # (d,)
         c = tiny.numpy(built.encoder.language_components[tag].components)  # (d, k)
         s[row] = c @ (c.T @ e_l)
@@ -44,14 +47,18 @@ def expected_removal(built: LAFTMBart, e: np.ndarray, scaling: str) -> np.ndarra
     return s
 
 
-@pytest.mark.parametrize("scaling", ["scaled", "projection"])
+@pytest.mark.parametrize(
+    ("scaling", "layout", "after"),
+    [("scaled", "suffix", 2), ("projection", "suffix", 2), ("scaled", "prefix", 1)],
+)
 @torch.no_grad()
-def test_removal_agrees_with_numpy(scaling: str) -> None:
-    built = scrambled(removal=scaling)
-    out = built.encoder.forward_backbone(SOURCE)
-    found = built.encoder.represent(SOURCE, out)
+def test_removal_agrees_with_numpy(scaling: str, layout: str, after: int) -> None:
+    built = scrambled(removal=scaling, layout=layout)
+    source = tiny.rows(tiny.laid_out(TEXTS, layout))
+    out = built.encoder.forward_backbone(source)
+    found = built.encoder.represent(source, out)
     e = tiny.numpy(out["encoder_out"][0])  # (T, B, d)
-    s = expected_removal(built, e, scaling)
+    s = expected_removal(built, e, scaling, after)
     assert np.abs(s).max() > 0.1
     np.testing.assert_allclose(tiny.numpy(found.s_l), s, atol=1e-5)
     np.testing.assert_allclose(tiny.numpy(found.r), e - s[None], atol=1e-5)

@@ -1,6 +1,8 @@
 """What a fresh model is, what training begins with, and what a checkpoint holds."""
 
+import json
 from argparse import Namespace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
 from laft_fairseq.compat import ORIGIN_KEY, text_tensor
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_components import ComponentStatistics
+from laft_fairseq.language_tags import TagLayout
 from laft_fairseq.models import architectures
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from tests import tiny
@@ -141,7 +144,7 @@ def test_environment_overrides_the_recorded_path(
     moved.write_bytes(backbone.read_bytes())
     trained = on(moved)
     state = trained.state_dict()
-    moved.write_bytes(another(backbone, tmp_path / "other.pt").read_bytes())
+    another(backbone, tmp_path / "other.pt").replace(moved)
     monkeypatch.setenv(backbones.ENVIRONMENT, str(backbone))
     assert same(own(reloaded(state, tmp_path / "c.pt", backbone=str(moved))), own(trained))
 
@@ -181,6 +184,56 @@ def test_other_languages_or_removal_are_refused(backbone: Path) -> None:
         permuted.load_state_dict(dict(state))
     with pytest.raises(LaftError, match="--removal scaled, not projection"):
         tiny.model(removal="projection").load_state_dict(dict(state))
+
+
+@pytest.fixture
+def bare(backbone: Path, tmp_path: Path) -> Path:
+    """The backbone without a header: nothing in it says where its tags stand."""
+    torch.save({"model": backbones.read(str(backbone)).state}, tmp_path / "model.pt")
+    return tmp_path / "model.pt"
+
+
+def test_a_checkpoint_of_another_tag_layout_is_refused(bare: Path) -> None:
+    """Older ones, without the record, are of the suffix layout."""
+    suffix, prefix = (on(bare, layout=layout).state_dict() for layout in ("suffix", "prefix"))
+    built = tiny.model(backbone=str(bare), layout="prefix")
+    built.load_state_dict(dict(prefix))
+    with pytest.raises(LaftError, match=r"tag layout suffix, but --tag-layout or .* says prefix"):
+        built.load_state_dict(dict(suffix))
+    header, _ = pop_header(suffix)
+    assert header is not None
+    older = {name: value for name, value in asdict(header).items() if name != "tag_layout"}
+    tiny.model(backbone=str(bare)).load_state_dict(
+        {**suffix, HEADER_KEY: text_tensor(json.dumps(older))}
+    )
+
+
+@pytest.mark.parametrize("said_by", ["header", "args", "file"])
+def test_a_backbone_of_another_tag_layout_is_refused(
+    backbone: Path, bare: Path, said_by: str
+) -> None:
+    content: dict[str, Any] = {"model": backbones.read(str(backbone)).state}
+    if said_by == "header":
+        content = {"model": tiny.model(method="mbart_full", layout="prefix").state_dict()}
+    elif said_by == "args":
+        content["args"] = Namespace(tag_layout="prefix")
+    else:
+        bare.with_name("tag-layout.txt").write_text("prefix\n")
+    torch.save(content, bare)
+    found = backbones.read(str(bare))
+    tiny.model(layout="prefix").load_backbone(found)
+    with pytest.raises(LaftError, match=r"model\.pt: its tag layout is prefix, but .* says suffix"):
+        tiny.model().load_backbone(found)
+
+
+def test_components_of_another_tag_layout_are_refused(tmp_path: Path) -> None:
+    path, held = tmp_path / "c.safetensors", {tag: statistics(1) for tag in tiny.TAGS}
+    components_file.save(path, held, tiny.K, "", layout=TagLayout.PREFIX)
+    components_file.merge([path], tmp_path / "merged.safetensors")
+    for file in (path, tmp_path / "merged.safetensors"):
+        tiny.model(layout="prefix").load_components(str(file), tiny.TAGS)
+        with pytest.raises(LaftError, match=r"safetensors: estimated with the tag layout prefix"):
+            tiny.model().load_components(str(file), tiny.TAGS)
 
 
 def test_a_whole_state_needs_no_backbone(backbone: Path, tmp_path: Path) -> None:

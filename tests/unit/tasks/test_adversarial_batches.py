@@ -37,7 +37,9 @@ def batches(made: Any, epoch: int = 1, shards: int = 1, shard: int = 0, **limits
 
 def languages(made: Any, batch: Any) -> list[str]:
     tags = {token: tag for tag, token in made.tag_ids.items()}
-    return [tags[int(row[-1])] for row in batch["net_input"]["src_tokens"]]
+    place = 0 if made.layout == "prefix" else -1
+    rows = batch["net_input"]["src_tokens"]
+    return [tags[int(row[row.ne(1)][place])] for row in rows]
 
 
 def test_targets_are_drawn_without_repeat_across_epochs() -> None:
@@ -66,8 +68,10 @@ def test_every_batch_holds_both_kinds(data: Path, each: int) -> None:
         assert sum(row.count("fr_XX") for row in seen) == sum(row.count("zh_CN") for row in seen)
 
 
-def test_monolingual_rows_have_no_target(data: Path) -> None:
-    made = task(data)
+@pytest.mark.parametrize("layout", ["suffix", "prefix"])
+def test_monolingual_rows_have_no_target(data: Path, layout: str) -> None:
+    made = task(data, tag_layout=layout)
+    lead = int(layout == "prefix")  # tokens before source's and target's text
     pairs = {tuple(t): tuple(t[:2]) for t in tiny.random_texts("en_XX", 9)}
     for batch in batches(made):
         inputs = batch["net_input"]
@@ -78,23 +82,27 @@ def test_monolingual_rows_have_no_target(data: Path) -> None:
         assert batch["ntokens"] == int(batch["target"].ne(1).sum())
         lengths = inputs["src_tokens"].ne(1).sum(1)
         assert torch.equal(lengths, inputs["src_lengths"])
-        assert inputs["src_tokens"][:, -1].ge(5).all()  # padded on the left
+        assert inputs["src_tokens"][:, -1].ne(1).all()  # padded on the left
         for row in decoded.tolist():  # source and target belong together
             source = inputs["src_tokens"][row, -int(lengths[row]) :].tolist()
             target = batch["target"][row].tolist()
-            assert pairs[tuple(source[:-1])] == tuple(target[:2])
-            assert inputs["prev_output_tokens"][row, 0] == made.tag_ids["en_XX"]
+            text = tuple(source[lead : len(source) - 1 + lead])
+            assert pairs[text] == tuple(target[lead : lead + 2])
+            assert inputs["prev_output_tokens"][row, lead] == made.tag_ids["en_XX"]
 
 
 @pytest.mark.parametrize("options", [{"target_rows": "pairs"}, {"reconstruct_target": True}])
-def test_target_rows_with_a_target(data: Path, options: dict[str, Any]) -> None:
-    made = task(data, **options)
+@pytest.mark.parametrize("layout", ["suffix", "prefix"])
+def test_target_rows_with_a_target(data: Path, options: dict[str, Any], layout: str) -> None:
+    made = task(data, tag_layout=layout, **options)
     for batch in batches(made):
         sources, targets = batch["net_input"]["src_tokens"], batch["target"]
         assert "decoded_rows" not in batch["net_input"]
         assert len(sources) == len(targets)
         for tag, source, target in zip(languages(made, batch), sources, targets, strict=True):
             text, written = source[source.ne(1)].tolist(), target[target.ne(1)].tolist()
+            if layout == "prefix":  # each begins with the tag; seen as if it stood at the end
+                text, written = [*text[1:], text[0]], [*written[1:], written[0]]
             assert written[-1] == made.tag_ids[tag]
             copied = "reconstruct_target" in options and tag != "en_XX"
             assert written == (text if copied else [*text[:2], 2, text[-1]])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from fairseq.data import ListDataset
 
+from laft_fairseq.language_tags import TagLayout
 from laft_fairseq.tasks.infilling import Infilling, seeded, word_starts
 from laft_fairseq.tasks.text_data import TaggedTexts
 from tests import tiny
@@ -22,7 +23,8 @@ def infilling(texts: list[list[int]], tag: str = "en_XX", **options: Any) -> Inf
     tensors = [torch.tensor(text) for text in texts]
     raw = ListDataset(tensors, [len(text) for text in texts])
     full = tiny.dictionary()
-    tagged = TaggedTexts(raw, full.index(f"[{tag}]"), 128, "texts")
+    layout = TagLayout(options.pop("layout", "suffix"))
+    tagged = TaggedTexts(raw, full.index(f"[{tag}]"), 128, "texts", layout)
     chosen = {"seed": 1, "fixed": False, "mask": 0.35, "poisson_lambda": 3.5, **options}
     return Infilling(tagged, full, tag, **chosen)
 
@@ -92,15 +94,28 @@ def test_whole_words_are_masked() -> None:
 
 @pytest.mark.parametrize("tag", ["en_XX", "zh_CN"])
 @pytest.mark.parametrize("mask", [0.35, 1.0])
-def test_sentence_end_and_tag_are_never_masked(tag: str, mask: float) -> None:
+@pytest.mark.parametrize("layout", ["suffix", "prefix"])
+def test_sentence_end_and_tag_are_never_masked(tag: str, mask: float, layout: str) -> None:
     texts = [EN, ZH, EN[-3:], ZH[-2:], [2]]
-    data = infilling(texts * 20, tag, mask=mask)
-    tail = [2, tiny.ids(f"[{tag}]")[0]]
+    data = infilling(texts * 20, tag, mask=mask, layout=layout)
+    before = tiny.ids(f"[{tag}]") if layout == "prefix" else []
+    after = [] if before else tiny.ids(f"[{tag}]")
     for index in range(len(data)):
         item = data[index]
-        assert item["source"].tolist()[-2:] == tail
-        assert item["target"].tolist() == [*texts[index % 5], tail[1]]
+        noised = item["source"].tolist()
+        assert (noised[: len(before)], noised[len(noised) - 1 - len(after) :]) == (
+            before,
+            [2, *after],
+        )
+        assert item["target"].tolist() == [*before, *texts[index % 5], *after]
         assert 0 not in item["source"]  # no <s> either
+
+
+def test_the_noise_is_the_same_in_both_layouts() -> None:
+    """The tag stands elsewhere, and nothing else changes."""
+    suffix, prefix = (infilling([EN, ZH] * 5, layout=layout) for layout in ("suffix", "prefix"))
+    for index in range(10):
+        assert source(suffix, index)[:-1] == source(prefix, index)[1:]
 
 
 def test_word_starts() -> None:

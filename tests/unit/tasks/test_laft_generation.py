@@ -13,6 +13,7 @@ from laft_fairseq.tasks.laft_generation import LaftGeneration, _MeanOf
 from tests import tiny
 
 BEAM = Namespace(beam=3, lenpen=1.0, max_len_a=0, max_len_b=8)
+LAYOUTS = pytest.mark.parametrize("layout", ["suffix", "prefix"])
 
 
 @pytest.fixture(scope="module")
@@ -60,15 +61,23 @@ def test_raw_input_needs_one_language(data: Path, tags: str | None) -> None:
         task(data, gen_lang=tags).build_dataset_for_inference([torch.tensor([5, 2])], [2])
 
 
-def test_raw_input_is_tagged_and_cut(data: Path) -> None:
-    made = task(data, gen_lang="zh_CN", max_source_positions=4)
+@LAYOUTS
+def test_raw_input_is_tagged_and_cut(data: Path, layout: str) -> None:
+    made = task(data, gen_lang="zh_CN", max_source_positions=4, tag_layout=layout)
     texts = made.build_dataset_for_inference([torch.tensor([5, 6, 7, 8, 2])], [5])
-    assert texts[0]["source"].tolist() == [5, 6, 2, made.tag_ids["zh_CN"]]
+    zh = made.tag_ids["zh_CN"]
+    assert texts[0]["source"].tolist() == {"suffix": [5, 6, 2, zh], "prefix": [zh, 5, 6, 2]}[layout]
 
 
-def talker(wanted: list[str]) -> Any:
+def sources(layout: str, *texts: str) -> dict[str, Any]:
+    """A batch to generate from: texts `X </s> [l]`, put into the tag layout."""
+    rows = tiny.rows(tiny.laid_out(texts, layout))
+    return {"net_input": {"src_tokens": rows, "src_lengths": rows.ne(1).sum(1)}}
+
+
+def talker(wanted: list[str], layout: str) -> Any:
     """A model whose output layer likes some entries more and more, and others not at all."""
-    built = tiny.model(method="mbart_full")
+    built = tiny.model(method="mbart_full", layout=layout)
     dislike = torch.full((len(tiny.dictionary()),), -5.0)
     for rank, entry in enumerate(wanted):
         dislike[tiny.dictionary().index(entry)] = float(rank)
@@ -77,13 +86,14 @@ def talker(wanted: list[str]) -> Any:
     return built
 
 
-def test_tags_and_marks_are_never_written(data: Path) -> None:
+@LAYOUTS
+def test_tags_and_marks_are_never_written(data: Path, layout: str) -> None:
     """Though the model wants nothing else."""
-    made = task(data)
-    built = talker(["\u2581w1", "<mask>", "<s>", "<unk>", "[en_XX]", "[zh_CN]", "[fr_XX]"])
+    made = task(data, tag_layout=layout)
+    wanted = ["\u2581w1", "<mask>", "<s>", "<unk>", "[en_XX]", "[zh_CN]", "[fr_XX]"]
+    built = talker(wanted, layout)
     generator = made.build_generator([built], BEAM)
-    sample = {"net_input": {"src_tokens": tiny.rows(["\u2581w7 </s> [fr_XX]", "一 </s> [zh_CN]"]),
-                            "src_lengths": torch.tensor([3, 3])}}  # fmt: skip
+    sample = sources(layout, "\u2581w7 </s> [fr_XX]", "一 </s> [zh_CN]")
     for hypotheses in made.inference_step(generator, [built], sample):
         tokens = {token for hypothesis in hypotheses for token in hypothesis["tokens"].tolist()}
         assert not tokens & set(tiny.ids("<mask> <s> [en_XX] [fr_XX] [zh_CN]"))
@@ -109,44 +119,75 @@ def test_a_generator_leaves_training_alone(data: Path, rows: int) -> None:
         made.inference_step(generator, [built], sample)
 
 
-def test_output_ends_at_the_sentences_end(data: Path) -> None:
+@LAYOUTS
+def test_output_ends_at_the_sentences_end(data: Path, layout: str) -> None:
     """Not at the tag, which is never written: zero-shot runs would go on to the length limit."""
-    made = task(data)
-    built = talker(["\u2581w1", "</s>", "[fr_XX]"])
+    made = task(data, tag_layout=layout)
+    built = talker(["\u2581w1", "</s>", "[fr_XX]"], layout)
     generator = made.build_generator([built], BEAM)
-    sample = {"net_input": {"src_tokens": tiny.rows(["\u2581w7 </s> [fr_XX]"]),
-                            "src_lengths": torch.tensor([3])}}  # fmt: skip
+    sample = sources(layout, "\u2581w7 </s> [fr_XX]")
     best = made.inference_step(generator, [built], sample)[0][0]["tokens"].tolist()
     assert best == [*tiny.ids("\u2581w1"), 2]  # fairseq wants a token at least
 
 
+@pytest.mark.parametrize(("layout", "lead"), [("suffix", []), ("prefix", [2])])
 def test_the_decoder_begins_with_the_sources_tag(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, monkeypatch: pytest.MonkeyPatch, layout: str, lead: list[int]
 ) -> None:
-    made, built = task(data), tiny.model()
+    made, built = task(data, tag_layout=layout), tiny.model(layout=layout)
     generator = made.build_generator([built], BEAM)
-    seen = []
-    plain = built.decoder.extract_features_scriptable
+    seen: list[list[list[int]]] = []
+    plain = built.decoder._embed
     monkeypatch.setattr(
-        built.decoder, "extract_features_scriptable",
-        lambda tokens, *rest: seen.append(tokens[:, 0].tolist()) or plain(tokens, *rest),
+        built.decoder, "_embed",
+        lambda tokens, *rest: seen.append(tokens.tolist()) or plain(tokens, *rest),
     )  # fmt: skip
-    texts = ["\u2581w7 </s> [fr_XX]", "一 </s> [zh_CN]"]
-    sample = {"net_input": {"src_tokens": tiny.rows(texts), "src_lengths": torch.tensor([3, 3])}}
+    sample = sources(layout, "\u2581w7 </s> [fr_XX]", "一 </s> [zh_CN]")
     made.inference_step(generator, [built], sample)
-    assert seen[0] == [made.tag_ids["fr_XX"]] * 3 + [made.tag_ids["zh_CN"]] * 3
+    fr, zh = made.tag_ids["fr_XX"], made.tag_ids["zh_CN"]
+    assert seen[0] == [[*lead, fr]] * 3 + [[*lead, zh]] * 3
 
 
-def test_rouge_is_summed_by_language(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@LAYOUTS
+def test_a_search_goes_to_the_last_position(data: Path, layout: str) -> None:
+    """64 positions, of which the prefix layout's `</s>` takes one."""
+    made = task(data, tag_layout=layout)
+    built = talker(["</s>", "\u2581w1"], layout)
+    endless = Namespace(beam=1, lenpen=1.0, max_len_a=0, max_len_b=200)
+    generator = made.build_generator([built], endless)
+    sample = sources(layout, "\u2581w7 </s> [fr_XX]")
+    best = made.inference_step(generator, [built], sample)[0][0]["tokens"].tolist()
+    assert best == [*tiny.ids("\u2581w1") * (63 - (layout == "prefix")), 2]
+
+
+@LAYOUTS
+def test_the_targets_first_tokens_are_forced(data: Path, layout: str) -> None:
+    """--prefix-size 2 of targets `Y </s> [l]` and `[l] Y </s>`."""
+    made = task(data, tag_layout=layout)
+    built = talker(["\u2581w1", "</s>"], layout)
+    sample = sources(layout, "\u2581w7 </s> [fr_XX]")
+    target = tiny.rows(tiny.laid_out(["\u2581w8 c8 \u2581w9 </s> [fr_XX]"], layout))
+    greedy = Namespace(beam=1, lenpen=1.0, max_len_a=0, max_len_b=8)
+    generator = made.build_generator([built], greedy)
+    best = made.inference_step(generator, [built], sample, prefix_tokens=target[:, :2])[0][0]
+    forced = {"suffix": "\u2581w8 c8 </s>", "prefix": "\u2581w8 </s>"}[layout]
+    assert best["tokens"].tolist() == tiny.ids(forced)
+
+
+@LAYOUTS
+def test_rouge_is_summed_by_language(
+    data: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
     """Two French rows, one of them right, and a Chinese one that is half right."""
-    made, built = task(data, eval_rouge=True), tiny.model(method="mbart_full")
+    made = task(data, eval_rouge=True, tag_layout=layout)
+    built = tiny.model(method="mbart_full", layout=layout)
     written = ["\u2581w7 \u2581w8 </s>", "\u2581w1 </s>", "一 四 </s>"]
     hypotheses = [[{"tokens": torch.tensor(tiny.ids(text))}] for text in written]
     monkeypatch.setattr(made, "inference_step", lambda *unused: hypotheses)
     made.validation_generator = None
     wanted = ["\u2581w7 \u2581w8 </s> [fr_XX]", "\u2581w9 </s> [fr_XX]", "一 二 </s> [zh_CN]"]
-    sample = {"net_input": {"src_tokens": tiny.rows(wanted)},
-              "target": tiny.rows(wanted, left=False)}  # fmt: skip
+    targets = tiny.rows(tiny.laid_out(wanted, layout), left=False)
+    sample = sources(layout, *wanted) | {"target": targets}
     assert made._rouge_sums(sample, built) == {
         "_rougeL_sum_en_XX": 0.0, "_rougeL_count_en_XX": 0.0,
         "_rougeL_sum_fr_XX": 100.0, "_rougeL_count_fr_XX": 2.0,

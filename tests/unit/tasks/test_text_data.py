@@ -7,15 +7,19 @@ import torch
 from fairseq.data import ListDataset
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.language_tags import TagLayout
 from laft_fairseq.tasks.text_data import Mixed, Pairs, TaggedTexts, load_texts
 from tests import tiny
 
 EN, FR, ZH = (tiny.ids(f"[{tag}]")[0] for tag in tiny.TAGS)
 
 
-def tagged(texts: list[list[int]], tag: int, most: int = 64) -> TaggedTexts:
+def tagged(
+    texts: list[list[int]], tag: int, most: int = 64, layout: TagLayout = TagLayout.SUFFIX
+) -> TaggedTexts:
     tensors = [torch.tensor(text) for text in texts]
-    return TaggedTexts(ListDataset(tensors, [len(t) for t in texts]), tag, most, "fr_XX/train")
+    raw = ListDataset(tensors, [len(t) for t in texts])
+    return TaggedTexts(raw, tag, most, "fr_XX/train", layout)
 
 
 def test_a_text_ends_in_sentence_end_and_tag() -> None:
@@ -33,14 +37,36 @@ def test_cutting_keeps_sentence_end_and_tag(caplog: pytest.LogCaptureFixture) ->
     assert "fr_XX/train: 2 of 3 texts cut to 4 tokens" in caplog.text
 
 
+def test_the_tag_before_the_text() -> None:
+    """mBART-50's layout: so it is when cut too."""
+    texts = tagged([[5, 6, 7, 8, 2], [7, 2]], FR, most=4, layout=TagLayout.PREFIX)
+    assert [texts[index].tolist() for index in range(2)] == [[FR, 5, 6, 2], [FR, 7, 2]]
+    assert texts.sizes.tolist() == [4, 3]
+
+
 def test_nothing_cut_nothing_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         tagged([[5, 6, 2]], FR, most=4)
     assert not caplog.records
 
 
-def pairs(source: list[list[int]], target: list[list[int]], tag: int) -> Pairs:
-    return Pairs(tagged(source, tag), tagged(target, tag), tiny.dictionary(), shuffle=False)
+def pairs(
+    source: list[list[int]], target: list[list[int]], tag: int, layout: str = "suffix"
+) -> Pairs:
+    sides = [tagged(side, tag, layout=TagLayout(layout)) for side in (source, target)]
+    return Pairs(*sides, tiny.dictionary(), shuffle=False)
+
+
+def test_a_batch_in_the_layout_of_mbart50() -> None:
+    """Source `[l] X </s>`, target `[l] Y </s>`, decoder input `</s> [l] Y`."""
+    parts = [pairs([[5, 6, 7, 2]], [[8, 2]], EN, "prefix"),
+             pairs([[9, 2]], [[10, 11, 2]], ZH, "prefix")]  # fmt: skip
+    mixed = Mixed(parts, shuffle=False)
+    batch = mixed.collater([mixed[0], mixed[1]])
+    assert batch["net_input"]["src_tokens"].tolist() == [[EN, 5, 6, 7, 2], [1, 1, ZH, 9, 2]]
+    assert batch["target"].tolist() == [[EN, 8, 2, 1], [ZH, 10, 11, 2]]
+    assert batch["net_input"]["prev_output_tokens"].tolist() == [[2, EN, 8, 1], [2, ZH, 10, 11]]
+    assert batch["ntokens"] == 7
 
 
 def test_a_batch_of_mixed_languages() -> None:

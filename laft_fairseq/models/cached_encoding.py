@@ -1,0 +1,46 @@
+"""A frozen encoder's output, from disk where it was kept (``--encoder-cache``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from laft_fairseq.encoder_cache import EncoderCache, key_of
+
+EncoderOutput = dict[str, list[Tensor]]
+
+
+def encode(
+    tokens: Tensor, pad: int, cache: EncoderCache, encoder: Callable[[], EncoderOutput]
+) -> EncoderOutput:
+    """What ``encoder`` gives for (B, T) ``tokens``, rounded to bf16, kept or read.
+
+    Rounded where it was just computed as well, so that an epoch that fills the cache and one that
+    reads it see the same numbers. Vectors at padding, which nothing looks at, are zero.
+    """
+    texts = tokens.ne(pad)  # (B, T), True at what is no padding
+    cpu_tokens, cpu_texts = tokens.cpu(), texts.cpu()
+    pairs = zip(cpu_tokens, cpu_texts, strict=True)
+    keys = [key_of(row[kept]) for row, kept in pairs]
+    found = cache.get(keys)
+    if found is None:
+        out = encoder()
+        e = out["encoder_out"][0].transpose(0, 1)  # (B, T, d)
+        rounded = e.to(torch.bfloat16)
+        cache.put(keys, [row[kept] for row, kept in zip(rounded, texts, strict=True)])
+        e = rounded.to(e.dtype).masked_fill(~texts.unsqueeze(-1), 0.0)
+        return {**out, "encoder_out": [e.transpose(0, 1).contiguous()]}
+    flat = torch.cat(found).to(tokens.device)  # (tokens of all texts, d)
+    e = torch.zeros(*tokens.shape, flat.size(1), dtype=torch.float32, device=tokens.device)
+    e[texts] = flat.float()
+    return {
+        "encoder_out": [e.transpose(0, 1).contiguous()],  # (T, B, d)
+        "encoder_padding_mask": [~texts],
+        "encoder_embedding": [],
+        "encoder_states": [],
+        "fc_results": [],
+        "src_tokens": [],
+        "src_lengths": [texts.sum(dim=1, dtype=torch.int32).reshape(-1, 1)],
+    }

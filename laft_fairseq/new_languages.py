@@ -1,0 +1,59 @@
+"""Languages that the backbone never saw (``--new-langs``): their list, their dictionary entries.
+
+Their tags follow ``<mask>``, which ends the backbone's dictionary, so that no id moves and the
+backbone's embedding matrix keeps its rows; ``modules/new_tag_rows.py`` holds the rows of the tags.
+The text of such a language is written with the backbone's own pieces: a script of which the
+sentencepiece model holds no characters comes out as ``<unk>`` and cannot be learned this way.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairseq.data import Dictionary
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.language_tags import MASK, split_tags
+
+FILE = "new-langs.txt"  # beside langs.txt in a data-bin: one tag a line, in dictionary order
+TAG = re.compile(r"[A-Za-z]+_[A-Za-z]+")  # it names folders and parameters
+
+
+def listed(data: str | Path, option: str | None, tags: Sequence[str]) -> list[str]:
+    """The new languages in order: ``--new-langs``, else ``data/new-langs.txt``, else none.
+
+    Args:
+        data: data-bin directory.
+        option: ``--new-langs``, comma-separated.
+        tags: the backbone's languages.
+
+    Raises:
+        LaftError: listed twice, among the backbone's, or no tag such as eo_XX.
+    """
+    path = Path(data) / FILE
+    where = "--new-langs"
+    if not option and path.exists():
+        where, option = str(path), ",".join(path.read_text(encoding="utf-8").split())
+    new = split_tags(option)
+    for tag in new:
+        if not TAG.fullmatch(tag):
+            raise LaftError(f"{where}: {tag!r} is no language tag such as eo_XX")
+        if tag in tags:
+            raise LaftError(
+                f"{where}: {tag} is among the backbone's languages already "
+                f"({', '.join(tags)}); leave it out"
+            )
+    return new
+
+
+def backbone_part(dictionary: Dictionary) -> Dictionary:
+    """The entries that the backbone has a row for: all up to ``<mask>``."""
+    size = dictionary.index(MASK) + 1
+    if size == len(dictionary):
+        return dictionary
+    part = copy.copy(dictionary)
+    part.symbols = dictionary.symbols[:size]
+    return part

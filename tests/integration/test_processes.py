@@ -1,0 +1,119 @@
+"""One model trained by two processes, as torchrun starts them, against one process."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from laft_fairseq import components_file
+from laft_fairseq.cli import main
+from tests import tiny
+from tests.integration.conftest import ROUGE, Run
+
+EXACT = ("--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "0",
+         "--autocast", "none", "--batch-size", "4", "--no-epoch-checkpoints",
+         "--save-interval-updates", "1")  # fmt: skip
+Checkpoint = dict[str, Any]
+
+
+def launch(module: str, *words: str | Path, processes: int = 2) -> str:
+    """Run a module in processes that torchrun starts; returns what they printed."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
+               f"--nproc_per_node={processes}", "-m", module, *map(str, words)]  # fmt: skip
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=os.environ,
+        cwd=tiny.PACKAGE.parent,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def train_in_two(data: Path, save_dir: Path, stage: str, *flags: str | Path) -> str:
+    """`torchrun --nproc_per_node=2 -m fairseq_cli.train`: nothing says that there are two."""
+    words = tiny.train_flags(data, save_dir, stage, *flags)
+    return launch("fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
+
+
+def meters(checkpoint: Checkpoint, aggregator: str) -> dict[str, Any]:
+    """What fairseq keeps unrounded of losses and scores, by name."""
+    kept = checkpoint["extra_state"]["metrics"].get(aggregator, [])
+    return {name: state for _, name, _, state in kept}
+
+
+def curve(folder: Path, epoch: int, update: int) -> tuple[list[float], dict[str, torch.Tensor]]:
+    """At an update: training and validation loss and all sums of ROUGE; and the model."""
+    content = torch.load(folder / f"checkpoint_{epoch}_{update}.pt", weights_only=True)
+    points = []
+    for aggregator in ("train", "valid"):
+        loss = meters(content, aggregator)["loss"]
+        points.append(float(loss["sum"]) / float(loss["count"]))
+    valid = meters(content, "valid")
+    points += [float(valid[name]["sum"]) for name in sorted(valid) if name.startswith("_rougeL")]
+    return points, content["model"]
+
+
+def expect_alike(one: Path, two: Path, epoch: int, update: int) -> list[float]:
+    """Curves and parameters within 1e-5; returns the curve's point."""
+    (points, model), (others, other) = (curve(folder, epoch, update) for folder in (one, two))
+    assert points == pytest.approx(others, abs=1e-5)
+    assert model.keys() == other.keys()
+    for name, tensor in model.items():
+        assert torch.allclose(tensor.double(), other[name].double(), atol=1e-5), name
+    return points
+
+
+def test_stage_1_goes_on_in_two_processes_as_in_one(laft: Run, tmp_path: Path) -> None:
+    """Two updates in one process; the next ones in one and, from the checkpoint, in two."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    flags = (*laft.parts, *EXACT, "--max-update", "5")
+    tiny.train(laft.data, one, "denoising", *flags, "--update-freq", "2")
+    two.mkdir()
+    shutil.copy(one / "checkpoint_1_2.pt", two / "checkpoint_last.pt")
+    train_in_two(laft.data, two, "denoising", *flags)
+    points = [expect_alike(one, two, 1, update) for update in (3, 4, 5)]
+    assert points[0] != points[1]
+    assert not (two / "checkpoint_1_2.pt").exists()  # it began after that
+
+
+def test_stage_2_and_its_rouge_are_the_same_in_two_processes(laft: Run, tmp_path: Path) -> None:
+    """Ten validation texts in three batches, so that one process has one batch more."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    flags = ("--method", "laft", "--backbone", laft.backbone, "--finetune-from-model", laft.stage1,
+             "--train-langs", "en_XX", "--valid-langs", "fr_XX,zh_CN", *ROUGE, *EXACT,
+             "--ddp-backend", "legacy_ddp", "--max-update", "2")  # fmt: skip
+    tiny.train(laft.data, one, "generation", *flags, "--update-freq", "2")
+    log = train_in_two(laft.data, two, "generation", *flags)
+    points = expect_alike(one, two, 1, 2)
+    assert points[2:4] == [10, 10]  # texts of fr and zh, in two validations
+    assert log.count("| valid |") == 2
+
+
+def test_components_of_two_processes(laft: Run, tmp_path: Path) -> None:
+    """The Gram matrices are those of one process, and so is n."""
+    backbone = tmp_path / "model.pt"
+    content = torch.load(laft.backbone, weights_only=True)
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    torch.save({**content, "cfg": {"model": heads}}, backbone)
+    words = ["components", "--backbone", backbone, "--data", laft.data, "--langs", "en_XX,zh_CN",
+             "--num-components", "3", "--max-tokens", "40", "--cpu", "--out"]  # fmt: skip
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    assert main.main([str(word) for word in (*words, one)]) == 0
+    assert launch("laft_fairseq.cli", *words, two).count("wrote ") == 1
+    files = [components_file.load(path, with_statistics=True) for path in (one, two)]
+    for tag in ("en_XX", "zh_CN"):
+        first, second = (file.select(tag).statistics for file in files)
+        assert first is not None
+        assert second is not None
+        assert (first.count, second.count) == (20, 20)
+        for name in ("gram", "sum", "unit_gram", "unit_sum"):
+            expected, found = getattr(first, name), getattr(second, name)
+            assert (expected - found).abs().max() <= 1e-10 * expected.abs().max(), name

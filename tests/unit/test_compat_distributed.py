@@ -1,0 +1,156 @@
+"""What a launcher's environment becomes, and what is refused; DDP on a CPU."""
+
+import socket
+from argparse import Namespace
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.distributed as dist
+from fairseq import options
+from fairseq.distributed import utils as distributed_utils
+from fairseq.models import distributed_fairseq_model
+
+from laft_fairseq import compat_distributed
+from laft_fairseq.errors import LaftError
+
+TORCHRUN = {"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4",
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29400"}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*TORCHRUN, *compat_distributed.LAUNCHERS):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def group() -> Iterator[None]:
+    """A group of this process alone."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def configuration(**given: object) -> SimpleNamespace:
+    """fairseq's own defaults, as far as they are read."""
+    own = {"distributed_init_method": None, "distributed_world_size": 1, "distributed_rank": 0,
+           "distributed_backend": "nccl", "distributed_no_spawn": False,
+           "device_id": 0}  # fmt: skip
+    return SimpleNamespace(
+        distributed_training=SimpleNamespace(**(own | given)), common=SimpleNamespace(cpu=True)
+    )
+
+
+@pytest.mark.usefixtures("torchrun")
+def test_torchrun_on_cpus_is_read() -> None:
+    cfg = configuration()
+    compat_distributed.settle(cfg)
+    own = cfg.distributed_training
+    assert (own.distributed_init_method, own.distributed_backend) == ("env://", "gloo")
+    assert (own.distributed_rank, own.distributed_world_size, own.device_id) == (3, 4, 0)
+    assert own.distributed_no_spawn
+
+
+def test_without_a_launcher_nothing_is_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    cfg = configuration()
+    compat_distributed.settle(cfg)
+    assert cfg.distributed_training.distributed_init_method is None
+    compat_distributed.refuse_lost_processes()
+
+
+@pytest.mark.usefixtures("torchrun")
+def test_an_address_that_is_given_comes_first() -> None:
+    """fairseq would start a process for each GPU at it, which are none."""
+    cfg = configuration(distributed_init_method="tcp://h:1", distributed_world_size=2)
+    compat_distributed.settle(cfg)
+    assert cfg.distributed_training.distributed_init_method == "tcp://h:1"
+    assert cfg.distributed_training.distributed_world_size == 2
+    assert cfg.distributed_training.distributed_no_spawn
+
+
+def test_processes_that_nothing_starts_are_refused() -> None:
+    with pytest.raises(LaftError, match=r"--distributed-world-size 2: .*--nproc_per_node=2"):
+        compat_distributed.settle(configuration(distributed_world_size=2))
+
+
+@pytest.mark.parametrize("name", compat_distributed.LAUNCHERS)
+def test_processes_that_do_not_know_of_each_other_are_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "2")
+    with pytest.raises(LaftError, match=rf"2 processes were launched \({name}\)"):
+        compat_distributed.refuse_lost_processes()
+
+
+def test_more_processes_than_gpus_are_refused() -> None:
+    place = compat_distributed.Launched(rank=70, world_size=80, local_rank=64)
+    with pytest.raises(LaftError, match=r"process 70: local rank 64, .* has \d+ GPUs"):
+        compat_distributed.check_gpu(place)
+
+
+def test_a_process_that_meets_nobody_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two, waiting a second."""
+    monkeypatch.setenv("LAFT_CONNECT_SECONDS", "1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = configuration(distributed_init_method=f"tcp://127.0.0.1:{port}",
+                        distributed_world_size=2,
+                        distributed_backend="gloo").distributed_training  # fmt: skip
+    with pytest.raises(LaftError, match=r"process 0 of 2 did not meet the others .* within 1 s"):
+        compat_distributed.connect(own)
+    assert not dist.is_initialized()
+
+
+def test_fairseq_is_patched_once() -> None:
+    patched = (distributed_utils, "call_main"), (options, "parse_args_and_arch")
+    before = [getattr(*where) for where in patched]
+    compat_distributed.apply()
+    assert before == [getattr(*where) for where in patched]
+    assert all(function.laft for function in before)
+
+
+@pytest.mark.usefixtures("group")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_torchs_ddp_takes_a_model_on_the_cpu() -> None:
+    """fairseq passes device_ids; the gradient is that of the bare model."""
+    args = Namespace(tpu=False, ddp_backend="pytorch_ddp", device_id=0, broadcast_buffers=False,
+                     bucket_cap_mb=25, find_unused_parameters=False, ddp_comm_hook="none",
+                     gradient_as_bucket_view=False, heartbeat_timeout=-1)  # fmt: skip
+    model = torch.nn.Linear(2, 1, bias=False)
+    wrapped = distributed_fairseq_model.DistributedFairseqModel(
+        args, model, process_group=None, device=torch.device("cpu")
+    )
+    wrapped(torch.tensor([[3.0, 4.0]])).sum().backward()
+    assert model.weight.grad is not None
+    assert model.weight.grad.tolist() == [[3.0, 4.0]]
+
+
+def test_shards_of_a_generation_reach_fairseqs_iterator() -> None:
+    args = Namespace(num_shards=3, shard_id=2, results_path=None)
+    compat_distributed.use_shards(args)
+    assert (args.distributed_world_size, args.distributed_rank) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"num_shards": 3, "shard_id": 3, "results_path": None}, "--shard-id 3: .* 0 to 2"),
+        ({"num_shards": 3, "shard_id": -1, "results_path": None}, "--shard-id -1: .* 0 to 2"),
+        ({"num_shards": 1, "shard_id": 1, "results_path": None}, "--shard-id 1: .* 0 to 0"),
+        ({"num_shards": 2, "shard_id": 0}, "for fairseq-generate alone"),
+        ({"num_shards": 2, "shard_id": 0, "results_path": None, "buffer_size": 1}, "alone"),
+    ],
+)
+def test_shards_that_there_are_not(args: dict[str, object], said: str) -> None:
+    with pytest.raises(LaftError, match=said):
+        compat_distributed.use_shards(Namespace(**args))

@@ -35,6 +35,7 @@ setup(
         "matplotlib",
         "numpy",
         "omegaconf",
+        "protobuf",  # reads sentencepiece models (laft trim)
         "py3langid",
         "regex",
         "rouge-score",

@@ -1,0 +1,105 @@
+"""`laft trim`: what it prints, what it refuses; the shipped small backbone in full."""
+
+import gzip
+import lzma
+from pathlib import Path
+
+import pytest
+
+from laft_fairseq.cli import main
+from laft_fairseq.errors import LaftError
+from laft_fairseq.text_lines import lines
+from tests import tiny
+
+MINI = tiny.PACKAGE.parent / "examples" / "mini" / "model"
+
+
+def run(*flags: str | Path) -> int:
+    return main.main(["trim", *map(str, flags)])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "give --text, --keep-langs, or both"),
+        (["--keep-langs", "en_XX"], "give either --out FOLDER or --dry-run"),
+        (["--keep-langs", "en_XX", "--max-pieces", "2", "--dry-run"], "--min-count and --max-"),
+        (["--keep-langs", "en_XX,it_IT", "--dry-run"], "unknown language it_IT; .* de_DE, en_XX"),
+        (["--text", "t", "--workers", "0", "--dry-run"], "--workers 0: at least 1 is needed"),
+        (["--text", "t", "--columns", "0", "--dry-run"], "--columns 0: numbers from 1"),
+        (["--text", "absent", "--dry-run"], "absent: no such text file"),
+    ],
+)  # fmt: skip
+def test_wrong_options_are_one_line(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--backbone", MINI / "model.pt", *flags) == 2
+    (line,) = [x for x in capsys.readouterr().err.splitlines() if not x.startswith("counting")]
+    assert line.startswith("laft: error: ")
+    with pytest.raises(LaftError, match=message):
+        raise LaftError(line)
+
+
+def test_a_dry_run_says_all_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sums are the shipped model's: 12,006 rows of 256 in 10,973,696 parameters."""
+    text = tmp_path / "t.txt"
+    text.write_text(
+        "The library reads files.\n\nLa bibliothèque lit 中文 files.\n", encoding="utf-8"
+    )
+    flags = ("--backbone", MINI / "model.pt", "--text", text, "--dry-run")
+    assert run(*flags) == 0
+    said = capsys.readouterr().out
+    kept = int(said.split("12,000 -> ")[1].split()[0])
+    assert 270 < kept < 320
+    after = 10_973_696 - 256 * (12_000 - kept)
+    assert f"10,973,696 -> {after:,} " in said
+    assert f"12,006 -> {kept + 6:,} rows of 256" in said
+    assert f"{16 * 256 * (12_000 - kept) / 1e6:,.1f} MB less where" in said
+    assert "3 of 3 texts are of kept pieces alone" in said
+    assert list(tmp_path.iterdir()) == [text]
+    assert run(*flags, "--max-pieces", kept - 5) == 0
+    said = capsys.readouterr().out
+    assert f"12,000 -> {kept - 5} " in said
+    assert "1 of 3 texts are of kept pieces alone" in said
+
+
+def test_another_folder_in_place_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.txt").write_text("one\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dict.txt").write_text("mine\n")
+    flags = ("--backbone", MINI / "model.pt", "--text", tmp_path / "t.txt")
+    assert run(*flags, "--out", tmp_path / "out") == 2
+    assert "out: exists and holds something else" in capsys.readouterr().err
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["dict.txt"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "t.txt"]
+
+
+def test_lines_of_every_kind_of_file(tmp_path: Path) -> None:
+    content = "a\u2028b\r\nc\rd\n\ne".encode()
+    expected = ["a\u2028b", "c d", "", "e"]
+    (tmp_path / "t").write_bytes(content)
+    (tmp_path / "t.gz").write_bytes(gzip.compress(content))
+    (tmp_path / "t.xz").write_bytes(lzma.compress(content))
+    for name in ("t", "t.gz", "t.xz"):
+        assert list(lines(tmp_path / name, [3, 4])) == expected
+    (tmp_path / "t.tsv.xz").write_bytes(lzma.compress(b"1\t2\tx y\tz\n1\t2\t\tw\n"))
+    assert list(lines(tmp_path / "t.tsv.xz", [3, 4])) == ["x y", "z", "", "w"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.txt", b"a\n\xff\n", "t.txt: line 2 is not UTF-8"),
+        ("t.gz", gzip.compress(b"a\n" * 5000)[:40], "t.gz: damaged near line"),
+        ("t.xz", b"no xz", "t.xz: damaged near line 1"),
+        ("t.tsv", b"a\tb\n", "t.tsv: line 1 has 2 columns, not 4"),
+    ],
+)
+def test_unreadable_text(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(LaftError, match=message):
+        list(lines(tmp_path / name, [3, 4]))

@@ -1,0 +1,142 @@
+"""`laft generate`: raw text of one language in, a line of raw text out for each line."""
+
+import argparse
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+_DESCRIPTION = """\
+Read texts from standard input, one a line, and write the model's output for each to standard
+output, one a line, in order. Nothing has to be binarised: sentencepiece is applied to the input and
+undone in the output. An empty line gives an empty line; a text longer than the model's positions is
+cut, and a line on standard error names it.
+"""
+_EPILOG = """\
+examples:
+  laft generate --checkpoint stage2/checkpoint_best.pt --lang fr_XX < in.txt > out.txt
+  laft generate --checkpoint stage2/checkpoint_best.pt --lang fr_XX --output-lang zh_CN < in.txt
+  tail -f texts | laft generate --checkpoint whole.pt --lang fr_XX --buffer-size 1
+
+dict.txt, langs.txt and sentence.bpe.model are looked for in --data, beside the checkpoint, beside
+its backbone, and in the data-bin that it was trained on.
+
+--output-lang asks for another language than the input's: the input's components are removed, the
+other language's mean s_L is fused and its adapters are used. The paper does not do this.
+
+With --scores each line is LINE <tab> RANK <tab> SCORE <tab> TEXT, with --nbest N there are N such
+lines for each line in, best first. The score is the log2-probability over length to the power of
+--lenpen, as on fairseq-generate's H- lines.
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand `generate`."""
+    parser = subparsers.add_parser(
+        "generate",
+        help="raw text in, raw text out",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--checkpoint", required=True, metavar="C.pt", help="slim or whole, or a plain backbone")
+    add("--lang", required=True, metavar="TAG", help="the input's language, such as fr_XX")
+    add("--output-lang", metavar="TAG", help="language to write in (default: the input's)")
+    _add_search(parser)
+    add("--buffer-size", type=int, metavar="N",
+        help="lines read before the first output comes; similar lengths among them share a batch "
+        "(default: 1024, on a terminal 1)")  # fmt: skip
+    add("--data", metavar="DIR", help="folder of dict.txt, langs.txt, tag-layout.txt")
+    add("--sentencepiece-model", metavar="FILE", help="the backbone's sentence.bpe.model")
+    add("--backbone", metavar="M.pt", help="of a slim checkpoint, where it is not found by itself")
+    add("--dictionary-langs", metavar="L,L",
+        help="the dictionary's tags in order (default: langs.txt, else cc25's)")  # fmt: skip
+    add("--device", help="cpu, cuda or cuda:1 (default: cuda where there is one)")
+    parser.set_defaults(run=run)
+
+
+def _add_search(parser: argparse.ArgumentParser) -> None:
+    """The fields of hub_search.Search, under fairseq-generate's names."""
+    shown = "(default: %(default)s)"
+    options: tuple[tuple[str, Any, Any, str], ...] = (
+        ("--beam", int, 5, f"hypotheses kept at each step {shown}"),
+        ("--lenpen", float, 1.5, f"length penalty: above 1 favours long outputs {shown}"),
+        ("--nbest", int, 1, f"outputs for each line, at most --beam; above 1 as --scores {shown}"),
+        ("--max-len-a", float, 0.0, f"an output has at most a * source + b tokens {shown}"),
+        ("--max-len-b", int, 200, f"the b of it {shown}"),
+        ("--min-len", int, 1, f"shortest output in tokens {shown}"),
+        ("--no-repeat-ngram-size", int, 0, "no n-gram of this many tokens twice; 0: allowed"),
+        ("--max-tokens", int, 8192, f"largest batch in tokens, padding included {shown}"),
+        ("--batch-size", int, 32, f"largest batch in texts {shown}"),
+    )
+    for name, kind, default, words in options:
+        metavar = "X" if kind is float else "N"
+        parser.add_argument(name, type=kind, default=default, metavar=metavar, help=words)
+    parser.add_argument("--scores", action="store_true", help="tab-separated, with line and score")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate until the input ends.
+
+    Raises:
+        LaftError: wrong input, in one line that names file, language and remedy.
+    """
+    with _warnings_alone():
+        return _generate(args)
+
+
+@contextlib.contextmanager
+def _warnings_alone() -> Iterator[None]:
+    """Our warnings as `laft: ...` on standard error, and no other line of the log.
+
+    fairseq configures logging when it is imported, and much is said that is meant for a training.
+    """
+    logger = logging.getLogger("laft_fairseq")
+    before = logger.level, logger.propagate
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("laft: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def _generate(args: argparse.Namespace) -> int:
+    """Read, search, write, a buffer at a time."""
+    from dataclasses import fields
+
+    from laft_fairseq import hub
+    from laft_fairseq.hub_search import Search
+    from laft_fairseq.hub_text import decoded_lines
+
+    search = {field.name: getattr(args, field.name) for field in fields(Search)}
+    Search(**search)  # refuses what does not go together before anything is loaded
+    generator = hub.load(
+        args.checkpoint,
+        args.data,
+        args.sentencepiece_model,
+        args.backbone,
+        args.dictionary_langs,
+        args.device,
+    )
+    size = args.buffer_size
+    if size is None:
+        size = 1 if sys.stdin.isatty() else hub.BUFFER
+    lines = decoded_lines(sys.stdin.buffer, "standard input")
+    found = generator.hypotheses(lines, args.lang, args.output_lang, size, **search)
+    out = sys.stdout
+    if hasattr(out, "reconfigure"):
+        out.reconfigure(encoding="utf-8", newline="\n")
+    for number, hypotheses in enumerate(found, 1):
+        for rank, one in enumerate(hypotheses, 1):
+            numbers = f"{number}\t{rank}\t{one.score:.4f}\t"
+            print(f"{numbers if args.scores or args.nbest > 1 else ''}{one.text}", file=out)
+        out.flush()
+    return 0

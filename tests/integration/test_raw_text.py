@@ -1,0 +1,136 @@
+"""`laft generate` and the hub: the hypotheses of fairseq-generate, from raw text."""
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from laft_fairseq import hub
+from laft_fairseq.cli.main import main
+from tests import tiny, tiny_text
+from tests.integration.conftest import Run
+
+SEARCH = ("--beam", "3", "--lenpen", "0.7", "--max-len-b", "6", "--nbest", "2",
+          "--no-repeat-ngram-size", "2", "--batch-size", "3")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model_file(laft: Run) -> Path:
+    """sentencepiece's model where a user has it: beside the backbone."""
+    return tiny_text.write_sentencepiece(laft.backbone.with_name("sentence.bpe.model"))
+
+
+def generated(
+    checkpoint: Path, text: str | bytes, *flags: str | Path, patch: pytest.MonkeyPatch
+) -> tuple[int, list[str]]:
+    """Exit status and lines of `laft generate` for what it reads."""
+    raw = text.encode() if isinstance(text, str) else text
+    out = io.TextIOWrapper(io.BytesIO())
+    patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
+    patch.setattr(sys, "stdout", out)
+    status = main(
+        ["generate", "--checkpoint", str(checkpoint), "--device", "cpu", *map(str, flags)]
+    )
+    patch.undo()
+    out.flush()
+    written = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    assert written == "" or written.endswith("\n")
+    return status, written.split("\n")[:-1]
+
+
+def test_hypotheses_are_fairseq_generates(
+    laft: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts, ranks and scores; the binarised test set there, its raw lines with blanks here."""
+    bpe = ("--bpe", "sentencepiece", "--sentencepiece-model", model_file)
+    task = ("--task", "laft_generation", "--gen-lang", "fr_XX")
+    expected: dict[int, list[tuple[str, float]]] = {}
+    for line in tiny.generate(laft.data, laft.stage2, *task, *bpe, *SEARCH):
+        if line.startswith("D-"):
+            number, score, text = line.removeprefix("D-").split("\t")
+            expected.setdefault(int(number), []).append((text, float(score)))
+    assert [len(expected[n]) for n in range(5)] == [2] * 5
+
+    lines = tiny_text.raw("fr_XX", 5, seed=2)
+    given = "\n".join([lines[0], "", *lines[1:3], "  ", *lines[3:]])  # no line end at the end
+    flags = ("--lang", "fr_XX", *SEARCH)
+    status, found = generated(laft.stage2, given, *flags, patch=monkeypatch)
+    assert status == 0
+    rows = [line.split("\t") for line in found]
+    assert [row[:2] for row in rows] == [[str(n), str(r)] for n in range(1, 8) for r in (1, 2)]
+    blank = [row for row in rows if row[0] in ("2", "5")]
+    assert [row[2:] for row in blank] == [["0.0000", ""]] * 4
+    own = [row for row in rows if row not in blank]
+    wanted = [pair for n in range(5) for pair in expected[n]]
+    assert [row[3] for row in own] == [text for text, _ in wanted]
+    assert [float(row[2]) for row in own] == pytest.approx([score for _, score in wanted], abs=2e-4)
+    assert len({score for _, score in wanted}) > 5
+
+    one = ("--lang", "fr_XX", *SEARCH[:6], *SEARCH[8:], "--buffer-size", "2", "--max-tokens", "20")
+    status, plain = generated(laft.stage2, given, *one, patch=monkeypatch)
+    assert plain == [row[3] for row in rows if row[1] == "1"]
+
+
+def test_the_hub_and_another_language(
+    laft: Run, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole checkpoint alone in a folder, given its two folders; French in, Chinese out."""
+    exported = tmp_path / "whole.pt"
+    assert main(["export", "--checkpoint", str(laft.stage2), "--out", str(exported)]) == 0
+    loaded = hub.load(str(exported), str(laft.data), str(model_file), device="cpu")
+    texts = tiny_text.raw("fr_XX", 3, seed=2)
+    search: dict[str, Any] = {"beam": 2, "max_len_b": 5, "nbest": 2}
+    found = list(loaded.hypotheses(texts, "fr_XX", "zh_CN", **search))
+    own = list(loaded.hypotheses(texts, "fr_XX", **search))
+    assert [one.score for one, _ in found] != [one.score for one, _ in own]
+    flags = ("--lang", "fr_XX", "--output-lang", "zh_CN", "--beam", "2", "--max-len-b", "5")
+    status, lines = generated(laft.stage2, "\n".join(texts), *flags, patch=monkeypatch)
+    assert (status, lines) == (0, [best.text for best, _ in found])
+
+
+def test_a_cut_line_is_named(
+    laft: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = "w6c6\n" + "w7c7 " * 40
+    flags = ("--lang", "fr_XX", "--max-len-b", "2", "--buffer-size", "1")
+    status, lines = generated(laft.stage2, given, *flags, patch=monkeypatch)
+    assert (status, len(lines)) == (0, 2)
+    said = [
+        line for line in capsys.readouterr().err.splitlines() if "line 2" in line or "cut" in line
+    ]
+    assert said == ["laft: input line 2: cut to the model's 64 tokens (it has 82)"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "given", "message"),
+    [
+        (("--lang", "de_DE"), "w6c6\n", "--lang: unknown language de_DE"),
+        (("--lang", "fr_XX"), b"w6c6\nw6\xe9\n", "standard input: line 2 is not UTF-8"),
+        (("--lang", "fr_XX", "--data", "nowhere"), "w6c6\n", "nowhere: no dict.txt there"),
+        (("--lang", "fr_XX", "--nbest", "9"), "w6c6\n", "--nbest 9: --beam 5 has no more"),
+    ],
+)
+def test_wrong_input_is_one_line_and_no_output(
+    laft: Run, model_file: Path, flags: tuple[str, ...], given: str | bytes, message: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    status, lines = generated(laft.stage2, given, *flags, patch=monkeypatch)
+    assert (status, lines) == (2, [])
+    (error,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert error.startswith(f"laft: error: {message}")
+
+
+def test_a_checkpoint_of_something_else(
+    laft: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import torch
+
+    other = tmp_path / "other.pt"
+    torch.save({"model": {"weight": torch.zeros(2)}}, other)
+    flags = ("--lang", "fr_XX", "--data", laft.data, "--sentencepiece-model", laft.backbone)
+    assert generated(other, "w6c6\n", *flags, patch=monkeypatch) == (2, [])
+    assert f"laft: error: {other}: not a pre-norm mBART" in capsys.readouterr().err
+    assert generated(tmp_path / "no.pt", "w6c6\n", *flags, patch=monkeypatch) == (2, [])
+    assert f"laft: error: {tmp_path / 'no.pt'}: no such checkpoint" in capsys.readouterr().err

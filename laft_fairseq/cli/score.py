@@ -35,7 +35,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     outputs = parser.add_mutually_exclusive_group(required=True)
     outputs.add_argument(
-        "--generate-log", type=Path, metavar="LOG", help="what fairseq-generate printed"
+        "--generate-log",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="LOG",
+        help="what fairseq-generate printed; of a run in shards, the logs of all of them",
     )
     outputs.add_argument("--hyp", type=Path, metavar="H", help="outputs, one a line")
     parser.add_argument("--ref", type=Path, metavar="R", help="references, one a line")

@@ -12,6 +12,7 @@ from pathlib import Path
 import regex
 
 from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.scoring.log_shards import LogFacts, join
 from laft_fairseq.scoring.text_files import lines
 
 _RECORD = regex.compile(r"([STHDP])-(\d+)\t(.*)", flags=regex.DOTALL)
@@ -34,26 +35,38 @@ class _Records:
     """The first line of each kind and id."""
 
     by_kind: dict[str, dict[int, str]] = field(default_factory=lambda: {k: {} for k in "STHD"})
+    facts: LogFacts = field(default_factory=LogFacts)
 
     def add(self, kind: str, item: int, text: str) -> None:
         if kind in self.by_kind:
             self.by_kind[kind].setdefault(item, text)
+        tag = _LANGUAGE_TAG.search(text) if kind == "S" else None
+        if tag is not None:
+            self.facts.languages.add(tag[0].strip())
 
 
-def read_generate_log(path: Path) -> GenerateLog:
-    """Read a log; hypotheses are its D- lines, or its H- lines with their pieces joined.
+def read_generate_log(*paths: Path) -> GenerateLog:
+    """Read a log, or the logs of all shards of a run; hypotheses are its D- lines, or its H- lines
+    with their pieces joined.
 
     Raises:
-        ScoringError: the file is unreadable, holds no hypothesis, holds an item twice, or lacks
-            one.
+        ScoringError: a file is unreadable, there is no hypothesis, an item stands there twice or
+            is missing, or the files are not exactly the shards of one run.
     """
-    found = _collect(path).by_kind
+    logs = {path: _collect(path) for path in paths}
+    if len(logs) != len(paths):
+        raise ScoringError(f"{', '.join(map(str, paths))}: a log is given twice")
+    found, items = join(
+        {path: log.by_kind for path, log in logs.items()},
+        {path: log.facts for path, log in logs.items()},
+    )
+    path = ", ".join(map(str, paths))
     hypotheses = found["D"] or found["H"]
     if not hypotheses:
         raise ScoringError(
             f"{path}: no H- or D- line: give the output of fairseq-generate, run without --quiet"
         )
-    expected = max(max(ids) for ids in found.values() if ids) + 1
+    expected = max(items or 0, max(max(ids) for ids in found.values() if ids) + 1)
     _check_complete(path, "hypothesis (H- or D- line)", hypotheses, expected)
     inputs: dict[str, list[str] | None] = {"S": None, "T": None}
     for kind, name in (("S", "source (S- line)"), ("T", "target (T- line)")):
@@ -70,6 +83,7 @@ def _collect(path: Path) -> _Records:
     for line in lines(path):
         match = _RECORD.match(line)
         if match is None:
+            records.facts.read(line)
             continue
         kind, item, rest = match[1], int(match[2]), match[3]
         # The items of one run stand each in one block, so a second block is a second run.
@@ -87,7 +101,7 @@ def _collect(path: Path) -> _Records:
     return records
 
 
-def _check_complete(path: Path, what: str, texts: Mapping[int, str], expected: int) -> None:
+def _check_complete(path: str, what: str, texts: Mapping[int, str], expected: int) -> None:
     missing = [item for item in range(expected) if item not in texts]
     if missing:
         some = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")

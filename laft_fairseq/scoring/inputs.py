@@ -1,5 +1,6 @@
 """Bring together the texts of one test set from files and logs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Inputs:
 
 def read_inputs(
     lang: str,
-    log: Path | None = None,
+    logs: Sequence[Path] = (),
     hyp: Path | None = None,
     ref: Path | None = None,
     src: Path | None = None,
@@ -31,8 +32,9 @@ def read_inputs(
 
     Args:
         lang: the language of the references, named in errors.
-        log: output of fairseq-generate; without `ref` and `src` its T- and S- lines serve.
-        hyp: hypotheses, one a line; one of `log` and `hyp` is given.
+        logs: output of fairseq-generate, of each shard where there are several; without `ref`
+            and `src` its T- and S- lines serve.
+        hyp: hypotheses, one a line; one of `logs` and `hyp` is given.
         ref: references, one a line.
         src: source texts, one a line.
         english: English references of the same items, one a line.
@@ -42,21 +44,21 @@ def read_inputs(
     """
     texts: dict[str, list[str] | None] = dict.fromkeys(("ref", "src", "english"))
     notes = []
-    given = log or hyp
-    if given is None:
+    if not logs and hyp is None:
         raise ScoringError("nothing to score: give --generate-log or --hyp")
-    if log is not None:
-        read = read_generate_log(log)
+    given = ", ".join(map(str, logs)) or str(hyp)
+    if hyp is None:
+        read = read_generate_log(*logs)
         hypotheses = read.hypotheses
         texts |= {"ref": read.references, "src": read.sources}
         for name, kind in (("ref", "T"), ("src", "S")):
             if texts[name] is not None and {"ref": ref, "src": src}[name] is None:
                 notes.append(
-                    f"{log}: its {kind}- lines, which sentencepiece has normalised, serve as "
+                    f"{given}: its {kind}- lines, which sentencepiece has normalised, serve as "
                     f"--{name}; give the raw file for scores to report"
                 )
     else:
-        hypotheses = read_texts(given)
+        hypotheses = read_texts(hyp)
     for name, path in (("ref", ref), ("src", src), ("english", english)):
         if path is not None:
             texts[name] = read_texts(path)
@@ -68,7 +70,7 @@ def read_inputs(
 
 
 def _check_length(
-    given: Path, hypotheses: list[str], path: Path, texts: list[str], lang: str
+    given: str, hypotheses: list[str], path: Path, texts: list[str], lang: str
 ) -> None:
     if len(hypotheses) != len(texts):
         raise ScoringError(

@@ -1,0 +1,1 @@
+"""Timed comparisons: `python benchmarks/run.py --help`. Nothing here is a test."""

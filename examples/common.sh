@@ -30,15 +30,37 @@ wait_for() {
   return "$failed"
 }
 
-# train FOLDER OPTIONS...: a training that goes on from its last checkpoint if it was killed;
+# no_arguments FILE ARGUMENT...: recipes are set by variables; --help prints FILE's first comment.
+no_arguments() {
+  case ${2:-} in
+    "") ;;
+    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$1"; exit 0 ;;
+    *) echo "$1: $2: settings are variables in the environment (--help)" >&2; exit 1 ;;
+  esac
+}
+
+# check_backbone: BACKBONE is a folder with all that a recipe needs.
+check_backbone() {
+  local file
+  for file in model.pt dict.txt langs.txt sentence.bpe.model; do
+    [ -e "$BACKBONE/$file" ] ||
+      { echo "$BACKBONE/$file: missing; BACKBONE names the folder" >&2; exit 1; }
+  done
+}
+
+# reads_text: whether one of METHODS learns from unlabelled text.
+reads_text() { [[ " $METHODS" =~ \ (laft|tm_adv) ]]; }
+
+# train FOLDER OPTIONS...: a training that goes on from its last whole checkpoint if it was killed;
 # FOLDER/done says that it came to its end.
 train() {
   local folder=$1
   shift
   mkdir -p "$folder"
+  python -m examples.mend_checkpoints "$folder"
   if ! fairseq-train "$DATA" --user-dir "$USER_DIR" --arch "$ARCH" --backbone "$BACKBONE/model.pt" \
     --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0 --lr-scheduler polynomial_decay \
-    --save-dir "$folder" --save-interval-updates 500 --keep-interval-updates 1 \
+    --save-dir "$folder" --save-interval-updates "${SAVE_UPDATES:-500}" --keep-interval-updates 1 \
     --no-epoch-checkpoints --num-workers 1 --seed "$SEED" \
     --log-format simple --log-interval 50 "${DEVICE[@]}" "$@" >> "$folder/train.log" 2>&1
   then
@@ -48,4 +70,30 @@ train() {
   fi
   touch "$folder/done"
   grep -E 'gone through|cut to|valid \|' "$folder/train.log" | cut -d'|' -f4- | tail -n 6 || true
+}
+
+# One thread each: several of these run side by side.
+generate_and_score() {
+  local row=$1 lang=$2
+  export OMP_NUM_THREADS=1
+  step "$OUT/$row/generate.$lang.log" "generate, $row, $lang" generate "$row" "$lang"
+  step "$OUT/$row/score.$lang.json" "score, $row, $lang" score "$row" "$lang"
+}
+
+# compare LANG...: train each of METHODS, count its parameters, generate and score in the languages.
+# A row is a method, or METHOD.SETTING.
+compare() {
+  local row lang running
+  for row in $METHODS; do
+    [[ $row != laft* ]] || step "$OUT/laft/stage1/done" "stage 1, laft" stage1
+    step "$OUT/$row/stage2/done" "stage 2, $row" stage2 "$row"
+    running=()
+    step "$OUT/$row/parameters.json" "count parameters, $row" parameters "$row" &
+    running+=($!)
+    for lang in "$@"; do
+      generate_and_score "$row" "$lang" &
+      running+=($!)
+    done
+    wait_for "${running[@]}"
+  done
 }

@@ -8,24 +8,26 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from qg_evidence import Item, Report
-from text_files import DataError
+from text_files import DataError, is_cjk
 
 Count = Callable[[str], int]  # tokens of a text
 
 
 def shorten(text: str, limit: int | None, count: Count) -> str:
-    """The longest beginning of at most `limit` tokens; whole words where there are spaces."""
+    """The longest beginning of at most `limit` tokens; whole words, but of CJK text characters."""
     if limit is None or count(text) <= limit:
         return text
-    glue = " " if " " in text else ""
+    glue = " " if " " in text and not is_cjk(text) else ""
     units = text.split() if glue else list(text)
     low, high = 0, len(units)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if count(glue.join(units[:middle])) <= limit else (low, middle)
-    return glue.join(units[: max(low, 1)])
+    return glue.join(units[: max(low, 1)]).rstrip()
 
 
 def limited(items: list[Item], options: argparse.Namespace, count: Count, train: bool,
@@ -54,12 +56,22 @@ def tokens_of(options: argparse.Namespace) -> Count:
             if getattr(options, name) is not None:
                 raise DataError(f"--{name.replace('_', '-')} counts pieces: give --spm FILE")
         return len
+    model = load_model(options.spm)
+    if options.separator is not None and not encodes(model, options.separator):
+        raise DataError(f"{options.spm} cannot encode the separator {options.separator!r}")
+    return lambda text: len(model.encode(text))
+
+
+def load_model(path: Path) -> Any:
+    """A sentencepiece model."""
     import sentencepiece
 
     try:
-        model = sentencepiece.SentencePieceProcessor(model_file=str(options.spm))
+        return sentencepiece.SentencePieceProcessor(model_file=str(path))
     except (OSError, RuntimeError) as error:
-        raise DataError(f"{options.spm}: not a sentencepiece model") from error
-    if model.unk_id() in model.encode(options.separator):
-        raise DataError(f"{options.spm} cannot encode the separator {options.separator!r}")
-    return lambda text: len(model.encode(text))
+        raise DataError(f"{path}: not a sentencepiece model") from error
+
+
+def encodes(model: Any, text: str) -> bool:
+    """Whether a sentencepiece model has pieces for all of a text."""
+    return model.unk_id() not in model.encode(text)

@@ -26,29 +26,17 @@ LANGS=en_XX,$(echo "$TARGETS" | tr ' ' ',')
 if nvidia-smi -L > /dev/null 2>&1; then DEVICE=(); else DEVICE=(--cpu); fi
 source examples/ddtp/steps.sh
 
-for file in model.pt dict.txt langs.txt sentence.bpe.model; do
-  [ -e "$BACKBONE/$file" ] || { echo "$BACKBONE/$file: missing; BACKBONE names the folder" >&2; exit 1; }
-done
+check_backbone
 mkdir -p "$OUT"
 step "$RAW" "raw text" raw_text
 for lang in en_XX $TARGETS; do
   step "$DATA/$lang/.pairs.done" "binarise pairs in $lang" binarize_pairs "$lang"
-  step "$DATA/$lang/.mono.done" "binarise monolingual $lang" binarize_mono "$lang"
+  ! reads_text ||
+    step "$DATA/$lang/.mono.done" "binarise monolingual $lang" binarize_mono "$lang"
 done
-step "$OUT/components.safetensors" "language components" components
-for method in $METHODS; do
-  [ "$method" != laft ] ||
-    step "$OUT/laft/stage1/done" "stage 1, laft" stage1
-  step "$OUT/$method/stage2/done" "stage 2, $method" stage2 "$method"
-  running=()
-  step "$OUT/$method/parameters.json" "count parameters, $method" parameters "$method" &
-  running+=($!)
-  for lang in $TARGETS; do
-    generate_and_score "$method" "$lang" &
-    running+=($!)
-  done
-  wait_for "${running[@]}"
-done
+[[ " $METHODS " != *" laft "* ]] ||
+  step "$OUT/components.safetensors" "language components" components
+compare $TARGETS
 [[ " $METHODS " != *" laft "* ]] ||
   step "$OUT/figure2.png" "figure 2" figure
 say "results in $OUT"

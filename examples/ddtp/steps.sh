@@ -1,4 +1,4 @@
-# The steps of run.sh, one function each; run.sh sets the variables. examples/qg uses them too.
+# The steps of run.sh, one function each; run.sh sets the variables. Other recipes use them too.
 set -euo pipefail
 
 # cut_text FOLDER LANG MONO.xz: shorten LANG's test and validation pairs, write the test's two sides
@@ -61,7 +61,8 @@ components() {
 stage1() {
   train "$OUT/laft/stage1" --task laft_denoising --method laft --removal "$REMOVAL" \
     --language-components "$OUT/components.safetensors" --train-langs "$LANGS" \
-    --criterion cross_entropy --max-tokens 4096 --lr "$STAGE1_LR" --warmup-updates 50 \
+    --criterion cross_entropy --max-tokens "${MAX_TOKENS:-4096}" --update-freq "${UPDATE_FREQ:-1}" \
+    --lr "$STAGE1_LR" --warmup-updates "${WARMUP:-50}" \
     --total-num-update "$STAGE1_UPDATES" --max-update "$STAGE1_UPDATES"
 }
 
@@ -79,7 +80,7 @@ stage2() {
 
 parameters() {
   local vocabulary=$(($(grep -c . "$BACKBONE/dict.txt") + $(grep -c . "$BACKBONE/langs.txt") + 5))
-  laft parameters --arch "$ARCH" --method "$1" --langs "$LANGS" --vocab "$vocabulary" \
+  laft parameters --arch "$ARCH" --method "${1%%.*}" --langs "$LANGS" --vocab "$vocabulary" \
     --json "$OUT/$1/parameters.json" > "$OUT/$1/parameters.txt"
 }
 
@@ -91,14 +92,6 @@ generate() {
     --sentencepiece-model "$BACKBONE/sentence.bpe.model" > "$log.partial" 2> "$log.err" ||
     { tail -n 3 "$log.err" >&2; return 1; }
   mv "$log.partial" "$log.log"
-}
-
-# One thread each: several of these run side by side.
-generate_and_score() {
-  local method=$1 lang=$2
-  export OMP_NUM_THREADS=1
-  step "$OUT/$method/generate.$lang.log" "generate, $method, $lang" generate "$method" "$lang"
-  step "$OUT/$method/score.$lang.json" "score, $method, $lang" score "$method" "$lang"
 }
 
 score() {

@@ -68,7 +68,7 @@ def encode(
     ]
     listed = ListDataset(rows, [len(row) for row in rows])
     limit = task.cfg.max_source_positions
-    return TaggedTexts(listed, task.tag_ids[tag], limit, f"descriptions in {tag}")
+    return TaggedTexts(listed, task.tag_ids[tag], limit, f"descriptions in {tag}", task.layout)
 
 
 def check_parallel(tags: Sequence[str], sides: Sequence[Sequence[Row]]) -> None:

@@ -51,22 +51,12 @@ mkdir -p "$OUT"
 step "$RAW" "raw text" raw_text
 for lang in en_XX zh_CN; do
   step "$DATA/$lang/.pairs.done" "binarise pairs in $lang" binarize_pairs "$lang"
-  step "$DATA/$lang/.mono.done" "binarise monolingual $lang" binarize_mono "$lang"
+  ! reads_text ||
+    step "$DATA/$lang/.mono.done" "binarise monolingual $lang" binarize_mono "$lang"
 done
-step "$OUT/components.safetensors" "language components" components
-for method in $METHODS; do
-  [ "$method" != laft ] ||
-    step "$OUT/laft/stage1/done" "stage 1, laft" stage1
-  step "$OUT/$method/stage2/done" "stage 2, $method" stage2 "$method"
-  running=()
-  step "$OUT/$method/parameters.json" "count parameters, $method" parameters "$method" &
-  running+=($!)
-  for lang in $TESTS; do
-    generate_and_score "$method" "$lang" &
-    running+=($!)
-  done
-  wait_for "${running[@]}"
-done
+[[ " $METHODS " != *" laft "* ]] ||
+  step "$OUT/components.safetensors" "language components" components
+compare $TESTS
 say "results in $OUT"
 python examples/ddtp/summary.py "$OUT" --methods "$METHODS" --targets "$TESTS" --task questions |
   tee "$OUT/table.md"

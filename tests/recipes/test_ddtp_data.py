@@ -4,6 +4,7 @@ import importlib
 import lzma
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -255,6 +256,7 @@ def backbone(extract: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pieces = [model.id_to_piece(i) for i in range(3, model.get_piece_size())]
     (folder / "dict.txt").write_text("".join(f"{piece} 1\n" for piece in pieces))
     (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in TAGS))
+    (folder / "tag-layout.txt").write_text("prefix\n")
     return folder
 
 
@@ -280,6 +282,7 @@ def binarize(repository: Path, cwd: Path, command: str) -> subprocess.CompletedP
         ("mono --train two --dict short.txt", "short.txt does not fit"),
         ("mono --train two --dict swapped.txt", "swapped.txt does not fit"),
         ("mono --train two --out other", "other/dict.txt differs from"),
+        ("mono --train two --out suffix", "suffix: its tag layout is not prefix: use another"),
         ("mono", "give --train, --valid or --test"),
     ],
 )
@@ -295,6 +298,8 @@ def test_refusals(
     (tmp_path / "swapped.txt").write_text("\n".join([*words[:400], *words[400:][::-1]]) + "\n")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "dict.txt").write_text("another 1\n")
+    (tmp_path / "suffix").mkdir()
+    shutil.copy(backbone / "dict.txt", tmp_path / "suffix")
     fixed = f"--backbone {backbone} --lang fr_XX --out data-bin"
     kind, *more = command.split()
     result = binarize(repository, tmp_path, " ".join([kind, *fixed.split(), *more]))
@@ -323,7 +328,8 @@ def test_pairs_and_mono_are_binarised(
     assert mono.returncode == 0, mono.stderr
 
     data = tmp_path / "data-bin"
-    assert (data / "langs.txt").read_bytes() == (backbone / "langs.txt").read_bytes()
+    for name in ("langs.txt", "tag-layout.txt"):
+        assert (data / name).read_bytes() == (backbone / name).read_bytes()
     folder = data / "fr_XX"
     stems = [f"{s}.src-tgt.{side}" for s in ("train", "test") for side in ("src", "tgt")]
     names = {f"{stem}.{end}" for stem in [*stems, "train", "valid"] for end in ("bin", "idx")}

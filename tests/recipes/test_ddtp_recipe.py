@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.recipes.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 ITEMS = 6
@@ -21,20 +22,18 @@ SIZE = {
 }
 
 
-def run(out: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`examples/ddtp/run.sh` with this interpreter's commands first on the path."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **SIZE, "OUT": str(out), "PATH": path, **variables}
+def run(warm: Warm, out: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`examples/ddtp/run.sh` with commands that start at once first on the path."""
+    environment = {**os.environ, **SIZE, "OUT": str(out), "PATH": warm.path(), **variables}
     return subprocess.run(
         ["bash", str(ROOT / "examples" / "ddtp" / "run.sh")],
         env=environment, capture_output=True, text=True, check=False, cwd=out.parent,
     )  # fmt: skip
 
 
-def translate_test(out: Path) -> None:
+def translate_test(warm: Warm, out: Path) -> None:
     """The baseline on the recipe's model, with engines that mark each line; and a second run."""
     made = out / "translate_test"
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     given = {
         "--src": out / "raw" / "fr_XX.test.src", "--ref": out / "raw" / "fr_XX.test.tgt",
         "--lang": "fr_XX", "--out": made, "--backbone": ROOT / "examples" / "mini" / "model",
@@ -46,7 +45,11 @@ def translate_test(out: Path) -> None:
     command = [str(script), *(str(word) for pair in given.items() for word in pair)]
     for again in (False, True):
         done = subprocess.run(
-            command, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+            command,
+            env={**os.environ, "PATH": warm.path()},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         assert ("up to date" in done.stdout) == again
@@ -60,17 +63,17 @@ def translate_test(out: Path) -> None:
     assert back == [f"de retour {text}" if text else "" for text in theirs]
     assert json.loads((made / "score.fr_XX.json").read_text())["n"] == ITEMS
     changed = subprocess.run(
-        [*command, "--beam", "2"], env={**os.environ, "PATH": path},
+        [*command, "--beam", "2"], env={**os.environ, "PATH": warm.path()},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert changed.returncode == 1 and "other settings (now beam 2): name" in changed.stderr
 
 
 @pytest.mark.integration
-def test_the_recipe_runs_to_its_table_and_resumes(tmp_path: Path) -> None:
+def test_the_recipe_runs_to_its_table_and_resumes(tmp_path: Path, warm: Warm) -> None:
     """Every step leaves its result; hypotheses as many as inputs; a second run repeats nothing."""
     out = tmp_path / "out"
-    first = run(out)
+    first = run(warm, out)
     assert first.returncode == 0, first.stdout[-2000:] + first.stderr[-2000:]
     for method in ("laft", "mbart_full"):
         report = json.loads((out / method / "score.fr_XX.json").read_text())
@@ -82,17 +85,17 @@ def test_the_recipe_runs_to_its_table_and_resumes(tmp_path: Path) -> None:
 
     (out / "mbart_full" / "score.fr_XX.json").unlink()
     before = (out / "laft" / "stage2" / "checkpoint_best.pt").stat().st_mtime_ns
-    second = run(out)
+    second = run(warm, out)
     assert second.returncode == 0, second.stderr[-2000:]
     assert "stage 2, laft: done before" in second.stdout
     assert "score, mbart_full, fr_XX: done before" not in second.stdout
     assert (out / "laft" / "stage2" / "checkpoint_best.pt").stat().st_mtime_ns == before
-    translate_test(out)
+    translate_test(warm, out)
 
 
 @pytest.mark.integration
-def test_a_missing_backbone_stops_at_once(tmp_path: Path) -> None:
+def test_a_missing_backbone_stops_at_once(tmp_path: Path, warm: Warm) -> None:
     """One clear line that names the folder, a non-zero exit."""
-    failed = run(tmp_path / "out", BACKBONE=str(tmp_path / "nowhere"))
+    failed = run(warm, tmp_path / "out", BACKBONE=str(tmp_path / "nowhere"))
     assert failed.returncode != 0
     assert "nowhere" in failed.stderr

@@ -4,11 +4,12 @@ import json
 import lzma
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.recipes.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 ITEMS = 3
@@ -57,10 +58,9 @@ def questions(tmp_path: Path) -> dict[str, str]:
     return {**files, "MONO": str(tmp_path)}
 
 
-def run(out: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`examples/qg/run.sh` with this interpreter's commands first on the path."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, **SIZE, "OUT": str(out), "PATH": path, **variables}
+def run(warm: Warm, out: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`examples/qg/run.sh` with commands that start at once first on the path."""
+    environment = {**os.environ, **SIZE, "OUT": str(out), "PATH": warm.path(), **variables}
     return subprocess.run(
         ["bash", str(ROOT / "examples" / "qg" / "run.sh")],
         env=environment, capture_output=True, text=True, check=False, cwd=out.parent,
@@ -68,10 +68,10 @@ def run(out: Path, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.integration
-def test_questions_run_to_a_score(tmp_path: Path, questions: dict[str, str]) -> None:
+def test_questions_run_to_a_score(tmp_path: Path, questions: dict[str, str], warm: Warm) -> None:
     """Both systems are scored on Chinese, whose sources hold evidence and answer."""
     out = tmp_path / "out"
-    done = run(out, **questions)
+    done = run(warm, out, **questions)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     sources = (out / "raw" / "zh_CN.test.src").read_text("utf-8").splitlines()
     assert len(sources) == ITEMS
@@ -87,9 +87,9 @@ def test_questions_run_to_a_score(tmp_path: Path, questions: dict[str, str]) -> 
 
 
 @pytest.mark.integration
-def test_missing_data_stops_at_once(tmp_path: Path, questions: dict[str, str]) -> None:
+def test_missing_data_stops_at_once(tmp_path: Path, questions: dict[str, str], warm: Warm) -> None:
     """One clear line that names the file, before anything is written."""
-    failed = run(tmp_path / "out", **{**questions, "CMRC": str(tmp_path / "nowhere.jsonl")})
+    failed = run(warm, tmp_path / "out", **{**questions, "CMRC": str(tmp_path / "nowhere.jsonl")})
     assert failed.returncode != 0
     assert failed.stderr.strip().endswith("nowhere.jsonl: missing; see examples/qg/README.md")
     assert not (tmp_path / "out").exists()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 from examples.ddtp.tables import cells, commands, data, experiment, logs, results
 from examples.ddtp.tables.files import read_json, write_json, write_text
 from examples.ddtp.tables.steps import NEAREST, Step
 from examples.ddtp.tables.work import StepFailed, Work, checkpoint, system_of
+from examples.mend_checkpoints import mend
 
 FINISHED = "done training in"  # fairseq-train's last words
 
@@ -51,23 +50,6 @@ def _components(work: Work, step: Step) -> None:
     command = commands.components(work.place, work.budget, kind)
     work.place.components(kind).parent.mkdir(exist_ok=True)
     work.call(command, work.out / "logs" / f"components.{kind}.log")
-
-
-def mend(folder: Path) -> None:
-    """Put a whole checkpoint in place of a last one that a kill cut short while it was copied.
-
-    fairseq copies the newest numbered checkpoint to `checkpoint_last.pt`; of a zip file that was
-    cut short the directory at its end is missing.
-    """
-    last = folder / "checkpoint_last.pt"
-    numbered = sorted(folder.glob("checkpoint_*_*.pt"), key=lambda path: path.stat().st_mtime)
-    whole = [path for path in numbered if zipfile.is_zipfile(path)]
-    for path in {*numbered} - {*whole}:
-        path.unlink()
-    if last.exists() and not zipfile.is_zipfile(last):
-        last.unlink()
-    if not last.exists() and whole:
-        whole[-1].replace(last)
 
 
 def _train(work: Work, step: Step, command: list[str]) -> None:

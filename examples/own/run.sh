@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Your own task: annotated pairs of one language and plain text of all in, a model out.
+#   examples/own/run.sh STEP FOLDER      STEP: data, components, stage1, stage2, or all of them
+# FOLDER holds train.tsv (source <tab> target) and mono.<tag>.txt; README.md says the rest.
+# Killed at any point, the same command goes on where it stopped.
+set -euo pipefail
+
+[ $# = 2 ] || { echo "usage: examples/own/run.sh data|components|stage1|stage2|all FOLDER" >&2; exit 2; }
+[ -d "$2" ] || { echo "own: $2: no such folder" >&2; exit 1; }
+STEP=$1 FOLDER=$(cd "$2" && pwd)
+cd "$(dirname "$0")/../.."
+source examples/common.sh
+
+BACKBONE=${BACKBONE:-examples/mini/model} # model.pt, dict.txt, langs.txt, sentence.bpe.model
+ARCH=${ARCH:-laft_mbart_mini}
+SOURCE=${SOURCE:-en_XX} # the language of train.tsv
+OUT=${OUT:-$FOLDER/out}
+REMOVAL=${REMOVAL:-scaled}
+MAX_SENTENCES=${MAX_SENTENCES:-} # a language, for the components; default: all
+MAX_TOKENS=${MAX_TOKENS:-4096} WARMUP=${WARMUP:-50} SEED=${SEED:-1}
+STAGE1_UPDATES=${STAGE1_UPDATES:-600} STAGE1_LR=${STAGE1_LR:-1e-3}
+STAGE2_UPDATES=${STAGE2_UPDATES:-600} STAGE2_LR=${STAGE2_LR:-1e-3}
+USER_DIR=laft_fairseq
+DATA=$OUT/data-bin
+if nvidia-smi -L > /dev/null 2>&1; then DEVICE=(); else DEVICE=(--cpu); fi
+
+stop() { echo "own: $*" >&2; exit 1; }
+
+# text_of TAG: the file of a language's plain text, if there is one.
+text_of() {
+  local file
+  for file in "$FOLDER/mono.$1.txt" "$FOLDER/mono.$1.txt.xz"; do
+    [ ! -e "$file" ] || { echo "$file"; return; }
+  done
+}
+
+# languages: the source first, then each mono.<tag>.txt's.
+languages() {
+  local file tag
+  echo "$SOURCE"
+  for file in "$FOLDER"/mono.*.txt "$FOLDER"/mono.*.txt.xz; do
+    tag=$(basename "$file") && tag=${tag#mono.} && tag=${tag%%.*}
+    [ ! -e "$file" ] || [ "$tag" = "$SOURCE" ] || echo "$tag"
+  done | sort -u
+}
+
+# hold_out FILE MOST: FILE's last twentieth, MOST lines at most, to FILE.valid; the rest to FILE.train.
+hold_out() {
+  local lines held
+  lines=$(wc -l < "$1")
+  [ "$lines" -ge 20 ] || stop "$1: $lines lines, of which none can be held out; at least 20 are needed"
+  held=$((lines / 20 < $2 ? lines / 20 : $2))
+  tail -n "$held" "$1" > "$1.valid"
+  head -n "-$held" "$1" > "$1.train"
+}
+
+data() {
+  local tag file raw=$OUT/raw pairs
+  rm -rf "$raw" && mkdir -p "$raw"
+  pairs=(--train "$FOLDER/train.tsv" --valid "$FOLDER/valid.tsv")
+  if [ ! -e "$FOLDER/valid.tsv" ]; then
+    sed -e '$a\' "$FOLDER/train.tsv" > "$raw/pairs" && hold_out "$raw/pairs" 500
+    mv "$raw/pairs.train" "$raw/train.tsv" && mv "$raw/pairs.valid" "$raw/valid.tsv"
+    pairs=(--train "$raw/train.tsv" --valid "$raw/valid.tsv")
+  fi
+  preprocess/binarize.sh pairs --backbone "$BACKBONE" --lang "$SOURCE" --out "$DATA" \
+    --columns 1,2 "${pairs[@]}"
+  for tag in $LANGS; do
+    file=$(text_of "$tag")
+    case $file in
+      '') cut -f1 "$FOLDER/train.tsv" | tr -d '\r' > "$raw/mono.$tag" ;; # the source's own texts
+      *.xz) xz -dc "$file" > "$raw/mono.$tag" ;;
+      *) sed -e '$a\' "$file" > "$raw/mono.$tag" ;;
+    esac
+    hold_out "$raw/mono.$tag" 200
+    preprocess/binarize.sh mono --backbone "$BACKBONE" --lang "$tag" --out "$DATA" \
+      --train "$raw/mono.$tag.train" --valid "$raw/mono.$tag.valid"
+  done
+  touch "$DATA/done"
+}
+
+components() {
+  laft components --backbone "$BACKBONE/model.pt" --data "$DATA" --langs "${LANGS// /,}" \
+    --num-components 6 ${MAX_SENTENCES:+--max-sentences "$MAX_SENTENCES"} \
+    --out "$OUT/components.safetensors"
+}
+
+# laft_stage NAME UPDATES RATE OPTIONS...: one of the two trainings.
+laft_stage() {
+  local name=$1 updates=$2 rate=$3
+  shift 3
+  train "$OUT/$name" --method laft --removal "$REMOVAL" --criterion cross_entropy \
+    --language-components "$OUT/components.safetensors" --max-tokens "$MAX_TOKENS" --lr "$rate" \
+    --warmup-updates "$WARMUP" --total-num-update "$updates" --max-update "$updates" "$@"
+}
+
+stage1() {
+  laft_stage stage1 "$STAGE1_UPDATES" "$STAGE1_LR" --task laft_denoising --train-langs "${LANGS// /,}"
+}
+
+stage2() {
+  laft_stage stage2 "$STAGE2_UPDATES" "$STAGE2_LR" --task laft_generation --train-langs "$SOURCE" \
+    --finetune-from-model "$OUT/stage1/checkpoint_best.pt"
+}
+
+# needs FILE STEP: stop where an earlier step has not been made.
+needs() { [ -e "$1" ] || stop "$1: not there; first run examples/own/run.sh $2 $FOLDER"; }
+
+check_backbone
+[ -e "$FOLDER/train.tsv" ] || stop "$FOLDER/train.tsv: missing; a line is source, tab, target"
+LANGS=$(languages | tr '\n' ' ') && LANGS=${LANGS% }
+[ "$LANGS" != "$SOURCE" ] || stop "$FOLDER: no mono.<tag>.txt of another language, such as mono.fr_XX.txt"
+mkdir -p "$OUT"
+case $STEP in
+  data) step "$DATA/done" "data: ${LANGS// /, }" data ;;
+  components) needs "$DATA/done" data
+    step "$OUT/components.safetensors" "language components" components ;;
+  stage1) needs "$OUT/components.safetensors" components
+    step "$OUT/stage1/done" "stage 1: plain text of ${LANGS// /, }" stage1 ;;
+  stage2) needs "$OUT/stage1/done" stage1
+    step "$OUT/stage2/done" "stage 2: pairs of $SOURCE" stage2
+    say "laft generate --checkpoint $OUT/stage2/checkpoint_best.pt --lang ${LANGS##* } < in.txt > out.txt" ;;
+  all) for one in data components stage1 stage2; do bash "examples/own/run.sh" "$one" "$FOLDER"; done ;;
+  *) stop "$STEP: no such step; data, components, stage1, stage2 or all" ;;
+esac

@@ -100,6 +100,14 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> None
     again = run(resumed, tmp_path / "again.log")
     assert re.search(r"\b(\d+) of \1 steps were done before", again)
     assert "seed 1, rate" not in again
+    elsewhere = tmp_path / "elsewhere"  # another machine: nothing but the results comes with it
+    shutil.copytree(whole / "results", tmp_path / "kept" / "results")
+    shutil.copytree(whole / "select", tmp_path / "kept" / "select")
+    text = run(elsewhere, tmp_path / "elsewhere.log", CARRY=str(tmp_path / "kept"))
+    assert "seed 1, rate" not in text and not (elsewhere / "runs").exists()
+    assert cells(elsewhere) == expected
+    assert tables(elsewhere) == tables(whole)
+
     refused = run(resumed, tmp_path / "refused.log", code=1, STAGE2_UPDATES="9")
     assert "STAGE2_UPDATES was 8, is now 9; name another OUT" in refused
 

@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 import torch
 
-from examples.ddtp.tables import actions, commands, logs, process, results, runner
+from examples.ddtp.tables import actions, carry, commands, logs, process, results, runner
 from examples.ddtp.tables import budget as budgets
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.controls import CONTROLS
+from examples.ddtp.tables.data import Sources
 from examples.ddtp.tables.plan import plan
 from examples.ddtp.tables.steps import Resources, Step, System
+from examples.ddtp.tables.work import Work
 from laft_fairseq.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +72,82 @@ def test_the_whole_grid_of_every_row_is_tried_and_on_seed_one_alone() -> None:
             rates.setdefault(system, []).append(step.args["rate"])
     assert len(rates) == 15
     assert set(map(tuple, rates.values())) == {Budget().grid}
+
+
+def test_stage_1_tries_its_grid_once_and_controls_take_lafts_rate() -> None:
+    budget = Budget(rows=("laft", "mbart_enc"), stage1_grid=("1e-3", "3e-4"), stage1_seeds=2)
+    steps = {step.id: step for step in plan(budget, EVERYTHING)}
+    trained = [name for name in steps if name.startswith("stage1/")]
+    for system in ("laft.main", "mbart_enc.stage1"):
+        own = [f"stage1/{system}/s1.1e-3", f"stage1/{system}/s1.3e-4"]
+        assert set(own) <= set(trained)
+        assert steps[f"select/stage1/{system}"].needs == tuple(own)
+        later = steps[f"stage2/zero-shot/{system}/s2.source"]
+        assert f"stage1/{system}/s2.chosen" in later.needs
+    assert not [name for name in trained if "laft.projection" in name and "chosen" not in name]
+    assert "select/stage1/laft.main" in steps["stage1/laft.projection/s1.chosen"].needs
+    assert "stage1/mbart_enc.main/s1.1e-3" not in steps
+
+
+def test_the_lowest_loss_on_held_out_text_chooses_stage_1() -> None:
+    assert logs.held_out_loss(LOG) == 6.5
+    assert logs.held_out_loss("") is None
+    assert logs.lowest({"1e-3": 4.0, "3e-4": 3.5, "1e-4": 3.5}) == "3e-4"
+    with pytest.raises(ValueError, match="no validation loss at rate 3e-4"):
+        logs.lowest({"1e-3": 4.0, "3e-4": None})
+
+
+def test_the_chosen_rate_of_stage_1_is_the_one_that_is_used(tmp_path: Path) -> None:
+    work = Work(SMALL, dataclasses.replace(PLACE, out=tmp_path), Sources(tmp_path, tmp_path),
+                Resources())  # fmt: skip
+    folder = tmp_path / "select" / "stage1"
+    folder.mkdir(parents=True)
+    for name, rate in (("laft.main", "3e-4"), ("mbart_enc.stage1", "1e-3")):
+        (folder / f"{name}.json").write_text(json.dumps({"chosen": rate}))
+    steps = {step.id: step for step in plan(SMALL, EVERYTHING)}
+    read = {
+        name: work.stage1(steps[f"stage2/zero-shot/{name}"])
+        for name in ("laft.main/s2.source", "mbart_enc.stage1/s1.1e-4", "mbart_enc.main/s1.1e-4",
+                     "laft.projection/s1.source")
+    }  # fmt: skip
+    assert read == {
+        "laft.main/s2.source": "stage1/laft.main/s1.3e-4",
+        "mbart_enc.stage1/s1.1e-4": "stage1/mbart_enc.stage1/s1.1e-3",
+        "mbart_enc.main/s1.1e-4": None,
+        "laft.projection/s1.source": "stage1/laft.projection/s1.chosen",
+    }
+    assert actions.applies(work, steps["stage1/laft.main/s1.3e-4"])
+    assert not actions.applies(work, steps["stage1/laft.main/s1.1e-3"])
+
+
+def test_trainings_behind_finished_results_are_spared() -> None:
+    steps = [Step("data/d", "data", "", "d"), Step("stage2/a", "stage2", "", "a", ("data/d",)),
+             Step("stage2/b", "stage2", "", "b", ("data/d",)),
+             Step("select/x", "select", "", "x", ("stage2/a", "stage2/b")),
+             Step("cell/a", "cell", "", "ca", ("select/x", "stage2/a")),
+             Step("cell/b", "cell", "", "cb", ("select/x", "stage2/b"))]  # fmt: skip
+    every = {step.id for step in steps}
+    assert carry.spared(steps, set()) == set()
+    assert carry.spared(steps, every - {"data/d", "stage2/a", "stage2/b"}) == {
+        "data/d", "stage2/a", "stage2/b"
+    }  # fmt: skip
+    assert carry.spared(steps, {"select/x", "cell/a"}) == {"stage2/a"}
+    assert carry.spared(steps, {"data/d", "select/x", "stage2/b"}) == set()
+
+
+def test_results_are_taken_over_and_nothing_else(tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    names = ["results/experiment.json", "results/zero-shot/a.json", "select/zero-shot/x.json",
+             "results/figure2.png", "results/gates.json", "runs/stage2/a/done.json"]  # fmt: skip
+    for name in names:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_text(name)
+    (out / "results" / "zero-shot").mkdir(parents=True)
+    (out / "results" / "zero-shot" / "a.json").write_text("own")
+    assert carry.take_over(source, out) == 3
+    found = {p.relative_to(out).as_posix(): p.read_text() for p in out.rglob("*") if p.is_file()}
+    assert found == {**{n: n for n in (names[0], *names[2:4])}, "results/zero-shot/a.json": "own"}
+    assert carry.take_over(source, out) == 0
 
 
 def test_the_most_valuable_comes_first() -> None:

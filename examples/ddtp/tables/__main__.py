@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from examples.ddtp.tables import budget as budgets
-from examples.ddtp.tables import data, experiment, logs, process, runner, translation
+from examples.ddtp.tables import carry, data, experiment, logs, process, runner, translation
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.files import read_json
 from examples.ddtp.tables.plan import plan
@@ -29,6 +29,7 @@ PLACES = {
     "ddtp": ("examples/ddtp/data", "folder of the pairs"),
     "mono": ("examples/ddtp/data", "folder of the monolingual text"),
     "qg": ("", "folder of question pairs (preprocess/qg.sh); none: no questions"),
+    "carry": ("", "folder of a run on another machine whose finished results are taken over"),
     "jobs": ("", "steps side by side (default: one a core, two with a GPU)"),
     "save_updates": ("250", "updates after which a training is saved on its way"),
     "hours": ("", "start nothing that is not expected to end within so many hours"),
@@ -82,6 +83,15 @@ def guard(out: Path, place: Place, budget: budgets.Budget) -> None:
             difference = f"{place.backbone} is another backbone"
     if difference:
         raise SystemExit(f"tables: {path}: {difference}; name another OUT")
+
+
+def take_over(source: Path, work: Work) -> None:
+    """Begin with what another machine has finished of the same experiment."""
+    if not (source / carry.EXPERIMENT).exists():
+        raise SystemExit(f"tables: {source / carry.EXPERIMENT}: missing; CARRY names the folder")
+    guard(source, work.place, work.budget)
+    guard(work.out, work.place, work.budget)
+    print(f"tables: {carry.take_over(source, work.out)} files taken over from {source}")
 
 
 def prepare(given: dict[str, str]) -> tuple[Work, int]:
@@ -153,6 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{len(steps)} steps, about {runner.duration(total / jobs)} with {jobs} jobs")
         return 0
     held = runner.lock(work.out)
+    if given["carry"]:
+        take_over(Path(given["carry"]), work)
     guard(work.out, work.place, work.budget)
     hours = float(given["hours"]) if given["hours"] else None
     whole = everything(work)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from examples.ddtp.tables import cells, commands, data, experiment, logs, results
+from examples.ddtp.tables import carry, cells, commands, data, experiment, logs, results
 from examples.ddtp.tables.files import read_json, write_json, write_text
-from examples.ddtp.tables.steps import NEAREST, Step
+from examples.ddtp.tables.steps import CHOSEN, NEAREST, Step
 from examples.ddtp.tables.work import StepFailed, Work, checkpoint, system_of
 from examples.mend_checkpoints import mend
 
@@ -29,6 +29,8 @@ def applies(work: Work, step: Step) -> bool:
         work.out / "nearest.json"
     ):
         return False
+    if step.kind in ("stage1", "stage2") and args["rate"] not in work.left_of_grid(step):
+        return False
     target = args.get("selection", args.get("rate")) == "target" and args["seed"] > 1
     if not target:
         return True
@@ -37,7 +39,13 @@ def applies(work: Work, step: Step) -> bool:
 
 
 def _data(work: Work, step: Step) -> None:
-    data.prepare(work.place, work.budget, work.sources, step.args["name"], work.call)
+    name, written = step.args["name"], work.out / carry.EXPERIMENT
+    data.prepare(work.place, work.budget, work.sources, name, work.call)
+    if name == "zero-shot" and written.exists():
+        text = carry.text_digest(work.out / "raw" / name)
+        if read_json(written).get("text", text) != text:
+            (work.out / step.result).unlink()
+            raise StepFailed(f"{written} is of other text than DDTP and MONO; give the same")
 
 
 def _experiment(work: Work, step: Step) -> None:
@@ -74,15 +82,24 @@ def _train(work: Work, step: Step, command: list[str]) -> None:
 
 
 def _stage1(work: Work, step: Step) -> None:
-    folder = work.out / "runs" / step.id
-    _train(work, step, commands.stage1(work.place, work.budget, system_of(step), folder,
+    folder, system, rate = work.out / "runs" / step.id, system_of(step), step.args["rate"]
+    rate = work.stage1_rate(system) if rate == CHOSEN else rate
+    _train(work, step, commands.stage1(work.place, work.budget, system, folder, rate,
                                        step.args["seed"]))  # fmt: skip
+
+
+def _select1(work: Work, step: Step) -> None:
+    losses = {}
+    for training, rate in zip(step.args["trainings"], work.budget.stage1_grid, strict=True):
+        log = work.out / "runs" / training / "train.log"
+        losses[rate] = logs.held_out_loss(log.read_text(encoding="utf-8", errors="replace"))
+    write_json(work.out / step.result, {CHOSEN: logs.lowest(losses), "validation": losses})
 
 
 def _stage2(work: Work, step: Step) -> None:
     args, system = step.args, system_of(step)
     rate = args["rate"] if args.get("choose") else work.chosen(step, args["rate"])
-    stage1 = next((need for need in step.needs if need.startswith("stage1/")), None)
+    stage1 = work.stage1(step)
     begun = (work.out / "runs" / step.id / "checkpoint_last.pt").exists()
     start = None
     if stage1 is not None:
@@ -151,6 +168,7 @@ ACTIONS: dict[str, Callable[[Work, Step], None]] = {
     "experiment": _experiment,
     "components": _components,
     "stage1": _stage1,
+    "select1": _select1,
     "stage2": _stage2,
     "select": _select,
     "cell": cells.perform,

@@ -42,13 +42,15 @@ class Budget:
     pairs: int = _option(8000, "English training pairs")
     stage1_updates: int = _option(80, "updates of stage 1, every row alike")
     stage2_updates: int = _option(100, "updates of stage 2, every row alike")
-    supervised_updates: int = _option(200, "updates of the supervised runs behind gate 1")
+    supervised_updates: int = _option(400, "updates of the supervised runs behind gate 1")
     max_tokens: int = _option(4096, "source tokens a batch")
     test_items: int = _option(0, "test items a language; 0: all")
     valid_items: int = _option(100, "validation items a language, for the choice of the rate")
     max_sentences: int = _option(0, "texts a language for the components; 0: all")
-    grid: tuple[str, ...] = _option(("1e-3", "3e-4", "1e-4"), "learning rates, every row alike")
-    stage1_lr: str = _option("1e-3", "learning rate of stage 1, declared, every row alike")
+    grid: tuple[str, ...] = _option(("2e-3", "1e-3", "3e-4"), "learning rates, every row alike")
+    stage1_grid: tuple[str, ...] = _option(
+        ("1e-3", "3e-4"), "learning rates of stage 1, chosen by the loss on held-out text"
+    )
     warmup: str = _option("0.1", "share of the updates that warms up; then linear decay")
     beam: int = _option(5, "beam of the reported outputs")
     valid_beam: int = _option(1, "beam of the outputs that choose the rate")
@@ -80,13 +82,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
         "pairs": 60, "stage1_updates": 4, "stage2_updates": 4, "supervised_updates": 4,
         "max_tokens": 2048, "test_items": 4, "valid_items": 4, "max_sentences": 40,
-        "grid": ("1e-3", "1e-4"), "beam": 1, "seeds": 1, "seeds_near": 1,
+        "grid": ("1e-3", "1e-4"), "stage1_grid": ("1e-3",), "beam": 1, "seeds": 1, "seeds_near": 1,
         "rows": ("laft", "mbart_full"), "targets": ("fr_XX",), "settings": ("zero-shot",),
     },
     "evening": {
         "pairs": 4000, "stage1_updates": 60, "stage2_updates": 100, "supervised_updates": 200,
         "test_items": 200, "valid_items": 50, "grid": ("1e-3", "3e-4"), "max_sentences": 500,
-        "seeds": 1, "seeds_near": 2, "few_shot": (100,), "settings": ("zero-shot", "supervised"),
+        "stage1_grid": ("1e-3",), "seeds": 1, "seeds_near": 2, "few_shot": (100,),
+        "settings": ("zero-shot", "supervised"),
         "rows": ("laft", "mbart_full", "mbart_enc", "mbart_enc_top2"),
     },
     "gpu": {
@@ -127,13 +130,17 @@ def _check(budget: Budget) -> None:
         unknown = [value for value in getattr(budget, name) if value not in known]
         if unknown:
             raise SystemExit(f"tables: {name.upper()}: {unknown[0]} is none of {' '.join(known)}")
-    for rate in (*budget.grid, budget.stage1_lr, budget.warmup):
+    for rate in (*budget.grid, *budget.stage1_grid, budget.warmup):
         try:
             float(rate)
         except ValueError:
             raise SystemExit(f"tables: {rate}: not a number") from None
-    if not budget.grid or min(budget.pairs, budget.stage1_updates, budget.stage2_updates) < 1:
-        raise SystemExit("tables: GRID, PAIRS and updates: at least 1 is needed")
+    if (
+        not budget.grid
+        or not budget.stage1_grid
+        or min(budget.pairs, budget.stage1_updates, budget.stage2_updates) < 1
+    ):
+        raise SystemExit("tables: GRID, STAGE1_GRID, PAIRS and updates: at least 1 is needed")
     if not 1 <= budget.seeds <= budget.seeds_near:
         raise SystemExit("tables: SEEDS is at least 1 and at most SEEDS_NEAR")
 

@@ -83,10 +83,12 @@ def _common(place: Place, budget: Budget, folder: Path, data: str, rate: str, up
     ]  # fmt: skip
 
 
-def stage1(place: Place, budget: Budget, system: System, folder: Path, seed: int) -> list[str]:
+def stage1(
+    place: Place, budget: Budget, system: System, folder: Path, rate: str, seed: int
+) -> list[str]:
     """Unsupervised generation pretraining on text of all languages, for any row."""
     return [
-        *_common(place, budget, folder, "zero-shot", budget.stage1_lr, budget.stage1_updates, seed),
+        *_common(place, budget, folder, "zero-shot", rate, budget.stage1_updates, seed),
         "--task", "laft_denoising", "--criterion", "cross_entropy",
         "--train-langs", ",".join(budget.langs), *_system_options(place, system),
     ]  # fmt: skip

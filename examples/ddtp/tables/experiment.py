@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from examples.ddtp.tables import data
+from examples.ddtp.tables import carry, data
 from examples.ddtp.tables.budget import ROWS, Budget, recorded
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.files import read_json
@@ -96,6 +96,7 @@ def describe(place: Place, budget: Budget, have: Resources) -> dict[str, Any]:
         "backbone": _backbone(place),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
                    f"{'CPU' if place.cpu else 'GPU'}",
+        "text": carry.text_digest(place.out / "raw" / "zero-shot"),
         "budget": budget_words,
         "asked": recorded(budget),
         "arch": place.arch,

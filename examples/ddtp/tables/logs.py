@@ -64,6 +64,25 @@ def validation(text: str) -> dict[str, float]:
     return last
 
 
+def held_out_loss(text: str) -> float | None:
+    """The loss in the last validation; None if there is none."""
+    found = [_number(values.get("valid_loss")) for kind, values in records(text) if kind == "valid"]
+    return next((loss for loss in reversed(found) if loss is not None), None)
+
+
+def lowest(losses: Mapping[str, float | None]) -> str:
+    """The rate with the lowest loss; of equals the first.
+
+    Raises ValueError where a training of the grid has none: a choice among the others would not
+    be the same for all rows.
+    """
+    known = {rate: loss for rate, loss in losses.items() if loss is not None}
+    for rate in losses:
+        if rate not in known:
+            raise ValueError(f"no validation loss at rate {rate}")
+    return min(known, key=lambda rate: known[rate])
+
+
 def choose(scores: Mapping[str, Mapping[str, float]], langs: Iterable[str]) -> str:
     """The rate whose mean ROUGE-L over the languages is highest; of equals the first.
 

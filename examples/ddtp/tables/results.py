@@ -81,7 +81,7 @@ def cell(
         "format": "laft-result/1",
         **{key: args[key] for key in ("task", "setting", "method", "variant", "lang", "seed")},
         "selection": args["selection"],
-        "learning_rate": {"stage1": float(budget.stage1_lr) if stage1 else None,
+        "learning_rate": {"stage1": float(_option(before["command"], "--lr")) if before else None,
                           "stage2": float(rate)},
         "grid": [float(rate)] if fixed else [float(each) for each in budget.grid],
         "trained": trained(log),

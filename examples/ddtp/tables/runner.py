@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
+from examples.ddtp.tables import carry
 from examples.ddtp.tables.actions import applies, perform
 from examples.ddtp.tables.steps import NEAREST, Step
 from examples.ddtp.tables.work import StepFailed, Work
@@ -103,6 +104,8 @@ class Runner:
                 done += 1
         if done:
             self.say(f"{done} of {len(self.steps)} steps were done before")
+        there = {name for name, state in self.state.items() if state == "done"}
+        self.state.update(dict.fromkeys(carry.spared(self.steps, there), "dropped"))
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         pinned = cores if len(cores) == self.jobs else [None] * self.jobs
         workers = [threading.Thread(target=self._worker, args=(core,), daemon=True)

@@ -24,6 +24,7 @@ ITEM_SECONDS = 0.125  # to generate one output with beam 5
 START_SECONDS = 9.0  # of a fairseq command
 NOMINAL_ITEMS = {"en_XX": 2060, "fr_XX": 1160, "zh_CN": 583}
 NEAREST = 3
+CHOSEN = "chosen"  # in place of a rate: the one that the choice on seed 1 gave
 QUESTION_ROWS = ("laft", "mbart_full", "mbart_enc", "tm_adv")
 FEW_SHOT_ROWS = ("laft", "mbart_full", "adapter")
 
@@ -143,18 +144,37 @@ class Planner:
                  f"components/{kind}.safetensors", needs, 60, {"components": kind})
         )  # fmt: skip
 
-    def stage1(self, system: System, seed: int) -> str:
-        """Stage 1 of a system; one serves all tasks and settings."""
+    def stage1(self, system: System, seed: int) -> tuple[str, ...]:
+        """What has to be done for stage 1 of a system; one serves all tasks and settings.
+
+        On seed 1 the whole grid is trained and one is chosen; further seeds take that rate, and
+        LAFT's controls take LAFT's.
+        """
         seed = min(seed, self.budget.stage1_seeds)
-        needs = [self.experiment()]
+        if system.control is not None:
+            chosen, *_ = self.stage1(System("laft"), 1)
+            return chosen, self._stage1(system, seed, CHOSEN, (chosen,))
+        grid = tuple(self._stage1(system, 1, rate) for rate in self.budget.stage1_grid)
+        name = f"select/stage1/{system.name}"
+        step = Step(name, "select1", f"learning rate, stage 1, {system.name}", f"{name}.json",
+                    grid, 0.1, {"trainings": grid})  # fmt: skip
+        chosen = self.add(step)
+        if seed == 1:
+            return chosen, *grid
+        return chosen, self._stage1(system, seed, CHOSEN, (chosen,))
+
+    def _stage1(self, system: System, seed: int, rate: str, after: tuple[str, ...] = ()) -> str:
+        """Stage 1 at a rate of the grid, or at the chosen one."""
+        needs = [self.experiment(), *after]
         if system.components:
             needs.append(self.components(system.components))
         seconds = self.budget.stage1_updates * STAGE1_SECONDS * self.budget.max_tokens / 4096
-        name = f"stage1/{system.name}/s{seed}"
+        name = f"stage1/{system.name}/s{seed}.{rate}"
+        title = f"stage 1, {system.name}, seed {seed}, rate {rate}"
         return self.add(
-            Step(name, "stage1", f"stage 1, {system.name}, seed {seed}", f"runs/{name}/done.json",
+            Step(name, "stage1", title, f"runs/{name}/done.json",
                  tuple(needs), seconds + START_SECONDS,
-                 {"method": system.method, "variant": system.variant, "seed": seed})
+                 {"method": system.method, "variant": system.variant, "seed": seed, "rate": rate})
         )  # fmt: skip
 
     def stage2(self, system: System, seed: int, rate: str, data: str = "zero-shot",
@@ -166,7 +186,8 @@ class Planner:
         if system.components:
             needs.append(self.components(system.components))
         if system.staged:
-            needs.append(self.stage1(system, seed))
+            needs += self.stage1(system, seed)
+            more["stage1"] = f"stage1/{system.name}/s{min(seed, budget.stage1_seeds)}"
         updates = more.setdefault("updates", budget.stage2_updates)
         seconds = updates * STAGE2_SECONDS[system.method] * budget.max_tokens / 4096
         if more.get("choose"):

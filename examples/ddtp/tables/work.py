@@ -13,7 +13,7 @@ from examples.ddtp.tables import data, logs, process
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.files import read_json
-from examples.ddtp.tables.steps import Resources, Step, System
+from examples.ddtp.tables.steps import CHOSEN, Resources, Step, System
 
 
 class StepFailed(Exception):
@@ -62,6 +62,36 @@ class Work:
         name = f"{method}.{'main' if control else variant}"
         rate = read_json(self.out / "select" / where / f"{name}.json")[selection]
         return str(rate)
+
+    def left_of_grid(self, step: Step) -> set[str]:
+        """The step's own rate, or, where its grid has been chosen from before, the chosen ones."""
+        args = step.args
+        if step.kind == "stage1" and args["rate"] != CHOSEN:
+            where = "stage1"
+        elif args.get("choose"):
+            where = args["setting"]
+        else:
+            return {args["rate"]}
+        path = self.out / "select" / where / f"{system_of(step).name}.json"
+        if not path.exists():
+            return {args["rate"]}
+        found = read_json(path)
+        return {str(found[name]) for name in (CHOSEN, "source", "target") if name in found}
+
+    def stage1(self, step: Step) -> str | None:
+        """The training of stage 1 that a stage 2 starts from, if it does."""
+        base = step.args.get("stage1")
+        if base is None:
+            return None
+        own = f"{base}.{CHOSEN}"
+        if own in step.needs:
+            return own
+        return f"{base}.{self.stage1_rate(system_of(step))}"
+
+    def stage1_rate(self, system: System) -> str:
+        """The rate of stage 1 that a system was given; a control has LAFT's."""
+        name = "laft.main" if system.control is not None else system.name
+        return str(read_json(self.out / "select" / "stage1" / f"{name}.json")[CHOSEN])
 
 
 def checkpoint(work: Work, training: str) -> Path:

@@ -20,12 +20,12 @@ class DataError(Exception):
 
 
 def open_text(path: Path) -> IO[str]:
-    """Open a UTF-8 file, decompressing `.xz`; only `\\n` ends a line."""
+    """Open a UTF-8 file, decompressing `.xz`; only `\\n` ends a line, a byte order mark goes."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8", newline="\n")
-    return path.open(encoding="utf-8", newline="\n")
+        return lzma.open(path, "rt", encoding="utf-8-sig", newline="\n")
+    return path.open(encoding="utf-8-sig", newline="\n")
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -36,7 +36,11 @@ def read_lines(path: Path) -> Iterator[str]:
             for line in handle:
                 number += 1
                 yield line.rstrip("\r\n")
-    except (UnicodeDecodeError, lzma.LZMAError, EOFError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: unreadable near line {number + 1}: not UTF-8 ({error})"
+        ) from error
+    except (lzma.LZMAError, EOFError) as error:
         raise DataError(f"{path}: unreadable near line {number + 1} ({error})") from error
 
 

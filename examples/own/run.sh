@@ -14,6 +14,7 @@ source examples/common.sh
 BACKBONE=${BACKBONE:-examples/mini/model} # model.pt, dict.txt, langs.txt, sentence.bpe.model
 ARCH=${ARCH:-laft_mbart_mini}
 SOURCE=${SOURCE:-en_XX} # the language of train.tsv
+NEW_LANGS=${NEW_LANGS:-} # tags that the backbone does not know, with commas
 OUT=${OUT:-$FOLDER/out}
 REMOVAL=${REMOVAL:-scaled}
 MAX_SENTENCES=${MAX_SENTENCES:-} # a language, for the components; default: all
@@ -26,14 +27,6 @@ if nvidia-smi -L > /dev/null 2>&1; then DEVICE=(); else DEVICE=(--cpu); fi
 
 stop() { echo "own: $*" >&2; exit 1; }
 
-# text_of TAG: the file of a language's plain text, if there is one.
-text_of() {
-  local file
-  for file in "$FOLDER/mono.$1.txt" "$FOLDER/mono.$1.txt.xz"; do
-    [ ! -e "$file" ] || { echo "$file"; return; }
-  done
-}
-
 # languages: the source first, then each mono.<tag>.txt's.
 languages() {
   local file tag
@@ -44,37 +37,19 @@ languages() {
   done | sort -u
 }
 
-# hold_out FILE MOST: FILE's last twentieth, MOST lines at most, to FILE.valid; the rest to FILE.train.
-hold_out() {
-  local lines held
-  lines=$(wc -l < "$1")
-  [ "$lines" -ge 20 ] || stop "$1: $lines lines, of which none can be held out; at least 20 are needed"
-  held=$((lines / 20 < $2 ? lines / 20 : $2))
-  tail -n "$held" "$1" > "$1.valid"
-  head -n "-$held" "$1" > "$1.train"
+# raw_text: the folder's files, checked, and parted for validation; again only if they are others.
+raw_text() {
+  python preprocess/own.py --folder "$FOLDER" --backbone "$BACKBONE" --langs $LANGS \
+    --new-langs "$NEW_LANGS" --raw "$OUT/raw"
 }
 
 data() {
-  local tag file raw=$OUT/raw pairs
-  rm -rf "$raw" && mkdir -p "$raw"
-  pairs=(--train "$FOLDER/train.tsv" --valid "$FOLDER/valid.tsv")
-  if [ ! -e "$FOLDER/valid.tsv" ]; then
-    sed -e '$a\' "$FOLDER/train.tsv" > "$raw/pairs" && hold_out "$raw/pairs" 500
-    mv "$raw/pairs.train" "$raw/train.tsv" && mv "$raw/pairs.valid" "$raw/valid.tsv"
-    pairs=(--train "$raw/train.tsv" --valid "$raw/valid.tsv")
-  fi
-  preprocess/binarize.sh pairs --backbone "$BACKBONE" --lang "$SOURCE" --out "$DATA" \
-    --columns 1,2 "${pairs[@]}"
+  local tag common=(--backbone "$BACKBONE" --out "$DATA" ${NEW_LANGS:+--new-langs "$NEW_LANGS"})
+  preprocess/binarize.sh pairs "${common[@]}" --lang "$SOURCE" --columns 1,2 \
+    --train "$OUT/raw/train.tsv" --valid "$OUT/raw/valid.tsv"
   for tag in $LANGS; do
-    file=$(text_of "$tag")
-    case $file in
-      '') cut -f1 "$FOLDER/train.tsv" | tr -d '\r' > "$raw/mono.$tag" ;; # the source's own texts
-      *.xz) xz -dc "$file" > "$raw/mono.$tag" ;;
-      *) sed -e '$a\' "$file" > "$raw/mono.$tag" ;;
-    esac
-    hold_out "$raw/mono.$tag" 200
-    preprocess/binarize.sh mono --backbone "$BACKBONE" --lang "$tag" --out "$DATA" \
-      --train "$raw/mono.$tag.train" --valid "$raw/mono.$tag.valid"
+    preprocess/binarize.sh mono "${common[@]}" --lang "$tag" \
+      --train "$OUT/raw/mono.$tag.train" --valid "$OUT/raw/mono.$tag.valid"
   done
   touch "$DATA/done"
 }
@@ -107,12 +82,11 @@ stage2() {
 needs() { [ -e "$1" ] || stop "$1: not there; first run examples/own/run.sh $2 $FOLDER"; }
 
 check_backbone
-[ -e "$FOLDER/train.tsv" ] || stop "$FOLDER/train.tsv: missing; a line is source, tab, target"
 LANGS=$(languages | tr '\n' ' ') && LANGS=${LANGS% }
 [ "$LANGS" != "$SOURCE" ] || stop "$FOLDER: no mono.<tag>.txt of another language, such as mono.fr_XX.txt"
-mkdir -p "$OUT"
 case $STEP in
-  data) step "$DATA/done" "data: ${LANGS// /, }" data ;;
+  data) raw_text
+    step "$DATA/done" "data: ${LANGS// /, }" data ;;
   components) needs "$DATA/done" data
     step "$OUT/components.safetensors" "language components" components ;;
   stage1) needs "$OUT/components.safetensors" components

@@ -3,11 +3,14 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+OWN = ("examples/own/run.sh", "examples/common.sh", "preprocess/own.py",
+       "preprocess/text_files.py", "preprocess/binary_layout.py")  # fmt: skip
 BINARIZE = """#!/usr/bin/env bash
 set -euo pipefail
 echo "binarize $*" >> "$LOG"
@@ -22,20 +25,22 @@ echo "train $*" >> "$LOG"
 [ -z "${FAILS:-}" ] || { echo "laft: error: $FAILS" >&2; exit 1; }
 while [ $# -gt 0 ]; do [ "$1" != --save-dir ] || touch "$2/checkpoint_best.pt"; shift; done
 """
-NOTHING = "#!/usr/bin/env bash\n"
+PYTHON = f"""#!/usr/bin/env bash
+case $1 in preprocess/*) exec "{sys.executable}" "$@" ;; esac
+"""
 
 
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
     """A folder of 40 pairs, 60 French texts, and a repository of which only the recipe is real."""
     commands = {"preprocess/binarize.sh": BINARIZE, "bin/laft": LAFT, "bin/fairseq-train": TRAIN,
-                "bin/python": NOTHING, "bin/nvidia-smi": "#!/bin/sh\nexit 1\n"}  # fmt: skip
+                "bin/python": PYTHON, "bin/nvidia-smi": "#!/bin/sh\nexit 1\n"}  # fmt: skip
     for name, text in commands.items():
         path = tmp_path / "repository" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
-    for name in ("examples/own/run.sh", "examples/common.sh"):
+    for name in OWN:
         (tmp_path / "repository" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / "repository" / name)
     folder = tmp_path / "my task"
@@ -45,6 +50,7 @@ def task(tmp_path: Path) -> Path:
     for name in ("model.pt", "dict.txt", "langs.txt", "sentence.bpe.model"):
         (tmp_path / "mbart").mkdir(exist_ok=True)
         (tmp_path / "mbart" / name).touch()
+    (tmp_path / "mbart" / "langs.txt").write_text("en_XX\nfr_XX\n")
     return folder
 
 
@@ -106,8 +112,72 @@ def test_given_validation_pairs_and_english_text_are_used(task: Path) -> None:
     (task / "valid.tsv").write_text("a\tb\n")
     (task / "mono.en_XX.txt").write_text("plain\n" * 20)
     assert run(task, "data").returncode == 0
-    assert "--train train.tsv --valid valid.tsv" in calls(task)[0].replace("my task/", "")
-    assert (task / "out" / "raw" / "mono.en_XX.train").read_text() == "plain\n" * 19
+    assert "--train out/raw/train.tsv --valid out/raw/valid.tsv" in calls(task)[0]
+    raw = task / "out" / "raw"
+    assert (raw / "valid.tsv").read_text() == "a\tb\n"
+    assert len((raw / "train.tsv").read_text().splitlines()) == 40
+    assert (raw / "mono.en_XX.train").read_text() == "plain\n" * 19
+
+
+def test_files_of_windows_and_blank_lines(task: Path) -> None:
+    """A byte order mark and carriage returns go, and so does what has no text, which is told."""
+    for name in ("train.tsv", "mono.fr_XX.txt"):
+        text = (task / name).read_text().replace("\n", "\r\n")
+        (task / name).write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n")
+    with (task / "mono.fr_XX.txt").open("a") as handle:
+        handle.write(" \r\n")
+    with (task / "train.tsv").open("a") as handle:
+        handle.write("no target\t \r\n\tno source\r\n")
+    done = run(task, "data")
+    assert done.returncode == 0, done.stderr
+    raw = task / "out" / "raw"
+    assert (raw / "train.tsv").read_bytes().startswith(b"text 0\tshort 0\ntext 1\t")
+    assert (raw / "valid.tsv").read_bytes() == b"text 38\tshort 38\ntext 39\tshort 39\n"
+    assert (raw / "mono.fr_XX.train").read_bytes().startswith(b"texte 0\ntexte 1\n")
+    assert "own: train.tsv: 3 lines with an empty side left out: 41, 42, 43\n" in done.stdout
+    assert "own: mono.fr_XX.txt: 1 lines without text left out: 61\n" in done.stdout
+    assert "own: en_XX: 38 pairs, 2 more for validation\n" in done.stdout
+    assert "own: fr_XX: 57 texts, 3 more for validation, of mono.fr_XX.txt\n" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("train.tsv", None, "train.tsv: missing: a line is source, tab, target"),
+        ("train.tsv", b"", "train.tsv: empty: a line is source, tab, target"),
+        ("train.tsv", b"a\tb\na b\n", "train.tsv: line 2 has 1 column, not 2: a line is source,"),
+        ("train.tsv", b"1\ta\tb\n", "train.tsv: line 1 has 3 columns, not 2: a line is source,"),
+        ("train.tsv", b"a\tb\n", "train.tsv: 1 lines; at least 20 are needed, of which the last"),
+        ("train.tsv", b"\xff\xfea\0\t\0b\0", "train.tsv: unreadable near line 1: not UTF-8 ("),
+        ("valid.tsv", b"\n", "valid.tsv: empty: a line is source, tab, target"),
+        ("mono.fr_XX.txt", b"une\n", "mono.fr_XX.txt: 1 lines; at least 20 are needed, of which"),
+        ("mono.fr_XX.txt", b"\xe9\n", "mono.fr_XX.txt: unreadable near line 1: not UTF-8 ("),
+        ("mono.fr_XX.txt", None, "no mono.<tag>.txt of another language, such as mono.fr_XX.txt"),
+        ("mono.fr.txt", b"une\n", "own: mono.fr.txt: fr is not among en_XX, fr_XX of "),
+        ("mono.fr.txt", b"une\n", "/langs.txt; call it mono.fr_XX.txt\n"),
+        ("mono.eo_XX.txt", b"unu\n", "/langs.txt; NEW_LANGS=eo_XX adds it to the backbone's\n"),
+    ],
+)
+def test_a_wrong_file_is_named(task: Path, name: str, text: bytes | None, said: str) -> None:
+    """By one line, before anything is written."""
+    if text is None:
+        (task / name).unlink()
+    else:
+        (task / name).write_bytes(text)
+    failed = run(task, "data")
+    assert failed.returncode == 1
+    assert said in failed.stderr and failed.stderr.count("\n") == 1
+    assert not (task / "out" / "raw").exists() and not (task.parent / "log").exists()
+    assert not (task / "out" / "raw.partial").exists()
+
+
+def test_files_that_changed_are_not_taken_for_what_is_there(task: Path) -> None:
+    assert run(task, "data").returncode == 0
+    with (task / "train.tsv").open("a") as handle:
+        handle.write("one\tmore\n")
+    failed = run(task, "all")
+    assert failed.returncode == 1
+    assert "raw was made from other train.tsv: remove " in failed.stderr
 
 
 def test_what_is_missing_is_named(task: Path) -> None:
@@ -116,14 +186,14 @@ def test_what_is_missing_is_named(task: Path) -> None:
     assert run(task, "stage3").returncode == 1
     alone = run(task, "data", BACKBONE="nowhere")
     assert alone.returncode == 1 and "nowhere/model.pt: missing" in alone.stderr
-    (task / "mono.fr_XX.txt").write_text("une\n")
-    short = run(task, "data")
-    assert short.returncode == 1 and "1 lines, of which none can be held out" in short.stderr
-    (task / "mono.fr_XX.txt").unlink()
-    none = run(task, "data")
-    assert none.returncode == 1 and "no mono.<tag>.txt of another language" in none.stderr
-    (task / "train.tsv").unlink()
-    assert "train.tsv: missing; a line is source, tab, target" in run(task, "data").stderr
+    source = run(task, "data", SOURCE="en")
+    assert source.returncode == 1 and source.stderr.endswith("/langs.txt; call it SOURCE=en_XX\n")
+
+
+def test_a_language_that_the_backbone_never_saw(task: Path) -> None:
+    (task / "mono.eo_XX.txt").write_text("unu\n" * 20)
+    assert run(task, "data", NEW_LANGS="eo_XX").returncode == 0
+    assert all(option(call, "--new-langs") == "eo_XX" for call in calls(task))
 
 
 def test_a_training_that_fails_is_not_done(task: Path) -> None:

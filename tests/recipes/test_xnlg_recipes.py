@@ -1,6 +1,7 @@
 """The recipes of the paper's data, on files laid out as the XNLG project ships them, to a score.
 
-Headlines are made of the real texts that ship with the repository; questions of text made up here.
+They are made of the real texts that ship with the repository; `LAFT_XQUAD=FOLDER`, a folder with
+xquad.{en,zh}.jsonl.xz, makes the questions of XQuAD instead, as in the real data set.
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from laft_fairseq.scoring.floors import sentences
 from tests.recipes.warm import Warm
 
 ROOT = Path(__file__).parents[2]
@@ -71,22 +73,42 @@ def run(warm: Warm, recipe: str, out: Path, **variables: str) -> subprocess.Comp
     )  # fmt: skip
 
 
+def as_laid(path: Path) -> list[str]:
+    """A file's lines without spaces and escapes: what joining the tokens must not change."""
+    lines = path.read_text("utf-8").splitlines()
+    return ["".join(line.replace("&apos;", "'").split()) for line in lines]
+
+
+def joined(path: Path) -> list[str]:
+    return ["".join(line.split()) for line in path.read_text("utf-8").splitlines()]
+
+
 @pytest.mark.integration
 def test_headlines_run_to_a_score(tmp_path: Path, warm: Warm) -> None:
-    """LAFT, both stages: scored as XNLG scores and by our tokens; a second run repeats nothing."""
+    """LAFT, both stages, into both languages: scored as XNLG scores and by our tokens.
+
+    A test source is empty, as may happen; a second run repeats nothing.
+    """
+    data, out = tmp_path / "xgiga", tmp_path / "out"
     for tag in ("en_XX", "fr_XX", "zh_CN"):
-        lay(tmp_path / "xgiga", tag[:2], "xy", descriptions(tag), "")
-    out, settings = tmp_path / "out", {"XGIGA": str(tmp_path / "xgiga"), "METHODS": "laft"}
-    settings["TARGETS"] = "fr_XX"
+        lay(data, tag[:2], "xy", descriptions(tag), "")
+    french = (data / "test.x.fr").read_text("utf-8").splitlines()
+    (data / "test.x.fr").write_text("\n".join([french[0], "", french[2]]) + "\n", "utf-8")
+    settings = {"XGIGA": str(data), "METHODS": "laft"}
     done = run(warm, "xgiga", out, **settings)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "fr_XX.test: 1 items with an empty side, kept" in done.stdout
     sources = (out / "raw" / "fr_XX.test.src").read_text("utf-8").splitlines()
     assert len(sources) == 3 and not any("&apos;" in text or " ," in text for text in sources)
-    xnlg = json.loads((out / "laft" / "score.fr_XX.json").read_text())
-    ours = json.loads((out / "laft" / "unicode.fr_XX.json").read_text())
-    assert xnlg["n"] == ours["n"] == 3
-    assert "xnlg" in xnlg["signature"] and "unicode" in ours["signature"]
-    assert "| **laft** | fr_XX | 1e-4 |" in (out / "table.md").read_text()
+    for tag in ("fr_XX", "zh_CN"):
+        for side, ours in (("x", "src"), ("y", "tgt")):
+            laid = as_laid(data / f"test.{side}.{tag[:2]}")
+            assert joined(out / "raw" / f"{tag}.test.{ours}") == laid
+        xnlg = json.loads((out / "laft" / f"score.{tag}.json").read_text())
+        unicode = json.loads((out / "laft" / f"unicode.{tag}.json").read_text())
+        assert xnlg["n"] == unicode["n"] == 3
+        assert "xnlg" in xnlg["signature"] and "unicode" in unicode["signature"]
+        assert f"| **laft** | {tag} | 1e-4 |" in (out / "table.md").read_text()
     log = (out / "laft" / "stage2" / "train.log").read_text("utf-8")
     assert "num_updates 2" in log and "rougeL_en_XX" in log
     before = (out / "laft" / "stage2" / "checkpoint_best.pt").stat().st_mtime_ns
@@ -97,27 +119,49 @@ def test_headlines_run_to_a_score(tmp_path: Path, warm: Warm) -> None:
     assert (out / "laft" / "stage2" / "checkpoint_best.pt").stat().st_mtime_ns == before
 
 
-def questions() -> dict[str, list[tuple[str, ...]]]:
-    """Evidence, answer and question, made up."""
-    count = sum(number for _, number in SPLITS)
-    return {
-        "en": [(f"Mill {n} was built by worker {n}, it's said.", f"worker {n}",
-                f"Who built mill {n}?") for n in range(count)],
-        "zh": [(f"第{n}扇门是 red 门，在山的南边。", "山的南边", f"第{n}扇门在哪里？")
-               for n in range(count)],
-    }  # fmt: skip
+def xquad(lang: str, folder: str) -> list[tuple[str, ...]]:
+    """Evidence, answer and question of `xquad.<lang>.jsonl.xz`, of which nothing is shipped."""
+    with lzma.open(Path(folder) / f"xquad.{lang}.jsonl.xz", "rt", encoding="utf-8") as handle:
+        records = [json.loads(line) for line in handle]
+    found = []
+    for record in records:
+        whole = sentences(record["context"], lang)
+        evidence = [text for text in whole if record["answer"] in text][:1]
+        found += [(text, record["answer"], record["question"]) for text in evidence]
+    return found
+
+
+def questions(lang: str) -> list[tuple[str, ...]]:
+    """Evidence, answer, question: XQuAD's where `LAFT_XQUAD` names its folder.
+
+    Else a description that ships with the repository, its first word, and the synopsis.
+    """
+    if folder := os.environ.get("LAFT_XQUAD"):
+        return xquad(lang, folder)
+    texts = descriptions({"en": "en_XX", "zh": "zh_CN"}[lang])
+    return [(text, tokenised(text, lang).split()[0], asked) for text, asked in texts]
+
+
+def lay_questions(folder: Path) -> None:
+    for lang in ("en", "zh"):
+        lay(folder, lang, "eaq", questions(lang), ".lc")
 
 
 @pytest.mark.integration
 def test_questions_run_to_a_score(tmp_path: Path, warm: Warm) -> None:
     """A baseline at two rates, of which the better one is generated; then with translated pairs."""
-    for lang, items in questions().items():
-        lay(tmp_path / "xqg", lang, "eaq", items, ".lc")
-    out, settings = tmp_path / "out", {"XQG": str(tmp_path / "xqg"), "METHODS": "mbart_attn_qk"}
+    data, out = tmp_path / "xqg", tmp_path / "out"
+    lay_questions(data)
+    settings = {"XQG": str(data), "METHODS": "mbart_attn_qk"}
     done = run(warm, "xqg", out, LRS="1e-4 1e-2", **settings)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    evidence, answers = (as_laid(data / f"test.{side}.zh.lc") for side in "ea")
     sources = (out / "raw" / "zh_CN.test.src").read_text("utf-8").splitlines()
-    assert sources[0] == "第64扇门是 red 门，在山的南边。 ⏎ 山的南边"
+    parts = [source.split(" ⏎ ") for source in sources]
+    assert [["".join(side.split()) for side in part] for part in parts] == [
+        list(pair) for pair in zip(evidence, answers, strict=True)
+    ]
+    assert joined(out / "raw" / "zh_CN.test.tgt") == as_laid(data / "test.q.zh.lc")
     assert not (out / "data-bin" / "zh_CN" / "train.src-tgt.src.bin").exists()
     row = out / "mbart_attn_qk"
     rates = dict(line.split("\t") for line in (row / "rates.tsv").read_text().splitlines())
@@ -129,7 +173,7 @@ def test_questions_run_to_a_score(tmp_path: Path, warm: Warm) -> None:
     assert f"| **mbart_attn_qk** | zh_CN | {best} |" in done.stdout
 
     english = (out / "raw" / "en_XX.train.tsv").read_text("utf-8")
-    (tmp_path / "zh_CN.train.tsv").write_text(english.replace("mill", "水车"), "utf-8")
+    (tmp_path / "zh_CN.train.tsv").write_text(english, "utf-8")
     more = run(warm, "xqg", out, TRANSLATED=str(tmp_path), **settings)
     assert more.returncode == 0, more.stdout[-2000:] + more.stderr[-2000:]
     assert "stage 2, mbart_attn_qk: done before" in more.stdout
@@ -141,8 +185,7 @@ def test_questions_run_to_a_score(tmp_path: Path, warm: Warm) -> None:
 @pytest.mark.integration
 def test_missing_or_misaligned_data_stops_at_once(tmp_path: Path, warm: Warm) -> None:
     """One line that names file, language and remedy, before anything is written."""
-    for lang, items in questions().items():
-        lay(tmp_path / "xqg", lang, "eaq", items, ".lc")
+    lay_questions(tmp_path / "xqg")
     out, answers = tmp_path / "out", tmp_path / "xqg" / "dev.a.zh.lc"
     for change, said in (
         (lambda: answers.write_text("南 边\n"), "dev in Chinese (zh_CN) is not aligned, lines: "

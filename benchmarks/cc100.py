@@ -8,7 +8,8 @@ two sizes: the more lines there are for each kept one, the fewer need a second l
 it is one in hundreds.
 
 Seconds are given by the clock and as processor time of all processes; on one core, with nothing
-beside it, both are the same. `ratio` is bare `xz -dc`'s seconds by the contender's, medians.
+beside it, both are the same. It ends with an error if a sample is not uniform, not the same for the
+same seed, or took 500 MB. `ratio` is bare `xz -dc`'s seconds by the contender's, medians.
 
 example:
   taskset -c 1 python benchmarks/cc100.py --work DIR --json cc100.json
@@ -34,6 +35,8 @@ from scipy.stats import chi2
 SCRIPT = Path(__file__).resolve().parents[1] / "preprocess" / "cc100.sh"
 BATCH = 10_000
 BINS = 100
+MOST_MEMORY = 500e6
+LEAST_P = 0.001
 REPEATED = 1000
 
 
@@ -170,6 +173,23 @@ def uniformity(out: Path, lengths: np.ndarray[Any, Any]) -> dict[str, Any]:
     }
 
 
+def shortcomings(told: dict[str, Any]) -> list[str]:
+    """What does not hold: under 500 MB, uniform, the same for a seed, in each run and after a kill.
+
+    A p-value is too low below 0.001.
+    """
+    found = [f"{name}: {size} MiB" for name, size in told["peak_memory_mib"].items()
+             if size * 2**20 >= MOST_MEMORY]  # fmt: skip
+    for name, each in told["uniform"].items():
+        found += [f"{name}: not uniform over {kind}, p = {each[kind]['p']:.2g}"
+                  for kind in ("place", "length") if each[kind]["p"] < LEAST_P]  # fmt: skip
+        found += [f"{name}: {each[kind]} lines {kind}" for kind in ("repeated", "not_passing")
+                  if each[kind]]  # fmt: skip
+    found += [f"{name}: samples differ" for name, same in told["same_sample_each_round"].items()
+              if not same]  # fmt: skip
+    return found + ["another sample after a kill"] * (not told["same_sample_after_kill"])
+
+
 def killed(text: Path, out: Path, size: int, after: float) -> int | None:
     """Kill a run that saves often, go on, and return how many bytes were saved at the kill.
 
@@ -236,9 +256,12 @@ def main() -> None:
     half = told_by(out)["text_bytes"] / 2
     told["killed_after_bytes"] = killed(text, out, size, half)
     told["same_sample_after_kill"] = {digest(out)} == digests[f"cc100-{size}"]
+    told["shortcomings"] = shortcomings(told)
     print(json.dumps(told, indent=2))
     if options.json:
         options.json.write_text(json.dumps({**told, "runs": runs}, indent=2) + "\n")
+    if told["shortcomings"]:
+        sys.exit(f"cc100: {'; '.join(told['shortcomings'])}")
 
 
 def summary(runs: dict[str, list[dict[str, float]]]) -> dict[str, Any]:

@@ -39,10 +39,11 @@ no_arguments() {
   esac
 }
 
-# check_backbone: BACKBONE is a folder with all that a recipe needs.
+# check_backbone: BACKBONE is a folder with all that a recipe needs. Without langs.txt, as fairseq
+# publishes mbart.cc25, the commands take that model's 25 languages.
 check_backbone() {
   local file
-  for file in model.pt dict.txt langs.txt sentence.bpe.model; do
+  for file in model.pt dict.txt sentence.bpe.model; do
     [ -e "$BACKBONE/$file" ] ||
       { echo "$BACKBONE/$file: missing; BACKBONE names the folder" >&2; exit 1; }
   done

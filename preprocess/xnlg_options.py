@@ -38,7 +38,7 @@ def parser(layout: Layout) -> argparse.ArgumentParser:
     add = top.add_argument
     add("--data", type=Path, required=True, metavar="DIR", help="folder of the files below")
     add("--backbone", type=Path, required=True, metavar="DIR",
-        help="folder with sentence.bpe.model, dict.txt and langs.txt")  # fmt: skip
+        help="folder with sentence.bpe.model and dict.txt (and langs.txt)")  # fmt: skip
     add("--out", type=Path, required=True, metavar="DIR", help="gets raw/ and data-bin/")
     add("--targets", default=",".join(layout.languages[1:]), metavar="L,L",
         help="languages beside English (%(default)s)")  # fmt: skip

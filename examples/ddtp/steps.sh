@@ -79,7 +79,9 @@ stage2() {
 }
 
 parameters() {
-  local vocabulary=$(($(grep -c . "$BACKBONE/dict.txt") + $(grep -c . "$BACKBONE/langs.txt") + 5))
+  local vocabulary languages=25 # mBART-cc25's
+  [ ! -e "$BACKBONE/langs.txt" ] || languages=$(grep -c . "$BACKBONE/langs.txt")
+  vocabulary=$(($(grep -c . "$BACKBONE/dict.txt") + languages + 5))
   laft parameters --arch "$ARCH" --method "${1%%.*}" --langs "$LANGS" --vocab "$vocabulary" \
     --json "$OUT/$1/parameters.json" > "$OUT/$1/parameters.txt"
 }

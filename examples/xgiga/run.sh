@@ -5,7 +5,7 @@
 #   XGIGA=xgiga BACKBONE=mbart.cc25 examples/xgiga/run.sh
 #
 # XGIGA        folder of XNLG's files {train,dev,test}.{x,y}.{en,fr,zh}
-# BACKBONE     folder with model.pt, dict.txt, langs.txt, sentence.bpe.model (mbart.cc25)
+# BACKBONE     folder with model.pt, dict.txt, sentence.bpe.model (mbart.cc25)
 # ARCH         its architecture (laft_mbart)
 # METHODS      rows (laft mbart_full mbart_enc mbart_enc_top2 adapter tm_adv)
 # TARGETS      languages beside English (fr_XX zh_CN); TESTS: to generate in (TARGETS)

@@ -5,7 +5,7 @@
 #   XQG=xqg BACKBONE=mbart.cc25 examples/xqg/run.sh
 #
 # XQG          folder of XNLG's files {train,dev,test}.{q,a,e}.{en,zh}.lc
-# BACKBONE     folder with model.pt, dict.txt, langs.txt, sentence.bpe.model (mbart.cc25)
+# BACKBONE     folder with model.pt, dict.txt, sentence.bpe.model (mbart.cc25)
 # ARCH         its architecture (laft_mbart)
 # METHODS      rows (laft mbart_full mbart_enc mbart_enc_top2 adapter tm_adv)
 # TESTS        languages to generate in (zh_CN)

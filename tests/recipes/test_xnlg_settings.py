@@ -47,7 +47,7 @@ def called(tmp_path: Path, recipe: str, **variables: str) -> list[list[str]]:
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, home / name)
     (home / "mbart.cc25").mkdir()
-    for name in ("model.pt", "dict.txt", "langs.txt", "sentence.bpe.model"):
+    for name in ("model.pt", "dict.txt", "sentence.bpe.model"):  # as fairseq publishes it
         (home / "mbart.cc25" / name).write_text("x 1\n")
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment = {**kept, "PATH": f"{home / 'bin'}{os.pathsep}{kept['PATH']}",
@@ -94,6 +94,8 @@ def test_the_papers_settings(tmp_path: Path, recipe: str, targets: str, penalty:
     smoothed = {option(call, "--method") for call in stage2 if "--label-smoothing" in call}
     assert smoothed == {"tm_adv"}
 
+    counted = [call for call in calls if call[:2] == ["laft", "parameters"]]
+    assert {option(call, "--vocab") for call in counted} == {"31"}  # 1 piece, 25 languages, 5 more
     components = [call for call in calls if call[:2] == ["laft", "components"]]
     assert [option(call, "--num-components") for call in components] == ["6"]
     generated = [call for call in calls if call[0] == "fairseq-generate"]

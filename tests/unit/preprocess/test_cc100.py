@@ -107,6 +107,17 @@ def test_bounds_leave_white_space_out(tools: dict[str, ModuleType]) -> None:
     assert found == [b"one", b"", b"two", b"", b"", b"three four", b"f"]
 
 
+def test_what_is_held_is_bounded(tools: dict[str, ModuleType]) -> None:
+    """Between two blocks: the sample, and an eighth of it or 1,000 lines; of 60,000 that pass."""
+    found, held = sampler(tools, 16_000), []
+    for start in range(0, 60_000, 1000):
+        offer(found, [f"{EN} {n}" for n in range(start, start + 1000)], 1000)
+        held.append(len(found))
+    assert max(held) <= 16_000 + 2000 and len(set(held[-9:])) > 1
+    found.settle()
+    assert len(found.held) == len(found.keys) == 16_000
+
+
 @pytest.mark.parametrize("each", [7, 1000, 20_000])
 def test_the_sample_is_the_smallest_keys(tools: dict[str, ModuleType], each: int) -> None:
     """Against sorting all distinct lines that pass, and the census against counting them all."""

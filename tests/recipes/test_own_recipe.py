@@ -1,5 +1,9 @@
-"""examples/own/run.sh in a repository of stand-ins: what it splits, calls, refuses and skips."""
+"""examples/own/run.sh in a repository of stand-ins: what it splits, calls, refuses and skips.
 
+The last test is the README's: real texts and commands, four steps, a French text in, a line out.
+"""
+
+import lzma
 import os
 import shutil
 import subprocess
@@ -7,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.recipes.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 OWN = ("examples/own/run.sh", "examples/common.sh", "preprocess/own.py",
@@ -202,3 +208,37 @@ def test_a_training_that_fails_is_not_done(task: Path) -> None:
     assert "laft: error: no adapter" in failed.stderr
     assert not (task / "out" / "stage1" / "done").exists()
     assert len([call for call in calls(task) if call.startswith("train")]) == 1
+
+
+@pytest.mark.recipe
+@pytest.mark.integration
+def test_four_commands_on_real_text(tmp_path: Path, warm: Warm) -> None:
+    """Pairs as Windows writes them and French text; then raw text in, raw text out."""
+    folder, data = tmp_path / "my-task", ROOT / "examples" / "ddtp" / "data"
+    folder.mkdir()
+    with lzma.open(data / "en_XX.train.tsv.xz", "rt", encoding="utf-8") as handle:
+        rows = [next(handle).rstrip("\n").split("\t") for _ in range(40)]
+    pairs = "".join(f"{row[2]}\t{row[3]}\r\n" for row in rows)
+    (folder / "train.tsv").write_bytes(b"\xef\xbb\xbf" + pairs.encode())
+    with lzma.open(data / "mono.fr_XX.txt.xz", "rt", encoding="utf-8") as handle:
+        french = [next(handle) for _ in range(40)]
+    (folder / "mono.fr_XX.txt").write_text("".join(french), "utf-8")
+    small = {"STAGE1_UPDATES": "2", "STAGE2_UPDATES": "2", "WARMUP": "1", "MAX_TOKENS": "1024"}
+    environment = {**os.environ, "PATH": warm.path(), **small}
+    for step in ("data", "components", "stage1", "stage2"):
+        done = subprocess.run(
+            ["bash", str(ROOT / "examples" / "own" / "run.sh"), step, str(folder)],
+            env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    command = done.stdout.split("] ")[-1].strip()
+    assert command == (f"laft generate --checkpoint {folder}/out/stage2/checkpoint_best.pt "
+                       "--lang fr_XX < in.txt > out.txt")  # fmt: skip
+    words = command.replace(" < in.txt > out.txt", " --beam 1").split()
+    made = subprocess.run(
+        words, env=environment, input="".join([french[0], "\n", french[1]]), text=True,
+        capture_output=True, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    lines = made.stdout.split("\n")
+    assert len(lines) == 4 and lines[0] and lines[2] and not lines[3]

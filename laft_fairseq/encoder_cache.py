@@ -183,7 +183,10 @@ class EncoderCache:
         if entry is None:
             return None
         buffer = bytearray(entry.tokens * self.d * WIDTH)
-        read = os.preadv(entry.file.fileno(), [buffer], entry.start)
+        try:
+            read = os.preadv(entry.file.fileno(), [buffer], entry.start)
+        except OSError:
+            read = -1
         if read != len(buffer) or zlib.crc32(buffer) != entry.checksum:
             del self._entries[key]
             logger.warning("%s: a damaged entry is left out", self.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +13,24 @@ from laft_fairseq.encoder_cache import EncoderCache, key_of
 EncoderOutput = dict[str, list[Tensor]]
 
 
+def encoder_name(model: Any) -> str:
+    """The backbone's fingerprint, by which its cache goes; empty for an encoder of other weights.
+
+    Args:
+        model: a LAFTMBart. Its checkpoint may hold an encoder that another row has trained.
+    """
+    own = {name for name in model.backbone_parameters() if name.startswith("encoder.")}
+    return str(model.fingerprint) if own <= model.from_backbone else ""
+
+
 def encode(
-    tokens: Tensor, pad: int, cache: EncoderCache, encoder: Callable[[], EncoderOutput]
+    tokens: Tensor,
+    pad: int,
+    cache: EncoderCache,
+    encoder: Callable[[], EncoderOutput],
+    dtype: torch.dtype = torch.float32,
 ) -> EncoderOutput:
-    """What ``encoder`` gives for (B, T) ``tokens``, rounded to bf16, kept or read.
+    """What ``encoder`` gives for (B, T) ``tokens``, rounded to bf16, kept or read, as ``dtype``.
 
     Rounded where it was just computed as well, so that an epoch that fills the cache and one that
     reads it see the same numbers. Vectors at padding, which nothing looks at, are zero.
@@ -30,11 +45,11 @@ def encode(
         e = out["encoder_out"][0].transpose(0, 1)  # (B, T, d)
         rounded = e.to(torch.bfloat16)
         cache.put(keys, [row[kept] for row, kept in zip(rounded, texts, strict=True)])
-        e = rounded.to(e.dtype).masked_fill(~texts.unsqueeze(-1), 0.0)
+        e = rounded.to(dtype).masked_fill(~texts.unsqueeze(-1), 0.0)
         return {**out, "encoder_out": [e.transpose(0, 1).contiguous()]}
     flat = torch.cat(found).to(tokens.device)  # (tokens of all texts, d)
-    e = torch.zeros(*tokens.shape, flat.size(1), dtype=torch.float32, device=tokens.device)
-    e[texts] = flat.float()
+    e = torch.zeros(*tokens.shape, flat.size(1), dtype=dtype, device=tokens.device)  # (B, T, d)
+    e[texts] = flat.to(dtype)
     return {
         "encoder_out": [e.transpose(0, 1).contiguous()],  # (T, B, d)
         "encoder_padding_mask": [~texts],

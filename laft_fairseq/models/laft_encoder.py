@@ -158,13 +158,15 @@ class LAFTEncoder(TransformerEncoderBase):
             if self.cache is None or not self.training:
                 return super().forward(seen, *args)
             stock = partial(super().forward, seen, *args)
-            return encode(src_tokens, self.padding_idx, self.cache, stock)
+            dtype = self.embed_tokens.weight.dtype
+            return encode(src_tokens, self.padding_idx, self.cache, stock, dtype)
 
     def use_cache(self, root: str, limit: int, fingerprint: str) -> None:
         """Keep the output of training texts below ``root``, at most ``limit`` bytes of it.
 
         Raises:
-            LaftError: the output changes in training, or is not known to be the backbone's.
+            LaftError: the output changes in training, or ``fingerprint`` is empty: it is not
+                known to be the backbone's.
         """
         if not self.frozen:
             raise LaftError(
@@ -172,11 +174,19 @@ class LAFTEncoder(TransformerEncoderBase):
                 "step; leave the option out"
             )
         if not fingerprint:
-            raise LaftError("--encoder-cache: needs --backbone, whose fingerprint names the cache")
-        settings = {"d": self.embed_tokens.embedding_dim, "mask_source_tag": self.mask_source_tag}
-        self.cache = EncoderCache(
-            folder_of(root, fingerprint, **settings), int(settings["d"]), limit
-        )
+            raise LaftError(
+                "--encoder-cache: needs --backbone, whose fingerprint names the cache, and its own "
+                "encoder, not one that a checkpoint's training has changed; leave the option out"
+            )
+        d = int(self.embed_tokens.embedding_dim)
+        settings = {
+            "d": d,
+            "mask_source_tag": self.mask_source_tag,
+            "heads": self.cfg.encoder.attention_heads,  # no tensor shows these
+            "activation": self.cfg.activation_fn,
+            "unscaled": self.cfg.no_scale_embedding,
+        }
+        self.cache = EncoderCache(folder_of(root, fingerprint, **settings), d, limit)
 
     def forward_embedding(
         self, src_tokens: Tensor, token_embedding: Tensor | None = None

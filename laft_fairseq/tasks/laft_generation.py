@@ -16,6 +16,7 @@ from fairseq.logging import metrics
 from fairseq.tasks import register_task
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.models.cached_encoding import encoder_name
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.rouge import PROTOCOLS, rouge_items
@@ -172,7 +173,7 @@ class LaftGeneration(LaftTask):
             self.caching = True
             own = next(module for module in model.modules() if isinstance(module, LAFTMBart))
             limit = int(self.cfg.encoder_cache_gb * 1e9)
-            own.encoder.use_cache(self.cfg.encoder_cache, limit, own.fingerprint)
+            own.encoder.use_cache(self.cfg.encoder_cache, limit, encoder_name(own))
         return super().train_step(sample, model, *args, **kwargs)
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:

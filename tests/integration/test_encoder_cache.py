@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.integration.conftest import Run
+from tests.integration.conftest import SAVING, Run
 
 STAGE2 = ("--train-langs", "en_XX", "--max-update", "9", "--dropout", "0", "--disable-validation",
           "--no-epoch-checkpoints", "--autocast", "none", "--lr", "1e-3")  # fmt: skip
@@ -44,5 +44,21 @@ def test_a_row_that_trains_the_encoder_is_refused(laft: Run, tmp_path: Path) -> 
         tiny.train(
             laft.data, tmp_path / "out", "generation", "--method", "mbart_full", "--backbone",
             laft.backbone, *STAGE2, "--encoder-cache", str(tmp_path / "cache"),
+        )  # fmt: skip
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("row", ["mbart_enc", "mbart_full"])
+def test_an_encoder_that_stage_1_has_trained_is_refused(
+    laft: Run, tmp_path: Path, row: str
+) -> None:
+    """Its output is not that of the backbone, by whose fingerprint the folder is named."""
+    tiny.train(laft.data, tmp_path / "stage1", "denoising", "--method", row, "--backbone",
+               laft.backbone, "--max-update", "1", *SAVING)  # fmt: skip
+    with pytest.raises(Exception, match="and its own encoder"):
+        tiny.train(
+            laft.data, tmp_path / "out", "generation", *laft.parts, "--finetune-from-model",
+            tmp_path / "stage1" / "checkpoint_last.pt", *STAGE2, "--encoder-cache",
+            str(tmp_path / "cache"),
         )  # fmt: skip
     assert not (tmp_path / "cache").exists()

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from torch import Tensor
 from laft_fairseq import encoder_cache
 from laft_fairseq.encoder_cache import EncoderCache, folder_of, key_of
 from laft_fairseq.errors import LaftError
+from laft_fairseq.models.cached_encoding import encoder_name
 from tests import tiny
 
 D = 8
@@ -74,6 +76,17 @@ def test_the_limit_holds_for_all_runs_together(tmp_path: Path) -> None:
     cache.put(keys, vectors)
     assert cache.get(keys[1:2]) is None
     assert equal(cache.get(keys[:1]), vectors[:1])
+
+
+def test_a_file_that_cannot_be_read_is_a_text_that_is_not_there(tmp_path: Path) -> None:
+    keys, vectors = texts()
+    cache = EncoderCache(tmp_path / "c", D, LIMIT)
+    cache.put(keys, vectors)
+    for part in cache._parts.values():
+        part.file.close()
+        part.file = (tmp_path / "c" / "other").open("wb")  # not for reading: EBADF
+    cache._entries = {k: replace(e, file=part.file) for k, e in cache._entries.items()}
+    assert cache.get(keys) is None
 
 
 @pytest.mark.parametrize("damage", ["vectors", "cut vectors", "cut index"])
@@ -144,6 +157,34 @@ def test_the_encoder_runs_once_a_text(tmp_path: Path, monkeypatch: pytest.Monkey
     assert torch.equal(filling["encoder_out"][0], reading["encoder_out"][0])
     assert torch.equal(narrow["encoder_out"][0][:, 0], reading["encoder_out"][0][-4:, 0])
     assert set(reading) == set(plain)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_model_in_half_precision_reads_what_it_wrote(tmp_path: Path, dtype: torch.dtype) -> None:
+    model = tiny.model(method="laft").train().to(dtype)
+    model.encoder.use_cache(str(tmp_path), LIMIT, "backbone")
+    filling, reading = (model.encoder(tiny.rows(SOURCES))["encoder_out"][0] for _ in range(2))
+    assert filling.dtype == reading.dtype == dtype
+    assert torch.equal(filling, reading)
+
+
+def test_options_that_no_tensor_shows_have_another_folder(tmp_path: Path) -> None:
+    shapes = ({}, {"encoder_attention_heads": 4}, {"activation_fn": "relu"},
+              {"no_scale_embedding": True}, {"mask_source_tag": True})  # fmt: skip
+    for options in shapes:
+        tiny.model(method="laft", **options).encoder.use_cache(str(tmp_path), LIMIT, "backbone")
+    assert len(list(tmp_path.iterdir())) == len(shapes)
+
+
+def test_an_encoder_that_another_row_has_trained_has_no_name() -> None:
+    """The recorded backbone is not what such a checkpoint's encoder is."""
+    model = tiny.model(method="laft")
+    model.fingerprint, model.from_backbone = "f", set(model.backbone_parameters())
+    assert encoder_name(model) == "f"
+    model.from_backbone -= {"decoder.layers.0.fc1.weight"}
+    assert encoder_name(model) == "f"
+    model.from_backbone -= {"encoder.layers.0.fc1.weight"}
+    assert encoder_name(model) == ""
 
 
 def test_evaluation_computes(tmp_path: Path) -> None:

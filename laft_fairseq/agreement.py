@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,9 +75,10 @@ def expect_same_options(cfg: Any) -> None:
     from omegaconf import OmegaConf
 
     held = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True) if _is(cfg) else vars(cfg)
+    groups = [vars(g) if isinstance(g, Namespace) else g for g in held.values()]  # the model's
     values = {
         option: json.dumps(value, sort_keys=True, default=_plain)
-        for group in held.values()
+        for group in groups
         for option, value in (group.items() if isinstance(group, dict) else ())
         if option not in OWN
     }
@@ -89,18 +91,19 @@ def expect_same_options(cfg: Any) -> None:
 
 
 def expect_same_model(model: nn.Module) -> None:
-    """Compare the parameters: their names, and of each the sum of its magnitudes.
+    """Compare parameters and language components: names, and of each the sum of its magnitudes.
 
     Raises:
         LaftError: as :func:`expect_same`.
     """
     if not several():
         return
-    named = dict(model.named_parameters())
-    remedy = "give all of them the same backbone and checkpoint"
+    buffers = {name: b for name, b in model.named_buffers() if b.is_floating_point()}
+    named: dict[str, Tensor] = {**dict(model.named_parameters()), **buffers}
+    remedy = "give all of them the same backbone, checkpoint and language components"
     expect_same({"the list of parameters": " ".join(named).replace(os.sep, ".")}, remedy)
-    sums = [parameter.detach().abs().sum(dtype=torch.float64) for parameter in named.values()]
-    own = torch.stack(sums).to(device())  # (parameters,)
+    sums = [tensor.detach().abs().sum(dtype=torch.float64) for tensor in named.values()]
+    own = torch.stack(sums).to(device())  # (tensors,)
     first = own.clone()
     dist.broadcast(first, src=0)
     near = torch.isclose(own, first, rtol=TOLERANCE, atol=0)

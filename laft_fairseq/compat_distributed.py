@@ -194,7 +194,12 @@ def connect_processes() -> None:
 
 
 def wrap_models_on_cpu() -> None:
-    """fairseq names a device to torch's DistributedDataParallel, which a CPU model must not."""
+    """fairseq names a device to torch's DistributedDataParallel, which a CPU model must not.
+
+    Nor is process 0's model written over the others' where some of it is frozen: those weights,
+    which all share with the backbone's file (frozen_weights.py), would become a copy in each. That
+    they are the same is checked (agreement.expect_same_model).
+    """
     from fairseq.models import distributed_fairseq_model as wrapping
 
     stock = wrapping.DistributedDataParallel
@@ -204,7 +209,8 @@ def wrap_models_on_cpu() -> None:
     @functools.wraps(stock, updated=())
     def distributed_data_parallel(module: torch.nn.Module, **kwargs: Any) -> Any:
         if next(module.parameters()).device.type == "cpu":
-            kwargs |= {"device_ids": None, "output_device": None}
+            trained = all(parameter.requires_grad for parameter in module.parameters())
+            kwargs |= {"device_ids": None, "output_device": None, "init_sync": trained}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
             return stock(module=module, **kwargs)

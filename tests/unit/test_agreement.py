@@ -1,6 +1,7 @@
 """Processes that were started differently say so; the other process is played by its words."""
 
 import json
+from argparse import Namespace
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import torch.distributed as dist
 
 from laft_fairseq import agreement
 from laft_fairseq.errors import LaftError
+from tests import tiny
 
 
 @pytest.fixture
@@ -53,15 +55,19 @@ def test_a_difference_elsewhere_ends_this_process_too(monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("process_1")
 def test_options_are_compared_but_for_a_processs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model's are no dictionary: fairseq keeps them as argparse gave them."""
     cfg = SimpleNamespace(
-        optimization={"lr": [0.1]}, distributed_training={"distributed_rank": 1, "device_id": 1}
+        optimization={"lr": [0.1]},
+        distributed_training={"distributed_rank": 1, "device_id": 1},
+        model=Namespace(removal="scaled", distributed_rank=1),
+        bpe=None,
     )
     said: dict[str, str] = {}
     monkeypatch.setattr(agreement, "expect_same", lambda values, remedy: said.update(values))
     agreement.expect_same_options(cfg)
     assert said.pop("torch") == torch.__version__
     assert said.pop("laft_fairseq")
-    assert said == {"lr": "[0.1]"}
+    assert said == {"lr": "[0.1]", "removal": '"scaled"'}
 
 
 @pytest.mark.usefixtures("process_1")
@@ -76,6 +82,24 @@ def test_other_parameters_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor[0].mul_(1.001))
     with pytest.raises(LaftError, match=r"weight is of other contents here .* same backbone"):
+        agreement.expect_same_model(model)
+
+
+@pytest.mark.usefixtures("process_1")
+def test_other_language_components_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are buffers, and their files' paths are not compared."""
+    model = tiny.model(method="laft")
+
+    def of_first(tensor: torch.Tensor, src: int) -> None:
+        names = [name for name, _ in model.named_parameters()]
+        tensor[len(names) :].mul_(1.001)
+
+    monkeypatch.setattr(
+        agreement, "_of_first", lambda own: own.replace("of other contents", "as in process 0")
+    )
+    agreement.expect_same_model(model)
+    monkeypatch.setattr(dist, "broadcast", of_first)
+    with pytest.raises(LaftError, match=r"components is of other contents .* components"):
         agreement.expect_same_model(model)
 
 

@@ -135,6 +135,17 @@ def test_torchs_ddp_takes_a_model_on_the_cpu() -> None:
     assert model.weight.grad.tolist() == [[3.0, 4.0]]
 
 
+@pytest.mark.usefixtures("group")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_torchs_ddp_leaves_frozen_weights_unwritten() -> None:
+    """What is written to is no longer shared with the backbone's file."""
+    model = torch.nn.Linear(2, 2)
+    model.bias.requires_grad_(False)
+    version = model.bias._version
+    distributed_fairseq_model.DistributedDataParallel(module=model)
+    assert model.bias._version == version
+
+
 def test_shards_of_a_generation_reach_fairseqs_iterator() -> None:
     args = Namespace(num_shards=3, shard_id=2, results_path=None)
     compat_distributed.use_shards(args)

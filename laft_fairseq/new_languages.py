@@ -19,7 +19,8 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import MASK, split_tags
 
 FILE = "new-langs.txt"  # beside langs.txt in a data-bin: one tag a line, in dictionary order
-TAG = re.compile(r"[A-Za-z]+_[A-Za-z]+")  # it names folders and parameters
+# It names folders and parameters, and is taken off the lines of logs (scoring/fairseq_log.py).
+TAG = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")
 
 
 def listed(data: str | Path, option: str | None, tags: Sequence[str]) -> list[str]:

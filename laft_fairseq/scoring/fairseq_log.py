@@ -18,7 +18,8 @@ from laft_fairseq.scoring.text_files import lines
 _RECORD = regex.compile(r"([STHDP])-(\d+)\t(.*)", flags=regex.DOTALL)
 _WORD_START = "▁"
 _BYTES = regex.compile(r"(?:<0x[0-9A-F]{2}>)+")
-_LANGUAGE_TAG = regex.compile(r"^\[[a-z]{2,3}_[A-Z]{2}\]\s*|\s*\[[a-z]{2,3}_[A-Z]{2}\]$")
+_TAG = r"\[[a-z]{2,3}_[A-Z][A-Za-z]{1,3}\]"
+_LANGUAGE_TAG = regex.compile(rf"^{_TAG}\s*|\s*{_TAG}$")
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from laft_fairseq.scoring.tokenizers import unicode_tokens
 
 COPIED_SHARE = 0.9
 # sacreBLEU's tokenizers; languages without spaces count by character. The rest is 13a.
-_BLEU_TOKENIZERS = {"zh": "zh"} | dict.fromkeys(("ja", "km", "my", "th"), "char")
+_BLEU_TOKENIZERS = {"zh": "zh"} | dict.fromkeys(("ja", "km", "lo", "my", "th"), "char")
 
 
 @dataclass(frozen=True)

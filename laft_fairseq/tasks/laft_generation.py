@@ -20,6 +20,7 @@ from laft_fairseq.models.cached_encoding import encoder_name
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.rouge import PROTOCOLS, rouge_items
+from laft_fairseq.scoring.tokenizers import tokenizer
 from laft_fairseq.tasks.adversarial_batches import TARGET_ROWS, AdversarialRows
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
@@ -158,6 +159,8 @@ class LaftGeneration(LaftTask):
             self.method = str(model.options.method)
             self.width = int(model.encoder.embed_tokens.embedding_dim)
         if self.cfg.eval_rouge and not from_checkpoint:
+            for tag in self._evaluated_langs("valid"):
+                tokenizer(self.cfg.eval_rouge_protocol, tag)  # refused now, not after an epoch
             options = Namespace(
                 beam=self.cfg.eval_rouge_beam,
                 lenpen=self.cfg.eval_rouge_lenpen,

@@ -37,7 +37,7 @@ def test_the_list_is_the_options_or_the_folders(tmp_path: Path) -> None:
     assert new_languages.listed(tmp_path, "zh_CN,eo_XX", OLD) == ["zh_CN", "eo_XX"]
     (tmp_path / "new-langs.txt").write_text("eo_XX\nzh_CN\n")
     assert new_languages.listed(tmp_path, None, OLD) == ["eo_XX", "zh_CN"]
-    assert new_languages.listed(tmp_path, "sw_KE", OLD) == ["sw_KE"]
+    assert new_languages.listed(tmp_path, "sw_KE,sr_Latn", OLD) == ["sw_KE", "sr_Latn"]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,8 @@ def test_the_list_is_the_options_or_the_folders(tmp_path: Path) -> None:
         ("zh_CN,zh_CN", "zh_CN is listed twice"),
         ("eo.XX", r"--new-langs: 'eo\.XX' is no language tag such as eo_XX"),
         ("../x_XX", "is no language tag"),
+        ("Esperanto_XX", "is no language tag"),
+        ("eo_", "is no language tag"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, option: str, message: str) -> None:

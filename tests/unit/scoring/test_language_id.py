@@ -30,6 +30,12 @@ def test_real_lines_are_identified(text: str, code: str | None) -> None:
     assert identify(text, LANGS) == code
 
 
+def test_a_language_that_mbart_never_saw_is_told_too() -> None:
+    text = "La komputilo estas maŝino por prilabori informojn laŭ programo."
+    assert identify(text, [*LANGS, "eo_XX"]) == "eo"
+    assert right_language([text, "un jeu de stratégie"], "eo_XX", ["eo", "fr"]).share == 50
+
+
 def test_japanese_is_told_from_chinese_where_it_is_among_the_languages() -> None:
     assert identify("東京都の公式な観光案内", [*LANGS, "ja_XX"]) == "ja"
     assert identify("东京都官方旅游指南", [*LANGS, "ja_XX"]) == "zh"

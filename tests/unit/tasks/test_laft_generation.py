@@ -9,6 +9,8 @@ import torch
 from fairseq.logging import metrics
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.models.architectures import laft_mbart_tiny
+from laft_fairseq.scoring.errors import ScoringError
 from laft_fairseq.tasks.laft_generation import LaftGeneration, _MeanOf
 from tests import tiny
 
@@ -193,6 +195,22 @@ def test_rouge_is_summed_by_language(
         "_rougeL_sum_fr_XX": 100.0, "_rougeL_count_fr_XX": 2.0,
         "_rougeL_sum_zh_CN": 50.0, "_rougeL_count_zh_CN": 1.0,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("new", "protocol", "said"),
+    [("qq_XX", "unicode", "unknown language 'qq_XX'"), ("eo_XX", "xnlg", "not defined for eo_XX")],
+)
+def test_what_rouge_cannot_be_computed_for_is_refused_before_training(
+    new: str, protocol: str, said: str
+) -> None:
+    made = tiny.task(new=[new], eval_rouge=True, eval_rouge_protocol=protocol, valid_langs=new)
+    options = Namespace(arch="laft_mbart_tiny", method="mbart_full")
+    laft_mbart_tiny(options)
+    with pytest.raises(ScoringError, match=said):
+        made.build_model(options)
+    made.cfg.valid_langs = "fr_XX"
+    made.build_model(options)
 
 
 class Criterion:

@@ -33,11 +33,12 @@ def make(
     """Write the control `kind` of the true components in `source` to `out`.
 
     `k` components are taken (default: as many as there). Raises LaftError for an unknown kind, a
-    control, one language where another is needed, a file without the Gram matrix of unit rows,
-    and whatever reading and writing refuse.
+    control, a shard, one language where another is needed, a file without the Gram matrix of unit
+    rows, and whatever reading and writing refuse.
     """
     true = components_file.load(source, with_statistics=True)
     true.expect_true()
+    true.expect_all_text()
     statistics = {tag: own.statistics for tag, own in true.languages.items() if own.statistics}
     try:
         own = {tag: shard.components(k or true.k)[0] for tag, shard in statistics.items()}

@@ -69,7 +69,7 @@ def tag_layout(folder: str | Path, option: str | None = None) -> TagLayout:
     path = Path(folder) / LAYOUT_FILE
     where, word = "--tag-layout", option
     if not word and path.exists():
-        where, word = str(path), path.read_text(encoding="utf-8").strip()
+        where, word = str(path), " ".join(words_of(path))
     elif not word:
         return TagLayout.SUFFIX
     try:
@@ -79,6 +79,14 @@ def tag_layout(folder: str | Path, option: str | None = None) -> TagLayout:
             f"{where}: {str(word)!r} is no tag layout; it is suffix (X </s> [l], mBART-cc25) or "
             "prefix ([l] X </s>, mBART-50)"
         ) from None
+
+
+def words_of(path: Path) -> list[str]:
+    """The words of a small text file, a tag or a layout each. Raises LaftError if it is no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LaftError(f"{path}: cannot be read as UTF-8 text ({error})") from None
 
 
 def symbol(tag: str) -> str:
@@ -107,7 +115,7 @@ def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:
     path = Path(data) / "langs.txt"
     if not path.exists():
         return list(CC25)
-    tags = split_tags(",".join(path.read_text(encoding="utf-8").split()))
+    tags = split_tags(",".join(words_of(path)))
     if not tags:
         raise LaftError(f"{path}: no language in it; write one tag a line, in dictionary order")
     return tags
@@ -119,12 +127,16 @@ def load_dictionary(
     """``dict.txt``, then the tags in order, then ``<mask>``, then those new to the backbone.
 
     Raises:
-        LaftError: no ``dict.txt``, or one that already holds a tag or ``<mask>``.
+        LaftError: no ``dict.txt``, one that is none, or that already holds a tag or ``<mask>``.
     """
     path = Path(data) / "dict.txt"
     if not path.exists():
         raise LaftError(f"{path}: no dictionary; copy the backbone's dict.txt there")
-    dictionary = Dictionary.load(str(path))
+    try:
+        dictionary = Dictionary.load(str(path))
+    except Exception as error:  # fairseq's own, of any kind, for lines that are not `piece count`
+        reason = " ".join(str(error).split()).split(". ")[0][:160]
+        raise LaftError(f"{path}: not a dictionary ({reason}); copy the backbone's there") from None
     for entry in [*map(symbol, tags), MASK, *map(symbol, new_tags)]:
         if entry in dictionary:
             raise LaftError(

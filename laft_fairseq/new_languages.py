@@ -16,7 +16,7 @@ from pathlib import Path
 from fairseq.data import Dictionary
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import MASK, split_tags
+from laft_fairseq.language_tags import MASK, split_tags, words_of
 
 FILE = "new-langs.txt"  # beside langs.txt in a data-bin: one tag a line, in dictionary order
 # It names folders and parameters, and is taken off the lines of logs (scoring/fairseq_log.py).
@@ -37,7 +37,7 @@ def listed(data: str | Path, option: str | None, tags: Sequence[str]) -> list[st
     path = Path(data) / FILE
     where = "--new-langs"
     if not option and path.exists():
-        where, option = str(path), ",".join(path.read_text(encoding="utf-8").split())
+        where, option = str(path), ",".join(words_of(path))
     new = split_tags(option)
     for tag in new:
         if not TAG.fullmatch(tag):

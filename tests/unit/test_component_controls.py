@@ -9,6 +9,7 @@ import torch
 
 from laft_fairseq import component_controls, components_file
 from laft_fairseq.cli import main
+from laft_fairseq.components import Shard
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_components import ComponentStatistics
 from tests import tiny
@@ -183,3 +184,17 @@ def test_masked_shards_do_not_merge_with_others(
     assert "masked.safetensors: estimated with --mask-source-tag" in capsys.readouterr().err
     assert run("--from", masked, "--num-components", "2", "--out", tmp_path / "two") == 0
     assert components_file.load(tmp_path / "two").mask_source_tag
+
+
+def test_a_shard_has_no_control(
+    true: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be one of a part of the text, and no merge would take it."""
+    held = components_file.load(true, with_statistics=True)
+    statistics = {tag: held.select(tag).statistics for tag in TAGS}
+    part, out = tmp_path / "part.safetensors", tmp_path / "out"
+    shard = Shard(1, 2, dict.fromkeys(TAGS, "1a"))
+    components_file.save(part, statistics, K, "abc", shard=shard)
+    assert run("--from", part, "--control", "other-language", "--out", out) == 2
+    assert "part.safetensors: shard 1/2 of the text alone" in capsys.readouterr().err
+    assert not out.exists()

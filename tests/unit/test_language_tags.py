@@ -191,6 +191,27 @@ def test_no_dictionary_is_refused(tmp_path: Path) -> None:
         language_tags.load_dictionary(tmp_path, tiny.TAGS)
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"one\ntwo\n", b"a 1\na 1\n"])
+def test_what_is_no_dictionary_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "dict.txt").write_bytes(content)
+    with pytest.raises(LaftError, match=r"dict\.txt: not a dictionary \(.*\); copy"):
+        language_tags.load_dictionary(tmp_path, tiny.TAGS)
+
+
+def test_what_is_no_text_is_one_line(tmp_path: Path) -> None:
+    for name in ("langs.txt", "tag-layout.txt"):
+        (tmp_path / name).write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(LaftError, match=r"langs\.txt: cannot be read as UTF-8"):
+        language_tags.dictionary_tags(tmp_path)
+    with pytest.raises(LaftError, match=r"tag-layout\.txt: cannot be read as UTF-8"):
+        tag_layout(tmp_path)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_tag(tmp_path: Path) -> None:
+    (tmp_path / "langs.txt").write_text("en_XX\n", encoding="utf-8-sig")
+    assert language_tags.dictionary_tags(tmp_path) == ["en_XX"]
+
+
 @pytest.mark.parametrize(
     ("tag", "unspaced"), [("zh_CN", True), ("ja_XX", True), ("th_TH", True), ("fr_XX", False)]
 )

@@ -67,7 +67,7 @@ class LAFTDecoder(TransformerDecoderBase):
             adapted = AdaptedDecoderLayer(cfg, no_encoder_attn, options.task_adapter_reduction)
             return wrapped(adapted, cfg)
         if not self.has_adapters:
-            return super().build_decoder_layer(cfg, no_encoder_attn)
+            return wrapped(TransformerDecoderLayerBase(cfg, no_encoder_attn), cfg)
         layer = LAFTDecoderLayer(
             cfg, no_encoder_attn, options.adapter_norm, options.language_adapter_dim
         )

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerEncoderBase
+from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 from torch import Tensor, nn
 
 from laft_fairseq import language_components as lc
@@ -90,7 +91,7 @@ class LAFTEncoder(TransformerEncoderBase):
     def build_encoder_layer(self, cfg: TransformerConfig) -> nn.Module:
         """One layer, with a task adapter where the method has them."""
         if not self.has_task_adapters:
-            return super().build_encoder_layer(cfg)
+            return wrapped(TransformerEncoderLayerBase(cfg), cfg)
         return wrapped(AdaptedEncoderLayer(cfg, self.laft_options.task_adapter_reduction), cfg)
 
     @property

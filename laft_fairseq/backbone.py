@@ -80,7 +80,7 @@ def read(path: str) -> Backbone:
     """Read a backbone; large files are mapped, not copied.
 
     Raises:
-        LaftError: unreadable, unsafe, or not an mBART.
+        LaftError: unreadable, unsafe, or not an mBART, which ties its embeddings.
     """
     content = read_checkpoint(path, mmap=True)
     file = FileState.of(path)
@@ -102,12 +102,29 @@ def read(path: str) -> Backbone:
             f"{path}: not a pre-norm mBART (no {missing[0]}); "
             "give mBART's own model.pt, or convert one first"
         )
-    for name in TIED:
-        state.setdefault(name, state[EMBEDDING])
+    tie(state, path)
     tensors = {name: tensor for name, tensor in state.items() if is_backbone(name)}
     langs = header.langs if header is not None else _recorded_langs(content)
     layout = _recorded_layout(path, header, content)
     return Backbone(path, tensors, langs, layout, _recorded_options(content), file)
+
+
+def tie(state: dict[str, Tensor], path: str) -> None:
+    """Let the copies of the embedding be the one tensor.
+
+    Raises:
+        LaftError: one of them is another matrix, for which mBART has no place.
+    """
+    embedding = state[EMBEDDING]
+    for name in TIED:
+        copy = state.get(name, embedding)
+        same = copy.data_ptr() == embedding.data_ptr() and copy.shape == embedding.shape
+        if not (same or (copy.dtype == embedding.dtype and torch.equal(copy, embedding))):
+            raise LaftError(
+                f"{path}: its {name} is another than {EMBEDDING}; only models that tie them, as "
+                "mBART does, can be a backbone"
+            )
+        state[name] = embedding
 
 
 def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

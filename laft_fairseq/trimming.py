@@ -166,14 +166,8 @@ def rows(selection: Selection, tags: Sequence[str], kept_tags: Sequence[str]) ->
 
 def trim_state(state: Mapping[str, Tensor], kept: Tensor) -> dict[str, Tensor]:
     """The state dict with the (V, d) embedding and its tied copies cut to the rows ``kept``."""
-    small = dict(state)
-    embedding = state[EMBEDDING]
-    small[EMBEDDING] = embedding[kept]
-    for name in TIED:
-        if name in state:
-            tied = state[name] is embedding or torch.equal(state[name], embedding)
-            small[name] = small[EMBEDDING] if tied else state[name][kept]
-    return small
+    embedding = state[EMBEDDING][kept]
+    return {**state, **{name: embedding for name in (EMBEDDING, *TIED) if name in state}}
 
 
 def parameters(state: Mapping[str, Tensor]) -> int:

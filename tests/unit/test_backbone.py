@@ -64,6 +64,22 @@ def test_copies_of_the_same_weights_have_one_fingerprint(tmp_path: Path, state: 
     assert len(found.pop()) == 32
 
 
+def test_copies_of_the_embedding_are_read_once(tmp_path: Path, state: State) -> None:
+    """However the file holds them."""
+    assert state[backbones.TIED[1]].data_ptr() != state[backbones.EMBEDDING].data_ptr()
+    found = read(tmp_path, state).state
+    assert len({found[name].data_ptr() for name in (backbones.EMBEDDING, *backbones.TIED)}) == 1
+
+
+@pytest.mark.parametrize("name", backbones.TIED)
+def test_an_output_projection_of_its_own_is_refused(
+    tmp_path: Path, state: State, name: str
+) -> None:
+    state[name] = state[name] + 1e-3
+    with pytest.raises(LaftError, match=rf"its {name} is another than encoder.embed_tokens"):
+        read(tmp_path, state)
+
+
 @pytest.mark.parametrize("name", ["encoder.embed_tokens.weight", "decoder.layers.1.fc2.bias"])
 def test_a_changed_weight_changes_it(state: State, name: str) -> None:
     before = backbones.fingerprint(state)

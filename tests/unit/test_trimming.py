@@ -11,7 +11,7 @@ from torch import Tensor
 from laft_fairseq import backbone as backbones
 from laft_fairseq.cli import main
 from laft_fairseq.loading import load_model
-from laft_fairseq.trimming import read_folder, rows, trim_state
+from laft_fairseq.trimming import read_folder, rows
 from tests import tiny
 from tests.unit.test_piece_selection import model as pieces_model
 
@@ -195,12 +195,6 @@ def test_files_that_do_not_fit_each_other(whole: Any, tmp_path: Path, capsys: An
     names.write_text(kept.replace("c1 ", "c99 ", 1), encoding="utf-8")
     assert trim(model, tmp_path / "x", "--dry-run") == 2
     assert "dict.txt: does not hold the pieces of" in capsys.readouterr().err
-
-
-def test_a_projection_of_its_own_is_cut_by_itself() -> None:
-    state = {name: torch.randn(5, 2) for name in (backbones.EMBEDDING, *backbones.TIED)}
-    small = trim_state(state, torch.tensor([0, 3]))
-    assert all(torch.equal(small[name], state[name][[0, 3]]) for name in state)
 
 
 def test_rows() -> None:

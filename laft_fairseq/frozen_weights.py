@@ -50,6 +50,11 @@ def adopt(parameters: Mapping[str, nn.Parameter], source: Mapping[str, Tensor]) 
                 setattr(parameter, ADOPTED, _state(parameter))
 
 
+def is_shared(parameter: Tensor) -> bool:
+    """Whether it still is the tensor that it took as its own."""
+    return getattr(parameter, ADOPTED, None) == _state(parameter)
+
+
 def _state(parameter: Tensor) -> tuple[int, int]:
     """Changes whenever the parameter is written to or replaced."""
     return parameter.data_ptr(), parameter._version
@@ -138,7 +143,7 @@ def release(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def _release(parameter: nn.Parameter) -> None:
-    if getattr(parameter, ADOPTED, None) != _state(parameter) or not MAPS.exists():
+    if not is_shared(parameter) or not MAPS.exists():
         return
     start, size = parameter.data_ptr(), parameter.numel() * parameter.element_size()
     page = mmap.PAGESIZE

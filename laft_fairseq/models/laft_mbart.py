@@ -216,7 +216,7 @@ class LAFTMBart(BARTModel):
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Slim where a backbone was given: without what is frozen and still the backbone's."""
-        if self.mapped is not None:
+        if self.mapped is not None and any(map(frozen_weights.is_shared, self.parameters())):
             self.mapped.check()
         state: dict[str, Any] = super().state_dict(*args, **kwargs)
         trained = {n for n, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}

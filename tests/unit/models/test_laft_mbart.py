@@ -1,6 +1,7 @@
 """What a fresh model is, what training begins with, and what a checkpoint holds."""
 
 import json
+import shutil
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
@@ -100,6 +101,22 @@ def test_a_slim_state_keeps_what_is_trained(backbone: Path) -> None:
     built.load_backbone(backbones.read(str(backbone)))
     kept = {n for n in built.state_dict() if not n.endswith(".version")} - {HEADER_KEY}
     assert kept == {n for n in own(built) if n.startswith("encoder.layers.")}
+
+
+@pytest.mark.parametrize(("method", "shares"), [("laft", True), ("mbart_full", False)])
+def test_a_backbone_written_to_matters_to_those_who_share_it(
+    backbone: Path, tmp_path: Path, method: str, shares: bool
+) -> None:
+    """Whoever has copied all of it, to train it or to a GPU, saves what it has."""
+    path = tmp_path / "model.pt"
+    shutil.copy(backbone, path)
+    built = on(path, method=method)
+    path.write_bytes(b"something else" + path.read_bytes()[14:])
+    if shares:
+        with pytest.raises(LaftError, match="written to while it was in use"):
+            built.state_dict()
+    else:
+        built.state_dict()
 
 
 def test_without_a_backbone_the_state_is_whole() -> None:

@@ -24,8 +24,17 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise LaftError(f"{path}: cannot be written ({error.strerror})") from error
+    except (OSError, RuntimeError) as error:  # torch.save's are of the latter kind
+        reason = getattr(error, "strerror", None) or str(error).split("\n")[0][:160]
+        raise LaftError(f"{path}: cannot be written ({reason})") from error
+
+
+def check_folder(path: Path) -> None:
+    """Before any work: raise LaftError where there is no folder to write `path` into."""
+    if not path.parent.is_dir():
+        raise LaftError(f"{path}: no such folder {path.parent}; make it first")
+    if path.is_dir():
+        raise LaftError(f"{path}: a folder; name a file")
 
 
 def write_json(path: Path, content: Any) -> None:

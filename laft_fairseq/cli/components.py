@@ -4,12 +4,14 @@ files, take fewer or more components from one, or make a control for the mechani
 import argparse
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
 
 KINDS = ("other-language", "random-subspace")  # component_controls.py
 CUSTOMARY = 6  # components, the paper's k
+SHORTEST = 3  # tokens of a text
 # What --merge and --from, which take all that their files hold, have no use for.
 OF_ESTIMATION = ("backbone", "data", "langs", "dictionary_langs", "new_langs", "tag_layout",
                  "max_sentences", "shard")  # fmt: skip
@@ -68,7 +70,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--control", choices=KINDS, help="with --from: make this control")
     parser.add_argument("--seed", type=int, help="of random-subspace (default 1)")
     parser.add_argument("--cpu", action="store_true", help="do not use a GPU")
-    parser.add_argument("--out", required=True, metavar="C.safetensors", help="file to write")
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="C.safetensors", help="file to write"
+    )
     parser.set_defaults(run=run)
 
 
@@ -105,8 +109,10 @@ def _add_text(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Estimate, merge or derive; write the file whole or not at all."""
     from laft_fairseq import component_controls, components_file
+    from laft_fairseq.cli._files import check_folder
 
     _check(args)
+    check_folder(args.out)
     if args.control:
         seed = 1 if args.seed is None else args.seed
         component_controls.make(args.source, args.out, args.control, args.num_components, seed)
@@ -149,6 +155,10 @@ def _check(args: argparse.Namespace) -> None:
         raise LaftError(f"--num-components {args.num_components}: at least 1 is needed")
     if args.max_sentences is not None and args.max_sentences < 1:
         raise LaftError(f"--max-sentences {args.max_sentences}: at least 1 is needed")
+    if args.max_length < SHORTEST:
+        raise LaftError(
+            f"--max-length {args.max_length}: at least {SHORTEST}: a token, </s>, the tag"
+        )
 
 
 def _estimate(args: argparse.Namespace) -> bool:
@@ -187,7 +197,9 @@ def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
         model = model.cuda()
     model.encoder.mask_source_tag = args.mask_source_tag
     dictionary = model.encoder.dictionary
-    k = args.num_components or CUSTOMARY
+    k, d = args.num_components or CUSTOMARY, model.encoder.embed_tokens.embedding_dim
+    if k > d:
+        raise LaftError(f"--num-components {k}: {args.backbone} is {d} wide and has no more")
     asked = {"--langs": ",".join(tags), "k": str(k), "the backbone": model.fingerprint}
     if agreement.several():
         agreement.expect_same(asked, "start all of them with the same options")
@@ -245,6 +257,9 @@ def _batches(
     texts = TaggedTexts(load_texts(prefix, dictionary, tag), tag_id, limit, prefix, layout)
     count = min(len(texts), args.max_sentences or len(texts))
     order = np.argsort(texts.sizes[:count], kind="mergesort")[::-1]
+    longest = texts.num_tokens(int(order[0]))
+    if args.max_tokens < longest:
+        raise LaftError(f"--max-tokens {args.max_tokens}: a text of {prefix} has {longest}")
     batches = data_utils.batch_by_size(order.copy(), texts.num_tokens, max_tokens=args.max_tokens)
     own = component_shards.share(tag, batches, texts.sizes[:count], shard)
     first = component_shards.writes()

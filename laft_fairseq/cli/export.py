@@ -1,6 +1,7 @@
 """`laft export`: make a slim checkpoint whole, or a small fp16 backbone out of a pretrained one."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 EPILOG = """\
@@ -31,21 +32,21 @@ def add_parser(subparsers: Any) -> None:
         action="store_true",
         help="a pretrained mbart_full as a backbone to ship: its weights and shape alone",
     )
-    parser.add_argument("--out", required=True, metavar="WHOLE.pt", help="file to write")
+    parser.add_argument("--out", required=True, type=Path, metavar="WHOLE.pt", help="file to write")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write every tensor, to a temporary name first."""
-    import os
-
     import torch
 
     from laft_fairseq import backbone as backbones
     from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
+    from laft_fairseq.cli._files import check_folder, replacing
     from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
     from laft_fairseq.errors import LaftError
 
+    check_folder(args.out)
     content = read_checkpoint(args.checkpoint)
     state = content.get("model")
     if not isinstance(state, dict):
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         for name in header.frozen:
             state[name] = found.state[name]
     if args.half:
-        state = _halved(state)
+        state = _halved(args.checkpoint, state)
     header.kind, header.frozen = "whole", []
     state[HEADER_KEY] = header.to_tensor()
     # The rest is small, and fairseq-generate asks for some of it.
@@ -67,14 +68,9 @@ def run(args: argparse.Namespace) -> int:
     whole = kept | {"model": state}
     if args.as_backbone:
         whole = {"args": _shape(args.checkpoint, content, state), "model": state}
-    partial = f"{args.out}.partial"
-    try:
+    with replacing(args.out) as partial:
         torch.save(whole, partial)
-        os.replace(partial, args.out)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
-    size = os.path.getsize(args.out) / 1e6
+    size = args.out.stat().st_size / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
     return 0
 
@@ -96,10 +92,16 @@ def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argpars
     return argparse.Namespace(**{key: getattr(recorded, key) for key in ("arch", *names)})
 
 
-def _halved(state: dict[str, Any]) -> dict[str, Any]:
+def _halved(name: str, state: dict[str, Any]) -> dict[str, Any]:
     """fp16, tied tensors kept tied; language components stay as they were estimated."""
+    from laft_fairseq.errors import LaftError
+
     done: dict[int, Any] = {}
-    for name, tensor in state.items():
-        if tensor.is_floating_point() and "language_components" not in name:
-            state[name] = done.setdefault(tensor.data_ptr(), tensor.half())
+    for key, tensor in state.items():
+        if tensor.is_floating_point() and "language_components" not in key:
+            if tensor.data_ptr() not in done:
+                done[tensor.data_ptr()] = tensor.half()
+            state[key] = done[tensor.data_ptr()]
+            if not state[key].isfinite().all():
+                raise LaftError(f"{name}: {key} does not fit into fp16; leave --half out")
     return state

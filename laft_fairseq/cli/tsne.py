@@ -123,6 +123,8 @@ def _quiet() -> None:
 
 def _check(args: argparse.Namespace, tags: list[str]) -> None:
     """What can be refused before anything is loaded."""
+    from laft_fairseq.cli._files import check_folder
+
     if len(tags) < 2:
         raise LaftError(f"--langs {args.langs}: name two languages or more, such as en_XX,fr_XX")
     if args.measures_only and args.out is not None:
@@ -136,8 +138,7 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
     if args.out is not None and args.out.suffix != ".png":
         raise LaftError(f"{args.out}: the figure is a PNG; let its name end in .png")
     for path in filter(None, (args.out, args.json)):
-        if not path.parent.is_dir():
-            raise LaftError(f"{path}: no such folder {path.parent}; make it first")
+        check_folder(path)
     if args.max_sentences < 4:
         raise LaftError(f"--max-sentences {args.max_sentences}: at least 4 are needed")
 

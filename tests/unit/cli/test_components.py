@@ -13,6 +13,7 @@ from laft_fairseq import components_file
 from laft_fairseq.checkpoint_format import HEADER_KEY
 from laft_fairseq.cli import components, main
 from laft_fairseq.errors import LaftError
+from laft_fairseq.models.laft_encoder import LAFTEncoder
 from tests import tiny
 
 COUNT = 40
@@ -125,6 +126,28 @@ def test_the_tag_before_the_text(
     assert projector_distance(c, sentence_means(home, "fr_XX")) > 1e-3
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--out", "no/c.safetensors"), "no/c.safetensors: no such folder no; make it first"),
+        (("--out", "."), ".: a folder; name a file"),
+        (("--num-components", "33"), "--num-components 33: {home}/model.pt is 32 wide"),
+        (("--max-length", "2"), "--max-length 2: at least 3"),
+        (("--max-tokens", "5"), "--max-tokens 5: a text of {home}/data-bin/en_XX/train has "),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_text_is_encoded(
+    home: Path, flags: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(LAFTEncoder, "forward_backbone", None)
+    with pytest.raises(AssertionError):
+        estimate(home, "refused.safetensors", "--langs", "en_XX", *flags)
+    error = capsys.readouterr().err
+    assert message.format(home=home) in error
+    assert "Traceback" not in error
+
+
 def test_merged_shards_are_the_whole(home: Path) -> None:
     """Two shards of one language merge to what both texts together give."""
     first = estimate(home, "a.safetensors", "--langs", "en_XX", "--split", "train")
@@ -169,7 +192,7 @@ def test_shards_of_one_text_are_the_whole(home: Path, capsys: pytest.CaptureFixt
     [
         (["--langs", "de_DE"], "unknown language de_DE.*en_XX, fr_XX, zh_CN"),
         (["--langs", "en_XX", "--split", "nosuch"], r"nosuch.idx: no such data for language en_XX"),
-        (["--langs", "en_XX", "--num-components", "41"], "en_XX.*41 components"),
+        (["--langs", "en_XX", "--max-sentences", "2"], "en_XX: 2 sentences are too few for 3"),
         ([], "--langs is needed"),
     ],
 )

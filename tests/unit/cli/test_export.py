@@ -35,7 +35,7 @@ def exported(home: Path, source: str, *flags: str) -> dict[str, Any]:
     """Run the command and read what it wrote, weights only."""
     out = home / "out.pt"
     assert main.main(["export", "--checkpoint", str(home / source), "--out", str(out), *flags]) == 0
-    assert not list(home.glob("*.partial"))
+    assert not list(home.glob("*.tmp*"))
     return torch.load(out, weights_only=True)  # type: ignore[no-any-return]
 
 
@@ -103,3 +103,22 @@ def test_a_missing_backbone_is_named(home: Path, capsys: pytest.CaptureFixture[s
     assert "slim.pt" in error
     assert "model.pt" in error
     assert "LAFT_BACKBONE" in error
+
+
+def test_a_weight_beyond_fp16_is_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = torch.load(home / "slim.pt", weights_only=True)
+    name = "encoder.task_module.0.fc1.weight"
+    content["model"][name][0, 0] = 1e5
+    torch.save(content, home / "large.pt")
+    words = ["export", "--checkpoint", str(home / "large.pt"), "--out", str(home / "out.pt")]
+    assert main.main([*words, "--half"]) == 2
+    assert f"large.pt: {name} does not fit into fp16" in capsys.readouterr().err
+    assert not (home / "out.pt").exists()
+
+
+def test_no_folder_to_write_into_is_one_line(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["export", "--checkpoint", str(home / "slim.pt"), "--out", str(home / "no" / "out.pt")]
+    assert main.main(words) == 2
+    assert "out.pt: no such folder" in capsys.readouterr().err

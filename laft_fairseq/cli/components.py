@@ -11,7 +11,6 @@ from laft_fairseq.errors import LaftError
 
 KINDS = ("other-language", "random-subspace")  # component_controls.py
 CUSTOMARY = 6  # components, the paper's k
-SHORTEST = 3  # tokens of a text
 # What --merge and --from, which take all that their files hold, have no use for.
 OF_ESTIMATION = ("backbone", "data", "langs", "dictionary_langs", "new_langs", "tag_layout",
                  "max_sentences", "shard")  # fmt: skip
@@ -155,10 +154,6 @@ def _check(args: argparse.Namespace) -> None:
         raise LaftError(f"--num-components {args.num_components}: at least 1 is needed")
     if args.max_sentences is not None and args.max_sentences < 1:
         raise LaftError(f"--max-sentences {args.max_sentences}: at least 1 is needed")
-    if args.max_length < SHORTEST:
-        raise LaftError(
-            f"--max-length {args.max_length}: at least {SHORTEST}: a token, </s>, the tag"
-        )
 
 
 def _estimate(args: argparse.Namespace) -> bool:

@@ -18,6 +18,7 @@ from laft_fairseq.language_tags import TagLayout
 
 logger = logging.getLogger(__name__)
 
+SHORTEST = 3  # tokens to cut a text to: one of its own, </s> and the tag
 MMAP_MAGIC = b"MMIDIDX\x00\x00"  # how the index of fairseq's default format begins
 
 
@@ -71,12 +72,19 @@ class TaggedTexts(BaseWrapperDataset):
     """``X </s>`` with its tag where ``layout`` has it.
 
     X is cut to make it fit ``max_tokens``, and how many were cut is logged.
+
+    Raises:
+        LaftError: nothing of X would be left.
     """
 
     def __init__(
         self, texts: Any, tag_id: int, max_tokens: int, name: str, layout: TagLayout
     ) -> None:
         super().__init__(texts)
+        if max_tokens < SHORTEST:
+            raise LaftError(
+                f"{name}: texts cut to {max_tokens} tokens would be empty; allow {SHORTEST} or more"
+            )
         self.tag_id, self.layout = tag_id, layout
         self.max_text = max_tokens - 1
         sizes = np.asarray(texts.sizes)

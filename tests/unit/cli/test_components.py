@@ -132,7 +132,7 @@ def test_the_tag_before_the_text(
         (("--out", "no/c.safetensors"), "no/c.safetensors: no such folder no; make it first"),
         (("--out", "."), ".: a folder; name a file"),
         (("--num-components", "33"), "--num-components 33: {home}/model.pt is 32 wide"),
-        (("--max-length", "2"), "--max-length 2: at least 3"),
+        (("--max-length", "2"), "en_XX/train: texts cut to 2 tokens would be empty"),
         (("--max-tokens", "5"), "--max-tokens 5: a text of {home}/data-bin/en_XX/train has "),
     ],
 )

@@ -139,6 +139,8 @@ class LaftTask(FairseqTask):
         extra_gen_cls_kwargs: dict[str, Any] | None = None, **kwargs: Any,
     ) -> Any:  # fmt: skip
         """Beam search that ends on ``</s>`` and never writes a tag, ``<mask>``, ``<s>`` or unk."""
+        if getattr(args, "print_alignment", None):
+            raise LaftError("--print-alignment: attention weights are not formed; leave it out")
         args = copy.copy(args)
         args.unkpen = math.inf
         symbols = [language_tags.symbol(tag) for tag in self.tags]
@@ -195,7 +197,7 @@ class LaftTask(FairseqTask):
         return tags[0]
 
     def build_dataset_for_inference(
-        self, src_tokens: list[Tensor], src_lengths: list[int], **kwargs: Any
+        self, src_tokens: list[Tensor], src_lengths: list[int], constraints: Any = None
     ) -> Any:
         """Raw input of ``--gen-lang`` for fairseq-interactive."""
         tag = self.inference_language()
@@ -203,7 +205,7 @@ class LaftTask(FairseqTask):
         name = f"input in {tag}"
         limit = self.cfg.max_source_positions
         texts = TaggedTexts(raw, self.tag_ids[tag], limit, name, self.layout)
-        return Pairs(texts, None, self.dictionary, shuffle=False)
+        return Pairs(texts, None, self.dictionary, shuffle=False, constraints=constraints)
 
 
 def set_beam(models: Any, size: int) -> None:

@@ -136,10 +136,18 @@ def batch_of(samples: list[dict[str, Any]], pad: int) -> dict[str, Any]:
 
 
 class Pairs(LanguagePairDataset):
-    """Source and target of one language, both tagged; languages may be mixed in a batch."""
+    """Source and target of one language, both tagged; languages may be mixed in a batch.
+
+    ``constraints`` are fairseq's, of a constrained search: what each output has to hold.
+    """
 
     def __init__(
-        self, source: TaggedTexts, target: TaggedTexts | None, dictionary: Dictionary, shuffle: bool
+        self,
+        source: TaggedTexts,
+        target: TaggedTexts | None,
+        dictionary: Dictionary,
+        shuffle: bool,
+        constraints: Any = None,
     ) -> None:
         super().__init__(
             source,
@@ -149,6 +157,7 @@ class Pairs(LanguagePairDataset):
             None if target is None else target.sizes,
             dictionary,
             shuffle=shuffle,
+            constraints=constraints,
         )
         self.eos = None  # each target's own last token begins the decoder's input
 

@@ -73,6 +73,17 @@ def test_interactive_with_stage_1(laft: Run) -> None:
     assert outputs(lines, "S")[0].split() == ["一", "<mask>", "三", "[zh_CN]"]
 
 
+def test_interactive_with_words_that_outputs_must_hold(laft: Run) -> None:
+    flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "2", "--constraints")
+    lines = tiny.interactive(laft.data, laft.stage2, "一 二\t七\n三 四\t八\n", *flags)
+    assert ["七" in outputs(lines)[0], "八" in outputs(lines)[1]] == [True, True]
+
+
+def test_alignments_are_refused(laft: Run) -> None:
+    with pytest.raises(Exception, match="--print-alignment: attention weights are not formed"):
+        tiny.generate(laft.data, laft.stage2, *FLAGS, "--print-alignment")
+
+
 def test_a_text_longer_than_the_models_positions_is_cut(laft: Run) -> None:
     """Not skipped, and no error: 64 positions are 62 tokens, `</s>` and the tag."""
     flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "3")

@@ -74,7 +74,7 @@ def test_interactive_with_stage_1(laft: Run) -> None:
 
 
 def test_interactive_with_words_that_outputs_must_hold(laft: Run) -> None:
-    flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "2", "--constraints")
+    flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "3", "--constraints")
     lines = tiny.interactive(laft.data, laft.stage2, "一 二\t七\n三 四\t八\n", *flags)
     assert ["七" in outputs(lines)[0], "八" in outputs(lines)[1]] == [True, True]
 
@@ -200,5 +200,7 @@ def test_wrong_input_ends_in_one_line_from_another_folder(laft: Run, tmp_path: P
     )  # fmt: skip
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert re.fullmatch(r"laft: error: --train-langs: unknown language de_DE; .* zh_CN", last)
+    assert re.fullmatch(
+        r"laft: error: --train-langs: unknown language de_DE; .* zh_CN; one .*", last
+    )
     assert "Traceback" not in done.stderr

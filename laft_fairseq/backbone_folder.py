@@ -125,7 +125,9 @@ class BackboneFolder:
 
 
 def halved(state: Mapping[str, Tensor], name: str | Path) -> dict[str, Tensor]:
-    """The state in fp16, tied tensors kept tied, fairseq's version marks as they are.
+    """The state in fp16, tied tensors kept tied.
+
+    Language components, fairseq's version marks and a header stay as they are.
 
     Raises:
         LaftError: a number too large for fp16, in the model ``name``.
@@ -133,12 +135,13 @@ def halved(state: Mapping[str, Tensor], name: str | Path) -> dict[str, Tensor]:
     done: dict[int, Tensor] = {}
     half: dict[str, Tensor] = {}
     for key, tensor in state.items():
-        if not backbones.is_backbone(key):
+        is_weight = backbones.is_backbone(key) or backbones.is_added(key)
+        if not is_weight or ".language_components." in key:
             half[key] = tensor
             continue
         if tensor.data_ptr() not in done:
             done[tensor.data_ptr()] = tensor.half()
         half[key] = done[tensor.data_ptr()]
         if not half[key].isfinite().all():
-            raise LaftError(f"{name}: {key} does not fit into fp16; import it without --half")
+            raise LaftError(f"{name}: {key} does not fit into fp16; leave --half out")
     return half

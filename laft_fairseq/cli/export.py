@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from laft_fairseq import backbone as backbones
+    from laft_fairseq.backbone_folder import halved
     from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
     from laft_fairseq.cli._files import check_folder, replacing
     from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         for name in header.frozen:
             state[name] = found.state[name]
     if args.half:
-        state = _halved(args.checkpoint, state)
+        state = halved(state, args.checkpoint)
     header.kind, header.frozen = "whole", []
     state[HEADER_KEY] = header.to_tensor()
     # The rest is small, and fairseq-generate asks for some of it.
@@ -90,18 +91,3 @@ def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argpars
         raise LaftError(f"{name}: records no options, so the number of heads is not known")
     names = [f"{side}_{width}" for side in ("encoder", "decoder") for width in widths]
     return argparse.Namespace(**{key: getattr(recorded, key) for key in ("arch", *names)})
-
-
-def _halved(name: str, state: dict[str, Any]) -> dict[str, Any]:
-    """fp16, tied tensors kept tied; language components stay as they were estimated."""
-    from laft_fairseq.errors import LaftError
-
-    done: dict[int, Any] = {}
-    for key, tensor in state.items():
-        if tensor.is_floating_point() and "language_components" not in key:
-            if tensor.data_ptr() not in done:
-                done[tensor.data_ptr()] = tensor.half()
-            state[key] = done[tensor.data_ptr()]
-            if not state[key].isfinite().all():
-                raise LaftError(f"{name}: {key} does not fit into fp16; leave --half out")
-    return state

@@ -176,8 +176,9 @@ class LAFTEncoder(TransformerEncoderBase):
             )
         if not fingerprint:
             raise LaftError(
-                "--encoder-cache: needs --backbone, whose fingerprint names the cache, and its own "
-                "encoder, not one that a checkpoint's training has changed; leave the option out"
+                "--encoder-cache: needs --backbone, whose fingerprint names the cache, and no "
+                "checkpoint with an encoder of its own (a whole one, or of a row that trains the "
+                "encoder); give the slim one, or leave the option out"
             )
         d = int(self.embed_tokens.embedding_dim)
         settings = {

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 
 from laft_fairseq.scoring.errors import ScoringError
 
-# The languages of mBART-50, which include all of mBART-cc25, and the others that py3langid
-# (language_id.py) tells apart by an ISO 639-1 code: those that a backbone may be taught.
-KNOWN = frozenset(
+# The languages of mBART-50, which include all of mBART-cc25.
+MBART50 = frozenset(
     "af ar az bn cs de en es et fa fi fr gl gu he hi hr id it ja ka kk km ko lt lv mk ml mn mr my "
-    "ne nl pl ps pt ro ru si sl sv sw ta te th tl tr uk ur vi xh zh "
+    "ne nl pl ps pt ro ru si sl sv sw ta te th tl tr uk ur vi xh zh".split()
+)
+# Those and the others that py3langid (language_id.py) tells apart by an ISO 639-1 code, which a
+# backbone may be taught.
+KNOWN = MBART50 | frozenset(
     "am an as ba be bg br bs ca cy da dz el eo eu fo fy ga gd ha ht hu hy ig is jv kn ku ky la lb "
     "lg ln lo mg ms mt nn no oc om or pa qu rw sa se sk sn so sq sr st tg tk tt ug uz vo wa yo "
     "zu".split()

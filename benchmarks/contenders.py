@@ -6,12 +6,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.shapes import Shape
+from benchmarks.shapes import SHAPES, Shape
 
 TRAIN = (sys.executable, "-m", "fairseq_cli.train")
 STEPS = (sys.executable, "-m", "benchmarks.transformers_steps")
 OPTIMISER = ("--optimizer", "adam", "--lr", "1e-5", "--clip-norm", "0.1")
-QUIET = ("--no-save", "--disable-validation", "--no-progress-bar", "--log-interval", "1",
+NO_SAVE = "--no-save"
+QUIET = (NO_SAVE, "--disable-validation", "--no-progress-bar", "--log-interval", "1",
          "--num-workers", "0", "--seed", "1", "--max-epoch", "1000")  # fmt: skip
 
 
@@ -23,6 +24,10 @@ class Contender:
     command: tuple[str, ...]
     gflop: float = 0.0
     fills: str = ""  # a folder that an untimed run of the command fills first, if it is not there
+    needs: tuple[str, ...] = ()  # packages beyond requirements.txt; skipped where one is missing
+    marks: str = ""  # expression of the lines between which it is timed; else those of updates
+    threads: int = 0  # other than the runner's
+    writes: str = ""  # a file whose size counts; its folder is emptied before each run
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,17 @@ class Place:
     cuda: bool = False
 
     @property
+    def name(self) -> str:
+        """The shape's, as on the command line."""
+        return next(name for name, shape in SHAPES.items() if shape.arch == self.shape.arch)
+
+    @property
     def device(self) -> tuple[str, ...]:
         """The flag of a machine without an accelerator."""
         return () if self.cuda else ("--cpu",)
 
 
-def stock_fairseq(place: Place) -> tuple[str, ...]:
+def stock_fairseq(place: Place, pairs: str = "stock") -> tuple[str, ...]:
     """Plain fairseq, its own task, model and criterion: full finetuning."""
     shape = place.shape
     sides = []
@@ -50,7 +60,7 @@ def stock_fairseq(place: Place) -> tuple[str, ...]:
                   f"--{side}-attention-heads", str(shape.heads),
                   f"--{side}-normalize-before", f"--{side}-learned-pos"]  # fmt: skip
     return (
-        *TRAIN, str(place.folder / "stock"), "--task", "translation", "-s", "src", "-t", "tgt",
+        *TRAIN, str(place.folder / pairs), "--task", "translation", "-s", "src", "-t", "tgt",
         "--arch", "mbart_large", *sides, "--share-all-embeddings", "--layernorm-embedding",
         "--criterion", "cross_entropy", "--dropout", "0.1", "--attention-dropout", "0.1",
         "--max-source-positions", "1024", "--max-target-positions", "1024",
@@ -85,3 +95,52 @@ def transformers(place: Place, source: int, target: int, *more: str) -> tuple[st
     }  # fmt: skip
     flags = [word for name, value in numbers.items() for word in (f"--{name}", str(value))]
     return (*STEPS, *flags, *(("--cuda",) if place.cuda else ()), *more)
+
+
+def decoding(place: Place, who: str) -> tuple[str, ...]:
+    """Beam search by fairseq (``stock``), transformers, CTranslate2 or a row of ours."""
+    shape = place.shape
+    return (
+        sys.executable, "-m", "benchmarks.decode_steps", who, str(place.folder),
+        "--shape", place.name, "--batch", str(shape.batch), "--tokens", str(shape.target),
+        "--updates", str(place.updates), *(("--cuda",) if place.cuda else ()),
+    )  # fmt: skip
+
+
+def _of_texts(place: Place, data: Path, count: int) -> tuple[str, ...]:
+    return (
+        "--backbone", str(place.folder / "model.pt"), "--data", str(data), "--langs", "en_XX",
+        "--max-sentences", str(count), *place.device,
+    )  # fmt: skip
+
+
+def components(place: Place, data: Path, count: int) -> tuple[str, ...]:
+    """`laft components` of the first ``count`` texts."""
+    out = str(place.folder / "measured.safetensors")
+    return (sys.executable, "-m", "laft_fairseq.cli", "components", *_of_texts(place, data, count),
+            "--out", out)  # fmt: skip
+
+
+def encoder_pass(place: Place, data: Path, count: int) -> tuple[str, ...]:
+    """The encoder over the same batches, and nothing else."""
+    return (sys.executable, "-m", "benchmarks.encoder_pass", *_of_texts(place, data, count))
+
+
+def loading(place: Place, stage: str) -> tuple[str, ...]:
+    """A stage's batches, made and thrown away."""
+    return (
+        sys.executable, "-m", "benchmarks.loading_steps", stage, str(place.folder / "data-bin"),
+        "--batch", str(place.shape.batch), "--updates", str(3 * place.updates),
+    )  # fmt: skip
+
+
+def saving(place: Place, name: str, command: tuple[str, ...]) -> Contender:
+    """A training command that saves after one update of one text."""
+    folder = place.folder / "sizes" / "".join(c if c.isalnum() else "-" for c in name)
+    changed = {"--max-update": "1", "--batch-size": "1"}
+    words = [word for word in command if word != NO_SAVE]
+    for option, value in changed.items():
+        words[words.index(option) + 1] = value
+    save = ("--save-dir", str(folder), "--no-epoch-checkpoints")
+    file = str(folder / "checkpoint_last.pt")
+    return Contender(name, (*words, *save), writes=file)

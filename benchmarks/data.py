@@ -15,6 +15,8 @@ from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 from benchmarks.shapes import Shape
 
 LANGS = ("en_XX", "fr_XX", "zh_CN")
+MONO = 128  # tokens of a monolingual text, tag included
+GAIN = 1.4  # of random matrices
 FIRST = 4  # ids below are <s>, <pad>, </s>, <unk>
 
 
@@ -24,7 +26,8 @@ def prepare(folder: Path, shape: Shape, items: int) -> None:
         return
     folder.mkdir(parents=True, exist_ok=True)
     _write_data(folder / "data-bin", shape, items)
-    _write_stock(folder / "stock", shape, items)
+    _write_stock(folder / "stock", shape, items, (shape.source, shape.target))
+    _write_stock(folder / "stock-stage1", shape, items, (MONO, MONO))
     # Weights are drawn in a process of their own, so that their memory is given back.
     draw = [sys.executable, "-m", "benchmarks.data", str(folder), shape.arch]
     subprocess.run(draw, check=True)
@@ -37,7 +40,8 @@ def prepare(folder: Path, shape: Shape, items: int) -> None:
     (folder / "ready").touch()
 
 
-def _pieces(shape: Shape) -> Dictionary:
+def pieces(shape: Shape) -> Dictionary:
+    """The dictionary of dict.txt, without tags."""
     dictionary = Dictionary()
     for index in range(shape.pieces - FIRST):
         # every fourth piece begins a word, as about as many do in running text
@@ -59,31 +63,46 @@ def _write_data(folder: Path, shape: Shape, items: int) -> None:
     """Pairs of English and monolingual text; a tag makes each text one token longer."""
     rng = np.random.default_rng(1)
     folder.mkdir(parents=True, exist_ok=True)
-    _pieces(shape).save(str(folder / "dict.txt"))
+    pieces(shape).save(str(folder / "dict.txt"))
     (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in LANGS))
     for tag in LANGS[:2]:
         for split in ("train", "test"):
             pairs = folder / tag / f"{split}.src-tgt."
             _write_texts(Path(f"{pairs}src"), rng, shape.pieces, shape.source - 1, items)
             _write_texts(Path(f"{pairs}tgt"), rng, shape.pieces, shape.target - 1, items)
-            _write_texts(folder / tag / split, rng, shape.pieces, 127, items)
+            _write_texts(folder / tag / split, rng, shape.pieces, MONO - 1, items)
 
 
-def _write_stock(folder: Path, shape: Shape, items: int) -> None:
+def write_more(folder: Path, shape: Shape, count: int, length: int) -> None:
+    """A data-bin of ``count`` English texts of ``length`` tokens, the tag included."""
+    if (folder / "langs.txt").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
+    pieces(shape).save(str(folder / "dict.txt"))
+    _write_texts(folder / LANGS[0] / "train", rng, shape.pieces, length - 1, count)
+    (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in LANGS))
+
+
+def _write_stock(folder: Path, shape: Shape, items: int, lengths: tuple[int, int]) -> None:
     """The same for fairseq's own translation task, with the tags' entries in the dictionary."""
     rng = np.random.default_rng(1)
-    dictionary = _pieces(shape)
+    dictionary = pieces(shape)
     for entry in (*(f"[{tag}]" for tag in LANGS), "<mask>"):
         dictionary.add_symbol(entry)
     folder.mkdir(parents=True, exist_ok=True)
-    for lang, length in (("src", shape.source), ("tgt", shape.target)):
+    for lang, length in zip(("src", "tgt"), lengths, strict=True):
         dictionary.save(str(folder / f"dict.{lang}.txt"))
         for split in ("train", "test"):
             _write_texts(folder / f"{split}.src-tgt.{lang}", rng, shape.pieces, length, items)
 
 
 def _draw_weights(folder: Path, arch: str) -> None:
-    """A backbone with random weights, as `laft export --as-backbone` would lay it out."""
+    """A backbone with random weights, as `laft export --as-backbone` would lay it out.
+
+    Matrices have a gain of about one, not BERT's 0.02: with that a decoder over tied embeddings
+    writes its first token again and again, and equal hypotheses would say little.
+    """
     from fairseq.models import ARCH_CONFIG_REGISTRY
 
     import laft_fairseq
@@ -101,6 +120,9 @@ def _draw_weights(folder: Path, arch: str) -> None:
     task = LaftGeneration(LaftGenerationOptions(data=""), dictionary, list(LANGS))
     torch.manual_seed(1)
     model = LAFTMBart.build_model(args, task)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear) and module is not model.decoder.output_projection:
+            torch.nn.init.normal_(module.weight, std=GAIN * module.in_features**-0.5)
     torch.save({"model": torch.nn.Module.state_dict(model)}, folder / "model.pt")
 
 

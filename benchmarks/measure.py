@@ -8,12 +8,18 @@ import re
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.contenders import Contender
 
-UPDATE = re.compile(r"train_inner \||^update \d+|'num_updates'|\"num_updates\"|num_updates=")
+UPDATE = r"train_inner \||^update \d+|'num_updates'|\"num_updates\"|num_updates="
+CUDA_PEAK = re.compile(r"^cuda_peak_bytes (\d+)", re.MULTILINE)
+TICK = os.sysconf("SC_CLK_TCK")  # of /proc/PID/stat, a second
+
+
+class Failed(Exception):
+    """A command ended badly; the message is the end of what it printed."""
 
 
 @dataclass(frozen=True)
@@ -21,40 +27,71 @@ class Run:
     """One run of one contender."""
 
     seconds: list[float]  # between the lines of consecutive updates
-    peak_mb: float  # peak resident set of the process
+    peak_mb: float  # peak resident set of the process, or what CUDA allocated at most
     whole: float  # seconds from start to end
+    cpu: list[float] = field(default_factory=list)  # of processors, between the same lines
+    output: str = ""
 
     @property
     def step(self) -> float:
         """Median seconds of a step; the first two, which warm up, are left out."""
-        kept = self.seconds[1:] or self.seconds
-        return statistics.median(kept) if kept else self.whole
+        return _median(self.seconds) or self.whole
+
+    @property
+    def cpu_step(self) -> float:
+        """The same of processors, all threads together: it holds on a busy machine too."""
+        return _median(self.cpu)
+
+
+def _median(values: list[float]) -> float:
+    kept = values[1:] or values
+    return statistics.median(kept) if kept else 0.0
 
 
 def run(contender: Contender, threads: int, log: Path) -> Run:
-    """Run to the end.
+    """Run to the end; the output goes to ``log`` as well.
 
     Raises:
-        SystemExit: the command failed; the end of its output is shown.
+        Failed: the command failed.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    environment = os.environ | {"OMP_NUM_THREADS": str(contender.threads or threads)}
     if contender.fills and not Path(contender.fills).exists():
-        subprocess.run(contender.command, env=environment, capture_output=True, check=True)
-    start, marks, lines = time.monotonic(), [], []
+        filling = subprocess.run(contender.command, env=environment, capture_output=True, text=True)
+        if filling.returncode:
+            raise Failed((filling.stdout + filling.stderr)[-2000:])
+    start = time.monotonic()
+    marks, busy, lines = [], [], []
+    wanted = re.compile(contender.marks or UPDATE)
     process = subprocess.Popen(
         contender.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=environment,
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if UPDATE.search(line):
+        if wanted.search(line):
             marks.append(time.monotonic())
+            busy.append(_processors(process.pid))
         lines.append(line)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    output = "".join(lines)
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("".join(lines), encoding="utf-8")
+    log.write_text(output, encoding="utf-8")
     if process.returncode:
-        raise SystemExit(f"{contender.name}: failed\n{''.join(lines[-15:])}")
-    seconds = [later - earlier for earlier, later in itertools.pairwise(marks)]
-    return Run(seconds, usage.ru_maxrss / 1024, time.monotonic() - start)
+        raise Failed("".join(lines[-15:]))
+    cuda = CUDA_PEAK.search(output)
+    peak = int(cuda[1]) / 2**20 if cuda else usage.ru_maxrss / 1024
+    return Run(_between(marks), peak, time.monotonic() - start, _between(busy), output)
+
+
+def _between(marks: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in itertools.pairwise(marks)]
+
+
+def _processors(pid: int) -> float:
+    """Seconds of processors that the process has used, all its threads; 0 where unknown."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / TICK

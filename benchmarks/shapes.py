@@ -20,6 +20,8 @@ class Shape:
     target: int  # tokens of a target text, tag included
 
 
+BEAM = 5  # of every search
+
 SHAPES = {
     "mini": Shape("laft_mbart_mini", 4, 256, 1024, 4, 8000, 32, 160, 24),
     "base": Shape("laft_mbart_base", 6, 768, 3072, 12, 64000, 16, 160, 24),
@@ -60,6 +62,19 @@ class Work:
         """Stage 1 of ``laft``: task module and fusion in full, the frozen decoder in half."""
         rest = self.decoder + self.cross + self.vocabulary
         return self.encoder + 3 * (self.task_module + self.fusion) + 2 * rest
+
+
+def search_work(shape: Shape, beam: int) -> tuple[float, float]:
+    """GFLOP of a beam search of a target's length for one text: ``mbart_full``, and ``laft``.
+
+    The encoder and the products of its output once, decoder and vocabulary for each of ``beam``
+    rows at each token and the end's; in ``laft`` task module and fusion once, and a language
+    adapter of d x d/2 twice in each layer.
+    """
+    whole = work(shape, target=shape.target + 1)
+    plain = whole.encoder + whole.cross + beam * (whole.decoder + whole.vocabulary)
+    adapters = 2 * (shape.target + 1) * shape.layers * shape.d**2 / 1e9
+    return plain, plain + whole.task_module + whole.fusion + beam * adapters
 
 
 def work(shape: Shape, source: int | None = None, target: int | None = None) -> Work:

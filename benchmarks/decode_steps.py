@@ -93,6 +93,7 @@ def ours(args: argparse.Namespace, method: str) -> Search:
     from fairseq.models import ARCH_CONFIG_REGISTRY
 
     import laft_fairseq
+    from laft_fairseq.loading import load_model
     from laft_fairseq.models.laft_mbart import LAFTMBart
     from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
 
@@ -104,9 +105,13 @@ def ours(args: argparse.Namespace, method: str) -> Search:
         max_source_positions=1024, max_target_positions=1024,
     )  # fmt: skip
     ARCH_CONFIG_REGISTRY[SHAPES[args.shape].arch](options)
-    task = LaftGeneration.setup_task(LaftGenerationOptions(data=str(folder / "data-bin")))
-    model = LAFTMBart.build_model(options, task)
-    model.start([LANGS[0]])
+    data = str(folder / "data-bin")
+    if laft:
+        task = LaftGeneration.setup_task(LaftGenerationOptions(data=data))
+        model = LAFTMBart.build_model(options, task)
+        model.start([LANGS[0]])
+    else:
+        model, task = load_model(str(folder / "model.pt"), data)
     placed(model, args)
     generator = task.build_generator(
         [model], Namespace(beam=BEAM, lenpen=LENPEN, max_len_a=0, max_len_b=args.tokens,

@@ -16,10 +16,11 @@ from torch import Tensor
 from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
 from laft_fairseq.compat import read_checkpoint
 from laft_fairseq.errors import LaftError
-from laft_fairseq.frozen_weights import FileState
+from laft_fairseq.frozen_weights import FileState, drop_pages
 from laft_fairseq.language_tags import LAYOUT_FILE, TagLayout, tag_layout
 
 ENVIRONMENT = "LAFT_BACKBONE"
+FINGERPRINT_CHUNK = 1 << 22  # numbers rounded at once
 TIED = ("decoder.embed_tokens.weight", "decoder.output_projection.weight")
 EMBEDDING = "encoder.embed_tokens.weight"
 # Names by which a state dict shows that it is a pre-norm transformer with mBART's parts.
@@ -41,16 +42,20 @@ def is_backbone(name: str) -> bool:
     return not is_added(name) and not name.endswith(".version") and name != HEADER_KEY
 
 
-def fingerprint(state: Mapping[str, Tensor]) -> str:
+def fingerprint(state: Mapping[str, Tensor], mapped: bool = False) -> str:
     """SHA-256 over names, shapes and contents rounded to fp16, tied copies left out.
 
-    fp16, fp32, fairseq and converted copies of the same weights agree.
+    fp16, fp32, fairseq and converted copies of the same weights agree. Tensors that are mapped
+    from a file, and unchanged, are given back one by one.
     """
     digest = hashlib.sha256()
     for name in sorted(name for name in state if is_backbone(name) and name not in TIED):
         tensor = state[name]
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().to("cpu", torch.float16).contiguous().numpy().data)
+        for part in tensor.detach().reshape(-1).split(FINGERPRINT_CHUNK):
+            digest.update(part.to("cpu", torch.float16).numpy().data)
+        if mapped:
+            drop_pages(tensor)
     return digest.hexdigest()[:32]
 
 
@@ -73,7 +78,7 @@ class Backbone:
     @cached_property
     def fingerprint(self) -> str:
         """See :func:`fingerprint`."""
-        return fingerprint(self.state)
+        return fingerprint(self.state, self.file is not None)
 
 
 def read(path: str) -> Backbone:

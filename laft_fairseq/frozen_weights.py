@@ -35,7 +35,7 @@ def adopt(parameters: Mapping[str, nn.Parameter], source: Mapping[str, Tensor]) 
         source: tensors of the same names and shapes, possibly mapped from a file.
 
     What is trained is copied, since it will be written to; so is what another device or dtype
-    needs.
+    needs. Pages that were read for a copy are given back at once.
     """
     with torch.no_grad():
         for name, parameter in parameters.items():
@@ -45,6 +45,7 @@ def adopt(parameters: Mapping[str, nn.Parameter], source: Mapping[str, Tensor]) 
                 continue
             if parameter.requires_grad or not same or not tensor.is_contiguous():
                 parameter.copy_(tensor)
+                drop_pages(tensor)
             else:
                 parameter.data = tensor.detach()
                 setattr(parameter, ADOPTED, _state(parameter))
@@ -143,9 +144,18 @@ def release(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def _release(parameter: nn.Parameter) -> None:
-    if not is_shared(parameter) or not MAPS.exists():
+    if is_shared(parameter):
+        drop_pages(parameter)
+
+
+def drop_pages(tensor: Tensor) -> None:
+    """Give back the memory of a tensor that is mapped from a file and was never written to.
+
+    Reading it brings it back, from the file. Nothing happens to a tensor that is not mapped.
+    """
+    if not MAPS.exists() or tensor.device.type != "cpu":
         return
-    start, size = parameter.data_ptr(), parameter.numel() * parameter.element_size()
+    start, size = tensor.data_ptr(), tensor.numel() * tensor.element_size()
     page = mmap.PAGESIZE
     first, last = -(-start // page) * page, (start + size) // page * page  # whole pages inside
     if last <= first or not _is_private_file(first, last):

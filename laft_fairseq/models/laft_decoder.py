@@ -110,7 +110,8 @@ class LAFTDecoder(TransformerDecoderBase):
         encoded, encoder_padding = None, None
         if encoder_out is not None:
             encoded = encoder_out["encoder_out"][0]  # (T', B, d)
-            encoder_padding = encoder_out["encoder_padding_mask"][0]  # (B, T'), True at padding
+            padding = encoder_out["encoder_padding_mask"][0]  # (B, T'), True at padding
+            encoder_padding = padding if padding.any() else None
         whole = incremental_state is None or x.size(0) > 1
         causal = whole and not full_context_alignment
         for layer in self.layers:

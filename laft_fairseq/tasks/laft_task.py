@@ -19,6 +19,7 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.precision import autocast
 from laft_fairseq.tasks import sharing
+from laft_fairseq.tasks.beam_search import hasten
 from laft_fairseq.tasks.text_data import Pairs, TaggedTexts
 
 
@@ -148,6 +149,7 @@ class LaftTask(FairseqTask):
         extra["tokens_to_suppress"] = (*symbols, language_tags.MASK, "<s>")
         extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
         generator = super().build_generator(models, args, seq_gen_cls, extra, **kwargs)
+        hasten(generator)
         if hasattr(generator, "max_len"):
             generator.max_len -= self.layout.lead  # positions that the search does not see
         set_beam(models, 1)

@@ -81,6 +81,16 @@ def test_released_memory_is_gone_and_comes_back_as_it_was(
     assert torch.equal(linear.weight, before)
 
 
+def test_what_was_copied_is_not_in_memory_twice(tmp_path: Path, linear: nn.Linear) -> None:
+    source = mapped(tmp_path)
+    expected = source["weight"].clone()  # touches every page
+    full = resident(source["weight"])
+    linear.requires_grad_(True)
+    adopt(dict(linear.named_parameters()), source)
+    assert full >= 256 and resident(source["weight"]) <= full - 240
+    assert torch.equal(linear.weight, expected) and torch.equal(source["weight"], expected)
+
+
 @pytest.mark.parametrize("how", ["never adopted", "written to", "replaced"])
 def test_what_is_not_the_files_own_is_not_released(
     tmp_path: Path, linear: nn.Linear, how: str

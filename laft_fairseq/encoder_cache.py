@@ -8,6 +8,7 @@ folder may be deleted at any time, during a run too.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -87,17 +88,14 @@ class EncoderCache:
                 f"{self.folder}: --encoder-cache cannot be made ({error.strerror})"
             ) from None
 
-    def get(self, keys: Sequence[bytes]) -> list[Tensor] | None:
-        """(t, d) bf16 vectors of each text, or None where one of them is not there."""
+    def get(self, keys: Sequence[bytes]) -> list[Tensor | None]:
+        """(t, d) bf16 vectors of each text, None for one that is not there."""
         found = [self._read(key) for key in keys]
         if any(vectors is None for vectors in found) and self._refresh():
             found = [self._read(key) for key in keys]
-        complete = [vectors for vectors in found if vectors is not None]
-        if len(complete) < len(keys):
-            self.misses += len(keys)
-            return None
-        self.hits += len(keys)
-        return complete
+        missing = sum(vectors is None for vectors in found)
+        self.hits, self.misses = self.hits + len(keys) - missing, self.misses + missing
+        return found
 
     def put(self, keys: Sequence[bytes], vectors: Sequence[Tensor]) -> None:
         """Add what is not there yet; (t, d) of any dtype and device each."""
@@ -192,6 +190,16 @@ class EncoderCache:
             logger.warning("%s: a damaged entry is left out", self.folder)
             return None
         return torch.frombuffer(buffer, dtype=torch.bfloat16).view(entry.tokens, self.d)
+
+
+def taken_beside(folder: Path) -> int:
+    """Bytes of the other folders beside ``folder``: of other backbones and other uses."""
+    taken = 0
+    for part in folder.parent.glob("*/part-*"):
+        if part.parent != folder:
+            with contextlib.suppress(OSError):  # deleted in between
+                taken += part.stat().st_size
+    return taken
 
 
 def folder_of(root: str, fingerprint: str, **settings: object) -> Path:

@@ -27,28 +27,36 @@ def encode(
     tokens: Tensor,
     pad: int,
     cache: EncoderCache,
-    encoder: Callable[[], EncoderOutput],
+    encoder: Callable[[Tensor | None], EncoderOutput],
     dtype: torch.dtype = torch.float32,
 ) -> EncoderOutput:
     """What ``encoder`` gives for (B, T) ``tokens``, rounded to bf16, kept or read, as ``dtype``.
 
     Rounded where it was just computed as well, so that an epoch that fills the cache and one that
     reads it see the same numbers. Vectors at padding, which nothing looks at, are zero.
+
+    Args:
+        tokens: (B, T).
+        pad: the token of padding.
+        cache: where vectors lie.
+        encoder: encodes the given rows of ``tokens``, (R,) indices; None stands for all.
+        dtype: of the output's vectors.
     """
     texts = tokens.ne(pad)  # (B, T), True at what is no padding
     cpu_tokens, cpu_texts = tokens.cpu(), texts.cpu()
-    pairs = zip(cpu_tokens, cpu_texts, strict=True)
-    keys = [key_of(row[kept]) for row, kept in pairs]
+    keys = [key_of(row[kept]) for row, kept in zip(cpu_tokens, cpu_texts, strict=True)]
     found = cache.get(keys)
-    if found is None:
-        out = encoder()
-        e = out["encoder_out"][0].transpose(0, 1)  # (B, T, d)
-        rounded = e.to(torch.bfloat16)
-        cache.put(keys, [row[kept] for row, kept in zip(rounded, texts, strict=True)])
-        e = rounded.to(dtype).masked_fill(~texts.unsqueeze(-1), 0.0)
-        return {**out, "encoder_out": [e.transpose(0, 1).contiguous()]}
-    flat = torch.cat(found).to(tokens.device)  # (tokens of all texts, d)
-    e = torch.zeros(*tokens.shape, flat.size(1), dtype=dtype, device=tokens.device)  # (B, T, d)
+    missing = [row for row, vectors in enumerate(found) if vectors is None]
+    if missing:
+        rows = None if len(missing) == len(keys) else torch.tensor(missing, device=tokens.device)
+        computed = encoder(rows)["encoder_out"][0].transpose(0, 1)  # (R, T, d)
+        rounded = computed.to(torch.bfloat16)
+        new = [text[texts[row]] for row, text in zip(missing, rounded, strict=True)]
+        cache.put([keys[row] for row in missing], new)
+        for row, vectors in zip(missing, new, strict=True):
+            found[row] = vectors
+    flat = torch.cat([v.to(tokens.device) for v in found if v is not None])  # (all tokens, d)
+    e = torch.zeros(*tokens.shape, flat.size(1), dtype=dtype, device=tokens.device)
     e[texts] = flat.to(dtype)
     return {
         "encoder_out": [e.transpose(0, 1).contiguous()],  # (T, B, d)

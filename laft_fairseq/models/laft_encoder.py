@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +13,7 @@ from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 from torch import Tensor, nn
 
 from laft_fairseq import language_components as lc
-from laft_fairseq.encoder_cache import EncoderCache, folder_of
+from laft_fairseq.encoder_cache import EncoderCache, folder_of, taken_beside
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LanguageTags
 from laft_fairseq.methods import Method
@@ -158,12 +157,22 @@ class LAFTEncoder(TransformerEncoderBase):
         with torch.no_grad() if self.frozen else contextlib.nullcontext():
             if self.cache is None or not self.training:
                 return super().forward(seen, *args)
-            stock = partial(super().forward, seen, *args)
-            dtype = self.embed_tokens.weight.dtype
-            return encode(src_tokens, self.padding_idx, self.cache, stock, dtype)
+            stock = super().forward
 
-    def use_cache(self, root: str, limit: int, fingerprint: str) -> None:
-        """Keep the output of training texts below ``root``, at most ``limit`` bytes of it.
+            def encoder(rows: Tensor | None) -> dict[str, list[Tensor]]:
+                return stock(seen) if rows is None else stock(seen[rows])
+
+            dtype = self.embed_tokens.weight.dtype
+            return encode(src_tokens, self.padding_idx, self.cache, encoder, dtype)
+
+    def use_cache(self, root: str, limit: int, fingerprint: str, precision: str) -> None:
+        """Keep the output of training texts below ``root``, which takes at most ``limit`` bytes.
+
+        Args:
+            root: of all backbones and uses, a folder each.
+            limit: of all of them together.
+            fingerprint: the backbone's.
+            precision: in which the encoder computes.
 
         Raises:
             LaftError: the output changes in training, or ``fingerprint`` is empty: it is not
@@ -187,8 +196,10 @@ class LAFTEncoder(TransformerEncoderBase):
             "heads": self.cfg.encoder.attention_heads,  # no tensor shows these
             "activation": self.cfg.activation_fn,
             "unscaled": self.cfg.no_scale_embedding,
+            "precision": precision,
         }
-        self.cache = EncoderCache(folder_of(root, fingerprint, **settings), d, limit)
+        folder = folder_of(root, fingerprint, **settings)
+        self.cache = EncoderCache(folder, d, limit - taken_beside(folder))
 
     def forward_embedding(
         self, src_tokens: Tensor, token_embedding: Tensor | None = None

@@ -18,6 +18,7 @@ from fairseq.tasks import register_task
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.cached_encoding import encoder_name
 from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.precision import wants_bf16
 from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.rouge import PROTOCOLS, rouge_items
 from laft_fairseq.scoring.tokenizers import tokenizer
@@ -176,7 +177,10 @@ class LaftGeneration(LaftTask):
             self.caching = True
             own = next(module for module in model.modules() if isinstance(module, LAFTMBart))
             limit = int(self.cfg.encoder_cache_gb * 1e9)
-            own.encoder.use_cache(self.cfg.encoder_cache, limit, encoder_name(own))
+            weight = own.encoder.embed_tokens.weight
+            bf16 = wants_bf16(weight, self.cfg.autocast)
+            precision = "bf16-autocast" if bf16 else str(weight.dtype).removeprefix("torch.")
+            own.encoder.use_cache(self.cfg.encoder_cache, limit, encoder_name(own), precision)
         return super().train_step(sample, model, *args, **kwargs)
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:

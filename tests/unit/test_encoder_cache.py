@@ -27,15 +27,20 @@ def texts(count: int = 3) -> tuple[list[bytes], list[Tensor]]:
     return keys, [torch.arange((n + 1) * D).reshape(n + 1, D) / 2 for n in range(count)]
 
 
-def equal(found: list[Tensor] | None, expected: list[Tensor]) -> bool:
-    assert found is not None
-    return all(torch.equal(a.float(), b) for a, b in zip(found, expected, strict=True))
+def equal(found: list[Tensor | None], expected: list[Tensor]) -> bool:
+    pairs = zip(found, expected, strict=True)
+    return all(a is not None and torch.equal(a.float(), b) for a, b in pairs)
+
+
+def there(found: list[Tensor | None]) -> list[bool]:
+    """Which of the texts were found."""
+    return [vectors is not None for vectors in found]
 
 
 def test_what_was_put_is_there_for_this_process_and_the_next(tmp_path: Path) -> None:
     keys, vectors = texts()
     cache = EncoderCache(tmp_path / "c", D, LIMIT)
-    assert cache.get(keys) is None
+    assert not any(there(cache.get(keys)))
     cache.put(keys, vectors)
     assert equal(cache.get(keys), vectors)
     assert equal(EncoderCache(tmp_path / "c", D, LIMIT).get(keys[::-1]), vectors[::-1])
@@ -46,13 +51,13 @@ def test_numbers_are_rounded_to_bf16(tmp_path: Path) -> None:
     cache = EncoderCache(tmp_path / "c", 1, LIMIT)
     cache.put([key_of(torch.tensor([1]))], [torch.tensor([[1.00390625]])])  # 1 + 2^-8: a tie
     found = cache.get([key_of(torch.tensor([1]))])
-    assert found is not None and found[0].item() == 1.0
+    assert found[0] is not None and found[0].item() == 1.0
 
 
 def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
     keys, vectors = texts()
     first, second = (EncoderCache(tmp_path / "c", D, LIMIT) for _ in range(2))
-    assert first.get(keys[:1]) is None and second.get(keys[1:]) is None
+    assert not any(there(first.get(keys[:1])) + there(second.get(keys[1:])))
     first.put(keys[:1], vectors[:1])
     second.put(keys[1:], vectors[1:])
     assert equal(first.get(keys), vectors)
@@ -72,9 +77,9 @@ def test_the_limit_holds_for_all_runs_together(tmp_path: Path) -> None:
     one = D * 2 + encoder_cache.RECORD.size  # the first text has one token
     EncoderCache(tmp_path / "c", D, LIMIT).put(keys[:1], vectors[:1])
     cache = EncoderCache(tmp_path / "c", D, one + 5)
-    assert cache.get(keys) is None
+    assert there(cache.get(keys)) == [True, False, False]
     cache.put(keys, vectors)
-    assert cache.get(keys[1:2]) is None
+    assert there(cache.get(keys)) == [True, False, False]
     assert equal(cache.get(keys[:1]), vectors[:1])
 
 
@@ -86,7 +91,7 @@ def test_a_file_that_cannot_be_read_is_a_text_that_is_not_there(tmp_path: Path) 
         part.file.close()
         part.file = (tmp_path / "c" / "other").open("wb")  # not for reading: EBADF
     cache._entries = {k: replace(e, file=part.file) for k, e in cache._entries.items()}
-    assert cache.get(keys) is None
+    assert cache.get(keys) == [None] * 3
 
 
 @pytest.mark.parametrize("damage", ["vectors", "cut vectors", "cut index"])
@@ -103,7 +108,7 @@ def test_a_damaged_entry_is_a_text_that_is_not_there(tmp_path: Path, damage: str
     else:
         index.write_bytes(index.read_bytes()[:-1])
     cache = EncoderCache(tmp_path / "c", D, LIMIT)
-    assert cache.get(keys) is None
+    assert there(cache.get(keys)) == [True, True, False]
     assert equal(cache.get(keys[:2]), vectors[:2])
     cache.put(keys, vectors)
     assert equal(cache.get(keys), vectors)
@@ -116,7 +121,18 @@ def test_the_folder_may_be_deleted_at_any_time(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "c")
     assert equal(cache.get(keys[:2]), vectors[:2])
     cache.put(keys[2:], vectors[2:])
-    assert EncoderCache(tmp_path / "c", D, LIMIT).get(keys) is None
+    assert not any(there(EncoderCache(tmp_path / "c", D, LIMIT).get(keys)))
+
+
+def test_the_limit_is_of_all_backbones_together(tmp_path: Path) -> None:
+    keys, vectors = texts()
+    EncoderCache(tmp_path / "a", D, LIMIT).put(keys[:1], vectors[:1])
+    one = D * 2 + encoder_cache.RECORD.size
+    assert encoder_cache.taken_beside(tmp_path / "b") == one
+    assert encoder_cache.taken_beside(tmp_path / "a") == 0
+    model = tiny.model(method="laft")
+    model.encoder.use_cache(str(tmp_path), 100 + one, "backbone", "float32")
+    assert model.encoder.cache is not None and model.encoder.cache.limit == 100
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -144,7 +160,7 @@ def test_the_encoder_runs_once_a_text(tmp_path: Path, monkeypatch: pytest.Monkey
     model = tiny.model(method="laft").train()
     tokens = tiny.rows(SOURCES)
     plain = model.encoder.forward_backbone(tokens)
-    model.encoder.use_cache(str(tmp_path), LIMIT, "backbone")
+    model.encoder.use_cache(str(tmp_path), LIMIT, "backbone", "float32")
     filling = model.encoder.forward_backbone(tokens)
     monkeypatch.setattr(type(model.encoder), "forward_embedding", None)  # it must not be needed
     reading = model.encoder.forward_backbone(tokens)
@@ -162,7 +178,7 @@ def test_the_encoder_runs_once_a_text(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_model_in_half_precision_reads_what_it_wrote(tmp_path: Path, dtype: torch.dtype) -> None:
     model = tiny.model(method="laft").train().to(dtype)
-    model.encoder.use_cache(str(tmp_path), LIMIT, "backbone")
+    model.encoder.use_cache(str(tmp_path), LIMIT, "backbone", "float32")
     filling, reading = (model.encoder(tiny.rows(SOURCES))["encoder_out"][0] for _ in range(2))
     assert filling.dtype == reading.dtype == dtype
     assert torch.equal(filling, reading)
@@ -172,7 +188,9 @@ def test_options_that_no_tensor_shows_have_another_folder(tmp_path: Path) -> Non
     shapes = ({}, {"encoder_attention_heads": 4}, {"activation_fn": "relu"},
               {"no_scale_embedding": True}, {"mask_source_tag": True})  # fmt: skip
     for options in shapes:
-        tiny.model(method="laft", **options).encoder.use_cache(str(tmp_path), LIMIT, "backbone")
+        tiny.model(method="laft", **options).encoder.use_cache(
+            str(tmp_path), LIMIT, "backbone", "float32"
+        )
     assert len(list(tmp_path.iterdir())) == len(shapes)
 
 
@@ -187,9 +205,34 @@ def test_an_encoder_that_another_row_has_trained_has_no_name() -> None:
     assert encoder_name(model) == ""
 
 
+def test_of_a_batch_only_what_is_missing_is_encoded(tmp_path: Path) -> None:
+    model = tiny.model(method="laft").train()
+    tokens = tiny.rows([*SOURCES, "▁w4 </s> [fr_XX]"])
+    expected = model.encoder.forward_backbone(tokens)["encoder_out"][0]
+    model.encoder.use_cache(str(tmp_path), LIMIT, "backbone", "float32")
+    model.encoder.forward_backbone(tokens[1:2])
+    sizes = []
+    hook = model.encoder.layers[0].register_forward_pre_hook(
+        lambda layer, inputs: sizes.append(inputs[0].size(1))
+    )
+    found = model.encoder.forward_backbone(tokens)["encoder_out"][0]
+    model.encoder.forward_backbone(tokens)
+    hook.remove()
+    assert sizes == [2]
+    kept = tokens.ne(1).T
+    assert torch.allclose(found[kept], expected[kept], rtol=2**-7, atol=1e-4)
+
+
+def test_another_precision_is_another_output(tmp_path: Path) -> None:
+    for precision in ("float32", "bf16-autocast"):
+        model = tiny.model(method="laft")
+        model.encoder.use_cache(str(tmp_path), LIMIT, "backbone", precision)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_evaluation_computes(tmp_path: Path) -> None:
     model = tiny.model(method="laft").train()
-    model.encoder.use_cache(str(tmp_path), LIMIT, "backbone")
+    model.encoder.use_cache(str(tmp_path), LIMIT, "backbone", "float32")
     model.eval()
     model.encoder.forward_backbone(tiny.rows(SOURCES))
     assert not list(tmp_path.rglob("*.bin"))
@@ -199,9 +242,9 @@ def test_evaluation_computes(tmp_path: Path) -> None:
 def test_an_encoder_that_trains_is_refused(tmp_path: Path, method: str) -> None:
     model = tiny.model(method=method)
     with pytest.raises(LaftError, match="--encoder-cache: this row trains the encoder"):
-        model.encoder.use_cache(str(tmp_path), LIMIT, "backbone")
+        model.encoder.use_cache(str(tmp_path), LIMIT, "backbone", "float32")
 
 
 def test_a_backbone_without_a_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LaftError, match="--encoder-cache: needs --backbone"):
-        tiny.model(method="laft").encoder.use_cache(str(tmp_path), LIMIT, "")
+        tiny.model(method="laft").encoder.use_cache(str(tmp_path), LIMIT, "", "float32")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,29 @@ def train_in_two(data: Path, save_dir: Path, stage: str, *flags: str | Path) -> 
     """`torchrun --nproc_per_node=2 -m fairseq_cli.train`: nothing says that there are two."""
     words = tiny.train_flags(data, save_dir, stage, *flags)
     return launch("fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
+
+
+def launch_agents(module: str, *words: str | Path) -> list[str]:
+    """Two agents of torchrun on this machine, as on two machines, of a process each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    agents = []
+    for rank in range(2):
+        command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2",
+                   f"--node_rank={rank}", "--nproc_per_node=1", "--master_addr=127.0.0.1",
+                   f"--master_port={port}", "-m", module, *map(str, words)]  # fmt: skip
+        agents.append(subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=tiny.PACKAGE.parent,
+        ))  # fmt: skip
+    try:
+        outputs = [agent.communicate(timeout=300)[0] for agent in agents]
+    finally:
+        for agent in agents:
+            agent.kill()
+    assert [agent.returncode for agent in agents] == [0, 0], "".join(outputs)[-4000:]
+    return outputs
 
 
 def meters(checkpoint: Checkpoint, aggregator: str) -> dict[str, Any]:
@@ -95,6 +119,20 @@ def test_stage_2_and_its_rouge_are_the_same_in_two_processes(laft: Run, tmp_path
     points = expect_alike(one, two, 1, 2)
     assert points[2:4] == [10, 10]  # texts of fr and zh, in two validations
     assert log.count("| valid |") == 2
+
+
+def test_two_agents_train_one_model(laft: Run, tmp_path: Path) -> None:
+    """As on two machines, with pytorch_ddp, from the first update on."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    flags = ("--method", "laft", "--backbone", laft.backbone, "--finetune-from-model", laft.stage1,
+             "--train-langs", "en_XX", "--valid-langs", "fr_XX", *EXACT, "--max-update", "2",
+             "--ddp-backend", "pytorch_ddp")  # fmt: skip
+    tiny.train(laft.data, one, "generation", *flags, "--update-freq", "2")
+    words = tiny.train_flags(laft.data, two, "generation", *flags)
+    outputs = launch_agents("fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
+    points = [expect_alike(one, two, 1, update) for update in (1, 2)]
+    assert points[0] != points[1]
+    assert sum("Saved checkpoint" in output for output in outputs) == 1  # the first process's
 
 
 def test_components_of_two_processes(laft: Run, tmp_path: Path) -> None:

@@ -134,13 +134,13 @@ def loading(place: Place, stage: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def saving(place: Place, name: str, command: tuple[str, ...]) -> Contender:
-    """A training command that saves after one update of one text."""
+def saving(place: Place, name: str, command: tuple[str, ...], kind: str = "last") -> Contender:
+    """A training command that saves after one update of one text, the ``last`` or the ``best``."""
     folder = place.folder / "sizes" / "".join(c if c.isalnum() else "-" for c in name)
     changed = {"--max-update": "1", "--batch-size": "1"}
-    words = [word for word in command if word != NO_SAVE]
+    left_out = {NO_SAVE, *(("--disable-validation",) if kind == "best" else ())}
+    words = [word for word in command if word not in left_out]
     for option, value in changed.items():
         words[words.index(option) + 1] = value
     save = ("--save-dir", str(folder), "--no-epoch-checkpoints")
-    file = str(folder / "checkpoint_last.pt")
-    return Contender(name, (*words, *save), writes=file)
+    return Contender(name, (*words, *save), writes=str(folder / f"checkpoint_{kind}.pt"))

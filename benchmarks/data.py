@@ -15,6 +15,8 @@ from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 from benchmarks.shapes import Shape
 
 LANGS = ("en_XX", "fr_XX", "zh_CN")
+ROOT = Path(__file__).resolve().parent.parent
+READY = "ready-2"  # beside what is made; the number is that of its layout
 MONO = 128  # tokens of a monolingual text, tag included
 GAIN = 1.4  # of random matrices
 FIRST = 4  # ids below are <s>, <pad>, </s>, <unk>
@@ -22,7 +24,7 @@ FIRST = 4  # ids below are <s>, <pad>, </s>, <unk>
 
 def prepare(folder: Path, shape: Shape, items: int) -> None:
     """Everything that contenders read, made once: data-bin/, stock/, model.pt, components."""
-    if (folder / "ready").exists():
+    if (folder / READY).exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
     _write_data(folder / "data-bin", shape, items)
@@ -30,14 +32,14 @@ def prepare(folder: Path, shape: Shape, items: int) -> None:
     _write_stock(folder / "stock-stage1", shape, items, (MONO, MONO))
     # Weights are drawn in a process of their own, so that their memory is given back.
     draw = [sys.executable, "-m", "benchmarks.data", str(folder), shape.arch]
-    subprocess.run(draw, check=True)
+    subprocess.run(draw, check=True, cwd=ROOT)
     components = [
         sys.executable, "-m", "laft_fairseq.cli", "components",
         "--backbone", folder / "model.pt", "--data", folder / "data-bin", "--langs", "en_XX,fr_XX",
         "--num-components", "6", "--max-sentences", "16", "--out", folder / "c.safetensors",
     ]  # fmt: skip
-    subprocess.run([str(word) for word in components], check=True)
-    (folder / "ready").touch()
+    subprocess.run([str(word) for word in components], check=True, cwd=ROOT)
+    (folder / READY).touch()
 
 
 def pieces(shape: Shape) -> Dictionary:
@@ -66,11 +68,11 @@ def _write_data(folder: Path, shape: Shape, items: int) -> None:
     pieces(shape).save(str(folder / "dict.txt"))
     (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in LANGS))
     for tag in LANGS[:2]:
-        for split in ("train", "test"):
+        for split, count in (("train", items), ("valid", shape.batch)):
             pairs = folder / tag / f"{split}.src-tgt."
-            _write_texts(Path(f"{pairs}src"), rng, shape.pieces, shape.source - 1, items)
-            _write_texts(Path(f"{pairs}tgt"), rng, shape.pieces, shape.target - 1, items)
-            _write_texts(folder / tag / split, rng, shape.pieces, MONO - 1, items)
+            _write_texts(Path(f"{pairs}src"), rng, shape.pieces, shape.source - 1, count)
+            _write_texts(Path(f"{pairs}tgt"), rng, shape.pieces, shape.target - 1, count)
+            _write_texts(folder / tag / split, rng, shape.pieces, MONO - 1, count)
 
 
 def write_more(folder: Path, shape: Shape, count: int, length: int) -> None:
@@ -93,7 +95,7 @@ def _write_stock(folder: Path, shape: Shape, items: int, lengths: tuple[int, int
     folder.mkdir(parents=True, exist_ok=True)
     for lang, length in zip(("src", "tgt"), lengths, strict=True):
         dictionary.save(str(folder / f"dict.{lang}.txt"))
-        for split in ("train", "test"):
+        for split in ("train", "valid"):
             _write_texts(folder / f"{split}.src-tgt.{lang}", rng, shape.pieces, length, items)
 
 

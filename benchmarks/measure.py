@@ -15,6 +15,7 @@ from benchmarks.contenders import Contender
 
 UPDATE = r"train_inner \||^update \d+|'num_updates'|\"num_updates\"|num_updates="
 CUDA_PEAK = re.compile(r"^cuda_peak_bytes (\d+)", re.MULTILINE)
+ROOT = Path(__file__).resolve().parent.parent  # where commands run
 TICK = os.sysconf("SC_CLK_TCK")  # of /proc/PID/stat, a second
 
 
@@ -56,7 +57,9 @@ def run(contender: Contender, threads: int, log: Path) -> Run:
     """
     environment = os.environ | {"OMP_NUM_THREADS": str(contender.threads or threads)}
     if contender.fills and not Path(contender.fills).exists():
-        filling = subprocess.run(contender.command, env=environment, capture_output=True, text=True)
+        filling = subprocess.run(
+            contender.command, env=environment, capture_output=True, text=True, cwd=ROOT
+        )
         if filling.returncode:
             raise Failed((filling.stdout + filling.stderr)[-2000:])
     start = time.monotonic()
@@ -64,7 +67,7 @@ def run(contender: Contender, threads: int, log: Path) -> Run:
     wanted = re.compile(contender.marks or UPDATE)
     process = subprocess.Popen(
         contender.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=environment,
+        env=environment, cwd=ROOT,
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:

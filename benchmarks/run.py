@@ -109,7 +109,7 @@ def main() -> int:
     if args.batch:
         shape = replace(shape, batch=args.batch)
     suite = suites.SUITES[args.name]
-    place = Place(args.work / args.shape, shape, args.updates, args.cuda)
+    place = Place(args.work.absolute() / args.shape, shape, args.updates, args.cuda)
     contenders = chosen(suite, place, args.only)
     if args.list:
         print("\n".join(contender.name for contender in contenders))

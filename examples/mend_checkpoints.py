@@ -14,6 +14,13 @@ import zipfile
 from pathlib import Path
 
 
+def has_optimizer_state(checkpoint: Path) -> bool:
+    """Whether a run can go on from it: the best checkpoint is kept without Adam's states."""
+    with zipfile.ZipFile(checkpoint) as file:
+        names = [name for name in file.namelist() if name.split("/")[-1] == "data.pkl"]
+        return any(b"last_optimizer_state" in file.read(name) for name in names)
+
+
 def mend(folder: Path) -> None:
     """Remove what was cut short in a folder, and put the newest whole checkpoint in its place.
 
@@ -37,7 +44,7 @@ def mend(folder: Path) -> None:
         return
     if whole:
         whole[-1].replace(last)
-    elif best.exists():
+    elif best.exists() and has_optimizer_state(best):
         partial = last.with_name(f"{last.name}.part")
         shutil.copyfile(best, partial)
         partial.replace(last)

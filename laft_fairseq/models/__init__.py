@@ -1,6 +1,7 @@
 """mBART with LAFT's parts, as fairseq models."""
 
-from laft_fairseq import compat, compat_distributed
+from laft_fairseq import compat, compat_checkpoints, compat_distributed
 
 compat.apply()
 compat_distributed.apply()
+compat_checkpoints.apply()

@@ -16,6 +16,7 @@ LEVELS: tuple[frozenset[str], ...] = (
             "backbone_folder",
             "checkpoint_format",
             "compat",
+            "compat_checkpoints",
             "compat_distributed",
             "component_controls",
             "component_shards",

@@ -4,6 +4,8 @@ import os
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from examples.mend_checkpoints import mend
 
 
@@ -34,11 +36,18 @@ def test_the_best_and_the_last_come_from_the_newest_numbered(tmp_path: Path) -> 
     assert not newest.exists()
 
 
-def test_the_last_comes_from_the_best_where_nothing_is_numbered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("resumable", [True, False])
+def test_the_last_comes_from_the_best_where_nothing_is_numbered(
+    tmp_path: Path, resumable: bool
+) -> None:
     best, last = (checkpoint(tmp_path, name, name, 1) for name in ("best", "last"))
+    with zipfile.ZipFile(best, "a") as file:
+        file.writestr("archive/data.pkl", "last_optimizer_state" if resumable else "model")
     shorten(last)
     mend(tmp_path)
-    assert text(last) == text(best) == b"best"
+    assert text(best) == b"best"
+    assert last.exists() is resumable
+    assert not resumable or text(last) == b"best"
 
 
 def test_nothing_whole_is_touched(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""Optimizer states on disk only where a run resumes from.
+
+fairseq copies Adam's states, twice what is trained, into every checkpoint. A run resumes from
+``checkpoint_last.pt`` (numbered ones are kept for that too), so the best one is written without.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
+STATE = "last_optimizer_state"
+
+
+def without_optimizer_state(path: Path) -> None:
+    """Write a checkpoint anew without it, whole or not at all."""
+    content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    if content.pop(STATE, None):
+        part = path.with_name(f"{path.name}.part")
+        torch.save(content, part)
+        os.replace(part, path)
+
+
+def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
+    """fairseq's, then the best checkpoint without optimizer state if the last one has it."""
+    folder = Path(cfg.save_dir)
+    before = {path: path.stat().st_mtime_ns for name in BEST for path in folder.glob(name)}
+    result = stock(cfg, trainer, *args, **kwargs)
+    ours = hasattr(trainer.task, "stage") and trainer.data_parallel_rank == 0
+    if ours and not (
+        cfg.no_save or cfg.no_last_checkpoints or cfg.write_checkpoints_asynchronously
+    ):
+        for path in (path for name in BEST for path in folder.glob(name)):
+            if path.stat().st_mtime_ns != before.get(path):
+                without_optimizer_state(path)
+    return result
+
+
+def load_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
+    """fairseq's, with a warning where a run goes on without the states that it had."""
+    result = stock(cfg, trainer, *args, **kwargs)
+    updates = trainer.get_num_updates()
+    resumed = updates and hasattr(trainer.task, "stage") and not cfg.reset_optimizer
+    if resumed and not trainer.optimizer.optimizer.state:
+        logger.warning(
+            "%s: holds no optimizer state, as a best checkpoint; after %d updates Adam begins "
+            "anew. To go on as before, resume from checkpoint_last.pt",
+            cfg.restore_file,
+            updates,
+        )
+    return result
+
+
+def apply() -> None:
+    """Patch fairseq, once."""
+    from fairseq import checkpoint_utils
+
+    for own in (save_checkpoint, load_checkpoint):
+        stock = getattr(checkpoint_utils, own.__name__)
+        if not getattr(stock, "laft", False):
+            patched: Any = functools.wraps(stock)(functools.partial(own, stock))
+            patched.laft = True
+            setattr(checkpoint_utils, own.__name__, patched)

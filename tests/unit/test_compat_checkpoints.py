@@ -1,0 +1,74 @@
+"""The best checkpoint is kept without Adam's states, the others with them."""
+
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from laft_fairseq import compat_checkpoints as cc
+
+FLAGS = {"no_save": False, "no_last_checkpoints": False, "write_checkpoints_asynchronously": False}
+
+
+def save(path: Path) -> None:
+    torch.save({"model": {"w": torch.ones(3)}, cc.STATE: {"state": torch.ones(6)}}, path)
+
+
+def keys(path: Path) -> set[str]:
+    return set(torch.load(path, weights_only=True))
+
+
+def trainer(**attributes: Any) -> Any:
+    return Namespace(task=Namespace(stage="generation"), data_parallel_rank=0, **attributes)
+
+
+def saved(folder: Path, own: Any, **flags: bool) -> None:
+    """As fairseq saves: a numbered one, the best and the last."""
+
+    def stock(cfg: Any, trainer: Any, *rest: Any) -> None:
+        for name in ("checkpoint_1_2.pt", "checkpoint_best.pt", "checkpoint_last.pt"):
+            save(folder / name)
+
+    cc.save_checkpoint(stock, Namespace(save_dir=str(folder), **{**FLAGS, **flags}), own, None, 1.0)
+
+
+def test_the_best_is_without_and_the_others_are_with(tmp_path: Path) -> None:
+    saved(tmp_path, trainer())
+    assert keys(tmp_path / "checkpoint_best.pt") == {"model"}
+    assert keys(tmp_path / "checkpoint_last.pt") == {"model", cc.STATE}
+    assert keys(tmp_path / "checkpoint_1_2.pt") == {"model", cc.STATE}
+    assert len(os.listdir(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("flag", ["no_last_checkpoints", "write_checkpoints_asynchronously"])
+def test_without_a_last_one_the_best_keeps_them(tmp_path: Path, flag: str) -> None:
+    saved(tmp_path, trainer(), **{flag: True})
+    assert keys(tmp_path / "checkpoint_best.pt") == {"model", cc.STATE}
+
+
+def test_other_tasks_are_left_alone(tmp_path: Path) -> None:
+    saved(tmp_path, Namespace(task=Namespace(), data_parallel_rank=0))
+    assert keys(tmp_path / "checkpoint_best.pt") == {"model", cc.STATE}
+
+
+@pytest.mark.parametrize(("state", "said"), [({}, True), ({"w": 1}, False)])
+def test_a_run_that_lost_its_states_says_so(
+    state: dict[str, int], said: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = trainer(get_num_updates=lambda: 7, optimizer=Namespace(optimizer=Namespace(state=state)))
+    cfg = Namespace(reset_optimizer=False, restore_file="checkpoint_best.pt")
+    assert cc.load_checkpoint(lambda *a: "loaded", cfg, own) == "loaded"
+    assert ("Adam begins anew" in caplog.text) is said
+
+
+def test_fairseq_is_patched_once() -> None:
+    from fairseq import checkpoint_utils
+
+    cc.apply()
+    first = checkpoint_utils.save_checkpoint
+    cc.apply()
+    assert checkpoint_utils.save_checkpoint is first
+    assert first.func is cc.save_checkpoint

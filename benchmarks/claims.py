@@ -34,6 +34,8 @@ def found(claims: tuple[Claim, ...], rows: Mapping[str, Mapping[str, Any]]) -> l
         results.append({
             "row": claim.row, "against": claim.against, "kind": claim.kind, "most": claim.most,
             "ratio": own[key] / other[key],
+            "cpu": own["cpu_s"] / other["cpu_s"]
+            if claim.kind == "time" and own.get("cpu_s") and other.get("cpu_s") else None,
             "floor": own["gflop"] / other["gflop"] if counted else None,
         })  # fmt: skip
     return results

@@ -89,10 +89,12 @@ def asked(result: dict[str, Any]) -> list[str]:
     measured = found(claims, result["contenders"])
     if not measured:
         return []
-    lines = ["| ratio | of | measured | asked at large | counted |", "|---|---|---|---|---|"]
+    lines = ["| ratio | of | measured | processors | asked at large | counted |",
+             "|---|---|---|---|---|---|"]  # fmt: skip
     for one in measured:
         most = f"{one['most']:.2f}" if one["most"] else ""
         floor = f"{one['floor']:.2f}" if one["floor"] else ""
+        cpu = f"{one['cpu']:.2f}" if one["cpu"] else ""
         lines.append(f"| {one['row']} / {one['against']} | {one['kind']} | "
-                     f"**{one['ratio']:.3f}** | {most} | {floor} |")  # fmt: skip
+                     f"**{one['ratio']:.3f}** | {cpu} | {most} | {floor} |")  # fmt: skip
     return [*lines, ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from laft_fairseq.frozen_weights import Casts
 
+ALL_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION,
+               SDPBackend.CUDNN_ATTENTION, SDPBackend.MATH]  # fmt: skip
 CHOICES = ("auto", "bf16", "none")
 
 
@@ -45,17 +48,25 @@ def autocast(
 ) -> contextlib.AbstractContextManager[Any]:
     """The context in which ``model`` computes forward and loss, frozen weights cast by ``casts``.
 
-    On a CPU attention is computed by plain products in bf16: with a mask torch's fused kernel
-    was the slower one for the mini backbone where freed memory was kept (see examples/mini), and
-    about as fast where it was not.
+    On a CPU attention that is differentiated is computed by plain products in bf16: forward and
+    backward together torch's fused kernel took up to three times as long for the mini backbone, and
+    about as long at mBART-large's shape. Without a backward pass the fused one is the faster, four
+    times and more: see :func:`undifferentiated`.
     """
     parameter = next(model.parameters())
     if not wants_bf16(parameter, choice):
         return contextlib.nullcontext()
     stack = contextlib.ExitStack()
     stack.enter_context(torch.autocast(parameter.device.type, dtype=torch.bfloat16))
-    if parameter.device.type == "cpu":
+    if parameter.device.type == "cpu" and torch.is_grad_enabled():
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
     if casts is not None:
         stack.enter_context(casts.in_place(model))
     return stack
+
+
+@contextlib.contextmanager
+def undifferentiated() -> Iterator[None]:
+    """No gradients, and every kernel of attention again: for a frozen part within autocast."""
+    with torch.no_grad(), sdpa_kernel(ALL_KERNELS):
+        yield

@@ -35,8 +35,9 @@ class AdaptedEncoderLayer(TransformerEncoderLayerBase):
         self.task_adapter = TaskAdapter(cfg.encoder.embed_dim, reduction)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """(T, B, d) -> (T, B, d)."""
-        return self.task_adapter(super().forward(x, *args, **kwargs))
+        """(T, B, d) -> (T, B, d), laid out so: over fairseq's transposed layout, which residuals
+        keep, the adapter's weights would be copied for each position."""
+        return self.task_adapter(super().forward(x.contiguous(), *args, **kwargs))
 
 
 class AdaptedDecoderLayer(TransformerDecoderLayerBase):

@@ -147,7 +147,10 @@ class LAFTDecoder(TransformerDecoderBase):
         if self.layernorm_embedding is not None:
             x = self.layernorm_embedding(x)
         padding = tokens.eq(self.padding_idx)
-        return self.dropout_module(x).transpose(0, 1), padding if padding.any() else None
+        # laid out as it is indexed: residuals keep a layout, and a product over a transposed one
+        # copies the adapter's weights for each position
+        x = self.dropout_module(x).transpose(0, 1).contiguous()
+        return x, padding if padding.any() else None
 
     def output_layer(self, features: Tensor) -> Tensor:
         """(B, T, d) -> (B, T, V), as one matrix product; V with the tags of new languages.

@@ -24,6 +24,7 @@ from laft_fairseq.modules.fusion import Fusion
 from laft_fairseq.modules.gate import Gate
 from laft_fairseq.modules.new_tag_rows import NewTagRows
 from laft_fairseq.modules.task_module import TaskModule
+from laft_fairseq.precision import undifferentiated
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +155,7 @@ class LAFTEncoder(TransformerEncoderBase):
         With ``--mask-source-tag`` it sees `<mask>` where the tag stands.
         """
         seen = self.language_tags.without_tags(src_tokens) if self.mask_source_tag else src_tokens
-        with torch.no_grad() if self.frozen else contextlib.nullcontext():
+        with undifferentiated() if self.frozen else contextlib.nullcontext():
             if self.cache is None or not self.training:
                 return super().forward(seen, *args)
             stock = super().forward

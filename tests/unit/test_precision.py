@@ -29,3 +29,21 @@ def test_auto_follows_the_processor(
 
 def test_a_halved_model_is_left_alone(linear: nn.Linear) -> None:
     assert not precision.wants_bf16(linear.half().weight, "bf16")
+
+
+def kernels() -> tuple[bool, bool]:
+    """Whether the fused kernel and plain products may compute attention."""
+    return torch.backends.cuda.flash_sdp_enabled(), torch.backends.cuda.math_sdp_enabled()
+
+
+def test_attention_is_fused_where_nothing_is_differentiated(linear: nn.Linear) -> None:
+    with precision.autocast(linear, "bf16"):
+        assert kernels() == (False, True)
+        with precision.undifferentiated():
+            assert kernels() == (True, True)
+            assert not linear(torch.ones(2, 4)).requires_grad
+        assert kernels() == (False, True)
+        assert torch.is_grad_enabled()
+    with torch.no_grad(), precision.autocast(linear, "bf16"):
+        assert kernels() == (True, True)
+    assert kernels() == (True, True)

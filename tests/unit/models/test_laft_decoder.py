@@ -94,3 +94,17 @@ def test_only_laft_has_adapters() -> None:
     built = tiny.model(method="mbart_full")
     assert built.decoder.adapter_tags() == []
     assert not any("language_adapter" in name for name in built.state_dict())
+
+
+@pytest.mark.parametrize("method", ["laft", "adapter"])
+def test_adapters_get_contiguous_inputs(method: str) -> None:
+    """Over another layout torch copies a layer's weights for each position: a quarter of a step."""
+    built = tiny.model(method=method)
+    seen = []
+    for name, module in built.named_modules():
+        if name.endswith(("_adapter", "fusion.up", "task_module")):
+            module.register_forward_pre_hook(
+                lambda module, inputs: seen.append(inputs[0].is_contiguous())
+            )
+    built(SOURCE, None, PREVIOUS)
+    assert seen and all(seen)

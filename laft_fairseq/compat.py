@@ -76,6 +76,8 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, typing.Any]:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
     except FileNotFoundError:
         raise LaftError(f"{path}: no such checkpoint") from None
+    except IsADirectoryError:
+        raise LaftError(f"{path}: a folder; name the file in it, such as model.pt") from None
     except pickle.UnpicklingError as error:
         forbidden = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it asks for {forbidden.group(1)}" if forbidden else "it may be damaged"

@@ -11,6 +11,7 @@ import torch
 from laft_fairseq import hub_text
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub_search import Hypothesis, Search, SearchRun
+from laft_fairseq.language_tags import unknown
 from laft_fairseq.loading import load_model
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration
@@ -141,8 +142,10 @@ class Generator:
     def _checked(self, lang: str, output: str) -> str:
         """Check both languages against dictionary and checkpoint."""
         for tag, option in ((lang, "--lang"), (output, "--output-lang")):
-            if self.task.checked(tag, option) != [tag]:
+            if "," in tag:
                 raise LaftError(f"{option} {tag}: name one language, such as fr_XX")
+            if tag not in self.task.tag_ids:
+                raise LaftError(unknown(option, tag, self.name, self.task.tags))
         encoder, decoder = self.model.encoder, self.model.decoder
         if encoder.needs_components:
             held = list(encoder.language_components)

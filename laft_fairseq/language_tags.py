@@ -27,6 +27,7 @@ MBART50 = CC25 + (
     "pl_PL,ps_AF,pt_XX,sv_SE,sw_KE,ta_IN,te_IN,th_TH,tl_XX,uk_UA,ur_PK,xh_ZA,gl_ES,sl_SI"
 ).split(",")
 LAYOUT_FILE = "tag-layout.txt"  # beside langs.txt, in a backbone's folder and in a data-bin
+NEVER_SEEN = "one that the backbone never saw is named by --new-langs"
 # Written without spaces between words: sentencepiece's word starts mean nothing there.
 UNSPACED = frozenset({"zh", "ja", "th", "my", "km", "lo"})
 
@@ -106,6 +107,13 @@ def split_tags(text: str | None) -> list[str]:
     if repeated:
         raise LaftError(f"language {repeated[0]} is listed twice in {text!r}")
     return tags
+
+
+def unknown(option: str, tag: str, where: str | Path, tags: Sequence[str]) -> str:
+    """What an error says of a ``tag`` that is none of ``tags``: which are, which one is meant."""
+    alike = [known for known in tags if known.split("_")[0] == tag.split("_")[0].lower()]
+    meant = f" (did you mean {alike[0]}?)" if alike else ""
+    return f"{option}: unknown language {tag}{meant}; {where} has {', '.join(tags)}"
 
 
 def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:

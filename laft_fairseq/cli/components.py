@@ -172,7 +172,7 @@ def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
     from laft_fairseq import agreement, components_file
     from laft_fairseq.component_shards import add_up
     from laft_fairseq.components import Shard
-    from laft_fairseq.language_tags import split_tags
+    from laft_fairseq.language_tags import NEVER_SEEN, split_tags, unknown
     from laft_fairseq.loading import load_backbone_model
 
     tags = split_tags(args.langs)
@@ -184,10 +184,8 @@ def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
     )
     for tag in tags:
         if tag not in dictionary_tags:
-            raise LaftError(
-                f"--langs: unknown language {tag}; the dictionary has {', '.join(dictionary_tags)}"
-                "; one that the backbone never saw is named by --new-langs"
-            )
+            said = unknown("--langs", tag, "the dictionary", dictionary_tags)
+            raise LaftError(f"{said}; {NEVER_SEEN}")
     if torch.cuda.is_available() and not args.cpu:
         model = model.cuda()
     model.encoder.mask_source_tag = args.mask_source_tag

@@ -108,13 +108,12 @@ def _check(args: argparse.Namespace) -> None:
 
 def _kept_tags(args: argparse.Namespace, folder: "Folder") -> list[str]:
     """The tags that stay, in the dictionary's order."""
-    from laft_fairseq.language_tags import split_tags
+    from laft_fairseq.language_tags import split_tags, unknown
 
     wanted = split_tags(args.keep_langs) or folder.tags
     for tag in wanted:
         if tag not in folder.tags:
-            known = ", ".join(folder.tags)
-            raise LaftError(f"--keep-langs: unknown language {tag}; {folder.path} has {known}")
+            raise LaftError(unknown("--keep-langs", tag, folder.path, folder.tags))
     return [tag for tag in folder.tags if tag in wanted]
 
 

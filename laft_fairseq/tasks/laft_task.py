@@ -71,10 +71,8 @@ class LaftTask(FairseqTask):
         tags = language_tags.split_tags(listed)
         for tag in tags:
             if tag not in self.tag_ids:
-                raise LaftError(
-                    f"{option}: unknown language {tag}; {self.cfg.data} has {', '.join(self.tags)}"
-                    "; one that the backbone never saw is named by --new-langs"
-                )
+                said = language_tags.unknown(option, tag, self.cfg.data, self.tags)
+                raise LaftError(f"{said}; {language_tags.NEVER_SEEN}")
         return tags
 
     def train_langs(self) -> list[str]:

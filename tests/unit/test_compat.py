@@ -71,6 +71,12 @@ def test_a_damaged_file_is_refused(tmp_path: Path, kept: float, mmap: bool) -> N
         compat.read_checkpoint(str(path), mmap=mmap)
 
 
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_folder_is_no_checkpoint(tmp_path: Path, mmap: bool) -> None:
+    with pytest.raises(LaftError, match="a folder; name the file in it, such as model.pt"):
+        compat.read_checkpoint(str(tmp_path), mmap=mmap)
+
+
 def test_other_content_is_refused(tmp_path: Path) -> None:
     torch.save(torch.ones(2), tmp_path / "t.pt")
     with pytest.raises(LaftError, match=r"t\.pt: .* a Tensor, not a dict"):

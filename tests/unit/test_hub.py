@@ -208,7 +208,8 @@ def test_what_the_checkpoint_lacks_is_named(pieces: Pieces) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"lang": "xx_XX"}, "--lang: unknown language xx_XX"),
+        ({"lang": "xx_XX"}, r"--lang: unknown language xx_XX; \S+ has en_XX, fr_XX, zh_CN$"),
+        ({"lang": "fr"}, r"--lang: unknown language fr \(did you mean fr_XX\?\); "),
         ({"lang": "en_XX,fr_XX"}, "--lang en_XX,fr_XX: name one language"),
         ({"lang": "fr_XX", "output_lang": "de_DE"}, "--output-lang: unknown language de_DE"),
         ({"lang": "fr_XX", "nbest": 6}, "--nbest 6: --beam 5 has no more"),

@@ -165,6 +165,16 @@ def test_the_tags_of_both_mbarts_are_hugging_faces() -> None:
     assert 4 + 249_997 + len(set(MBART50)) + 1 == 250_054
 
 
+def test_what_is_said_of_an_unknown_language() -> None:
+    tags = ["en_XX", "fr_XX"]
+    assert language_tags.unknown("--lang", "eo_XX", "d", tags) == (
+        "--lang: unknown language eo_XX; d has en_XX, fr_XX"
+    )
+    for typed in ("fr", "fr_FR", "FR_XX"):
+        said = language_tags.unknown("--lang", typed, "d", tags)
+        assert said.startswith(f"--lang: unknown language {typed} (did you mean fr_XX?); ")
+
+
 def test_a_language_listed_twice_is_refused() -> None:
     with pytest.raises(LaftError, match="fr_XX is listed twice"):
         language_tags.split_tags("fr_XX,en_XX,fr_XX")

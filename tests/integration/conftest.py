@@ -1,6 +1,8 @@
-"""LAFT from nothing, once a session: a backbone, its components, both stages."""
+"""LAFT from nothing, once a session and tag layout: a backbone, its components, both stages."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from laft_fairseq import backbone as backbones
 from laft_fairseq import components_file
 from laft_fairseq.language_components import ComponentStatistics, sentence_mean
+from laft_fairseq.language_tags import TagLayout
 from tests import tiny
 
 SAVING = ("--no-epoch-checkpoints", "--disable-validation")
@@ -25,6 +28,7 @@ class Run:
     components: Path
     stage1: Path
     stage2: Path
+    layout: TagLayout = TagLayout.SUFFIX
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -33,35 +37,35 @@ class Run:
                 "--language-components", str(self.components))  # fmt: skip
 
 
-def write_components(path: Path, backbone: Path, k: int = tiny.K) -> Path:
+def write_components(
+    path: Path, backbone: Path, k: int = tiny.K, layout: TagLayout = TagLayout.SUFFIX
+) -> Path:
     """Estimate c_L of each language on the texts that train."""
-    model = tiny.model(method="mbart_full")
+    model = tiny.model(method="mbart_full", layout=layout)
     model.load_backbone(backbones.read(str(backbone)))
     statistics = {}
     for tag in tiny.TAGS:
         statistics[tag] = ComponentStatistics.zeros(tiny.D)
         for text in tiny.random_texts(tag, 20):
-            tokens = torch.tensor([[*text, *tiny.ids(f"[{tag}]")]])  # (1, T)
+            tokens = layout.tagged(torch.tensor(text), *tiny.ids(f"[{tag}]"))[None]  # (1, T)
             e = model.encoder.forward_backbone(tokens)["encoder_out"][0].detach()  # (T, 1, d)
             mask = model.encoder.language_tags.text_mask(tokens)
             statistics[tag].update(sentence_mean(e, mask))
-    components_file.save(path, statistics, k, model.fingerprint)
+    components_file.save(path, statistics, k, model.fingerprint, layout=layout)
     return path
 
 
-@pytest.fixture(scope="session")
-def laft(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def both_stages(home: Path, layout: TagLayout) -> Run:
     """English is annotated; French and Chinese have text alone."""
-    home = tmp_path_factory.mktemp("laft")
-    data = tiny.write_data(home / "data-bin")
+    data = tiny.write_data(home / "data-bin", layout=layout)
     pretrained = tiny.train(
         data, home / "pretrained", "denoising", "--method", "mbart_full", "--max-update", "4",
         *SAVING,
     )  # fmt: skip
     torch.save({"model": pretrained["model"]}, home / "model.pt")
-    components = write_components(home / "components.safetensors", home / "model.pt")
+    components = write_components(home / "components.safetensors", home / "model.pt", layout=layout)
     run = Run(data, home / "model.pt", components, home / "stage1" / "checkpoint_last.pt",
-              home / "stage2" / "checkpoint_last.pt")  # fmt: skip
+              home / "stage2" / "checkpoint_last.pt", layout)  # fmt: skip
     tiny.train(data, home / "stage1", "denoising", *run.parts, "--max-update", "4",
                "--batch-size", "20", "--save-interval-updates", "2", *SAVING)  # fmt: skip
     tiny.train(
@@ -70,3 +74,15 @@ def laft(tmp_path_factory: pytest.TempPathFactory) -> Run:
         "--valid-langs", "fr_XX,zh_CN", "--no-epoch-checkpoints", *ROUGE,
     )  # fmt: skip
     return run
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[TagLayout], Run]:
+    """The run of each tag layout, made when it is first asked for."""
+    return cache(lambda layout: both_stages(tmp_path_factory.mktemp(f"laft-{layout}"), layout))
+
+
+@pytest.fixture(scope="session")
+def laft(runs: Callable[[TagLayout], Run]) -> Run:
+    """mBART-cc25's layout; modules that try both take its place by one of their own."""
+    return runs(TagLayout.SUFFIX)

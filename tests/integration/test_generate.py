@@ -4,12 +4,14 @@ import re
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from laft_fairseq.language_tags import TagLayout
 from laft_fairseq.loading import load_model
 from tests import tiny
 from tests.integration.conftest import SAVING, Run
@@ -17,6 +19,12 @@ from tests.integration.conftest import SAVING, Run
 FLAGS = ("--task", "laft_generation", "--beam", "2", "--max-len-b", "6", "--batch-size", "3")
 MARKS = re.compile(r"\[\w\w_\w\w\]|<unk>|<s>|</s>|<mask>|<pad>")
 LIMIT = 6
+
+
+@pytest.fixture(scope="module", params=list(TagLayout), ids=str)
+def laft(request: pytest.FixtureRequest, runs: Callable[[TagLayout], Run]) -> Run:
+    """In both tag layouts."""
+    return runs(request.param)
 
 
 def outputs(lines: list[str], kind: str = "H") -> dict[int, str]:
@@ -70,7 +78,8 @@ def test_interactive_with_stage_1(laft: Run) -> None:
     flags = ("--task", "laft_denoising", "--gen-lang", "zh_CN", *FLAGS[2:], "--buffer-size", "3")
     lines = tiny.interactive(laft.data, laft.stage1, "一 <mask> 三\n四\n", *flags)
     assert sorted(outputs(lines)) == [0, 1]
-    assert outputs(lines, "S")[0].split() == ["一", "<mask>", "三", "[zh_CN]"]
+    (source,) = tiny.laid_out(["一 <mask> 三 [zh_CN]"], laft.layout)
+    assert outputs(lines, "S")[0] == source
 
 
 def test_interactive_with_words_that_outputs_must_hold(laft: Run) -> None:
@@ -89,7 +98,8 @@ def test_a_text_longer_than_the_models_positions_is_cut(laft: Run) -> None:
     flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "3")
     lines = tiny.interactive(laft.data, laft.stage2, f"一 二\n{'三 ' * 99}\n三 四\n", *flags)
     assert sorted(outputs(lines)) == [0, 1, 2]
-    assert outputs(lines, "S")[1].split() == [*["三"] * 62, "[zh_CN]"]
+    (source,) = tiny.laid_out(["三 " * 62 + "[zh_CN]"], laft.layout)
+    assert outputs(lines, "S")[1] == source
 
 
 def test_a_whole_checkpoint_needs_nothing_else(
@@ -142,7 +152,7 @@ def test_a_mixed_batch_generates_what_its_rows_generate_alone(laft: Run) -> None
     model, task, generator = in_process(laft)
     for part in (model.encoder.task_module, model.decoder):  # for outputs that differ
         tiny.scramble(part, std=0.3)
-    texts = [torch.tensor([*text, *tiny.ids(f"[{tag}]")])
+    texts = [laft.layout.tagged(torch.tensor(text), *tiny.ids(f"[{tag}]"))
              for tag in tiny.TAGS for text in tiny.random_texts(tag, 3, seed=4)]  # fmt: skip
 
     def generated(chosen: list[torch.Tensor]) -> list[list[int]]:
@@ -161,12 +171,11 @@ def test_no_output_holds_a_mark(laft: Run) -> None:
     """Every hypothesis of the beam, from a decoder that would write anything."""
     model, task, generator = in_process(laft)
     tiny.scramble(model.decoder, std=0.3)
-    rows = [[*text, *tiny.ids(f"[{tag}]")] for tag in tiny.TAGS
+    rows = [laft.layout.tagged(torch.tensor(text), *tiny.ids(f"[{tag}]")) for tag in tiny.TAGS
             for text in tiny.random_texts(tag, 6, seed=4) if len(text) > 5]  # fmt: skip
     forbidden = {0, 1, 3, *tiny.ids("<mask> [en_XX] [fr_XX] [zh_CN]")}
     for row in rows:
-        sample = {"net_input": {"src_tokens": torch.tensor([row]),
-                                "src_lengths": torch.tensor([len(row)])}}  # fmt: skip
+        sample = {"net_input": {"src_tokens": row[None], "src_lengths": torch.tensor([len(row)])}}
         for hypothesis in task.inference_step(generator, [model], sample)[0]:
             tokens = hypothesis["tokens"].tolist()
             assert not forbidden & set(tokens)
@@ -183,7 +192,10 @@ def command(folder: Path, user_dir: str, *flags: str | Path) -> subprocess.Compl
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_the_command_as_typed_from_the_root(laft: Run, repository: Path, tmp_path: Path) -> None:
+def test_the_command_as_typed_from_the_root(
+    runs: Callable[[TagLayout], Run], repository: Path, tmp_path: Path
+) -> None:
+    laft = runs(TagLayout.SUFFIX)
     done = command(
         repository, "laft_fairseq", laft.data, "--task", "laft_denoising", *laft.parts,
         "--max-update", "1", "--save-dir", tmp_path / "run", *SAVING,
@@ -192,15 +204,16 @@ def test_the_command_as_typed_from_the_root(laft: Run, repository: Path, tmp_pat
     assert (tmp_path / "run" / "checkpoint_last.pt").exists()
 
 
-def test_wrong_input_ends_in_one_line_from_another_folder(laft: Run, tmp_path: Path) -> None:
+def test_wrong_input_ends_in_one_line_from_another_folder(
+    runs: Callable[[TagLayout], Run], tmp_path: Path
+) -> None:
     """The package by its path, and what a user sees of an error."""
+    laft = runs(TagLayout.SUFFIX)
     done = command(
         tmp_path, str(tiny.PACKAGE), laft.data, "--task", "laft_generation", "--method",
         "mbart_full", "--train-langs", "de_DE", "--save-dir", tmp_path / "run", *SAVING,
     )  # fmt: skip
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert re.fullmatch(
-        r"laft: error: --train-langs: unknown language de_DE; .* zh_CN; one .*", last
-    )
+    assert re.fullmatch(r"laft: error: --train-langs: unknown language de_DE; .* --new-langs", last)
     assert "Traceback" not in done.stderr

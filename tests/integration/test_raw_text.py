@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,18 @@ import pytest
 
 from laft_fairseq import hub
 from laft_fairseq.cli.main import main
+from laft_fairseq.language_tags import TagLayout
 from tests import tiny, tiny_text
 from tests.integration.conftest import Run
 
 SEARCH = ("--beam", "3", "--lenpen", "0.7", "--max-len-b", "6", "--nbest", "2",
           "--no-repeat-ngram-size", "2", "--batch-size", "3")  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=list(TagLayout), ids=str)
+def laft(request: pytest.FixtureRequest, runs: Callable[[TagLayout], Run]) -> Run:
+    """In both tag layouts."""
+    return runs(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Both stages by fairseq-train's own command line: what moves, what stays, what is written."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,19 @@ from torch import Tensor, nn
 
 from laft_fairseq import backbone as backbones
 from laft_fairseq import components_file
+from laft_fairseq.language_tags import TagLayout
 from laft_fairseq.loading import load_model
 from laft_fairseq.tasks.laft_task import LaftTask
 from tests import tiny
 from tests.integration.conftest import SAVING, Run
 
 State = dict[str, Tensor]
+
+
+@pytest.fixture(scope="module", params=list(TagLayout), ids=str)
+def laft(request: pytest.FixtureRequest, runs: Callable[[TagLayout], Run]) -> Run:
+    """In both tag layouts."""
+    return runs(request.param)
 
 
 def whole(checkpoint: Path, laft: Run) -> State:

@@ -46,7 +46,7 @@ def test_counts_are_those_of_the_readme(extract: Path) -> None:
     assert {name: int(count.replace(",", "")) for name, count in told} == {
         path.name: len(lines(path)) for path in extract.glob("*.xz")
     }
-    assert len(told) == 10
+    assert len(told) == 11
 
 
 def test_it_stays_small(extract: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, kept: float, mmap: bool) -> N
 
 @pytest.mark.parametrize("mmap", [False, True])
 def test_a_folder_is_no_checkpoint(tmp_path: Path, mmap: bool) -> None:
-    with pytest.raises(LaftError, match="a folder; name the file in it, such as model.pt"):
+    with pytest.raises(LaftError, match=r"a folder; name the file in it, such as model\.pt"):
         compat.read_checkpoint(str(tmp_path), mmap=mmap)
 
 

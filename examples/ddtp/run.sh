@@ -9,7 +9,7 @@ source examples/common.sh
 
 FULL=${FULL:-0}
 OUT=${OUT:-examples/ddtp/out$([ "$FULL" = 1 ] && echo /full || true)}
-BACKBONE=${BACKBONE:-examples/mini/model}  # model.pt, dict.txt, langs.txt, sentence.bpe.model
+BACKBONE=${BACKBONE:-examples/mini/model}  # model.pt, dict.txt, sentence.bpe.model
 ARCH=${ARCH:-laft_mbart_mini}
 METHODS=${METHODS:-laft mbart_full}
 TARGETS=${TARGETS:-fr_XX zh_CN}

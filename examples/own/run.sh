@@ -11,7 +11,7 @@ STEP=$1 FOLDER=$(cd "$2" && pwd)
 cd "$(dirname "$0")/../.."
 source examples/common.sh
 
-BACKBONE=${BACKBONE:-examples/mini/model} # model.pt, dict.txt, langs.txt, sentence.bpe.model
+BACKBONE=${BACKBONE:-examples/mini/model} # model.pt, dict.txt, sentence.bpe.model
 ARCH=${ARCH:-laft_mbart_mini}
 SOURCE=${SOURCE:-en_XX} # the language of train.tsv
 NEW_LANGS=${NEW_LANGS:-} # tags that the backbone does not know, with commas

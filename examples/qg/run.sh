@@ -13,7 +13,7 @@ XQUAD_EN=${XQUAD_EN:-$QG/xquad.en.jsonl.xz} XQUAD_ZH=${XQUAD_ZH:-$QG/xquad.zh.js
 SOURCE=${SOURCE:-auto}                     # or evidence, evidence-answer
 MONO=${MONO:-examples/ddtp/data}           # mono.{en_XX,zh_CN}.txt.xz
 OUT=${OUT:-examples/qg/out}
-BACKBONE=${BACKBONE:-examples/mini/model}  # model.pt, dict.txt, langs.txt, sentence.bpe.model
+BACKBONE=${BACKBONE:-examples/mini/model}  # model.pt, dict.txt, sentence.bpe.model
 ARCH=${ARCH:-laft_mbart_mini}
 METHODS=${METHODS:-laft mbart_full}
 TESTS=${TESTS:-en_XX zh_CN}                # languages to generate in
@@ -43,8 +43,8 @@ raw_text() {
   mv "$work" "$RAW"
 }
 
-for file in "$NQG" "$XQUAD_EN" "$XQUAD_ZH" "$CMRC" "$BACKBONE"/{model.pt,dict.txt,langs.txt} \
-  "$BACKBONE/sentence.bpe.model" "$MONO"/mono.{en_XX,zh_CN}.txt.xz; do
+for file in "$NQG" "$XQUAD_EN" "$XQUAD_ZH" "$CMRC" "$BACKBONE"/{model.pt,dict.txt,sentence.bpe.model} \
+  "$MONO"/mono.{en_XX,zh_CN}.txt.xz; do
   [ -e "$file" ] || { echo "$file: missing; see examples/qg/README.md" >&2; exit 1; }
 done
 mkdir -p "$OUT"

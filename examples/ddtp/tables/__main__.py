@@ -98,7 +98,7 @@ def prepare(given: dict[str, str]) -> tuple[Work, int]:
     """The run that the options ask for."""
     budget = budgets.make(given["budget"], given)
     backbone = Path(given["backbone"])
-    for name in ("model.pt", "dict.txt", "langs.txt", "sentence.bpe.model"):
+    for name in ("model.pt", "dict.txt", "sentence.bpe.model"):
         if not (backbone / name).exists():
             raise SystemExit(f"tables: {backbone / name}: missing; BACKBONE names the folder")
     questions = Path(given["qg"]) if given["qg"] else None

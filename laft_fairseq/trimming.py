@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from laft_fairseq import sentencepiece_dictionary
-from laft_fairseq.backbone import EMBEDDING, TIED, Backbone
+from laft_fairseq.backbone import EMBEDDING, TIED, Backbone, unpack_attention
 from laft_fairseq.backbone import read as read_backbone
 from laft_fairseq.backbone_folder import MODEL, BackboneFolder
 from laft_fairseq.checkpoint_format import pop_header
@@ -194,6 +194,7 @@ def trimmed_folder(
     content = read_checkpoint(folder.backbone.path, mmap=True)
     state = content["model"]
     pop_header(state)  # of a whole pretraining; without it a backbone is as mBART's own
+    state = unpack_attention(state)  # as it is read, or its fingerprint would be another one
     options = _options(folder, vars(recorded_arguments(content) or Namespace()))
     options.langs, options.tag_layout = ",".join(tags), str(folder.layout)
     names = [n for n, kept in zip(folder.pieces.names, selection.keep, strict=True) if kept]

@@ -16,6 +16,7 @@ from laft_fairseq import new_languages
 from laft_fairseq.checkpoint_format import pop_header
 from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
 from laft_fairseq.errors import LaftError
+from laft_fairseq.language_tags import LAYOUT_FILE
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
 
@@ -37,12 +38,14 @@ def load_model(
 
     Args:
         checkpoint: one of our checkpoints, or a plain mBART (then the row ``mbart_full``).
-        data: data-bin directory with dict.txt and langs.txt.
+        data: data-bin directory with dict.txt.
         langs: the dictionary's tags in order, where langs.txt does not say them.
         backbone: of a slim checkpoint, where it is not found by itself (backbone.py).
         layout: where the tag stands, where tag-layout.txt does not say it.
-        new_langs: languages new to the backbone, where new-langs.txt does not say them; those
-            that the checkpoint records, where neither does.
+        new_langs: languages new to the backbone, where new-langs.txt does not say them.
+
+    Of the last three, what neither an argument nor a file in ``data`` says is as our checkpoint
+    records it.
 
     Raises:
         LaftError: a file is missing, damaged or does not fit the dictionary.
@@ -52,7 +55,13 @@ def load_model(
     content = read_checkpoint(checkpoint, mmap=True)
     args = recorded_arguments(content)
     state = content.get("model")
-    task = _task(data, langs, layout, new_langs or _recorded_new_langs(data, state))
+    recorded = _recorded_languages(data, state)
+    task = _task(
+        data,
+        langs or recorded.get("langs.txt"),
+        layout or recorded.get(LAYOUT_FILE),
+        new_langs or recorded.get(new_languages.FILE),
+    )
     if args is None or not isinstance(state, dict) or _is_backbone(args, state):
         return _load_backbone(checkpoint, task, content), task
     if backbone is not None:
@@ -120,12 +129,14 @@ def _is_backbone(args: Namespace, state: Mapping[str, Tensor]) -> bool:
     return header is None or (header.method == "mbart_full" and not hasattr(args, "method"))
 
 
-def _recorded_new_langs(data: str, state: Any) -> str | None:
-    """The checkpoint's, where ``data`` has no list of its own."""
-    if not isinstance(state, Mapping) or (Path(data) / new_languages.FILE).exists():
-        return None
-    header, _ = pop_header(dict(state))
-    return None if header is None else ",".join(header.new_langs)
+def _recorded_languages(data: str, state: Any) -> dict[str, str]:
+    """What our checkpoint's header says in place of each file that ``data`` lacks, by its name."""
+    header, _ = pop_header(dict(state)) if isinstance(state, Mapping) else (None, "")
+    if header is None:
+        return {}
+    said = {"langs.txt": ",".join(header.langs), LAYOUT_FILE: header.tag_layout}
+    said[new_languages.FILE] = ",".join(header.new_langs)
+    return {name: value for name, value in said.items() if not (Path(data) / name).exists()}
 
 
 def _task(

@@ -103,6 +103,20 @@ def test_a_whole_checkpoint_needs_no_backbone(
     assert torch.equal(logits(model), logits(trained))
 
 
+@pytest.mark.parametrize("layout", ["suffix", "prefix"])
+def test_what_the_folder_does_not_say_the_checkpoint_does(tmp_path: Path, layout: str) -> None:
+    """With dict.txt alone: tags, layout, new languages; a file that is there is believed."""
+    built = tiny.model(tags=tiny.TAGS[:2], new=["zh_CN"], layout=layout)
+    path = write(tmp_path / "whole.pt", built.whole_state_dict(), options())
+    tiny.pieces_dictionary().save(str(tmp_path / "dict.txt"))
+    model, task = load_model(str(path), str(tmp_path))
+    assert task.tags == list(model.tags) == list(tiny.TAGS)
+    assert model.header("whole", []).tag_layout == layout
+    (tmp_path / "langs.txt").write_text("fr_XX\nen_XX\n")
+    with pytest.raises(LaftError, match="trained with languages en_XX,fr_XX, in this order"):
+        load_model(str(path), str(tmp_path))
+
+
 def test_a_plain_mbart(mbart: Path, plain: LAFTMBart, data: Path) -> None:
     model, tags = load_backbone_model(str(mbart), str(data))
     assert tags == list(tiny.TAGS)

@@ -55,8 +55,7 @@ def packed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return old | {"encoder.version": torch.tensor([3.0]), "decoder.version": torch.tensor([3.0])}
 
 
-@pytest.fixture
-def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, BARTModel]:
+def write_archive(folder: Path) -> BARTModel:
     """model.pt and dict.txt; the counters of the training are in it as objects."""
     built = stock()
     counters = OrderedDict(
@@ -69,12 +68,19 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, BART
         "extra_state": {"train_iterator": {"epoch": 1}, "train_meters": counters},
         "last_optimizer_state": {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []},
     }  # fmt: skip
-    for meter in (meters.AverageMeter, meters.TimeMeter, meters.StopwatchMeter):
-        monkeypatch.setattr(meter, "__module__", "fairseq.meters")
-    torch.save(content, tmp_path / "model.pt", _use_new_zipfile_serialization=False)
-    monkeypatch.undo()
-    tiny.pieces_dictionary().save(str(tmp_path / "dict.txt"))
-    return tmp_path, built
+    folder.mkdir(exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for meter in (meters.AverageMeter, meters.TimeMeter, meters.StopwatchMeter):
+            patch.setattr(meter, "__module__", "fairseq.meters")
+        torch.save(content, folder / "model.pt", _use_new_zipfile_serialization=False)
+    tiny.pieces_dictionary().save(str(folder / "dict.txt"))
+    return built
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> tuple[Path, BARTModel]:
+    """The folder and the model in it."""
+    return tmp_path, write_archive(tmp_path)
 
 
 @torch.no_grad()

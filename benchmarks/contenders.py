@@ -8,7 +8,6 @@ from pathlib import Path
 
 from benchmarks.shapes import SHAPES, Shape
 
-TRAIN = (sys.executable, "-m", "fairseq_cli.train")
 STEPS = (sys.executable, "-m", "benchmarks.transformers_steps")
 OPTIMISER = ("--optimizer", "adam", "--lr", "1e-5", "--clip-norm", "0.1")
 NO_SAVE = "--no-save"
@@ -45,6 +44,12 @@ class Place:
         return next(name for name, shape in SHAPES.items() if shape.arch == self.shape.arch)
 
     @property
+    def train(self) -> tuple[str, ...]:
+        """fairseq-train; on an accelerator it says how much it took there."""
+        module = "benchmarks.fairseq_train" if self.cuda else "fairseq_cli.train"
+        return (sys.executable, "-m", module)
+
+    @property
     def device(self) -> tuple[str, ...]:
         """The flag of a machine without an accelerator."""
         return () if self.cuda else ("--cpu",)
@@ -60,7 +65,7 @@ def stock_fairseq(place: Place, pairs: str = "stock") -> tuple[str, ...]:
                   f"--{side}-attention-heads", str(shape.heads),
                   f"--{side}-normalize-before", f"--{side}-learned-pos"]  # fmt: skip
     return (
-        *TRAIN, str(place.folder / pairs), "--task", "translation", "-s", "src", "-t", "tgt",
+        *place.train, str(place.folder / pairs), "--task", "translation", "-s", "src", "-t", "tgt",
         "--arch", "mbart_large", *sides, "--share-all-embeddings", "--layernorm-embedding",
         "--criterion", "cross_entropy", "--dropout", "0.1", "--attention-dropout", "0.1",
         "--max-source-positions", "1024", "--max-target-positions", "1024",
@@ -77,8 +82,9 @@ def ours(place: Place, stage: str, method: str, *more: str) -> tuple[str, ...]:
         components = ("--language-components", str(folder / "c.safetensors"))
     languages = "en_XX" if stage == "generation" else "en_XX,fr_XX"
     return (
-        *TRAIN, str(folder / "data-bin"), "--user-dir", "laft_fairseq", "--task", f"laft_{stage}",
-        "--arch", shape.arch, "--method", method, "--backbone", str(folder / "model.pt"),
+        *place.train, str(folder / "data-bin"), "--user-dir", "laft_fairseq",
+        "--task", f"laft_{stage}", "--arch", shape.arch, "--method", method,
+        "--backbone", str(folder / "model.pt"),
         *components, "--train-langs", languages, "--criterion", "cross_entropy",
         "--dropout", "0.1", "--attention-dropout", "0.1", *OPTIMISER, *QUIET, *place.device,
         "--batch-size", str(shape.batch), "--max-update", str(place.updates), *more,

@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.contenders import Contender  # noqa: E402
-from benchmarks.measure import Run, run  # noqa: E402
+from benchmarks.measure import Failed, Run, run  # noqa: E402
 from benchmarks.random_mbart import add_shape  # noqa: E402
 
 TEXTS = ROOT / "examples" / "ddtp" / "data"
@@ -179,7 +179,10 @@ def main() -> int:
         if name in ("laft, stage 1", "laft, stage 2", "mbart_full, stage 2"):
             shutil.rmtree(args.work / RESULTS[name], ignore_errors=True)  # or it would resume
         log = args.work / "logs" / f"{name.replace(' ', '-').replace(',', '')}.log"
-        rows[name] = row(args, name, run(Contender(name, command), args.threads, log))
+        try:
+            rows[name] = row(args, name, run(Contender(name, command), args.threads, log))
+        except Failed as error:
+            raise SystemExit(f"{name}: failed, see {log}\n{error}") from None
         results.write_text(json.dumps(rows, indent=2) + "\n")
         print(table(args, rows), flush=True)
     lines = (args.work / "generated").read_text(encoding="utf-8").splitlines()

@@ -51,6 +51,7 @@ data() {
     preprocess/binarize.sh mono "${common[@]}" --lang "$tag" \
       --train "$OUT/raw/mono.$tag.train" --valid "$OUT/raw/mono.$tag.valid"
   done
+  settings > "$OUT/settings"
   touch "$DATA/done"
 }
 
@@ -81,9 +82,22 @@ stage2() {
 # needs FILE STEP: stop where an earlier step has not been made.
 needs() { [ -e "$1" ] || stop "$1: not there; first run examples/own/run.sh $2 $FOLDER"; }
 
+# settings: what everything in OUT hangs on.
+settings() {
+  echo "ARCH=$ARCH SOURCE=$SOURCE NEW_LANGS=$NEW_LANGS REMOVAL=$REMOVAL"
+  echo "dict.txt $(sha256sum < "$BACKBONE/dict.txt"), model.pt $(wc -c < "$BACKBONE/model.pt") bytes"
+}
+
+# same_settings: what is in OUT was made with these, or there is nothing yet.
+same_settings() {
+  [ ! -e "$OUT/settings" ] || [ "$(cat "$OUT/settings")" = "$(settings)" ] ||
+    stop "$OUT: made with another BACKBONE, ARCH, SOURCE, NEW_LANGS or REMOVAL; name another OUT"
+}
+
 check_backbone
 LANGS=$(languages | tr '\n' ' ') && LANGS=${LANGS% }
 [ "$LANGS" != "$SOURCE" ] || stop "$FOLDER: no mono.<tag>.txt of another language, such as mono.fr_XX.txt"
+same_settings
 case $STEP in
   data) raw_text
     step "$DATA/done" "data: ${LANGS// /, }" data ;;

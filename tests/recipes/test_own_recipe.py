@@ -186,6 +186,17 @@ def test_files_that_changed_are_not_taken_for_what_is_there(task: Path) -> None:
     assert "raw was made from other train.tsv: remove " in failed.stderr
 
 
+def test_one_folder_is_of_one_backbone(task: Path) -> None:
+    assert run(task, "data").returncode == 0
+    assert run(task, "components", STAGE1_LR="1e-4").returncode == 0
+    refused = run(task, "stage1", REMOVAL="projection")
+    assert refused.returncode == 1
+    assert "out: made with another BACKBONE, ARCH, SOURCE, NEW_LANGS or REMOVAL" in refused.stderr
+    (task.parent / "mbart" / "dict.txt").write_text("another 1\n")
+    assert run(task, "stage1").returncode == 1
+    assert run(task, "data", OUT="elsewhere").returncode == 0
+
+
 def test_what_is_missing_is_named(task: Path) -> None:
     early = run(task, "stage1")
     assert early.returncode == 1 and "first run examples/own/run.sh components" in early.stderr

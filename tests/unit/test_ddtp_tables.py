@@ -189,9 +189,9 @@ def test_rows_differ_in_the_method_and_the_adversary_alone() -> None:
     adversarial = line(System("tm_adv"))
     assert set(adversarial) - set(plain) == {
         "tm_adv", "laft_adversarial", "--label-smoothing", "0.1", "--target-langs", "fr_XX,zh_CN",
-        "--target-rows", "monolingual", "8192",
+        "--target-rows", "monolingual", "4096",
     }  # fmt: skip
-    assert set(plain) - set(adversarial) == {"mbart_full", "cross_entropy", "4096"}
+    assert set(plain) - set(adversarial) == {"mbart_full", "cross_entropy", "2048"}
     control = line(System("laft", "no-fusion"))
     assert set(control) - set(line(System("laft"))) == {"--fusion-input", "none"}
 

@@ -1,4 +1,4 @@
-"""What issue and README ask of the numbers: one row against another, at most so much."""
+"""What is asked of the numbers: one row against another, at most so much."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def gate_table(results: Results) -> list[Node]:
         ]
         for gate in gates
     ]
-    header = ["Gate", "State", "Numbers", "What hangs on it"]
+    header = ["Gate", "State", "Numbers", "What failing would mean"]
     return [Table("Gates, before any table", header, rows, prose=True)]
 
 

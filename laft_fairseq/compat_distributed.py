@@ -108,7 +108,7 @@ def connect(own: Any) -> None:
         own: fairseq's ``distributed_training``; ``tcp://HOST:PORT`` or ``env://``.
 
     Raises:
-        LaftError: they did not all come in time.
+        LaftError: they did not all come in time, or LAFT_CONNECT_SECONDS is no number of seconds.
     """
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
         return
@@ -120,7 +120,7 @@ def connect(own: Any) -> None:
             return  # file:// and the like are torch's own
         host, port = url.hostname, url.port
     rank, processes = own.distributed_rank, own.distributed_world_size
-    seconds = int(os.environ.get("LAFT_CONNECT_SECONDS", CONNECT_SECONDS))
+    seconds = _connect_seconds()
     try:
         store = dist.TCPStore(host, port, processes, rank == 0, timedelta(seconds=seconds))
         dist.init_process_group(
@@ -132,6 +132,13 @@ def connect(own: Any) -> None:
             f"process {rank} of {processes} did not meet the others at {host}:{port} within "
             f"{seconds} s ({reason}); start all {processes}, with one address, port and world size"
         ) from None
+
+
+def _connect_seconds() -> int:
+    text = os.environ.get("LAFT_CONNECT_SECONDS", str(CONNECT_SECONDS))
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise LaftError(f"LAFT_CONNECT_SECONDS={text}: give whole seconds, 1 or more")
+    return int(text)
 
 
 @contextlib.contextmanager

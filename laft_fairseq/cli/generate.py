@@ -89,23 +89,14 @@ def run(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _warnings_alone() -> Iterator[None]:
-    """Our warnings as `laft: ...` on standard error, and no other line of the log.
-
-    fairseq configures logging when it is imported, and much is said that is meant for a training.
-    """
+    """No line of the log but warnings: the rest is meant for a training."""
     logger = logging.getLogger("laft_fairseq")
-    before = logger.level, logger.propagate
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("laft: %(message)s"))
-    logger.addHandler(handler)
+    before = logger.level
     logger.setLevel(logging.WARNING)
-    logger.propagate = False
     try:
         yield
     finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before[0])
-        logger.propagate = before[1]
+        logger.setLevel(before)
 
 
 def _generate(args: argparse.Namespace) -> int:

@@ -1,13 +1,14 @@
 """`laft COMMAND ...`: finds the subcommands, runs one, turns wrong input into one line."""
 
 import argparse
+import contextlib
 import importlib
 import importlib.metadata
 import logging
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import laft_fairseq.cli
@@ -67,13 +68,32 @@ def one_line(error: LaftError | OSError) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+@contextlib.contextmanager
+def _log_lines() -> Iterator[None]:
+    """What the package logs, as `laft: ...` on standard error."""
+    logger = logging.getLogger("laft_fairseq")
+    before = logger.level, logger.propagate
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("laft: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `laft` on `argv` (default: the process's own) and return the exit status."""
     commands = subcommands()
     args = build_parser(commands).parse_args(argv)
     logging.getLogger("fairseq").setLevel(logging.WARNING)  # set before fairseq is loaded
     try:
-        status: int = commands[args.command].run(args)
+        with _log_lines():
+            status: int = commands[args.command].run(args)
         sys.stdout.flush()
         return status
     except BrokenPipeError:

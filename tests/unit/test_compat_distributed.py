@@ -111,7 +111,17 @@ def test_a_process_that_meets_nobody_says_so(monkeypatch: pytest.MonkeyPatch) ->
     assert not dist.is_initialized()
 
 
+@pytest.mark.parametrize("seconds", ["soon", "0", "1.5", ""])
+def test_a_wrong_number_of_seconds_is_named(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    monkeypatch.setenv("LAFT_CONNECT_SECONDS", seconds)
+    own = configuration(distributed_init_method="tcp://127.0.0.1:1", distributed_world_size=2,
+                        distributed_backend="gloo").distributed_training  # fmt: skip
+    with pytest.raises(LaftError, match=f"LAFT_CONNECT_SECONDS={seconds}: give whole seconds"):
+        compat_distributed.connect(own)
+
+
 def test_fairseq_is_patched_once() -> None:
+    compat_distributed.apply()
     patched = (distributed_utils, "call_main"), (options, "parse_args_and_arch")
     before = [getattr(*where) for where in patched]
     compat_distributed.apply()

@@ -1,6 +1,7 @@
 """The dispatcher `laft`: subcommands, exit states, one clear line for wrong input."""
 
 import argparse
+import logging
 import os
 import subprocess
 import sys
@@ -58,6 +59,23 @@ def test_wrong_input_is_one_line_and_exit_2(
     assert out == ""
     assert err.startswith(f"laft: error: {line}")
     assert err.count("\n") == 1
+
+
+def test_the_packages_log_is_ours_and_nobody_elses(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, without a library's prefix, and no other library's."""
+
+    def run(args: argparse.Namespace) -> int:
+        logging.getLogger("laft_fairseq.tasks.text_data").info("2 of 3 texts cut to 4 tokens")
+        logging.getLogger("fairseq.tasks").info("loaded 3 examples")
+        return 0
+
+    work = SimpleNamespace(add_parser=lambda sub: sub.add_parser("work"), run=run)
+    monkeypatch.setattr(main, "subcommands", lambda: {"work": work})
+    for _ in range(2):
+        assert main.main(["work"]) == 0
+        assert capsys.readouterr() == ("", "laft: 2 of 3 texts cut to 4 tokens\n")
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,3 +106,13 @@ def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> 
         raise ValueError(f"stage {stage!r} is none of {STAGES}")
     groups = row.denoising if stage == "denoising" else row.generation
     return any(GROUPS[group](parameter, encoder_layers) for group in groups)
+
+
+def trains_encoder(method: str) -> bool:
+    """Whether a stage of ``method`` changes the backbone's encoder, and with it every e_L.
+
+    Raises:
+        LaftError: unknown method.
+    """
+    in_every_group = "encoder.layers.0.self_attn.q_proj.weight"
+    return any(is_trained(in_every_group, method, stage, 1) for stage in STAGES)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from laft_fairseq.checkpoint_format import Header
 from laft_fairseq.errors import LaftError
+from laft_fairseq.methods import METHODS, trains_encoder
 
 
 def check_header(header: Header, own: Header, control: str | None, origin: str) -> None:
@@ -38,6 +39,7 @@ def check_header(header: Header, own: Header, control: str | None, origin: str) 
             f"data's tag-layout.txt says {own.tag_layout}; use the checkpoint's"
         )
     if header.method != own.method:
+        _check_encoder(header, own, name)
         return
     if header.removal != own.removal:
         raise LaftError(f"{name}: trained with --removal {header.removal}, not {own.removal}")
@@ -53,6 +55,17 @@ def check_header(header: Header, own: Header, control: str | None, origin: str) 
         raise LaftError(
             f"{name}: trained with {header.control or 'true components'}, but "
             f"--language-components gives {control or 'true ones'}; give its own file, or none"
+        )
+
+
+def _check_encoder(header: Header, own: Header, name: str) -> None:
+    """Components describe the encoder that they were estimated with, and no trained one."""
+    removes = "fusion" in METHODS[own.method].modules
+    if removes and header.method in METHODS and trains_encoder(header.method):
+        raise LaftError(
+            f"{name}: --method {header.method} has trained its encoder, so the language components "
+            f"of the backbone are not its own; for --method {own.method} make it a backbone by "
+            "`laft export --as-backbone`, with components of its own by `laft components`"
         )
 
 

@@ -10,6 +10,7 @@ import safetensors.torch
 import torch
 from safetensors import safe_open
 
+from laft_fairseq.cli import main
 from tests import tiny
 from tests.integration.conftest import SAVING, Run, write_components
 
@@ -118,6 +119,23 @@ def test_components_of_another_backbone(
     torch.save(content, tmp_path / "other.pt")
     line = training("denoising", *laft.parts, "--backbone", tmp_path / "other.pt")
     assert line.startswith(f"{laft.components}: components of another backbone")
+
+
+def test_components_of_another_encoder(
+    training: Callable[..., str], laft: Run, tmp_path: Path
+) -> None:
+    """LAFT after a row that trained the encoder: refused, and the remedy named is one."""
+    row = ("--method", "mbart_enc", "--backbone", laft.backbone, "--max-update", "1", *SAVING)
+    trained, backbone = tmp_path / "enc" / "checkpoint_last.pt", tmp_path / "enc.pt"
+    tiny.train(laft.data, tmp_path / "enc", "denoising", *row)
+    line = training("denoising", *laft.parts, "--finetune-from-model", trained)
+    assert line.startswith(f"{trained}: --method mbart_enc has trained its encoder, so the")
+    assert "`laft export --as-backbone`" in line
+    flags = ("--checkpoint", trained, "--as-backbone", "--out", backbone)
+    assert main.main(["export", *map(str, flags)]) == 0
+    components = write_components(tmp_path / "c.safetensors", backbone)
+    flags = (*laft.parts, "--backbone", backbone, "--language-components", components)
+    tiny.train(laft.data, tmp_path / "own", "denoising", *flags, "--max-update", "1", *SAVING)
 
 
 def test_components_of_another_k(training: Callable[..., str], laft: Run, tmp_path: Path) -> None:

@@ -141,6 +141,23 @@ def test_the_encoder_knows_whether_it_is_frozen(method: str, frozen: bool) -> No
     assert tiny.model(method=method).encoder.frozen is frozen
 
 
+@pytest.mark.parametrize(
+    ("method", "trained"),
+    [
+        ("laft", False),
+        ("adapter", False),
+        ("tm_adv_frozen", False),
+        ("mbart_enc", True),
+        ("mbart_enc_top2", True),
+        ("mbart_attn_qk", True),
+        ("mbart_full", True),
+        ("tm_adv", True),
+    ],
+)
+def test_the_rows_that_change_e_L(method: str, trained: bool) -> None:
+    assert methods.trains_encoder(method) is trained
+
+
 def test_unknown_method_or_stage() -> None:
     with pytest.raises(
         LaftError, match="--method mbart_deep: unknown; choose from laft, mbart_full"

@@ -17,7 +17,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--max-sentences", type=int, required=True)
     parser.add_argument("--cpu", action="store_true")
-    parser.set_defaults(split="train", max_tokens=8192, max_length=512)
+    parser.set_defaults(split="train", max_tokens=None, max_length=512)
     args = parser.parse_args()
     model, _ = load_backbone_model(args.backbone, args.data)
     if not args.cpu:

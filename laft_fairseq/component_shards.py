@@ -92,7 +92,7 @@ def check_complete(files: Iterable[LanguageComponents]) -> None:
             if part.shard.of != first.of or part.shard.digests[tag] != first.digests[tag]:
                 raise LaftError(
                     f"{part.path}: shard {part.shard} of {tag} is of another text or division "
-                    f"than {parts[0].path}; estimate all shards alike"
+                    f"than {parts[0].path}; estimate all shards alike, with one --max-tokens"
                 )
             if part.shard.index in seen:
                 raise LaftError(

@@ -15,6 +15,9 @@ CUSTOMARY = 6  # components, the paper's k
 OF_ESTIMATION = ("backbone", "data", "langs", "dictionary_langs", "new_langs", "tag_layout",
                  "max_sentences", "shard")  # fmt: skip
 
+# A batch on a CPU, on a GPU. Larger ones are no faster on a CPU, and the allocator grows with them.
+MAX_TOKENS = 2048, 8192
+
 EPILOG = """\
 examples:
   laft components --backbone model.pt --data data-bin --langs en_XX,fr_XX \\
@@ -96,7 +99,12 @@ def _add_text(parser: argparse.ArgumentParser) -> None:
         help="where the tag stands (default: DATA/tag-layout.txt, else suffix)",
     )
     parser.add_argument("--split", default="train", help="which split to read (default: train)")
-    parser.add_argument("--max-tokens", type=int, default=8192, help="tokens a batch")
+    on_cpu, on_gpu = MAX_TOKENS
+    parser.add_argument(
+        "--max-tokens",
+        type=int,
+        help=f"tokens a batch (default: {on_cpu} on a CPU, {on_gpu} on a GPU)",
+    )
     parser.add_argument("--max-length", type=int, default=512, help="longer texts are cut")
     parser.add_argument(
         "--shard",
@@ -251,9 +259,11 @@ def _batches(
     count = min(len(texts), args.max_sentences or len(texts))
     order = np.argsort(texts.sizes[:count], kind="mergesort")[::-1]
     longest = texts.num_tokens(int(order[0]))
-    if args.max_tokens < longest:
-        raise LaftError(f"--max-tokens {args.max_tokens}: a text of {prefix} has {longest}")
-    batches = data_utils.batch_by_size(order.copy(), texts.num_tokens, max_tokens=args.max_tokens)
+    on_gpu = model.encoder.embed_tokens.weight.device.type != "cpu"
+    most = max(MAX_TOKENS[on_gpu], longest) if args.max_tokens is None else args.max_tokens
+    if most < longest:
+        raise LaftError(f"--max-tokens {most}: a text of {prefix} has {longest}")
+    batches = data_utils.batch_by_size(order.copy(), texts.num_tokens, max_tokens=most)
     own = component_shards.share(tag, batches, texts.sizes[:count], shard)
     first = component_shards.writes()
     mine = sum(map(len, own))

@@ -82,6 +82,19 @@ def setup(results: Results) -> list[Node]:
     return [Table("Written down before any training", ["What", "Value"], rows, prose=True)]
 
 
+def amendments(results: Results) -> list[Node]:
+    """What was changed after the run had begun, as experiment.json records it."""
+    lines = []
+    for change in results.experiment.get("amended", []):
+        gave = ", ".join(f"{name} {score}" for name, score in change.get("gave", {}).items())
+        before = f" Before, ROUGE-L: {gave}." if gave else ""
+        lines.append(
+            f"Changed after the run had begun: {change['field']}, from {change['was']} to "
+            f"{change['now']}; the cells that rest on it were run anew.{before}"
+        )
+    return [Bullets(lines)] if lines else []
+
+
 def _words(value: object) -> str:
     if isinstance(value, dict):
         return "(" + ", ".join(f"{name} {_words(part)}" for name, part in value.items()) + ")"

@@ -34,7 +34,7 @@ def build(results: Results) -> Page:
     sections = [
         Section("verdict", "Verdict", _verdict(results, comparisons)),
         Section("glance", "At a glance", evidence.overview(results, comparisons, targets)),
-        Section("gates", "Gates", evidence.gate_table(results)),
+        Section("gates", "Gates", [*evidence.gate_table(results), *appendix.amendments(results)]),
         Section("tables", "The paper's tables", [Text(legend), *tables]),
         Section("differences", "Differences to LAFT", [
             *evidence.difference_table(comparisons), Bullets([*STATISTICS, *_shared(results)])]),

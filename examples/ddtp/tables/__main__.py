@@ -11,8 +11,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from examples.ddtp.tables import amend, carry, data, experiment, logs, process, runner, translation
 from examples.ddtp.tables import budget as budgets
-from examples.ddtp.tables import carry, data, experiment, logs, process, runner, translation
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.files import read_json
 from examples.ddtp.tables.plan import plan
@@ -74,7 +74,8 @@ def guard(out: Path, place: Place, budget: budgets.Budget) -> None:
     if not path.exists():
         return
     before = read_json(path)
-    difference = budgets.first_difference(before["asked"], budget)
+    may_change = {*budgets.SELECTING, *amend.AMENDABLE}
+    difference = budgets.first_difference(before["asked"], budget, may_change)
     if difference is None and before["arch"] != place.arch:
         difference = f"ARCH was {before['arch']}, is now {place.arch}"
     if difference is None:
@@ -91,6 +92,11 @@ def take_over(source: Path, work: Work) -> None:
         raise SystemExit(f"tables: {source / carry.EXPERIMENT}: missing; CARRY names the folder")
     guard(source, work.place, work.budget)
     guard(work.out, work.place, work.budget)
+    both = [folder / carry.EXPERIMENT for folder in (source, work.out)]
+    if both[1].exists():
+        difference = amend.difference(*(read_json(path)["asked"] for path in both))
+        if difference:
+            raise SystemExit(f"tables: {both[0]} and {both[1]}: {difference}; name another OUT")
     print(f"tables: {carry.take_over(source, work.out)} files taken over from {source}")
 
 
@@ -166,6 +172,8 @@ def main(arguments: list[str] | None = None) -> int:
     if given["carry"]:
         take_over(Path(given["carry"]), work)
     guard(work.out, work.place, work.budget)
+    for line in amend.amend(work.out, work.out / carry.EXPERIMENT, work.budget):
+        print(f"tables: {line}")
     hours = float(given["hours"]) if given["hours"] else None
     whole = everything(work)
     run = runner.Runner(work, steps, jobs, hours, keep_going=not given["stop"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -42,7 +42,7 @@ class Budget:
     pairs: int = _option(8000, "English training pairs")
     stage1_updates: int = _option(120, "updates of stage 1, every row alike")
     stage2_updates: int = _option(250, "updates of stage 2, every row alike")
-    supervised_updates: int = _option(400, "updates of the supervised runs behind gate 1")
+    supervised_updates: int = _option(1200, "updates of the supervised runs behind gate 1")
     max_tokens: int = _option(2048, "source tokens a batch")
     test_items: int = _option(0, "test items a language; 0: all")
     valid_items: int = _option(100, "validation items a language, for the choice of the rate")
@@ -160,9 +160,11 @@ def recorded(budget: Budget) -> dict[str, Any]:
     }
 
 
-def first_difference(recorded_before: Mapping[str, Any], budget: Budget) -> str | None:
-    """The first field that would make this another experiment, in words."""
+def first_difference(
+    recorded_before: Mapping[str, Any], budget: Budget, but: Collection[str] = SELECTING
+) -> str | None:
+    """The first field, but for some, that would make this another experiment, in words."""
     for key, value in recorded(budget).items():
-        if key not in SELECTING and recorded_before.get(key) != value:
+        if key not in but and recorded_before.get(key) != value:
             return f"{key.upper()} was {recorded_before.get(key)}, is now {value}"
     return None

@@ -1,0 +1,85 @@
+"""A run of the tables whose gate is trained for longer: nothing is lost and the page says so."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from examples.ddtp.tables import amend, budget
+from examples.ddtp.tables.files import read_json, write_json
+from laft_fairseq.tables import appendix
+from laft_fairseq.tables.document import Bullets
+from laft_fairseq.tables.results import Results
+
+SHORT = budget.make("tiny", {})
+LONG = dataclasses.replace(SHORT, supervised_updates=9)
+CELL = "results/supervised/mbart_full.main.fr_XX.s1.source.json"
+OTHER = "results/zero-shot/laft.main.fr_XX.s1.source.json"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A run of the short budget, with a cell of the gate and another one."""
+    recorded = budget.recorded(SHORT)
+    write_json(tmp_path / "results" / "experiment.json", {"asked": recorded, "budget": recorded})
+    for name in (CELL, OTHER):
+        write_json(tmp_path / name, {"scores": {"rougeL": {"f": 31.256}}})
+    for name in ("select/supervised.fr_XX/x.json", "runs/stage2/supervised.fr_XX/done.json"):
+        write_json(tmp_path / name, {})
+    return tmp_path
+
+
+def files(out: Path) -> set[str]:
+    return {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+
+
+def test_the_same_budget_changes_nothing(out: Path) -> None:
+    before = files(out)
+    assert amend.amend(out, out / "results" / "experiment.json", SHORT) == []
+    assert amend.amend(out, out / "absent.json", LONG) == []
+    assert files(out) == before
+
+
+def test_what_it_gave_before_is_set_aside_and_named(out: Path) -> None:
+    path = out / "results" / "experiment.json"
+    assert amend.amend(out, path, LONG) == [
+        f"SUPERVISED_UPDATES was 4, is now 9; what it gave is in {out}/superseded/"
+        "supervised_updates-4"
+    ]
+    aside = "superseded/supervised_updates-4"
+    assert files(out) == {
+        "results/experiment.json", OTHER, f"{aside}/{CELL}",
+        f"{aside}/select/supervised.fr_XX/x.json",
+        f"{aside}/runs/stage2/supervised.fr_XX/done.json",
+    }  # fmt: skip
+    written = read_json(path)
+    assert budget.first_difference(written["asked"], LONG) is None
+    assert written["budget"]["supervised_updates"] == 9
+    assert written["amended"] == [
+        {"field": "supervised_updates", "was": 4, "now": 9,
+         "gave": {"mbart_full.main.fr_XX.s1.source": 31.26}}
+    ]  # fmt: skip
+    (lines,) = appendix.amendments(Results(out, experiment=written))
+    assert isinstance(lines, Bullets)
+    assert "supervised_updates, from 4 to 9" in lines.items[0]
+    assert "mbart_full.main.fr_XX.s1.source 31.26" in lines.items[0]
+    assert amend.amend(out, path, LONG) == []
+
+
+def test_killed_on_its_way_it_goes_on(out: Path) -> None:
+    """The cells have moved, experiment.json is the old one."""
+    path = out / "results" / "experiment.json"
+    before = read_json(path)
+    amend.amend(out, path, LONG)
+    expected = read_json(path)
+    write_json(path, before)
+    amend.amend(out, path, LONG)
+    assert read_json(path) == expected
+
+
+def test_nothing_else_may_be_changed() -> None:
+    """What a comparison rests on is not amendable."""
+    assert set(amend.AMENDABLE) == {"supervised_updates"}
+    recorded, longer = budget.recorded(SHORT), budget.recorded(LONG)
+    assert amend.difference(recorded, recorded) is None
+    assert amend.difference(recorded, longer) == "SUPERVISED_UPDATES was 4, is now 9"

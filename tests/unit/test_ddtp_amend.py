@@ -16,6 +16,13 @@ LONG = dataclasses.replace(SHORT, supervised_updates=9)
 CELL = "results/supervised/mbart_full.main.fr_XX.s1.source.json"
 OTHER = "results/zero-shot/laft.main.fr_XX.s1.source.json"
 
+# What a cell is made of; a log of outputs that stayed would be scored again.
+BEHIND = (
+    "select/supervised.fr_XX/x.json",
+    "runs/stage2/supervised.fr_XX/done.json",
+    "runs/cell/supervised/mbart_full.main.fr_XX.s1.source/generate.json",
+)
+
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
@@ -24,7 +31,7 @@ def out(tmp_path: Path) -> Path:
     write_json(tmp_path / "results" / "experiment.json", {"asked": recorded, "budget": recorded})
     for name in (CELL, OTHER):
         write_json(tmp_path / name, {"scores": {"rougeL": {"f": 31.256}}})
-    for name in ("select/supervised.fr_XX/x.json", "runs/stage2/supervised.fr_XX/done.json"):
+    for name in BEHIND:
         write_json(tmp_path / name, {})
     return tmp_path
 
@@ -49,8 +56,7 @@ def test_what_it_gave_before_is_set_aside_and_named(out: Path) -> None:
     aside = "superseded/supervised_updates-4"
     assert files(out) == {
         "results/experiment.json", OTHER, f"{aside}/{CELL}",
-        f"{aside}/select/supervised.fr_XX/x.json",
-        f"{aside}/runs/stage2/supervised.fr_XX/done.json",
+        *(f"{aside}/{name}" for name in BEHIND),
     }  # fmt: skip
     written = read_json(path)
     assert budget.first_difference(written["asked"], LONG) is None

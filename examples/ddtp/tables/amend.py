@@ -16,7 +16,7 @@ from examples.ddtp.tables.files import read_json, write_json
 
 AMENDABLE = {"supervised_updates": "supervised"}  # a field of the budget: the setting it changes
 ASIDE = "superseded"
-PLACES = ("results", "select", "runs/stage2")
+PLACES = ("results", "select", "runs/stage2", "runs/cell")
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:

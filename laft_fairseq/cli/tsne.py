@@ -63,6 +63,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="drawn for the probe by token; 0: leave it out (default: %(default)s)")  # fmt: skip
     add("--seed", type=int, default=1, help="of t-SNE, draws and probes (default: %(default)s)")
     add("--json", type=Path, metavar="OUT", help="write all numbers there")
+    add("--caption-command", metavar="TEXT",
+        help="what stands under the figure for this command and its folders")  # fmt: skip
     add("--backbone", metavar="M.pt", help="of a slim checkpoint, where it is not found by itself")
     add("--dictionary-langs", metavar="L,L",
         help="the dictionary's tags in order (default: DATA/langs.txt, else cc25's)")  # fmt: skip
@@ -188,7 +190,9 @@ def _panel(groups: Any, numbers: dict[str, Any], seed: int) -> "Panel":
 
 
 def _command(args: argparse.Namespace) -> str:
-    """The command line again, defaults written out."""
+    """The command line again, defaults written out, or what is to stand for it."""
+    if args.caption_command is not None:
+        return str(args.caption_command)
     words = ["laft", "tsne"]
     for name, value in vars(args).items():
         option = f"--{name.replace('_', '-')}"

@@ -79,6 +79,17 @@ def test_figure_and_numbers(
     assert lines[1].startswith("en_XX fr_XX     encoder output")
 
 
+def test_the_caption_may_name_no_folder(laft: Path, data: Path, tmp_path: Path) -> None:
+    out, numbers = tmp_path / "figure2.png", tmp_path / "figure2.json"
+    said = "laft tsne --checkpoint $OUT/laft.pt"
+    flags = ("--split", "train", "--max-sentences", "10", "--json", str(numbers))
+    assert command(laft, data, out, *flags, "--caption-command", said, langs="en_XX,fr_XX") == 0
+    assert json.loads(numbers.read_text())["command"] == said
+    assert str(tmp_path).encode() not in out.read_bytes()
+    with Image.open(out) as picture:
+        assert picture.info["Description"] == said
+
+
 def test_a_model_without_removal_has_one_column(data: Path, tmp_path: Path) -> None:
     plain, numbers = checkpoint(tmp_path / "mbart_full.pt", "mbart_full"), tmp_path / "n.json"
     flags = ("--split", "train", "--json", str(numbers))

@@ -142,8 +142,9 @@ def _measures(work: Work, step: Step) -> None:
     report = folder / "figure2.json"
     command = commands.measures(work.place, work.budget, checkpoint(work, training), report,
                                 draw=main)  # fmt: skip
-    work.call(command, folder / "tsne.log")
-    measures = results.without_folders(read_json(report), work.words(command))
+    words = work.words(command)
+    work.call([*command, "--caption-command", words], folder / "tsne.log")
+    measures = results.without_folders(read_json(report), words)
     if main:
         shutil.copyfile(report.with_suffix(".png"), work.out / "results" / "figure2.png")
     control = system_of(step).control

@@ -55,7 +55,10 @@ def run(contender: Contender, threads: int, log: Path) -> Run:
     Raises:
         Failed: the command failed.
     """
-    environment = os.environ | {"OMP_NUM_THREADS": str(contender.threads or threads)}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": str(contender.threads or threads),
+        "PYTHONUNBUFFERED": "1",  # a mark is timed when it comes
+    }
     if contender.fills and not Path(contender.fills).exists():
         filling = subprocess.run(
             contender.command, env=environment, capture_output=True, text=True, cwd=ROOT

@@ -15,7 +15,7 @@ CUSTOMARY = 6  # components, the paper's k
 OF_ESTIMATION = ("backbone", "data", "langs", "dictionary_langs", "new_langs", "tag_layout",
                  "max_sentences", "shard")  # fmt: skip
 
-# A batch on a CPU, on a GPU. Larger ones are no faster on a CPU, and the allocator grows with them.
+# A batch on a CPU, on a GPU. On a CPU the allocator grows with larger ones (benchmarks/README.md).
 MAX_TOKENS = 2048, 8192
 
 EPILOG = """\

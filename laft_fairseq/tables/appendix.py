@@ -90,7 +90,7 @@ def amendments(results: Results) -> list[Node]:
         before = f" Before, ROUGE-L: {gave}." if gave else ""
         lines.append(
             f"Changed after the run had begun: {change['field']}, from {change['was']} to "
-            f"{change['now']}; the cells that rest on it were run anew.{before}"
+            f"{change['now']}; what rests on it is run anew.{before}"
         )
     return [Bullets(lines)] if lines else []
 

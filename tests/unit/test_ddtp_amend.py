@@ -72,6 +72,17 @@ def test_what_it_gave_before_is_set_aside_and_named(out: Path) -> None:
     assert amend.amend(out, path, LONG) == []
 
 
+def test_back_and_forth_keeps_everything(out: Path) -> None:
+    """A length that was left once before does not write over what it gave then."""
+    path = out / "results" / "experiment.json"
+    for asked in (LONG, SHORT, LONG):
+        amend.amend(out, path, asked)
+        write_json(out / CELL, {"scores": {"rougeL": {"f": 1.0}}})
+    kept = sorted(found.name for found in (out / "superseded").iterdir())
+    assert kept == ["supervised_updates-4", "supervised_updates-4.3", "supervised_updates-9.2"]
+    assert [change["now"] for change in read_json(path)["amended"]] == [9, 4, 9]
+
+
 def test_killed_on_its_way_it_goes_on(out: Path) -> None:
     """The cells have moved, experiment.json is the old one."""
     path = out / "results" / "experiment.json"

@@ -45,7 +45,8 @@ def amend(out: Path, experiment: Path, budget: Budget) -> list[str]:
         was, now = written["asked"].get(name), getattr(budget, name)
         if was == now:
             continue
-        aside = out / ASIDE / f"{name}-{was}"
+        earlier = len(written.get("amended", []))
+        aside = out / ASIDE / (f"{name}-{was}" + (f".{earlier + 1}" if earlier else ""))
         _set_aside(out, aside, setting)
         change = {"field": name, "was": was, "now": now, "gave": _scores(aside)}
         written.setdefault("amended", []).append(change)

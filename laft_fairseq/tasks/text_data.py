@@ -179,3 +179,20 @@ class Mixed(ConcatDataset):
         for column in reversed(range(sizes.shape[1])):
             order = order[np.argsort(sizes[order, column], kind="mergesort")]
         return order
+
+    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
+        """(n,) tokens of the longer side, as `num_tokens` gives them one by one."""
+        longest: np.ndarray = self.sizes.reshape(len(self), -1).max(axis=1)[indices]
+        return longest
+
+    def filter_indices_by_size(
+        self, indices: np.ndarray, max_sizes: Any
+    ) -> tuple[np.ndarray, list[int]]:
+        """Texts are cut when read, so all fit; fairseq would ask each of millions."""
+        limits = max_sizes if isinstance(max_sizes, tuple | list) else (max_sizes,)
+        if len(self) and self.sizes.max() <= min(
+            (m for m in limits if m is not None), default=np.inf
+        ):
+            return indices, []
+        kept, ignored = super().filter_indices_by_size(indices, max_sizes)
+        return kept, ignored

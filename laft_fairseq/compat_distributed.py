@@ -74,13 +74,20 @@ def check_gpu(place: Launched) -> None:
         )
 
 
+def hide_gpus() -> None:
+    """``--cpu`` beside a GPU: fairseq's gradient clipping asks torch, not the option, and fails."""
+    torch.cuda.is_available = lambda: False
+
+
 def settle(cfg: Any) -> None:
     """Write into fairseq's configuration what the launcher and the device ask for.
 
     Raises:
         LaftError: more processes on this machine than it has GPUs, or no launcher for several.
     """
-    own, on_cpu = cfg.distributed_training, cfg.common.cpu or not torch.cuda.is_available()
+    if cfg.common.cpu:
+        hide_gpus()
+    own, on_cpu = cfg.distributed_training, not torch.cuda.is_available()
     place = launched() if own.distributed_init_method is None else None
     if place is not None:
         if not on_cpu:

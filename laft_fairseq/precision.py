@@ -13,8 +13,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from laft_fairseq.frozen_weights import Casts
 
-ALL_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION,
-               SDPBackend.CUDNN_ATTENTION, SDPBackend.MATH]  # fmt: skip
+# But for cuDNN's, which makes a plan for each new shape, and batches by size have many.
+ALL_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 CHOICES = ("auto", "bf16", "none")
 
 
@@ -58,7 +58,9 @@ def autocast(
         return contextlib.nullcontext()
     stack = contextlib.ExitStack()
     stack.enter_context(torch.autocast(parameter.device.type, dtype=torch.bfloat16))
-    if parameter.device.type == "cpu" and torch.is_grad_enabled():
+    if parameter.device.type != "cpu":
+        stack.enter_context(sdpa_kernel(ALL_KERNELS))
+    elif torch.is_grad_enabled():
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
     if casts is not None:
         stack.enter_context(casts.in_place(model))

@@ -70,11 +70,12 @@ def _recomputed(forward: Any, offload: bool, x: Tensor, *args: Any, **kwargs: An
         return forward(x, *args, **kwargs)
     device = x.device
 
-    def run(kept: Tensor) -> Any:
+    def run(kept: Tensor, _: Tensor) -> Any:
         return forward(kept.to(device), *args, **kwargs)
 
     kept = x.cpu() if offload else x
-    return checkpoint(run, kept, use_reentrant=False, context_fn=_attention_alike)
+    here = x.new_empty(0)  # torch draws dropout again alike on the devices of its arguments alone
+    return checkpoint(run, kept, here, use_reentrant=False, context_fn=_attention_alike)
 
 
 def _attention_alike() -> tuple[Any, Any]:

@@ -217,7 +217,8 @@ class LaftGeneration(LaftTask):
 
     def _text(self, tokens: torch.Tensor) -> str:
         ignored = {self.dictionary.pad(), *self.tag_ids.values()}
-        return join_pieces(self.dictionary.string(tokens, extra_symbols_to_ignore=ignored))
+        here = tokens.cpu()  # read one by one
+        return join_pieces(self.dictionary.string(here, extra_symbols_to_ignore=ignored))
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
         """``rougeL_<tag>`` for each language, and ``rougeL``, their mean."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from fairseq import utils
 
 from laft_fairseq import compat_checkpoints as cc
 
@@ -72,3 +73,22 @@ def test_fairseq_is_patched_once() -> None:
     cc.apply()
     assert checkpoint_utils.save_checkpoint is first
     assert first.func is cc.save_checkpoint
+
+
+def test_a_matrix_with_two_names_is_stored_once() -> None:
+    """Half precision stands for the GPU here: fairseq makes a new tensor of either."""
+    cc.apply()
+    matrix, own = torch.randn(6, 4).to(torch.bfloat16), torch.randn(6, 4)
+    state = {"model": {"in": matrix, "out": matrix, "row": matrix[0], "own": own}, "n": [3, ()]}
+    moved = utils.move_to_cpu(state)
+    model = moved["model"]
+    assert model["in"].data_ptr() == model["out"].data_ptr()
+    assert len({model[name].data_ptr() for name in ("in", "row", "own")}) == 3
+    assert all(torch.equal(model[name], state["model"][name].float()) for name in model)
+    assert moved["n"] == state["n"]
+
+
+def test_empty_tensors_stay_themselves() -> None:
+    cc.apply()
+    moved = utils.move_to_cpu({"a": torch.zeros(0, 3), "b": torch.zeros(0, 2)})
+    assert (moved["a"].shape, moved["b"].shape) == ((0, 3), (0, 2))

@@ -175,3 +175,12 @@ def test_shards_of_a_generation_reach_fairseqs_iterator() -> None:
 def test_shards_that_there_are_not(args: dict[str, object], said: str) -> None:
     with pytest.raises(LaftError, match=said):
         compat_distributed.use_shards(Namespace(**args))
+
+
+def test_cpu_beside_a_gpu_means_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fairseq's gradient clipping asks torch, and would put the norm where no gradient is."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    cfg = configuration()
+    cfg.common.cpu = True
+    compat_distributed.settle(cfg)
+    assert not torch.cuda.is_available()

@@ -98,6 +98,8 @@ def take_over(source: Path, work: Work) -> None:
         if difference:
             raise SystemExit(f"tables: {both[0]} and {both[1]}: {difference}; name another OUT")
     print(f"tables: {carry.take_over(source, work.out)} files taken over from {source}")
+    machine = experiment.machine(work.place)
+    carry.name_machines(work.out / carry.EXPERIMENT, machine, read_json(both[0])["machine"])
 
 
 def prepare(given: dict[str, str]) -> tuple[Work, int]:
@@ -149,8 +151,11 @@ def table(work: Work) -> bool:
 
 
 def everything(work: Work) -> list[Any]:
-    """The plan with all its parts, whatever was asked for now."""
+    """The plan with all its parts and seeds, whatever was asked for now."""
     whole = replace(work.budget, settings=budgets.SETTINGS, controls=("all",))
+    if (work.out / carry.EXPERIMENT).exists():
+        asked = read_json(work.out / carry.EXPERIMENT)["asked"]
+        whole = replace(whole, **{name: asked[name] for name in budgets.COUNTS})
     return plan(whole, work.have)
 
 

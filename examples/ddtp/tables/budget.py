@@ -76,6 +76,8 @@ class Budget:
 
 # Parts of the work that may be chosen anew without making the recorded results another experiment.
 SELECTING = ("rows", "variants", "settings", "controls")
+# Of these a run may do fewer than were recorded, and the rest later.
+COUNTS = ("seeds", "seeds_near", "joint_seeds", "control_seeds", "question_seeds")
 
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -165,6 +167,13 @@ def first_difference(
 ) -> str | None:
     """The first field, but for some, that would make this another experiment, in words."""
     for key, value in recorded(budget).items():
-        if key not in but and recorded_before.get(key) != value:
-            return f"{key.upper()} was {recorded_before.get(key)}, is now {value}"
+        before = recorded_before.get(key)
+        fewer = key in COUNTS and before is not None and value <= before
+        if key not in but and before != value and not fewer:
+            return f"{key.upper()} was {before}, is now {value}"
+    if budget.seeds < recorded_before["seeds"] and budget.seeds_near > budget.seeds:
+        return (
+            f"SEEDS was {recorded_before['seeds']}, is now {budget.seeds}: the nearest rivals are "
+            f"found on all of them; for fewer set SEEDS_NEAR={budget.seeds} too"
+        )
     return None

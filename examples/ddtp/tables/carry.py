@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from examples.ddtp.tables.files import read_json, write_json
 from examples.ddtp.tables.steps import Step
 
 EXPERIMENT = "results/experiment.json"
@@ -50,6 +51,14 @@ def take_over(source: Path, out: Path) -> int:
             partial.replace(target)
             count += 1
     return count
+
+
+def name_machines(experiment: Path, *machines: str) -> None:
+    """Record beside an experiment's own machine those that other parts of it ran on."""
+    written = read_json(experiment)
+    names = "; ".join((written["machine"], *machines)).split("; ")
+    written["machine"] = "; ".join(dict.fromkeys(names))
+    write_json(experiment, written)
 
 
 def spared(steps: Iterable[Step], done: set[str]) -> set[str]:

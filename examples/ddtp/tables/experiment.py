@@ -82,6 +82,11 @@ def _seeds(budget: Budget) -> dict[str, int]:
     return {row: budget.seeds_near if row == "laft" else budget.seeds for row in budget.rows}
 
 
+def machine(place: Place) -> str:
+    """What this machine is, in words."""
+    return f"{platform.machine()}, {os.cpu_count()} cores, {'CPU' if place.cpu else 'GPU'}"
+
+
 def describe(place: Place, budget: Budget, have: Resources) -> dict[str, Any]:
     """One `laft-experiment/1`."""
     counts = read_json(place.out / "data" / "zero-shot.json")
@@ -94,8 +99,7 @@ def describe(place: Place, budget: Budget, have: Resources) -> dict[str, Any]:
         "format": "laft-experiment/1",
         "title": "Headlines from package descriptions, and questions, zero-resource",
         "backbone": _backbone(place),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, "
-                   f"{'CPU' if place.cpu else 'GPU'}",
+        "machine": machine(place),
         "text": carry.text_digest(place.out / "raw" / "zero-shot"),
         "budget": budget_words,
         "asked": recorded(budget),

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import torch
 
-from examples.ddtp.tables import __main__ as tables
 from examples.ddtp.tables import actions, carry, commands, logs, process, results, runner
 from examples.ddtp.tables import budget as budgets
 from examples.ddtp.tables.budget import Budget
@@ -151,29 +150,6 @@ def test_results_are_taken_over_and_nothing_else(tmp_path: Path) -> None:
     assert carry.take_over(source, out) == 0
 
 
-def test_an_experiment_names_every_machine_once(tmp_path: Path) -> None:
-    path = tmp_path / "experiment.json"
-    path.write_text(json.dumps({"machine": "a, 2 cores", "rest": 1}))
-    carry.name_machines(path, "b, 16 cores", "a, 2 cores; c, 4 cores")
-    carry.name_machines(path, "b, 16 cores")
-    written = {"machine": "a, 2 cores; b, 16 cores; c, 4 cores", "rest": 1}
-    assert json.loads(path.read_text()) == written
-
-
-def test_checkpoints_that_later_seeds_need_are_kept_by_a_run_of_fewer(tmp_path: Path) -> None:
-    def of(budget: Budget) -> Work:
-        place = dataclasses.replace(PLACE, out=tmp_path)
-        return Work(budget, place, Sources(tmp_path, tmp_path), EVERYTHING)
-
-    fewer = dataclasses.replace(SMALL, seeds=1, seeds_near=1)
-    asked = {step.id for step in tables.everything(of(fewer))}
-    (tmp_path / "results").mkdir()
-    (tmp_path / carry.EXPERIMENT).write_text(json.dumps({"asked": budgets.recorded(SMALL)}))
-    kept = {step.id for step in tables.everything(of(fewer))}
-    assert kept == {step.id for step in tables.everything(of(SMALL))}
-    assert "stage2/zero-shot/laft.main/s2.source" in kept - asked
-
-
 def test_the_most_valuable_comes_first() -> None:
     order = ids()
     first_of = [
@@ -276,13 +252,6 @@ def test_budget_reads_numbers_lists_and_says_what_differs() -> None:
     before = json.loads(json.dumps(budgets.recorded(made)))
     assert budgets.first_difference(before, made) is None
     assert budgets.first_difference(before, dataclasses.replace(made, rows=("laft",))) is None
-    three = before | {"seeds": 3, "seeds_near": 5, "control_seeds": 2}
-    fewer = dataclasses.replace(made, seeds=1, seeds_near=1, control_seeds=1)
-    assert budgets.first_difference(three, fewer) is None
-    near = budgets.first_difference(three, dataclasses.replace(fewer, seeds_near=5))
-    assert near is not None and "SEEDS_NEAR=1" in near
-    more = dataclasses.replace(made, control_seeds=3)
-    assert budgets.first_difference(three | {"seeds": 1}, more) == "CONTROL_SEEDS was 2, is now 3"
     other = dataclasses.replace(made, stage2_updates=5)
     assert budgets.first_difference(before, other) == "STAGE2_UPDATES was 4, is now 5"
     refused = [

@@ -87,7 +87,7 @@ def amendments(results: Results) -> list[Node]:
     lines = []
     for change in results.experiment.get("amended", []):
         gave = ", ".join(f"{name} {score}" for name, score in change.get("gave", {}).items())
-        before = f" Before, ROUGE-L: {gave}." if gave else ""
+        before = f" Before, ROUGE-L: {gave}." if gave else " No cell had been scored."
         lines.append(
             f"Changed after the run had begun: {change['field']}, from {change['was']} to "
             f"{change['now']}; what rests on it is run anew.{before}"

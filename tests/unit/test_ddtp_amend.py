@@ -1,6 +1,7 @@
 """A run of the tables whose gate is trained for longer: nothing is lost and the page says so."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,17 @@ def test_what_it_gave_before_is_set_aside_and_named(out: Path) -> None:
     assert "supervised_updates, from 4 to 9" in lines.items[0]
     assert "mbart_full.main.fr_XX.s1.source 31.26" in lines.items[0]
     assert amend.amend(out, path, LONG) == []
+
+
+def test_what_had_not_been_run_gave_nothing(out: Path) -> None:
+    for folder in sorted(out.rglob("supervised*")):
+        shutil.rmtree(folder)
+    path = out / "results" / "experiment.json"
+    assert amend.amend(out, path, LONG) == [
+        "SUPERVISED_UPDATES was 4, is now 9; nothing had been run with it"
+    ]
+    (lines,) = appendix.amendments(Results(out, experiment=read_json(path)))
+    assert isinstance(lines, Bullets) and "No cell had been scored." in lines.items[0]
 
 
 def test_back_and_forth_keeps_everything(out: Path) -> None:

@@ -51,7 +51,8 @@ def amend(out: Path, experiment: Path, budget: Budget) -> list[str]:
         change = {"field": name, "was": was, "now": now, "gave": _scores(aside)}
         written.setdefault("amended", []).append(change)
         written["asked"][name] = written["budget"][name] = now
-        said.append(f"{name.upper()} was {was}, is now {now}; what it gave is in {aside}")
+        kept = f"what it gave is in {aside}" if aside.exists() else "nothing had been run with it"
+        said.append(f"{name.upper()} was {was}, is now {now}; {kept}")
     if said:
         write_json(experiment, written)
     return said

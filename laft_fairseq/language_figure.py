@@ -69,7 +69,9 @@ def draw(
     _legend(figure, colour, 1 - 0.1 / height)
     for number, line in enumerate(lines):
         y = (bottom - 0.15 - LINE * (number + 0.5)) / height
-        figure.text(LEFT / width, y, line, fontsize=7.3, color="#555555", va="center")
+        figure.text(
+            LEFT / width, y, line, fontsize=7.3, color="#555555", va="center", parse_math=False
+        )
     return figure
 
 

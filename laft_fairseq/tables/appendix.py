@@ -20,7 +20,8 @@ def outputs(results: Results, comparisons: Comparisons) -> list[Node]:
         for lang in sorted({s.row.lang for s in comparisons.systems if s.row.task == task}):
             samples = results.experiment.get("samples", {}).get(task, {}).get(lang, {})
             own = sorted((s for s in comparisons.systems
-                          if (s.row.task, s.row.lang) == (task, lang)),
+                          if (s.row.task, s.row.lang) == (task, lang)
+                          and not comparisons.doubles(s)),
                          key=lambda s: (list(names.SETTINGS).index(s.row.setting), _order(s)),
                          )  # fmt: skip
             items = [_item(i, samples, own, lang, i < _OPENED) for i in range(OUTPUTS)]

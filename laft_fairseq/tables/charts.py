@@ -11,17 +11,21 @@ _CURVE_WIDTH, _CURVE_HEIGHT = 220, 120
 
 @dataclass(frozen=True)
 class Bar:
-    """A mean with its interval; `main` stands out, `floor` is one of what costs nothing."""
+    """A mean with its interval; `main` stands out, `floor` is one of what costs nothing.
+
+    `single`: of one seed; drawn as a ring.
+    """
 
     title: str
     value: float
     low: float
     high: float
     kind: str = ""  # "main", "floor" or ""
+    single: bool = False
 
 
-def intervals(title: str, bars: Sequence[Bar]) -> str:
-    """A row for each system: a dot at its mean, a line over its interval."""
+def intervals(title: str, bars: Sequence[Bar], mark: float | None = None) -> str:
+    """A row for each system: a dot at its mean, a line over its interval; `mark`: a dashed line."""
     low = math.floor(min(bar.low for bar in bars) / 5) * 5
     high = math.ceil(max(bar.high for bar in bars) / 5 + 1e-9) * 5
     if high == low:
@@ -37,10 +41,13 @@ def intervals(title: str, bars: Sequence[Bar]) -> str:
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="4" '
                      f'y2="{height - 26}"/>')  # fmt: skip
         parts.append(_text(x(tick), height - 10, str(tick), "tick", "middle"))
+    if mark is not None and low <= mark <= high:
+        parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="4" '
+                     f'y2="{height - 26}"/>')  # fmt: skip
     for place, bar in enumerate(bars):
         y = _STEP * place + 18
         parts += [
-            f'<g class="{bar.kind or "rival"}">',
+            f'<g class="{bar.kind or "rival"}{" single" if bar.single else ""}">',
             _text(_LEFT - 10, y + 4, bar.title, "name", "end"),
             f'<line x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" y1="{y}" y2="{y}"/>',
             f'<circle cx="{x(bar.value):.1f}" cy="{y}" r="4"/>',

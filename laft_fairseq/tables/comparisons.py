@@ -1,8 +1,9 @@
 """LAFT against each rival named beforehand, and against each of its own controls.
 
-Two families, each corrected by Holm's procedure over all of its members: the contrasts of
-`experiment.json`, and LAFT's controls. A contrast that was named and not run counts as p = 1, so
-that leaving a cell out never makes the others' tests easier.
+Three families, each corrected by Holm's procedure over all of its members: the contrasts of
+`experiment.json`; the two controls that the verdict asks; and the other controls, which explore.
+All are fixed before a run: what was not run counts as p = 1, so that leaving a cell out never makes
+the others' tests easier. What a family of its own makes of other differences is in `explored.py`.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,19 @@ import numpy as np
 
 from laft_fairseq.tables import names
 from laft_fairseq.tables.results import Cell, Results, Row
-from laft_fairseq.tables.statistics import ALPHA, Estimate, Scores, estimate, holm, holm_levels
+from laft_fairseq.tables.statistics import (
+    ALPHA,
+    Estimate,
+    Scores,
+    Spread,
+    estimate,
+    holm,
+    holm_levels,
+    pooled,
+)
+
+JUDGED = ("random-subspace", "no-removal")  # the controls that the verdict asks
+Key = tuple[str, str, str, str, str]  # task, setting, lang, method, variant
 
 
 @dataclass(frozen=True)
@@ -41,8 +54,8 @@ class Comparison:
     """LAFT minus a rival. `difference` is None where one of the two was not run.
 
     Attributes:
-        setting, lang: of both.
-        title: the rival's name.
+        task, setting, lang: of both.
+        method, variant: of the rival; `title` is its name.
         laft, rival: the two systems.
         difference: in ROUGE-L.
         p, adjusted: two-sided, and adjusted by Holm's procedure over the family.
@@ -68,6 +81,18 @@ class Comparison:
         return names.system(self.method, self.variant)
 
     @property
+    def matched(self) -> float | None:
+        """The difference on the seeds that both have, where one side has more."""
+        if not (self.laft and self.rival):
+            return None
+        sides = [{cell.seed: cell for cell in one.cells} for one in (self.laft, self.rival)]
+        shared = sides[0].keys() & sides[1].keys()
+        if not shared or sides[0].keys() == sides[1].keys():
+            return None
+        own, other = ([side[seed].rouge_l.mean() for seed in shared] for side in sides)
+        return float(np.mean(own) - np.mean(other))
+
+    @property
     def corrected(self) -> tuple[float, float]:
         """The interval at Holm's level: leaves 0 out exactly where Holm's procedure rejects."""
         assert self.difference is not None
@@ -87,19 +112,23 @@ class Comparison:
 
 
 class Comparisons:
-    """Systems by row, and both families."""
+    """Systems by row, and the families."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        self._systems: dict[Row, System] = {}
-        for row in sorted({cell.row for cell in results.cells}):
-            cells = results.seeds_of(row)
-            matrix = np.stack([cell.rouge_l for cell in cells])
-            self._systems[row] = System(row, cells, estimate(matrix))
+        rows = {row: [cell.rouge_l for cell in results.seeds_of(row)]
+                for row in sorted({cell.row for cell in results.cells})}  # fmt: skip
+        self.lent = _spreads({row: np.stack(scores) for row, scores in rows.items()})
+        self._systems = {
+            row: System(row, results.seeds_of(row),
+                        estimate(np.stack(scores), lent=self.lent[row.task, row.lang]))
+            for row, scores in rows.items()
+        }  # fmt: skip
         named = [(str(c.get("task", "headlines")), c["setting"], c["lang"], c["method"],
                   c["variant"]) for c in results.experiment.get("contrasts", [])]  # fmt: skip
-        self.contrasts = self._family(list(dict.fromkeys(named)))
-        self.controls = self._family(self._control_keys())
+        self.contrasts = self.family(list(dict.fromkeys(named)))
+        judged, explored = self._control_keys()
+        self.controls = self.family(judged) + self.family(explored)
 
     @property
     def systems(self) -> list[System]:
@@ -115,26 +144,37 @@ class Comparisons:
                 return found
         return None
 
+    def doubles(self, system: System) -> bool:
+        """Whether a target-chosen system's runs are its source-chosen ones: the same rate won."""
+        if system.row.selection != "target":
+            return False
+        row = system.row
+        other = self.find(row.task, row.setting, row.lang, row.method, row.variant)
+        runs = {cell.seed: cell for cell in other.cells} if other else {}
+        return all(
+            cell.seed in runs
+            and np.array_equal(cell.rouge_l, runs[cell.seed].rouge_l)
+            and cell.data.get("learning_rate") == runs[cell.seed].data.get("learning_rate")
+            for cell in system.cells
+        )
+
     def control(self, lang: str, variant: str) -> Comparison | None:
         """LAFT against one of its controls."""
         own = (c for c in self.controls if c.lang == lang and c.variant == variant)
         return next(own, None)
 
-    def _control_keys(self) -> list[tuple[str, str, str, str, str]]:
-        rows = [row for row in self._systems if row.method == "laft" and row.task == "headlines"
-                and row.setting == "zero-shot" and row.variant not in ("main", "stage1")
-                and row.selection != "target"]  # fmt: skip
-        order = list(names.VARIANTS)
-        rows.sort(key=lambda r: (order.index(r.variant) if r.variant in order else len(order), r))
-        keys = [(r.task, r.setting, r.lang, r.method, r.variant) for r in rows]
-        return list(dict.fromkeys(keys))
+    def difference(self, one: System, other: System) -> Estimate:
+        """The first minus the second; a side of one seed is lent the spread of its language."""
+        row = one.row
+        return estimate(one.matrix, other.matrix, self.lent[row.task, row.lang])
 
-    def _family(self, keys: Sequence[tuple[str, str, str, str, str]]) -> list[Comparison]:
+    def family(self, keys: Sequence[Key]) -> list[Comparison]:
+        """LAFT minus each, corrected by Holm's procedure over all of them."""
         pairs = []
         for task, setting, lang, method, variant in keys:
             laft = self.find(task, setting, lang, "laft")
             rival = self.find(task, setting, lang, method, variant)
-            both = estimate(laft.matrix, rival.matrix) if laft and rival else None
+            both = self.difference(laft, rival) if laft and rival else None
             pairs.append((laft, rival, both))
         p_values = [both.p if both else 1.0 for *_, both in pairs]
         adjusted, levels = holm(p_values), holm_levels(p_values)
@@ -142,3 +182,27 @@ class Comparisons:
             Comparison(*key, *pair, adjusted[i], levels[i], len(keys))
             for i, (key, pair) in enumerate(zip(keys, pairs, strict=True))
         ]
+
+    def _control_keys(self) -> tuple[list[Key], list[Key]]:
+        """Of the verdict's controls and of the others, in every target language, run or not."""
+        langs = self.results.experiment.get("targets", ["fr_XX", "zh_CN"])
+        run = [row.variant for row in self._systems if row.method == "laft"
+               and (row.task, row.setting) == ("headlines", "zero-shot")]  # fmt: skip
+        known = dict.fromkeys([*names.VARIANTS, *run])
+        others = [v for v in known if v not in ("main", "stage1", *JUDGED)]
+        judged, explored = (
+            [("headlines", "zero-shot", lang, "laft", variant)
+             for variant in variants for lang in langs]
+            for variants in (JUDGED, others)
+        )  # fmt: skip
+        return judged, explored
+
+
+def _spreads(rows: dict[Row, Scores]) -> dict[tuple[str, str], Spread | None]:
+    """By task and language, over the rows whose rate no target-language data chose."""
+    found: dict[tuple[str, str], Spread | None] = {}
+    for task, lang in {(row.task, row.lang) for row in rows}:
+        own = [scores for row, scores in rows.items()
+               if (row.task, row.lang) == (task, lang) and row.selection != "target"]  # fmt: skip
+        found[task, lang] = pooled(own)
+    return found

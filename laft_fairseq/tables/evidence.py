@@ -1,4 +1,4 @@
-"""What stands behind the tables: gates, differences, other scores, controls, figure, curves."""
+"""What stands behind the tables: gates, an overview, other scores, learning curves."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from laft_fairseq.tables import charts, names
-from laft_fairseq.tables.comparisons import Comparison, Comparisons, System
+from laft_fairseq.tables.comparisons import Comparisons, System
 from laft_fairseq.tables.document import Chart, Details, Entry, Node, Row, Table, Text
-from laft_fairseq.tables.main_tables import HEADLINE, floor, lines
+from laft_fairseq.tables.floors import floor
+from laft_fairseq.tables.main_tables import HEADLINE, lines, spread
 from laft_fairseq.tables.results import Results
 
 GATES = (
@@ -17,7 +18,9 @@ GATES = (
     "Denoising beats a unigram filler; reconstruction is in the right language",
     "Full finetuning, zero-shot, shows the failure that LAFT is to mend",
 )
-_CHOSEN = {"source": "chosen on English", "fixed": "not chosen", "target": "chosen on target"}
+_LEGEND = (
+    "A ring: one seed, with the other systems' spread between seeds. Dashed: the first sentence."
+)
 _STATES = {True: "passed", False: "failed", None: names.NOT_RUN}
 
 
@@ -47,8 +50,10 @@ def overview(results: Results, comparisons: Comparisons, targets: Sequence[str])
             if system and line.selections == HEADLINE:
                 ends = system.mean.interval()
                 kind = "main" if (line.method, line.variant) == ("laft", "main") else ""
-                bars.append(charts.Bar(line.title, system.mean.value, *ends, kind))
+                single = len(system.cells) == 1
+                bars.append(charts.Bar(line.title, system.mean.value, *ends, kind, single))
         bars.sort(key=lambda bar: -bar.value)
+        lead = floor(comparisons, "headlines", lang, "lead1")
         for name in ("lead1", "english_reference"):
             score = floor(comparisons, "headlines", lang, name)
             if bars and score:
@@ -56,64 +61,35 @@ def overview(results: Results, comparisons: Comparisons, targets: Sequence[str])
                                        score["high"], "floor"))  # fmt: skip
         if bars:
             title = f"{names.language(lang)} headlines, zero-shot: ROUGE-L with 95 % interval"
-            found.append(Chart(charts.intervals(title, bars), title))
-    return [Row(found)] if found else [Text("No zero-shot headline cell was run yet.")]
-
-
-def difference_table(comparisons: Comparisons) -> list[Node]:
-    """Paired differences of LAFT to the rivals named beforehand."""
-    if not comparisons.contrasts:
-        return [Text("No contrast was named beforehand: there is no experiment.json, or it names "
-                     "none. So nothing is tested.")]  # fmt: skip
-    header = ["LAFT minus", "Setting", "Language", "Difference", "Holm-corrected interval",
-              "Simultaneous interval", "p", "p, Holm", "Detectable", "Seeds"]  # fmt: skip
-    rows: list[Sequence[Entry] | str] = []
-    for one in comparisons.contrasts:
-        head = [Entry(one.title), Entry(one.setting), Entry(names.language(one.lang))]
-        rows.append(head + _difference(one))
-    m = len(comparisons.contrasts)
-    return [
-        Table(f"LAFT minus each rival, ROUGE-L; {m} contrasts, named beforehand", header, rows),
-        Text("Holm-corrected: at the level at which Holm's step-down procedure judges the "
-             "contrast; it leaves 0 out exactly where the procedure rejects. Simultaneous: "
-             f"Bonferroni over the {m} contrasts. Detectable: the smallest true difference that "
-             f"such a test finds in 80 % of cases at level 0.05 / {m}."),
-    ]  # fmt: skip
-
-
-def _difference(one: Comparison) -> list[Entry]:
-    if one.difference is None:
-        lacking = one.title if one.laft else "LAFT"
-        return [Entry(names.NOT_RUN, lacking, muted=True), *[Entry(names.NONE)] * 6]
-    a, b = one.difference.seeds
-    spread = {"borrowed": "spread assumed equal", "unknown": "seed spread unknown"}
-    return [
-        Entry(names.signed(one.difference.value, 2), strong=one.corrected[0] > 0),
-        Entry(names.interval(one.corrected, 2, sign=True)),
-        Entry(names.interval(one.simultaneous, 2, sign=True)),
-        Entry(names.p_value(one.difference.p)),
-        Entry(names.p_value(one.adjusted)),
-        Entry(names.number(one.detectable, 2)),
-        Entry(f"{a} and {b}", spread.get(one.difference.spread, "")),
-    ]
+            line_at = lead["f"] if lead else None
+            found.append(Chart(charts.intervals(title, bars, line_at), f"{title}. {_LEGEND}"))
+    if not found:
+        return [Text("No zero-shot headline cell was run yet.")]
+    return [Row(found)]
 
 
 def score_tables(comparisons: Comparisons) -> list[Node]:
     """Everything else that the outputs were asked, a table for each task and language."""
-    header = ["System", "Seeds", "Items", "ROUGE-L", "Right language", "ROUGE-L of those right",
+    header = ["System", "Seeds", "Items", "ROUGE-L", "Right language", "Undecidable",
+              "ROUGE-L of those right",
               "Copied", "Novel ROUGE-L", "Length ratio", "Empty", "Learning rate",
               "Minutes: stage 1", "stage 2", "generation"]  # fmt: skip
     found: list[Node] = []
     for task, title in names.TASKS.items():
         for lang in sorted({s.row.lang for s in comparisons.systems if s.row.task == task}):
             rows: list[Sequence[Entry] | str] = []
-            own = [s for s in comparisons.systems if (s.row.task, s.row.lang) == (task, lang)]
+            own = [s for s in comparisons.systems
+                   if (s.row.task, s.row.lang) == (task, lang)
+                   and not comparisons.doubles(s)]  # fmt: skip
             for setting, block in names.SETTINGS.items():
                 inside = [s for s in own if s.row.setting == setting]
                 rows += [block, *map(_score_row, sorted(inside, key=_order))] if inside else []
             rows += ["References", _reference_row(own[0])]
             caption = f"{title}, {names.language(lang)}: means over seeds"
             found.append(Details(caption, [Table(caption, header, rows)]))
+    if found:
+        found.append(Text("Right language: of the outputs that an identifier can decide; "
+                          "undecidable: too little text once names are left out."))  # fmt: skip
     return found or [Text("No cell was run yet.")]
 
 
@@ -130,10 +106,11 @@ def _score_row(system: System) -> list[Entry]:
     score, seeds = system.score, len(system.cells)
     return [
         Entry(system.row.title),
-        Entry(str(seeds), "" if seeds > 1 else "spread unknown"),
+        Entry(str(seeds)),
         Entry(str(system.mean.n)),
-        Entry(names.number(system.mean.value), names.interval(system.mean.interval())),
+        Entry(names.number(system.mean.value), spread(system)),
         Entry(names.percent(score("right_language"))),
+        Entry(names.percent(score("undecidable"))),
         Entry(names.number(score("rougeL_right_language"))),
         Entry(names.percent(score("copied"))),
         Entry(names.number(score("novel_rougeL"))),
@@ -147,10 +124,11 @@ def _score_row(system: System) -> list[Entry]:
 
 
 def _reference_row(system: System) -> list[Entry]:
-    entries = [Entry(names.NONE)] * 14
+    entries = [Entry(names.NONE)] * 15
     entries[0] = Entry("references themselves")
     entries[4] = Entry(names.percent(system.score("reference_right_language")))
-    entries[6] = Entry(names.percent(system.score("reference_copied")))
+    entries[5] = Entry(names.percent(system.score("reference_undecidable")))
+    entries[7] = Entry(names.percent(system.score("reference_copied")))
     return entries
 
 

@@ -7,10 +7,12 @@ from typing import Any
 from laft_fairseq.tables import names
 from laft_fairseq.tables.comparisons import Comparisons, System
 from laft_fairseq.tables.document import Entry, Node, Table, Text
+from laft_fairseq.tables.floors import floor_rows
 from laft_fairseq.tables.results import Results
 
 PAPER_SETTINGS = ("zero-shot", "translate-train")
 LABELS = {"zero-shot": "Zero-shot", "translate-train": "Translate-train"}
+TRAINED = "Trained in stage 2"
 HEADLINE = ("source", "fixed")  # no target-language data chose the learning rate
 TABLE_VARIANTS = ("main", "projection", "stage1")
 ABLATION = ("main", "no-removal", "no-fusion", "no-adapter", "no-stage1", "task-module-alone")
@@ -23,6 +25,7 @@ class Line:
     method: str
     variant: str
     selections: tuple[str, ...] = HEADLINE
+    both: bool = False  # the target's choice of the rate was the same, in every language
 
     @property
     def title(self) -> str:
@@ -34,7 +37,8 @@ class Line:
         """What a reader has to know about the row."""
         if self.selections == ("target",):
             return names.SELECTIONS["target"]
-        return "not in the paper" if self.method in names.NOT_IN_PAPER else ""
+        said = ["not in the paper"] if self.method in names.NOT_IN_PAPER else []
+        return "; ".join(said + (["both choices of the rate"] if self.both else []))
 
 
 def lines(comparisons: Comparisons, task: str, setting: str, langs: Sequence[str],
@@ -47,13 +51,16 @@ def lines(comparisons: Comparisons, task: str, setting: str, langs: Sequence[str
               if c.task == task and c.setting == setting and c.lang in langs}  # fmt: skip
     if setting in PAPER_SETTINGS:
         there |= {(method, "main") for method in names.METHODS}
-    chosen = {(row.method, row.variant) for row in rows if row.selection == "target"}
+    own = [s for s in comparisons.systems if s.row in rows and s.row.selection == "target"]
+    chosen = {(s.row.method, s.row.variant) for s in own}
+    differing = {(s.row.method, s.row.variant) for s in own if not comparisons.doubles(s)}
     found = []
     for method in names.METHODS:
         for variant in variants:
-            if (method, variant) in there:
-                found.append(Line(method, variant))
-            if (method, variant) in chosen:
+            key = (method, variant)
+            if key in there:
+                found.append(Line(method, variant, both=key in chosen - differing))
+            if key in differing:
                 found.append(Line(method, variant, ("target",)))
     return found
 
@@ -61,13 +68,15 @@ def lines(comparisons: Comparisons, task: str, setting: str, langs: Sequence[str
 def paper_table(results: Results, comparisons: Comparisons, number: int, task: str,
                 langs: Sequence[str]) -> list[Node]:  # fmt: skip
     """Table 1 (headlines) or Table 2 (questions)."""
-    header = ["System", "Trained", *_columns(langs)]
+    header = ["System", TRAINED, *_columns(langs)]
     rows: list[Sequence[Entry] | str] = []
     for setting, title in names.SETTINGS.items():
         block = lines(comparisons, task, setting, langs)
         if not block and not _mentioned(results, setting, task, langs):
             continue
         rows.append(title + _untestable(results, setting, task, langs))
+        if not block:
+            rows.append(_nobody(results, task, setting, langs))
         best = {lang: _best(comparisons, task, setting, lang, block) for lang in langs}
         for line in block:
             entries = [
@@ -91,21 +100,23 @@ def ablation_table(results: Results, comparisons: Comparisons) -> list[Node]:
              if cell.get("table") == 3]  # fmt: skip
     for variant in dict.fromkeys([*ABLATION, *named]):
         line = Line("laft", variant)
-        own = comparisons.control(lang, variant)
-        difference = Entry(names.NONE)
-        if own and own.difference:
-            difference = Entry(names.signed(-own.difference.value),
-                               names.interval((-own.corrected[1], -own.corrected[0]), sign=True),
-                               muted=own.corrected[0] <= 0 <= own.corrected[1])  # fmt: skip
         rows.append([
             Entry(line.title), trained(comparisons, "headlines", "zero-shot", [lang], line),
             *_scores(results, comparisons, 3, "headlines", "zero-shot", lang, line, None),
-            difference,
+            to_main(comparisons, lang, variant),
         ])  # fmt: skip
-    header = ["System", "Trained", *_columns([lang]), "to LAFT"]
+    header = ["System", TRAINED, *_columns([lang]), "to LAFT"]
     caption = "Table 3: ablation, Chinese headlines, zero-shot; difference with corrected interval"
     return [Table(caption, header, rows), Text("All controls, in both languages, with what they do "
             "to the representations, stand under Controls.")]  # fmt: skip
+
+
+def _nobody(results: Results, task: str, setting: str, langs: Sequence[str]) -> list[Entry]:
+    """The row of a block of which nothing was run."""
+    row = [Entry("every system"), Entry(names.NONE)]
+    for lang in langs:
+        row += [absent(results, task, setting, lang, "laft"), *[Entry(names.NONE)] * 2]
+    return row
 
 
 def _columns(langs: Sequence[str]) -> list[str]:
@@ -128,9 +139,24 @@ def _scores(results: Results, comparisons: Comparisons, table: int, task: str, s
 
 
 def spread(system: System) -> str:
-    """The interval; said where it holds no spread between seeds."""
-    shown = names.interval(system.mean.interval())
-    return shown if system.mean.seeds_known else f"{shown}\none seed"
+    """The interval, the number of seeds, and whether their spread was measured."""
+    said = {"own": f"{len(system.cells)} seeds", "borrowed": "one seed, spread borrowed",
+            "unknown": "one seed, spread unknown"}  # fmt: skip
+    return f"{names.interval(system.mean.interval())}\n{said[system.mean.spread]}"
+
+
+def to_main(comparisons: Comparisons, lang: str, variant: str) -> Entry:
+    """A control minus LAFT: corrected interval, seeds, and what the same seeds give."""
+    own = comparisons.control(lang, variant)
+    if own is None or own.difference is None:
+        return Entry(names.NONE)
+    low, high = own.corrected
+    laft, control = own.difference.seeds
+    note = f"{names.interval((-high, -low), sign=True)}\n{control} and {laft} seeds"
+    if own.matched is not None:
+        note += f"; same seeds {names.signed(-own.matched)}"
+    sure = own.difference.decides and not low <= 0 <= high
+    return Entry(names.signed(-own.difference.value), note, strong=sure)
 
 
 def absent(results: Results, task: str, setting: str, lang: str, method: str) -> Entry:
@@ -171,8 +197,8 @@ def _best(comparisons: Comparisons, task: str, setting: str, lang: str,
           block: Sequence[Line]) -> System | None:  # fmt: skip
     found = [comparisons.find(task, setting, lang, line.method, line.variant, line.selections)
              for line in block if line.selections == HEADLINE]  # fmt: skip
-    run = [system for system in found if system]
-    return max(run, key=lambda system: system.mean.value) if len(run) > 1 else None
+    run = sorted((s for s in found if s), key=lambda s: -s.mean.value)[:2]
+    return run[0] if len(run) > 1 and all(s.mean.decides for s in run) else None
 
 
 def trained(comparisons: Comparisons, task: str, setting: str, langs: Sequence[str],
@@ -186,40 +212,6 @@ def trained(comparisons: Comparisons, task: str, setting: str, langs: Sequence[s
             note = f"of {names.millions(of)}" if isinstance(of, int) else ""
             return Entry(names.millions(counts["parameters"]), note)
     return Entry(names.NONE)
-
-
-def floor_rows(comparisons: Comparisons, task: str,
-               langs: Sequence[str]) -> list[Sequence[Entry] | str]:  # fmt: skip
-    """What costs nothing, on the same items, and how the references fare."""
-    found: list[Sequence[Entry] | str] = []
-    for name, title in names.FLOORS.items():
-        entries = [Entry(title), Entry(names.NONE)]
-        for lang in langs:
-            score = floor(comparisons, task, lang, name)
-            shown = names.number(score["f"]) if score else names.NONE
-            ends = names.interval((score["low"], score["high"])) if score else ""
-            entries += [Entry(shown, ends), Entry(names.NONE), Entry(names.NONE)]
-        if any(entry.text != names.NONE for entry in entries[1:]):
-            found.append(entries)
-    references = [Entry("references themselves"), Entry(names.NONE)]
-    for lang in langs:
-        own = [s for s in comparisons.systems if s.row.task == task and s.row.lang == lang]
-        share = own[0].score("reference_right_language") if own else None
-        references += [Entry(names.NONE), Entry(names.percent(share)), Entry(names.NONE)]
-    if any(entry.text != names.NONE for entry in references[1:]):
-        found.append(references)
-    return ["Floors and ceilings: nothing is trained", *found] if found else []
-
-
-def floor(comparisons: Comparisons, task: str, lang: str, name: str) -> dict[str, float] | None:
-    """ROUGE-L of a floor: f, low, high."""
-    for system in comparisons.systems:
-        if system.row.task == task and system.row.lang == lang:
-            for cell in system.cells:
-                scores = (cell.scores.get("floors") or {}).get(name) or {}
-                if scores.get("rougeL"):
-                    return dict(scores["rougeL"])
-    return None
 
 
 def _paper_cells(results: Results) -> list[dict[str, Any]]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from laft_fairseq.tables import names
-from laft_fairseq.tables.comparisons import Comparisons
+from laft_fairseq.tables.comparisons import JUDGED, Comparisons
 from laft_fairseq.tables.document import Entry, Image, Node, Table, Text
+from laft_fairseq.tables.main_tables import spread, to_main
 from laft_fairseq.tables.results import Results
 
 _STAGES = {"e": "encoder output", "r": "after removal", "fused": "after fusion"}
@@ -32,26 +33,20 @@ def control_table(results: Results, comparisons: Comparisons, langs: Sequence[st
         entries = [Entry(names.VARIANTS.get(variant, variant))]
         for lang in langs:
             system = comparisons.find("headlines", "zero-shot", lang, "laft", variant)
-            mean = (Entry(names.number(system.mean.value), names.interval(system.mean.interval()))
+            mean = (Entry(names.number(system.mean.value), spread(system))
                     if system else Entry(names.NOT_RUN, muted=True))  # fmt: skip
-            entries += [mean, _to_main(comparisons, lang, variant)]
+            entries += [mean, to_main(comparisons, lang, variant)]
         rows.append([*entries, _removed(results, variant)])
-    caption = f"Controls of LAFT, zero-shot headlines; {len(comparisons.controls)} comparisons"
+    caption = "Controls of LAFT, zero-shot headlines"
+    judged = names.join([names.VARIANTS[variant] for variant in JUDGED])
     return [
         Table(caption, [*header, "removed ‖s‖ / ‖e‖"], rows),
-        Text("To LAFT: control minus LAFT, with the interval corrected by Holm's procedure over "
-             "all comparisons of this table."),
+        Text("To LAFT: control minus LAFT; the interval is corrected by Holm's procedure, over the "
+             f"languages and the two controls that the verdict asks ({judged}), or over the "
+             "languages and all other controls, run or not. Same seeds: on the seeds that both "
+             "have, without the others of LAFT."),
         *representation_tables(results),
     ]  # fmt: skip
-
-
-def _to_main(comparisons: Comparisons, lang: str, variant: str) -> Entry:
-    own = comparisons.control(lang, variant)
-    if own is None or own.difference is None:
-        return Entry(names.NONE)
-    low, high = own.corrected
-    return Entry(names.signed(-own.difference.value), names.interval((-high, -low), sign=True),
-                 strong=not low <= 0 <= high)  # fmt: skip
 
 
 def _removed(results: Results, variant: str) -> Entry:

@@ -1,6 +1,14 @@
 """The page: the verdict first, then the tables, then everything that they rest on."""
 
-from laft_fairseq.tables import appendix, evidence, main_tables, mechanism, names, verdict
+from laft_fairseq.tables import (
+    appendix,
+    differences,
+    evidence,
+    main_tables,
+    mechanism,
+    names,
+    verdict,
+)
 from laft_fairseq.tables.comparisons import Comparisons
 from laft_fairseq.tables.document import Bullets, Callout, Details, Node, Page, Section, Text
 from laft_fairseq.tables.results import Results
@@ -14,10 +22,12 @@ STATISTICS = (
     "error of the bootstrap goes with the t distribution at Satterthwaite's degrees of freedom; p "
     "is two-sided.",
     "Holm's step-down procedure runs over all contrasts named beforehand; one that was not run "
-    "counts as p = 1. LAFT's controls are a second family.",
-    "One seed has no spread of its own. In a difference the other side's is then taken for both; "
-    "where neither side has a second seed, and for a mean of one seed, the interval holds the "
-    "items' noise alone and is too narrow.",
+    "counts as p = 1. The two controls that the verdict asks are a second family, LAFT's other "
+    "controls a third.",
+    "One seed has no spread of its own. It is lent the one pooled over the systems of its language "
+    "that have several seeds, if any has; else the interval holds the items' noise alone and is "
+    "too narrow. At corrected levels either is too narrow where spreads differ, so one seed "
+    "decides nothing.",
 )
 
 
@@ -37,7 +47,9 @@ def build(results: Results) -> Page:
         Section("gates", "Gates", [*evidence.gate_table(results), *appendix.amendments(results)]),
         Section("tables", "The paper's tables", [Text(legend), *tables]),
         Section("differences", "Differences to LAFT", [
-            *evidence.difference_table(comparisons), Bullets([*STATISTICS, *_shared(results)])]),
+            *differences.difference_table(comparisons),
+            Bullets([*STATISTICS, *_shared(results)])]),
+        Section("more", "What more data adds", differences.gain_table(comparisons)),
         Section("scores", "What else the outputs were asked, and what they cost",
                 evidence.score_tables(comparisons)),
         Section("controls", "Controls",
@@ -51,7 +63,7 @@ def build(results: Results) -> Page:
             *appendix.cells(results, comparisons), *appendix.left_out(results)]),
     ]  # fmt: skip
     title = str(results.experiment.get("title") or "LAFT: the paper's tables on this backbone")
-    return Page(title, _introduction(results), sections)
+    return Page(title, _introduction(results, comparisons), sections)
 
 
 def _shared(results: Results) -> list[str]:
@@ -65,9 +77,10 @@ def _shared(results: Results) -> list[str]:
     ]
 
 
-def _introduction(results: Results) -> list[str]:
+def _introduction(results: Results, comparisons: Comparisons) -> list[str]:
     backbone = results.experiment.get("backbone") or {}
-    cells = len(results.cells)
+    doubles = sum(len(s.cells) for s in comparisons.systems if comparisons.doubles(s))
+    cells = len(results.cells) - doubles
     known = ""
     if isinstance(backbone, dict) and backbone.get("name"):
         count = backbone.get("parameters")
@@ -89,7 +102,10 @@ def _legend(results: Results) -> str:
         f"scorer differ. Paper{of}: “{names.NOT_TRANSCRIBED}” is a number that nobody copied "
         f"here, {names.NONE} one that the paper does not have. “+ stage 1”: the row also trained "
         "on the same unlabelled text for the same updates as LAFT. Learning rates are chosen "
-        "without target-language data unless the row says otherwise. Bold: the highest of a block."
+        "without target-language data unless the row says otherwise; “both choices of the rate”: "
+        "target-language data chose the same. “Spread borrowed”: one seed, whose interval takes "
+        "the spread between seeds from the systems that have several. Bold: the highest of a "
+        "block, where it and the next have several seeds."
     )
 
 
@@ -97,11 +113,12 @@ def _verdict(results: Results, comparisons: Comparisons) -> list[Node]:
     found = verdict.judge(results, comparisons)
     children: list[Node] = []
     if found.word != found.by_numbers:
-        alone = f"By the numbers alone, gates left aside: {found.by_numbers}."
-        children += [Bullets(found.blocked), Text(alone)]
+        children.append(Text(f"By the numbers alone, that left aside: {found.by_numbers}."))
+    if found.blocked:
+        children.insert(0, Bullets(found.blocked))
     for finding in found.findings:
-        children += [Text(f"{names.language(finding.lang)}:"), Bullets(finding.reasons)]
+        children += [Text(verdict.summary(comparisons, finding)), Bullets(finding.reasons)]
     return [
         Callout(_KINDS.get(found.word, "open"), found.word.capitalize(), children),
-        Details("The rule, fixed before the run", [Bullets(verdict.rule(results))]),
+        Details("The rule, and what was changed of it", [Bullets(verdict.rule(results))]),
     ]

@@ -8,9 +8,10 @@ part of the variance is unbiased (Rao and Wu, 1988); drawing S would shrink it b
 third at three seeds. Resampling both margins overstates rather than understates the interaction
 of seeds and items (Owen, 2007). Intervals and p-values take the t distribution with
 Satterthwaite's degrees of freedom, because percentiles of three or five seeds have no tails. One
-seed has no spread to resample. In a difference the other side's spread is then taken for both
-(equal variances, as in the pooled t test); where neither side has a second seed the error is that
-of the items alone, and `spread` says so.
+seed has no spread to resample. It is lent one then, pooled over the systems that have several
+(equal variances, as in the pooled t test), which is an assumption: `spread` says "borrowed", and
+nothing is decided by it. Where there is none to lend the error is that of the items alone, and
+`spread` says "unknown".
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,22 @@ _ZERO = 1e-9  # ROUGE points; below it a standard error is rounding
 
 
 @dataclass(frozen=True)
+class Spread:
+    """A variance between seeds, in squared ROUGE points, with its degrees of freedom."""
+
+    variance: float
+    freedom: int
+
+
+def pooled(systems: Sequence[Scores]) -> Spread | None:
+    """The spread between seeds of all systems (S, n) that have several; None where none has."""
+    several = [system for system in systems if len(system) > 1]
+    freedom = sum(len(system) - 1 for system in several)
+    total = sum((len(system) - 1) * _between(system) for system in several)
+    return Spread(total / freedom, freedom) if freedom else None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A mean, or a difference of means, in ROUGE points, with its uncertainty.
 
@@ -38,8 +55,8 @@ class Estimate:
         error: its bootstrap standard error.
         freedom: degrees of freedom of that error; infinite where there is none.
         seeds: number of seeds on each side.
-        spread: of the seeds: "own", "borrowed" from the other side, or "unknown".
         n: number of items.
+        lent: whether a side of one seed was lent a spread.
     """
 
     value: float
@@ -47,18 +64,19 @@ class Estimate:
     freedom: float
     seeds: tuple[int, ...]
     n: int
+    lent: bool = False
 
     @property
     def spread(self) -> str:
-        """Where the seeds' part of the error comes from."""
+        """Where the seeds' part of the error comes from: "own", "borrowed" or "unknown"."""
         if min(self.seeds) > 1:
             return "own"
-        return "borrowed" if max(self.seeds) > 1 else "unknown"
+        return "borrowed" if self.lent else "unknown"
 
     @property
-    def seeds_known(self) -> bool:
-        """Whether the error holds the spread between seeds at all."""
-        return self.spread != "unknown"
+    def decides(self) -> bool:
+        """Whether the spread between seeds was measured on every side."""
+        return self.spread == "own"
 
     @property
     def p(self) -> float:
@@ -75,21 +93,38 @@ class Estimate:
         return self.value - half, self.value + half
 
     def detectable(self, alpha: float = ALPHA, power: float = POWER) -> float:
-        """The smallest true difference that a two-sided test at alpha finds with this power."""
+        """The smallest true difference that a two-sided test at alpha finds with this power.
+
+        By the noncentral t distribution; findings with the wrong sign do not count.
+        """
         if self.error == 0.0:
             return 0.0
-        both = _quantile(1 - alpha / 2, self.freedom) + _quantile(power, self.freedom)
-        return both * self.error
+        from scipy.optimize import brentq
+        from scipy.stats import nct, norm
+
+        critical = _quantile(1 - alpha / 2, self.freedom)
+        if np.isinf(self.freedom):
+            return (critical + float(norm.ppf(power))) * self.error
+        found = brentq(
+            lambda shift: nct.sf(critical, self.freedom, shift) - power, 0.0, 10 * (critical + 1)
+        )
+        return float(found) * self.error
 
 
 def estimate(
-    a: Scores, b: Scores | None = None, resamples: int = RESAMPLES, seed: int = SEED
+    a: Scores,
+    b: Scores | None = None,
+    lent: Spread | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
 ) -> Estimate:
     """The mean of `a`, or the mean of `a` minus that of `b`, over seeds and items.
 
     Args:
         a: (S_a, n), a row a seed.
         b: (S_b, n), the same items in the same order; its seeds are not those of `a`.
+        lent: the spread for a side of one seed, pooled over systems with a side of several among
+            them; by default pooled over the sides.
         resamples: of the bootstrap.
         seed: of its draws.
 
@@ -102,19 +137,18 @@ def estimate(
         raise ValueError(f"the sides have {[side.shape[1] for side in sides]} items")
     value = float(sum(side.mean() for side in sides))
     seeds = tuple(len(side) for side in sides)
-    borrowed = _borrowed(sides)
+    single = seeds.count(1)
+    lent = (lent or pooled(sides)) if single else None
+    borrowed = single * lent.variance if lent else 0.0
     error = float(np.hypot(np.std(_resampled(sides, resamples, seed), ddof=1), np.sqrt(borrowed)))
     if error < _ZERO:
-        return Estimate(value, 0.0, float("inf"), seeds, n)
-    return Estimate(value, error, _freedom(sides, borrowed), seeds, n)
+        return Estimate(value, 0.0, float("inf"), seeds, n, lent is not None)
+    return Estimate(value, error, _freedom(sides, lent), seeds, n, lent is not None)
 
 
-def _borrowed(sides: Sequence[Scores]) -> float:
-    """The variance between seeds that a side of one seed takes from the other side."""
-    if sorted(min(len(side), 2) for side in sides) != [1, 2]:
-        return 0.0
-    several = max(sides, key=len)
-    return float(np.var(several.mean(1), ddof=1))
+def _between(side: Scores) -> float:
+    """The variance between the seeds of one side."""
+    return float(np.var(side.mean(1), ddof=1))
 
 
 def _resampled(sides: Sequence[Scores], resamples: int, seed: int) -> Scores:
@@ -135,15 +169,25 @@ def _resampled(sides: Sequence[Scores], resamples: int, seed: int) -> Scores:
     return np.concatenate(found)
 
 
-def _freedom(sides: Sequence[Scores], borrowed: float) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances, by seeds and by items."""
+def _freedom(sides: Sequence[Scores], lent: Spread | None) -> float:
+    """Satterthwaite's degrees of freedom of a sum of variances, by seeds and by items.
+
+    What a side of one seed is lent holds the other side's own spread, if that has several seeds:
+    this part varies with it, and only the rest has degrees of freedom of its own.
+    """
     n = sides[0].shape[1]
     items = np.sum([side.mean(0) for side in sides], axis=0)  # (n)
     parts = [(float(np.var(items, ddof=1)) / n, n - 1)] if n > 1 else []
-    for side in sides:
-        if len(side) > 1:  # what is borrowed rests on the same seeds
-            variance = float(np.var(side.mean(1), ddof=1)) / len(side) + borrowed
-            parts.append((variance, len(side) - 1))
+    single = sum(len(side) == 1 for side in sides)
+    several = [(len(side), _between(side)) for side in sides if len(side) > 1]
+    for seeds, variance in several:
+        share = single * (seeds - 1) / lent.freedom if lent else 0.0
+        parts.append((variance * (1 / seeds + share), seeds - 1))
+    if lent:
+        rest = lent.freedom - sum(seeds - 1 for seeds, _ in several)
+        total = lent.freedom * lent.variance - sum((s - 1) * v for s, v in several)
+        if rest > 0:
+            parts.append((single * max(0.0, total) / lent.freedom, rest))
     weight = sum(variance**2 / freedom for variance, freedom in parts)
     return sum(variance for variance, _ in parts) ** 2 / weight if weight > 0 else float("inf")
 

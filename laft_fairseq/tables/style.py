@@ -71,6 +71,9 @@ svg .grid, svg .axis { stroke: var(--line); stroke-width: 1; fill: none; }
 .dots .main line { stroke: var(--main); } .dots .main circle { fill: var(--main); }
 .dots .main text { fill: var(--main); font-weight: 700; }
 .dots .floor line { stroke: var(--floor); stroke-dasharray: 3 2; }
+.dots .single circle { fill: var(--paper); stroke: var(--rival); stroke-width: 2; }
+.dots .main.single circle { stroke: var(--main); }
+svg .mark { stroke: var(--floor); stroke-width: 1.2; stroke-dasharray: 4 3; }
 .dots .floor circle { fill: var(--floor); } .dots .floor text { fill: var(--floor); }
 .curve polyline { fill: none; stroke-width: 1.8; stroke: var(--main); }
 .curve polyline.train { stroke: var(--rival); stroke-dasharray: 4 3; }

@@ -9,9 +9,10 @@ import pytest
 from laft_fairseq.cli import parameters
 from laft_fairseq.errors import LaftError
 from laft_fairseq.methods import METHODS
-from laft_fairseq.tables import html, markdown, names, page, results
-from laft_fairseq.tables.document import Page, Section, Table
+from laft_fairseq.tables import html, markdown, names
+from laft_fairseq.tables.document import Table
 from tests import result_files as made
+from tests.page_parts import built, rows, section
 
 VOID = {"meta", "img", "line", "circle", "path", "polyline", "br"}
 
@@ -41,20 +42,6 @@ class Balanced(HTMLParser):
         assert self.open.pop() == tag
 
 
-def built(folder: Path) -> Page:
-    return page.build(results.read(folder))
-
-
-def section(found: Page, anchor: str) -> Section:
-    return next(one for one in found.sections if one.anchor == anchor)
-
-
-def rows(node: object) -> dict[str, list[str]]:
-    """First column -> the others."""
-    assert isinstance(node, Table)
-    return {row[0].text: [e.text for e in row[1:]] for row in node.rows if not isinstance(row, str)}
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.write(tmp_path_factory.mktemp("results"))
@@ -68,7 +55,7 @@ def test_ours_stands_beside_the_papers(folder: Path) -> None:
     full = by_title["mBART (full)"]
     mean = sum(sum(made.items(22.0, seed)) / made.N for seed in (1, 2, 3)) / 3
     assert [e.text for e in full[1:5]] == ["12.00M", f"{mean:.1f}", "98.0 %", "not transcribed"]
-    assert re.fullmatch(r"\[\d\d\.\d, \d\d\.\d\]", full[2].note)
+    assert re.fullmatch(r"\[\d\d\.\d, \d\d\.\d\]\n3 seeds", full[2].note)
     laft = next(row for row in one.rows if not isinstance(row, str) and row[0].text == "LAFT")
     assert (laft[4].text, laft[7].text, laft[2].strong) == ("12.34", "–", True)
     blocks = [row for row in one.rows if isinstance(row, str)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from laft_fairseq.tables.statistics import Estimate, estimate, holm, holm_levels
+from laft_fairseq.tables.statistics import Estimate, Spread, estimate, holm, holm_levels, pooled
 
 
 def simulated(draws: np.random.Generator, seeds: int, difficulty: np.ndarray, spread: float,
@@ -40,7 +40,7 @@ def test_one_seed_is_the_paired_t_test_of_the_items() -> None:
     assert found.p == pytest.approx(paired.pvalue, rel=0.1)
     interval = paired.confidence_interval(0.95)
     assert found.interval() == pytest.approx((interval.low, interval.high), abs=0.02)
-    assert (found.spread, found.seeds_known) == ("unknown", False)
+    assert (found.spread, found.decides) == ("unknown", False)
 
 
 def test_seeds_alone_are_welchs_t_test() -> None:
@@ -58,10 +58,39 @@ def test_a_single_seed_borrows_the_others_spread() -> None:
     """Without noise of items: the pooled t test, which has S - 1 degrees of freedom here."""
     a, b = np.array([30.0, 31.0, 32.5]), np.array([28.0])
     found = estimate(np.tile(a[:, None], 20), np.tile(b[:, None], 20), resamples=40_000)
-    pooled = stats.ttest_ind(a, b)
-    assert (found.spread, found.seeds_known) == ("borrowed", True)
+    together = stats.ttest_ind(a, b)
+    assert (found.spread, found.decides) == ("borrowed", False)
     assert found.freedom == pytest.approx(2)
-    assert found.p == pytest.approx(pooled.pvalue, rel=0.03)
+    assert found.p == pytest.approx(together.pvalue, rel=0.03)
+
+
+def test_the_pooled_spread_is_that_of_an_analysis_of_variance() -> None:
+    groups = [np.array([30.0, 31.0, 32.5]), np.array([28.0, 29.0]), np.array([27.0])]
+    spread = pooled([np.tile(group[:, None], 4) for group in groups])
+    within = sum(((group - group.mean()) ** 2).sum() for group in groups)
+    assert spread is not None
+    assert (spread.variance, spread.freedom) == (pytest.approx(within / 3), 3)
+    assert pooled([np.zeros((1, 4))]) is None
+
+
+def test_two_single_seeds_are_lent_the_spread_of_others() -> None:
+    """Without noise of items: the t test with the others' pooled variance."""
+    a, b, lent = np.full((1, 20), 30.0), np.full((1, 20), 28.0), Spread(0.5, 4)
+    found = estimate(a, b, lent)
+    assert (found.spread, found.decides, found.freedom) == ("borrowed", False, pytest.approx(4))
+    assert found.error == pytest.approx(1.0)
+    assert found.p == pytest.approx(2 * stats.t.sf(2.0, 4))
+    alone = estimate(a, lent=lent)
+    assert (alone.error, alone.spread) == (pytest.approx(math.sqrt(0.5)), "borrowed")
+
+
+def test_what_is_lent_holds_the_other_sides_own_spread() -> None:
+    """Three seeds of variance v against one: v (1/3 + 2/4) of 2 degrees, and the others' rest."""
+    a = np.tile(np.array([30.0, 31.0, 32.0])[:, None], 20)  # variance 1 between seeds
+    found = estimate(a, np.full((1, 20), 28.0), Spread(0.75, 4), resamples=40_000)
+    own, rest = 1 / 3 + 2 / 4, 0.5 * 2 / 4  # the others: 2 degrees of variance 0.5
+    assert found.freedom == pytest.approx((own + rest) ** 2 / (own**2 / 2 + rest**2 / 2))
+    assert found.error == pytest.approx(math.sqrt(own + rest), rel=0.01)
 
 
 @pytest.mark.parametrize(("seeds", "spread"), [((3, 3), 1.0), ((5, 3), 0.3), ((3, 1), 1.0)])
@@ -88,15 +117,17 @@ def test_intervals_cover(seeds: tuple[int, int], spread: float) -> None:
         assert narrow / 400 < 0.75  # what leaving the seeds out would give
 
 
-def test_the_detectable_difference_is_found_in_four_of_five() -> None:
-    draws = np.random.default_rng(3)
-    freedom, error = 12.0, 0.5
+@pytest.mark.parametrize("freedom", [2.4, 5.0, 12.0])
+def test_the_detectable_difference_is_found_in_four_of_five(freedom: float) -> None:
+    draws, error = np.random.default_rng(3), 0.5
     true = Estimate(0.0, error, freedom, (5, 5), 100).detectable(0.01)
     # A normal estimate over an independent chi-square error: the model behind the t test.
     values = draws.normal(true, error, 40_000)
     errors = error * np.sqrt(draws.chisquare(freedom, 40_000) / freedom)
-    found = np.abs(values / errors) > stats.t.ppf(0.995, freedom)
-    assert found.mean() == pytest.approx(0.8, abs=0.02)
+    found = values / errors > stats.t.ppf(0.995, freedom)
+    assert found.mean() == pytest.approx(0.8, abs=0.01)
+    normal = Estimate(0.0, error, math.inf, (5, 5), 100).detectable(0.01)
+    assert normal == pytest.approx(error * (stats.norm.ppf(0.995) + stats.norm.ppf(0.8)))
 
 
 def test_wrong_shapes_are_refused() -> None:

@@ -1,5 +1,6 @@
 """The rule, one case after another; the numbers are made up."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,19 @@ def test_confirmed(judge: Judge) -> None:
     assert [f.best.title for f in found.findings if f.best] == ["mBART (enc) + stage 1"] * 2
 
 
+def test_a_language_is_summed_up(tmp_path: Path) -> None:
+    made.write(tmp_path, made.MEANS | {("tm_adv", "main"): 32.0})
+    for path in (tmp_path / "cells").glob("mbart_full.stage1.*.[23].json"):
+        path.unlink()
+    comparisons = Comparisons(results.read(tmp_path))
+    finding = verdict.judge(comparisons.results, comparisons).findings[0]
+    said = verdict.summary(comparisons, finding)
+    assert re.match(r"French: LAFT 3\d\.\d \(3 seeds\), best rival TM \+ adv 3\d\.\d", said)
+    assert "first sentence 27.0. LAFT copies 10.0 % of its outputs" in said
+    assert said.endswith("Of the rivals with several seeds it is above mBART (enc) + stage 1; it "
+                         "cannot be told from TM + adv.")  # fmt: skip
+
+
 def test_refuted_where_the_gain_is_under_one(judge: Judge) -> None:
     found = judge({("mbart_enc", "stage1"): 32.0}, seeds=5, n=300)
     assert found.word == "refuted here"
@@ -78,8 +92,85 @@ def test_inconclusive(judge: Judge, means: dict[tuple[str, str], Any], reason: s
 
 def test_one_seed_on_both_sides_decides_nothing(judge: Judge) -> None:
     assert judge(seeds=1).word == "inconclusive"
-    assert "spread between seeds is unknown" in said(judge(seeds=1))
+    assert "A side has one seed, and decides nothing" in said(judge(seeds=1))
     assert judge({("mbart_enc", "stage1"): 32.0}, seeds=1).word == "inconclusive"
+
+
+def one_seed_of(*variants: str) -> Callable[[Path], None]:
+    def remove(folder: Path) -> None:
+        for variant in variants:
+            for path in (folder / "cells").glob(f"{variant}.*.[23].json"):
+                path.unlink()
+
+    return remove
+
+
+def test_one_seed_of_the_rivals_or_controls_decides_nothing(judge: Judge) -> None:
+    """Lent LAFT's own spread, every test would pass."""
+    alone = judge(change=one_seed_of("mbart_full.*", "mbart_enc.*", "tm_adv.*"))
+    assert alone.by_numbers == "inconclusive"
+    assert all(f.best and f.best.corrected[0] > 0 for f in alone.findings)
+    controls = judge(change=one_seed_of("laft.no-removal", "laft.random-subspace"))
+    assert controls.by_numbers == "inconclusive"
+    assert "(3 seeds and 1): not decided on one seed" in said(controls)
+
+
+def test_seeds_to_come_make_it_an_interim_result(judge: Judge) -> None:
+    def planned(folder: Path) -> None:
+        seeds = {"laft": 3, "mbart_full": 3, "tm_adv": 4, "nearest rivals": 5}
+        made.put(folder, "experiment.json", made.experiment(budget={"seeds": seeds}))
+
+    found = judge(change=planned)
+    assert (found.word, found.by_numbers) == (verdict.INTERIM, "confirmed here")
+    assert "3 of 5 of mBART (enc) + stage 1 and 3 of 4 of TM + adv" in found.blocked[0]
+    assert judge({("mbart_enc", "stage1"): 31.1}, change=planned).word == "inconclusive"
+
+
+def test_as_good_without_removal_in_one_language_does_not_confirm(judge: Judge) -> None:
+    def useless(folder: Path) -> None:
+        for seed in range(1, 6):
+            cell = made.result("laft", "no-removal", "fr_XX", seed, made.items(32.1, seed, 300))
+            made.put(folder, f"cells/laft.no-removal.fr_XX.{seed}.json", cell)
+
+    found = judge(seeds=5, n=300, change=useless)
+    assert found.by_numbers == "inconclusive"
+    assert [f.stays for f in found.findings] == [True, False]
+
+
+def test_one_sure_rival_refutes_beside_an_unsure_better_one(judge: Judge) -> None:
+    def unsure(folder: Path) -> None:
+        for lang in made.LANGS:
+            for seed, mean in enumerate((30.0, 36.0, 33.0, 35.0, 31.0), 1):
+                cell = made.result("mbart_full", "stage1", lang, seed, made.items(mean, seed, 300))
+                made.put(folder, f"cells/mbart_full.stage1.{lang}.{seed}.json", cell)
+
+    found = judge({("mbart_enc", "stage1"): 32.0}, seeds=5, n=300, change=unsure)
+    assert [f.best.title for f in found.findings if f.best] == ["mBART (full) + stage 1"] * 2
+    assert found.word == "refuted here"
+    assert "Over mBART (enc) + stage 1 even the simultaneous upper end" in said(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"cost": {"stage1_updates": 55, "stage2_updates": 9}}, "equally long in stage 2"),
+        ({"cost": {"stage1_updates": 1, "stage2_updates": 90}}, "equally long in stage 1"),
+        ({"signature": "rouge:F|protocol:xnlg"}, "not scored alike"),
+    ],
+)
+def test_unequal_training_or_scoring_does_not_confirm(
+    judge: Judge, changes: dict[str, Any], reason: str
+) -> None:
+    def unequal(folder: Path) -> None:
+        for seed in (1, 2, 3):
+            cell = made.result("mbart_full", "stage1", "zh_CN", seed, made.items(25.0, seed))
+            cell["cost"] |= changes.get("cost", {})
+            cell["scores"] |= {k: v for k, v in changes.items() if k == "signature"}
+            made.put(folder, f"cells/mbart_full.stage1.zh_CN.{seed}.json", cell)
+
+    found = judge(change=unequal)
+    assert found.by_numbers == "inconclusive"
+    assert reason in said(found)
 
 
 def test_fewer_in_the_right_language_does_not_confirm(judge: Judge) -> None:

@@ -89,7 +89,7 @@ def judge_mechanism(finding: Finding, comparisons: Comparisons, smallest: float)
     else:
         said = _control(random, "LAFT minus LAFT with a random subspace")
         if not random.difference.decides:
-            finding.lacks(f"{said}: not decided on one seed.")
+            finding.lacks(f"{said}: not decided on fewer than three seeds.")
         elif random.corrected[0] > 0:
             finding.reasons.append(f"{said}: the true components are better.")
         else:
@@ -100,7 +100,7 @@ def judge_mechanism(finding: Finding, comparisons: Comparisons, smallest: float)
         return
     said = _control(without, "LAFT minus LAFT without removal")
     if not without.difference.decides:
-        finding.lacks(f"{said}: not decided on one seed.")
+        finding.lacks(f"{said}: not decided on fewer than three seeds.")
     elif without.corrected[0] > 0:
         finding.reasons.append(f"{said}: removal helps.")
     elif without.simultaneous[1] < smallest:

@@ -25,8 +25,8 @@ def difference_table(comparisons: Comparisons) -> list[Node]:
         Text("Holm-corrected: at the level at which Holm's step-down procedure judges the "
              "contrast; it leaves 0 out exactly where the procedure rejects. Simultaneous: "
              f"Bonferroni over the {m} contrasts. Detectable: the smallest true difference that "
-             f"such a test finds in 80 % of cases at level 0.05 / {m}. Bold: above 0, with the "
-             "spread between seeds measured on both sides. "
+             f"such a test finds in 80 % of cases at level 0.05 / {m}. Bold: above 0, with three "
+             "seeds or more on both sides. "
              "Spread borrowed: a side has one seed, and is taken to vary as the systems of its "
              "language that have several; spread unknown: none of them has."),
         *_explored(comparisons),

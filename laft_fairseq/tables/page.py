@@ -26,8 +26,8 @@ STATISTICS = (
     "controls a third.",
     "One seed has no spread of its own. It is lent the one pooled over the systems of its language "
     "that have several seeds, if any has; else the interval holds the items' noise alone and is "
-    "too narrow. At corrected levels either is too narrow where spreads differ, so one seed "
-    "decides nothing.",
+    "too narrow. At corrected levels either is too narrow where spreads differ, and two seeds are "
+    "little better: fewer than three on a side decide nothing.",
 )
 
 
@@ -105,7 +105,7 @@ def _legend(results: Results) -> str:
         "without target-language data unless the row says otherwise; “both choices of the rate”: "
         "target-language data chose the same. “Spread borrowed”: one seed, whose interval takes "
         "the spread between seeds from the systems that have several. Bold: the highest of a "
-        "block, where it and the next have several seeds."
+        "block, where it and the next have three seeds or more."
     )
 
 

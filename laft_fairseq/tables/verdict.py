@@ -37,7 +37,8 @@ RULE = (
     "controls and the languages, above 0), and LAFT without removal is not as good; with every "
     "named rival of these languages run, tried with as many learning rates, trained for as many "
     "updates and scored alike, and one of them with stage 1 on the same text.",
-    "Else inconclusive. A comparison with a single seed on a side neither confirms nor refutes.",
+    "Else inconclusive. A comparison with fewer than three seeds on a side neither confirms nor "
+    "refutes.",
     "What would be confirmed or refuted before all planned seeds of LAFT and of its named rivals "
     "are there is an interim result; what the numbers say so far stands beneath.",
     "Where a gate failed, the verdict is “this backbone is too weak to tell”; where one was not "
@@ -45,8 +46,8 @@ RULE = (
     "about mBART-large.",
 )
 AMENDED = (
-    "The rule was made stricter once, after first results: a side of one seed, which before was "
-    "lent the other side's spread, no longer decides; what is as good without removal in one "
+    "The rule was made stricter once, after first results: a side of one or two seeds, "
+    "which before could decide, no longer does; what is as good without removal in one "
     "language can no longer be confirmed; equal updates and signatures are asked; an interim "
     "result is called so; and one rival that LAFT cannot beat by the smallest gain refutes, even "
     "where another, less certain one scores higher. It changed no verdict that had been given.",
@@ -146,7 +147,7 @@ def _judge_gain(finding: Finding, best: Comparison, smallest: float) -> None:
         f" This test would find a true gain of {names.number(best.detectable)} in 80 % of cases."
     )
     if not best.difference.decides:
-        finding.lacks(f"{said}. A side has one seed, and decides nothing.{could}")
+        finding.lacks(f"{said}. A side has fewer than three seeds, and decides nothing.{could}")
         return
     finding.gains = gain >= smallest and low > 0
     if finding.gains:
@@ -196,4 +197,4 @@ def _surely(comparisons: Comparisons, lang: str) -> str:
     open_ = [c.title for c in sure if c.title not in (*above, *below)]
     parts = [("is above", above), ("is below", below), ("cannot be told from", open_)]
     said = [f"it {word} {names.join(titles)}" for word, titles in parts if titles]
-    return f" Of the rivals with several seeds {'; '.join(said)}." if said else ""
+    return f" Of the rivals with three seeds or more {'; '.join(said)}." if said else ""

@@ -75,13 +75,15 @@ stage2_at() {
 
 # stage2 ROW: finetune at every rate; ROW/stage2 is the one that validates best.
 stage2() {
-  local row=$1 rate
+  local row=$1 rate best rates=
   for rate in $LRS; do
     step "$OUT/$row/rate-$rate/done" "stage 2, $row, learning rate $rate" stage2_at "$row" "$rate"
   done
   for rate in $LRS; do
-    printf '%s\t%s\n' "$rate" "$(best_rouge "$OUT/$row/rate-$rate/train.log")"
-  done > "$OUT/$row/rates.tsv"
+    best=$(best_rouge "$OUT/$row/rate-$rate/train.log") # alone, or its failure would not stop this
+    rates+="$rate"$'\t'"$best"$'\n'
+  done
+  printf '%s' "$rates" > "$OUT/$row/rates.tsv"
   rate=$(LC_ALL=C sort -s -k2,2gr "$OUT/$row/rates.tsv" | sed -n '1s/\t.*//p')
   say "learning rate of $row: $rate ($(paste -sd' ' "$OUT/$row/rates.tsv"))"
   ln -sfn "rate-$rate" "$OUT/$row/stage2"

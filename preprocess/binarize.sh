@@ -6,8 +6,11 @@
 # and OUT/dict.txt, OUT/langs.txt, OUT/tag-layout.txt where there is one. Nothing is truncated; what
 # is in place already is left alone.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-python=${PYTHON:-python}
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+if [[ ${1:-} != -h && ${1:-} != --help ]]; then
+  needs_modules sentencepiece
+  needs_commands fairseq-preprocess
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -15,6 +18,7 @@ trap 'rm -rf "$work"' EXIT
 [ -f "$work/options" ] || exit 0 # --help
 if [ -s "$work/options" ]; then
   mapfile -t options < "$work/options"
-  fairseq-preprocess "${options[@]}" > "$work/log" 2>&1 || { tail -n 20 "$work/log" >&2; exit 1; }
+  fairseq-preprocess "${options[@]}" > "$work/log" 2>&1 ||
+    fail "fairseq-preprocess failed: $(tail -n 1 "$work/log")"
 fi
 "$python" "$here/encode.py" install "$work"

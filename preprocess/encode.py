@@ -72,12 +72,12 @@ def encode_split(model: Any, split: Split, files: list[Path], options: argparse.
     """Encode one split into the work folder; refuse an empty side and sides of two lengths."""
     sides = open_sides(files, options.kind, options.columns)
     suffixes = (".src", ".tgt") if options.kind == "pairs" else ("",)
-    counts = []
-    for suffix, side, file in zip(suffixes, sides, files * len(sides), strict=False):
+    counts: list[int] = []
+    for suffix, side in zip(suffixes, sides, strict=True):
         out = options.work / "text" / f"{split.name}{suffix}"
         count, blank = encode(model, side, out, options.workers)
         if count == blank:
-            raise DataError(f"{file}: empty")
+            raise DataError(without_text(files, len(counts), count, options))
         counts.append(count)
         split.blank += blank
     if len(set(counts)) > 1:
@@ -86,8 +86,21 @@ def encode_split(model: Any, split: Split, files: list[Path], options: argparse.
     split.lines = counts[0]
 
 
+def without_text(files: list[Path], side: int, count: int, options: argparse.Namespace) -> str:
+    """What is wrong with a side of `count` lines that are all blank."""
+    if count and len(files) == 1 and ".tsv" in files[0].suffixes:
+        return (
+            f"{files[0]}: column {options.columns[side]} is empty in line 1 and all others, "
+            f"{count:,} in all ({options.lang}): fill it, or name another by --columns"
+        )
+    return f"{files[side]}: empty ({options.lang}): it must hold one text a line"
+
+
 def prepare(options: argparse.Namespace) -> None:
     """Encode the splits that are not yet in place, and write the plan for the other half."""
+    if options.kind == "pairs" and len(options.columns) < 2:
+        raise DataError(f"--columns {options.columns[0]}: pairs ({options.lang}) need two columns, "
+                        "source and target, such as --columns 3,4")  # fmt: skip
     given = {s: getattr(options, s) for s in SPLITS if getattr(options, s)}
     if not given:
         raise DataError("nothing to do: give --train, --valid or --test")

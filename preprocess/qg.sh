@@ -2,5 +2,6 @@
 # Question generation: question-answering data -> DIR/{en_XX,zh_CN}.{train,valid,test}.tsv, the pairs
 # that binarize.sh reads, source = evidence and answer, target = question. --help shows how.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-exec "${PYTHON:-python}" "$here/qg.py" "$@"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+needs_modules laft_fairseq sentencepiece
+exec "$python" "$here/qg.py" "$@"

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from text_files import DataError, open_text, read_lines
+from text_files import DataError, read_lines
 
 from laft_fairseq.scoring.floors import sentences
 
@@ -159,15 +159,14 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _squad(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with open_text(path) as handle:
-        try:
-            articles = json.load(handle)["data"]
-            for article in articles:
-                for paragraph in article["paragraphs"]:
-                    for qa in paragraph["qas"]:
-                        first = qa["answers"][0]
-                        record = {"context": paragraph["context"], "question": qa["question"]}
-                        record |= {"answer": first["text"], "answer_start": first["answer_start"]}
-                        yield str(qa["id"]), record
-        except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise DataError(f"{path}: not SQuAD's JSON ({error!r})") from error
+    text = "\n".join(read_lines(path))
+    try:
+        for article in json.loads(text)["data"]:
+            for paragraph in article["paragraphs"]:
+                for qa in paragraph["qas"]:
+                    first = qa["answers"][0]
+                    record = {"context": paragraph["context"], "question": qa["question"]}
+                    record |= {"answer": first["text"], "answer_start": first["answer_start"]}
+                    yield str(qa["id"]), record
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise DataError(f"{path}: not SQuAD's JSON ({error!r})") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import io
 import lzma
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,27 +21,32 @@ class DataError(Exception):
     """Input that cannot be used; the message is one line that names the file."""
 
 
-def open_text(path: Path) -> IO[str]:
-    """Open a UTF-8 file, decompressing `.xz`; only `\\n` ends a line, a byte order mark goes."""
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file, decompressing `.xz`."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8-sig", newline="\n")
-    return path.open(encoding="utf-8-sig", newline="\n")
+        return io.BufferedReader(lzma.open(path, "rb"))
+    return path.open("rb")
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a file without their line ends; unreadable bytes are a `DataError`."""
+    """Yield the lines of a UTF-8 file without their line ends; a byte order mark goes.
+
+    Only `\\n` ends a line. Each is decoded by itself, so that its number is known.
+
+    Raises:
+        DataError: the file is missing, damaged, or a line of it is not UTF-8.
+    """
     number = 0
     try:
-        with open_text(path) as handle:
-            for line in handle:
-                number += 1
-                yield line.rstrip("\r\n")
+        with open_bytes(path) as handle:
+            for number, line in enumerate(handle, 1):
+                if number == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
+                yield line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: unreadable near line {number + 1}: not UTF-8 ({error})"
-        ) from error
+        raise DataError(f"{path}: line {number} is not UTF-8; convert it with iconv") from error
     except (lzma.LZMAError, EOFError) as error:
         raise DataError(f"{path}: unreadable near line {number + 1} ({error})") from error
 

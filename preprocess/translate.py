@@ -10,12 +10,14 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from text_files import DataError
 from translate_lines import Counts, lines_of, put_back, read_rows, write_lines
 from translate_shards import Shards, locked, remove_shards, write_json, write_shards
 
+STOPS = (signal.SIGTERM, signal.SIGHUP)
 EXAMPLE = """\
 Rows, their order and the other columns stay; ` ⏎ `, the mark between paragraphs, stays in its place
 and is not sent. Beside the output OUT.provenance.json tells what made it.
@@ -98,6 +100,8 @@ def provenance_path(out: Path) -> Path:
 def make_plan(options: argparse.Namespace, fingerprint: dict[str, Any]) -> list[int]:
     """Cut the input into shards, or find them cut by the same; return the lines of each."""
     path = options.work / "plan.json"
+    if path.is_file() and not any(options.work.glob("[0-9]*.out")):
+        path.unlink()  # no shard is finished: a mended command or input may begin anew
     if not path.is_file():
         rows = read_rows(options.input, options.columns)
         lines = (line for row in rows for line in lines_of(row, options.columns))
@@ -190,6 +194,20 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def stop(number: int, frame: FrameType | None) -> None:
+    """Stop as Ctrl-C does; a second signal, as a lost connection sends, does not disturb that."""
+    for each in STOPS:
+        signal.signal(each, lambda *_: None)  # unlike SIG_IGN, a new process does not inherit this
+    raise KeyboardInterrupt
+
+
+def catch_stops() -> None:
+    """Let the signals of a kill and of a lost connection stop this, but not what nohup ignores."""
+    for number in STOPS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
 def main() -> int:
     """Translate; an error is one line."""
     options = parser().parse_args()
@@ -198,7 +216,7 @@ def main() -> int:
         options.columns = options.columns or [3, 4]
     elif options.columns:
         parser().error(f"--columns: {options.input} is not a .tsv")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    catch_stops()
     try:
         translate(options)
     except (DataError, OSError) as error:

@@ -7,22 +7,24 @@
 #     --from-english 'preprocess/apertium_lines.sh eng-cat cat-fra'
 #
 # --src and --ref hold one text a line; --backbone has sentence.bpe.model, dict.txt and langs.txt.
+#   --new-langs TAGS           languages that langs.txt does not name, as for binarize.sh
 #   --version-command COMMAND  the engine's version, recorded with the translations
 #   --english FILE             where the translated sources are kept (OUT/english.txt); name the same
 #                              file for several models and they are translated once
+#   --english-ref FILE         references in English, for laft score
 #   --beam 5 --lenpen 1.5 --max-len 64 --jobs 1
-#   --generate 'OPTIONS'       more options for fairseq-generate
+#   --generate 'OPTIONS'       more options for fairseq-generate, parted by spaces
 #   --score 'OPTIONS'          more options for laft score, such as '--floors --items'
 #
 # Writes OUT/hypotheses.en_XX.txt, OUT/hypotheses.LANG.txt (a line for each line of --src, in its
 # order), OUT/score.LANG.json and .txt, and provenance beside each translation. Killed at any point,
-# the same command goes on. fairseq-generate, laft and python are those on the PATH.
+# the same command goes on; what a mended option does not concern is not made again.
+# fairseq-generate, laft and python are those on the PATH.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-fail() { echo "translate_test: $*" >&2; exit 1; }
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 declare -A given=([beam]=5 [lenpen]=1.5 [max-len]=64 [jobs]=1 [generate]='' [score]=''
-  [version-command]='' [english]='')
+  [version-command]='' [english]='' [english-ref]='' [new-langs]='')
 needed=(src ref lang out checkpoint backbone to-english from-english)
 while [ $# -gt 0 ]; do
   name=${1#--}
@@ -35,27 +37,38 @@ while [ $# -gt 0 ]; do
   esac
 done
 for name in "${needed[@]}"; do [ -n "${given[$name]:-}" ] || fail "--$name is missing (--help)"; done
-for name in src ref checkpoint; do
+for name in src ref checkpoint ${given[english-ref]:+english-ref}; do
   [ -f "${given[$name]}" ] || fail "${given[$name]}: no such file (--$name)"
 done
+needs_modules sentencepiece
+needs_commands fairseq-preprocess fairseq-generate laft
+english_ref=(${given[english-ref]:+--english-ref "${given[english-ref]}"})
+"$python" "$here/translate_checks.py" --src "${given[src]}" --ref "${given[ref]}" \
+  --backbone "${given[backbone]}" --lang "${given[lang]}" --new-langs "${given[new-langs]}" \
+  "${english_ref[@]}"
+
 out=${given[out]} lang=${given[lang]} english=${given[english]:-${given[out]}/english.txt}
 if nvidia-smi -L > /dev/null 2>&1; then device=(); else device=(--cpu); fi
 read -ra generate_options <<< "${given[generate]}"
 read -ra score_options <<< "${given[score]}"
 
-# What must not change between the start and a resumed run.
+# settings: what OUT/generate.log is made with. translate.sh looks after the translations itself,
+# and scores are made anew each time.
+settings() {
+  local name
+  for name in src checkpoint; do sha256sum < "${given[$name]}" | sed "s/-$/$name/"; done
+  for name in backbone to-english beam lenpen max-len generate version-command; do
+    echo "$name ${given[$name]}"
+  done
+}
+
 mkdir -p "$out"
-{
-  for name in src ref checkpoint; do sha256sum < "${given[$name]}" | sed "s/-$/$name/"; done
-  for name in lang backbone english to-english from-english beam lenpen max-len generate \
-    version-command; do echo "$name ${given[$name]}"; done
-} > "$out/settings.$$"
-if [ -e "$out/settings" ] && ! cmp -s "$out/settings" "$out/settings.$$"; then
-  changed=$(comm -13 --nocheck-order "$out/settings" "$out/settings.$$" | head -n 1)
-  rm "$out/settings.$$"
-  fail "$out was begun with other settings (now $changed): name another --out"
+settings > "$out/settings.$$"
+trap 'rm -f "$out/settings.$$"' EXIT
+if [ -e "$out/generate.log" ]; then
+  changed=$(grep -vxFf "$out/settings" "$out/settings.$$" | sed -n 1p) || true
+  [ -z "$changed" ] || fail "$out was begun with other settings (now $changed): name another --out"
 fi
-mv "$out/settings.$$" "$out/settings"
 
 translate() { # INPUT OUTPUT COMMAND
   "$here/translate.sh" --in "$1" --out "$2" --command "$3" --jobs "${given[jobs]}" \
@@ -65,14 +78,17 @@ translate() { # INPUT OUTPUT COMMAND
 translate "${given[src]}" "$english" "${given[to-english]}"
 
 if [ ! -e "$out/generate.log" ]; then
+  user_dir=$(laft user-dir)
   "$here/binarize.sh" pairs --backbone "${given[backbone]}" --lang en_XX --out "$out/data-bin" \
     --test "$english" "${given[ref]}"
-  fairseq-generate "$out/data-bin" --user-dir "$(laft user-dir)" --task laft_generation \
+  fairseq-generate "$out/data-bin" --user-dir "$user_dir" --task laft_generation \
     --gen-lang en_XX --path "${given[checkpoint]}" --beam "${given[beam]}" \
     --lenpen "${given[lenpen]}" --max-len-b "${given[max-len]}" --batch-size 32 \
     --bpe sentencepiece --sentencepiece-model "${given[backbone]}/sentence.bpe.model" \
     "${device[@]}" "${generate_options[@]}" > "$out/generate.partial" 2> "$out/generate.err" ||
-    { tail -n 3 "$out/generate.err" >&2; fail "fairseq-generate failed: $out/generate.err"; }
+    fail "fairseq-generate failed ($out/generate.err): $(tail -n 1 "$out/generate.err")"
+  rm -f "$out/hypotheses.en_XX.txt" # of a log that was removed
+  mv "$out/settings.$$" "$out/settings"
   mv "$out/generate.partial" "$out/generate.log"
 fi
 # The scores of this step are not kept: its references are not English.
@@ -83,6 +99,7 @@ fi
 translate "$out/hypotheses.en_XX.txt" "$out/hypotheses.$lang.txt" "${given[from-english]}"
 
 laft score --hyp "$out/hypotheses.$lang.txt" --ref "${given[ref]}" --src "${given[src]}" \
-  --lang "$lang" --json "$out/score.$lang.json" "${score_options[@]}" > "$out/score.partial"
+  --lang "$lang" --json "$out/score.$lang.json" "${english_ref[@]}" "${score_options[@]}" \
+  > "$out/score.partial"
 mv "$out/score.partial" "$out/score.$lang.txt"
 cat "$out/score.$lang.txt"

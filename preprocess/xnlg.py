@@ -4,6 +4,7 @@
     OUT/raw/<tag>.test.{src,tgt}             the test at full length, for scoring
     OUT/raw/mono.<tag>.{train,valid}         unlabelled text
     OUT/raw/provenance.json                  files, choices, counts, items not taken as they stood
+    OUT/translated.json                      digests of the translated pairs, where there are any
     OUT/data-bin/                            all of it, binarised
 
 Text is detokenised and keeps its case. OUT/raw is renamed into place when it is whole.
@@ -25,9 +26,10 @@ from binary_layout import digest
 from detokenize import detokenizer
 from qg_evidence import Item, Report
 from qg_limits import limited, tokens_of
-from text_files import DataError, read_lines, read_tsv
+from text_files import DataError, read_lines
 from xnlg_layout import LANGUAGES, LAYOUTS, SPLITS, Counts, Layout, check, notes
 from xnlg_options import parser, tags_of, usable_separator
+from xnlg_translated import check_translated, keep_translated
 
 ENGLISH = "en_XX"
 FORMAT = "laft-xnlg/1"
@@ -197,25 +199,6 @@ def summary(layout: Layout, told: dict[str, Any]) -> Iterator[str]:
         yield f"{layout.name}: {tag}: {text['train']:,} + {text['valid']:,} texts from {where}"
 
 
-def check_translated(options: argparse.Namespace) -> None:
-    """The translated training pairs have the rows of the English ones.
-
-    Raises:
-        DataError: a file is missing, or its rows are others.
-    """
-    english = options.out / "raw" / f"{ENGLISH}.train.tsv"
-    names = [row[0] for row in read_tsv(english, 4)]
-    for tag in options.tags[1:]:
-        path = options.translated / f"{tag}.train.tsv"
-        remedy = f"preprocess/translate.sh --in {english} --out {path} makes it"
-        if not path.is_file():
-            raise DataError(f"{path}: missing ({LANGUAGES[tag][1]}, {tag}); {remedy}")
-        theirs = [row[0] for row in read_tsv(path, 4)]
-        if theirs != names:
-            raise DataError(f"{path}: {len(theirs):,} rows that are not the {len(names):,} of "
-                            f"{english} ({LANGUAGES[tag][1]}, {tag}); {remedy}")  # fmt: skip
-
-
 def binarize(options: argparse.Namespace) -> bool:
     """Run `binarize.sh` on everything; what is in place already, it leaves alone."""
     raw, script = options.out / "raw", Path(__file__).with_name("binarize.sh")
@@ -249,6 +232,7 @@ def main(arguments: list[str]) -> int:
         write_raw(layout, options, check(layout, options.data, options.tags))
         if options.translated:
             check_translated(options)
+            keep_translated(options)
     except (DataError, OSError) as error:
         print(f"{layout.name}: {error}", file=sys.stderr)
         return 1

@@ -132,7 +132,7 @@ def fake(tmp_path: Path) -> Path:
     script.write_text(
         "#!/bin/sh\n"
         "[ \"$1\" != -l ] || { echo '  a-b'; exit; }\n"
-        f"echo call >> {tmp_path}/calls\n"
+        f'echo "call $LD_PRELOAD" >> {tmp_path}/calls\n'
         'awk \'/poison/ {gone = 1} /joins/ {printf "%s", toupper($0); getline; next}'
         ' {print gone && !/poison/ ? "" : toupper($0)}\'\n'
     )
@@ -153,6 +153,15 @@ def test_joined_paragraphs_are_told_apart(fake: Path) -> None:
     found = run(joined(texts), "a-b", path=fake)
     assert found.returncode == 1 and found.stdout == b""
     assert found.stderr == b"apertium_lines: apertium a-b fails on the line 'it joins'\n"
+
+
+def test_what_training_preloads_does_not_reach_it(
+    fake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """lt-proc ends with std::bad_alloc under jemalloc."""
+    monkeypatch.setenv("LD_PRELOAD", "libm.so.6")
+    assert lines(run("one\n", "a-b", path=fake)) == ["ONE"]
+    assert (fake / "calls").read_text().split() == ["call"]
 
 
 def test_without_apertium_it_says_how_to_get_it(tmp_path: Path) -> None:

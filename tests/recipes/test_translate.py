@@ -169,25 +169,6 @@ def test_a_killed_run_goes_on(numbers: Path, tmp_path: Path) -> None:
     assert again.returncode == 0 and "up to date" in again.stdout
 
 
-def test_sigterm_ends_the_engine_as_well(numbers: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.txt"
-    command = f"echo $$ > {tmp_path}/pid; sleep 60; cat"
-    arguments = ["--in", numbers, "--out", out, "--command", command]
-    process = subprocess.Popen(
-        [ROOT / "preprocess" / "translate.sh", *arguments],
-        cwd=tmp_path, env={**os.environ, "PYTHON": sys.executable},
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.terminate()
-    _, said = process.communicate(timeout=20)
-    assert process.returncode == 130 and "goes on from here" in said
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
-
-
 def test_command_and_input_may_not_change_half_way(numbers: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
     broken = "grep -v 'line 9'"
@@ -197,6 +178,15 @@ def test_command_and_input_may_not_change_half_way(numbers: Path, tmp_path: Path
     numbers.write_text("other\n")
     said = one_line(translate(numbers, out, broken, "--shard-lines", "4"))
     assert "was begun otherwise: input sha256 was" in said
+
+
+def test_a_mended_command_goes_on_where_no_shard_is_finished(numbers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    assert "ended with 127" in one_line(translate(numbers, out, "catt", "--shard-lines", "4"))
+    done = translate(numbers, out, "cat", "--shard-lines", "7")
+    assert done.returncode == 0, done.stderr
+    assert out.read_text() == numbers.read_text()
+    assert not (tmp_path / "out.txt.work").exists()
 
 
 def test_a_finished_output_is_not_overwritten(numbers: Path, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ TRAIN = """
 folder=$(value --save-dir "$@")
 touch "$folder/checkpoint_best.pt"
 case $(value --lr "$@") in 3e-5) rouge=21.5 ;; *) rouge=9.7 ;; esac
-echo "epoch 001 | valid on 'valid' subset | loss 2 | rougeL $rouge | num_updates 9"
+[ "$rouge" = "${LOST:-}" ] ||
+  echo "epoch 001 | valid on 'valid' subset | loss 2 | rougeL $rouge | num_updates 9"
 """
 COMMANDS = {
     "preprocess/xgiga.sh": DATA,
@@ -36,8 +37,8 @@ RECIPES = ("examples/xgiga/run.sh", "examples/xqg/run.sh", "examples/xnlg.sh", "
 ROWS = ["laft", "mbart_full", "mbart_enc", "mbart_enc_top2", "adapter", "tm_adv"]
 
 
-def called(tmp_path: Path, recipe: str, **variables: str) -> list[list[str]]:
-    """Run a recipe among the stand-ins; the words of each call, in their order."""
+def run(tmp_path: Path, recipe: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a recipe among the stand-ins."""
     home = tmp_path / "repository"
     for name, text in COMMANDS.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,8 +53,13 @@ def called(tmp_path: Path, recipe: str, **variables: str) -> list[list[str]]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment = {**kept, "PATH": f"{home / 'bin'}{os.pathsep}{kept['PATH']}",
                    "LOG": str(tmp_path / "log"), **variables}  # fmt: skip
-    done = subprocess.run(["bash", str(home / "examples" / recipe / "run.sh")], env=environment,
+    return subprocess.run(["bash", str(home / "examples" / recipe / "run.sh")], env=environment,
                           capture_output=True, text=True, check=False)  # fmt: skip
+
+
+def called(tmp_path: Path, recipe: str, **variables: str) -> list[list[str]]:
+    """The words of each call of a recipe that comes to its end, in their order."""
+    done = run(tmp_path, recipe, **variables)
     assert done.returncode == 0, done.stderr
     return [line.split() for line in (tmp_path / "log").read_text().splitlines()]
 
@@ -122,3 +128,15 @@ def test_the_better_rate_is_generated_with(tmp_path: Path) -> None:
     assert (row / "rates.tsv").read_text() == "1e-4\t9.7\n3e-5\t21.5\n"
     assert any(call[0] == "xgiga.sh" and "--pairs-only" in call for call in calls)
     assert not any("laft_denoising" in call for call in calls)
+
+
+@pytest.mark.recipe
+def test_a_training_without_a_score_is_not_chosen(tmp_path: Path) -> None:
+    """One line that names the log; nothing is linked, generated or left half-written."""
+    failed = run(tmp_path, "xgiga", XGIGA=str(tmp_path), METHODS="mbart_enc", LOST="9.7")
+    assert failed.returncode == 1
+    log = "mbart_enc/rate-1e-4/train.log: no validation ROUGE-L; remove its folder to train again"
+    assert log in failed.stderr and failed.stderr.count("\n") == 1
+    row = tmp_path / "repository" / "examples" / "xgiga" / "out" / "mbart_enc"
+    assert sorted(path.name for path in row.iterdir()) == ["rate-1e-4", "rate-3e-5"]
+    assert "fairseq-generate" not in (tmp_path / "log").read_text()

@@ -130,6 +130,9 @@ def test_squad_json_is_read(tools: dict[str, ModuleType], tmp_path: Path) -> Non
     (tmp_path / "s.json").write_text('{"data": [{}]}')
     with pytest.raises(tools["qg_evidence"].DataError, match=r"s\.json: not SQuAD's JSON"):
         read(tmp_path / "s.json", "en_XX", tools["qg_evidence"].Report())
+    (tmp_path / "s.json").write_bytes(b'{"data":\n[{"\xe9": 1}]}')
+    with pytest.raises(tools["qg_evidence"].DataError, match=r"s\.json: line 2 is not UTF-8"):
+        read(tmp_path / "s.json", "en_XX", tools["qg_evidence"].Report())
 
 
 def test_the_command_without_answers(files: dict[str, Path], tmp_path: Path) -> None:

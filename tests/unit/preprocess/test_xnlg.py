@@ -153,7 +153,7 @@ def test_empty_sides(xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]
         ("train.x.zh", "一\n", "train in Chinese (zh_CN) is not aligned, lines: train.x.zh 1, "
          "train.y.zh 12; the xgiga files"),
         ("test.x.en", "", "test.x.en: empty (English, en_XX)"),
-        ("train.y.en", b"\xff\n", "train.y.en: unreadable near line"),
+        ("train.y.en", b"a\n\xff\n", "train.y.en: line 2 is not UTF-8;"),
     ],
 )  # fmt: skip
 def test_wrong_files_stop_it_before_anything_is_written(

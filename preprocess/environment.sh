@@ -1,0 +1,26 @@
+# What the scripts share that need the packages of `make install`; source it.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+python=${PYTHON:-python}
+script=$(basename "$0" .sh)
+
+fail() { echo "$script: $*" >&2; exit 1; }
+outside() { fail "$*: activate the virtual environment first (. .venv/bin/activate; make install makes it)"; }
+
+# needs_modules NAME...: this Python has them.
+needs_modules() {
+  local missing
+  command -v "$python" > /dev/null || outside "there is no $python on the PATH"
+  missing=$("$python" -c 'import sys; from importlib.util import find_spec
+sys.path.pop(0)  # the working directory, which the script itself does not search
+print(*[name for name in sys.argv[1:] if find_spec(name) is None])' "$@")
+  [ -z "$missing" ] || outside "$python lacks ${missing// /, }"
+}
+
+# needs_commands NAME...: they are on the PATH.
+needs_commands() {
+  local name
+  for name in "$@"; do
+    command -v "$name" > /dev/null || outside "there is no $name on the PATH"
+  done
+}

@@ -7,7 +7,9 @@ TASKS = {"headlines": "Headlines", "questions": "Question generation"}
 SETTINGS = {
     "zero-shot": "Zero-shot: English pairs only",
     "translate-train": "Translate-train: English pairs and their machine translation",
-    "human-translation-train": "Oracle: human translations in place of the machine's",
+    "human-translation-train": (
+        "Oracle: English pairs and as many human pairs of the target language"
+    ),
     "translate-test": "Translate-test: translate, generate in English, translate back",
     "supervised": "Supervised: pairs of the target language",
     "few-shot-10": "Few-shot: 10 pairs of the target language on top",

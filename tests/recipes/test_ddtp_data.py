@@ -275,9 +275,12 @@ def binarize(repository: Path, cwd: Path, command: str) -> subprocess.CompletedP
         ("pairs --train two none", "none: empty"),
         ("mono --train blank", "blank: empty"),
         ("mono --train missing", "missing: no such file"),
-        ("mono --train bytes", "bytes: unreadable near line 1"),
+        ("mono --train bytes", "bytes: line 88 is not UTF-8; convert it with iconv"),
         ("pairs --train two", "a split is one TSV file, or source and target, not two"),
         ("pairs --train three.tsv", "three.tsv: line 1 has 3 columns, not 4"),
+        ("pairs --train three.tsv --columns 3", "--columns 3: pairs (fr_XX) need two columns"),
+        ("pairs --train half.tsv", "half.tsv: column 4 is empty in line 1 and all others, 10 in"),
+        ("mono --train half.tsv --columns 4", "half.tsv: column 4 is empty in line 1 and all"),
         ("mono --train two --lang xx_XX", "xx_XX is not a language of"),
         ("mono --train two --dict short.txt", "short.txt does not fit"),
         ("mono --train two --dict swapped.txt", "swapped.txt does not fit"),
@@ -291,7 +294,8 @@ def test_refusals(
 ) -> None:
     for name, data in {"two": b"a\nb\n", "one": b"a\n", "none": b"", "blank": b"\n\n"}.items():
         (tmp_path / name).write_bytes(data)
-    (tmp_path / "bytes").write_bytes(b"\xff\xfe\n")
+    (tmp_path / "bytes").write_bytes(b"one\n" * 87 + b"\xe9\n" + b"more\n" * 9)
+    (tmp_path / "half.tsv").write_text("a\tb\tc\t\n" * 10)
     (tmp_path / "three.tsv").write_text("a\tb\tc\n")
     words = (backbone / "dict.txt").read_text().splitlines()
     (tmp_path / "short.txt").write_text("\n".join(words[:50]) + "\n")

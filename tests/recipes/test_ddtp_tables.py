@@ -48,7 +48,8 @@ def cells(out: Path) -> dict[str, Any]:
     for path in sorted((out / "results").rglob("*.json")):
         content = json.loads(path.read_text())
         cost = content.get("cost", {})
-        for key in [key for key in cost if key.endswith("_seconds") or key == "peak_mib"]:
+        measured = {"peak_mib", "interrupted"}
+        for key in [key for key in cost if key.endswith("_seconds") or key in measured]:
             del cost[key]
         found[path.relative_to(out).as_posix()] = content
     return found
@@ -95,6 +96,8 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> None
     log = (resumed / KILLED / "train.log").read_text()
     assert re.search(r"Loaded checkpoint .* @ 5 updates", log)
     assert cells(resumed) == expected
+    cost = json.loads((resumed / cell.format("source")).read_text())["cost"]
+    assert (cost["interrupted"], cost["stage2_seconds"]) == (True, None)
     assert tables(resumed) == tables(whole)
 
     again = run(resumed, tmp_path / "again.log")
@@ -116,8 +119,9 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_table(tmp_path: Path) -> None
     ("options", "words"),
     [
         ({"BACKBONE": "nowhere"}, "nowhere/model.pt: missing"),
-        ({"DDTP": "nowhere"}, "nowhere: no en_XX.train.tsv.xz"),
+        ({"DDTP": "nowhere"}, "nowhere: no such folder; DDTP names it"),
         ({"ROWS": "best"}, "best is none of"),
+        ({"ARCH": "nosuch"}, "ARCH=nosuch: no such architecture"),
     ],
 )
 def test_wrong_options_stop_at_once(tmp_path: Path, options: dict[str, str], words: str) -> None:

@@ -19,8 +19,8 @@ from examples.ddtp.tables import budget as budgets
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.controls import CONTROLS
-from examples.ddtp.tables.data import Sources
 from examples.ddtp.tables.plan import plan
+from examples.ddtp.tables.sources import Sources
 from examples.ddtp.tables.steps import Resources, Step, System
 from examples.ddtp.tables.work import Work
 from laft_fairseq.methods import METHODS

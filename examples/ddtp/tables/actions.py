@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from typing import Any
 
-from examples.ddtp.tables import carry, cells, commands, data, experiment, logs, results
+from examples.ddtp.tables import (
+    carry,
+    cells,
+    commands,
+    data,
+    experiment,
+    guard,
+    logs,
+    results,
+    state,
+)
 from examples.ddtp.tables.files import read_json, write_json, write_text
 from examples.ddtp.tables.steps import CHOSEN, NEAREST, Step
 from examples.ddtp.tables.work import StepFailed, Work, checkpoint, system_of
@@ -25,10 +36,10 @@ def perform(work: Work, step: Step) -> None:
 def applies(work: Work, step: Step) -> bool:
     """Whether a step is still wanted, now that what it needs is done."""
     args = step.args
-    if args.get("near") and f"{args['method']}.{args['variant']}" not in read_json(
-        work.out / "nearest.json"
-    ):
-        return False
+    if args.get("near"):
+        near = read_json(work.out / "nearest.json")["rivals"]
+        if f"{args['method']}.{args['variant']}" not in near:
+            return False
     if step.kind in ("stage1", "stage2") and args["rate"] not in work.left_of_grid(step):
         return False
     target = args.get("selection", args.get("rate")) == "target" and args["seed"] > 1
@@ -46,10 +57,11 @@ def _data(work: Work, step: Step) -> None:
         if read_json(written).get("text", text) != text:
             (work.out / step.result).unlink()
             raise StepFailed(f"{written} is of other text than DDTP and MONO; give the same")
+        experiment.renew(work.place, work.budget, work.have, work.sources, verified=True)
 
 
 def _experiment(work: Work, step: Step) -> None:
-    written = experiment.describe(work.place, work.budget, work.have)
+    written = experiment.describe(work.place, guard.asked(work), work.have, work.sources)
     write_json(work.out / step.result, written)
 
 
@@ -60,25 +72,33 @@ def _components(work: Work, step: Step) -> None:
     work.call(command, work.out / "logs" / f"components.{kind}.log")
 
 
-def _train(work: Work, step: Step, command: list[str]) -> None:
-    """A training that goes on from its last checkpoint if it was cut short."""
+def _train(work: Work, step: Step, command: list[str], **more: Any) -> None:
+    """A training that goes on from its last checkpoint if it was cut short.
+
+    Of one that did, the seconds count what was lost and the memory its last part alone, so its
+    cost is marked; one that had saved nothing starts over, and nothing of it counts.
+    """
     folder = work.out / "runs" / step.id
     folder.mkdir(parents=True, exist_ok=True)
     mend(folder)
-    log, spent_file = folder / "train.log", folder / "seconds"
+    log, spent_file, done = folder / "train.log", folder / "seconds", folder / "done.json"
+    resumed = (folder / "checkpoint_last.pt").exists()
+    if not resumed:
+        for stale in (done, log, spent_file):
+            stale.unlink(missing_ok=True)
     spent = float(spent_file.read_text()) if spent_file.exists() else 0.0
-    ended = log.exists() and FINISHED in log.read_text(errors="replace")
-    peak = 0.0
-    if not (ended and (folder / "checkpoint_last.pt").exists()):
+    peak = None
+    if not (resumed and log.exists() and FINISHED in log.read_text(errors="replace")):
         usage = work.call(
             command, log, beat=lambda seconds: write_text(spent_file, f"{spent + seconds:.1f}")
         )
-        spent, peak = spent + usage.seconds, usage.peak_mib
+        spent, peak = spent + usage.seconds, round(usage.peak_mib)
     for path in folder.glob("checkpoint*.pt"):
         if path.name != "checkpoint_last.pt":
             path.unlink()
-    told = {"command": work.words(command), "seconds": round(spent, 1)}
-    write_json(folder / "done.json", told | {"peak_mib": round(peak), "threads": work.threads})
+    told = {"command": work.words(command), "seconds": round(spent, 1), "peak_mib": peak,
+            "threads": work.threads}  # fmt: skip
+    write_json(done, told | more | ({"interrupted": True} if resumed else {}))
 
 
 def _stage1(work: Work, step: Step) -> None:
@@ -115,7 +135,7 @@ def _stage2(work: Work, step: Step) -> None:
         updates=args["updates"], data=args["data"], train=train, valid=valid, rouge=choose,
         start=start,
     )  # fmt: skip
-    _train(work, step, command)
+    _train(work, step, command, stage1=stage1)
 
 
 def _select(work: Work, step: Step) -> None:
@@ -159,9 +179,12 @@ def _retrieval(work: Work, step: Step) -> None:
 
 
 def _nearest(work: Work, step: Step) -> None:
-    cells = [read_json(work.out / "results" / f"{cell.removeprefix('cell/')}.json")
-             for cell in step.args["cells"]]  # fmt: skip
-    write_json(work.out / step.result, results.nearest(cells, NEAREST))
+    """The rivals among all cells that have been asked about: a call may plan fewer rows."""
+    names = list(dict.fromkeys([*state.compared(work.out / step.result), *step.args["cells"]]))
+    found = [read_json(work.out / "results" / f"{cell.removeprefix('cell/')}.json")
+             for cell in names]  # fmt: skip
+    rivals = results.nearest(found, NEAREST)
+    write_json(work.out / step.result, {"rivals": rivals, "cells": names})
 
 
 ACTIONS: dict[str, Callable[[Work, Step], None]] = {

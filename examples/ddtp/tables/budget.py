@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+
+from examples.ddtp.tables.controls import CONTROLS
 
 ROWS = (
     "laft",
@@ -29,6 +32,7 @@ SETTINGS = (
 )
 
 VARIANTS = ("main", "stage1")
+FEW_SHOT = (10, 100, 1000)  # what `laft table` has a name for
 
 
 def _option(default: Any, text: str) -> Any:
@@ -59,9 +63,9 @@ class Budget:
     seeds_near: int = _option(5, "seeds of laft and its three nearest rivals")
     target_seeds: int = _option(1, "seeds trained at the target's choice where it differs")
     joint_seeds: int = _option(1, "seeds of translate-train and of the oracle")
-    control_seeds: int = _option(1, "seeds of a control")
+    control_seeds: int = _option(1, "seeds of a control; the two that the verdict reads have SEEDS")
     question_seeds: int = _option(1, "seeds of question generation")
-    few_shot: tuple[int, ...] = _option((10, 100, 1000), "target pairs on top")
+    few_shot: tuple[int, ...] = _option(FEW_SHOT, "target pairs on top, repeated to a fifth of all")
     targets: tuple[str, ...] = _option(("fr_XX", "zh_CN"), "target languages")
     rows: tuple[str, ...] = _option(ROWS, "rows, as --method has them")
     variants: tuple[str, ...] = _option(VARIANTS, "rows as the paper has them, with stage 1 too")
@@ -102,11 +106,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+ALL = ("test_items", "max_sentences")  # fields that may be `all`
+
+
 def _convert(kind: Any, text: str, name: str) -> Any:
     parts = text.replace(",", " ").split()
     try:
         if kind == "int":
-            return 0 if text == "all" else int(text)
+            return 0 if text == "all" and name in ALL else int(text)
         if kind == "tuple[int, ...]":
             return tuple(int(part) for part in parts)
     except ValueError:
@@ -127,24 +134,49 @@ def make(preset: str, given: Mapping[str, str]) -> Budget:
     return budget
 
 
+# The least that a number may be; the fields that are not named here: 0.
+AT_LEAST_ONE = ("pairs", "stage1_updates", "stage2_updates", "supervised_updates", "max_tokens",
+                "valid_items", "beam", "valid_beam", "seeds", "stage1_seeds")  # fmt: skip
+
+
 def _check(budget: Budget) -> None:
-    for name, known in (("rows", ROWS), ("settings", SETTINGS), ("variants", VARIANTS)):
-        unknown = [value for value in getattr(budget, name) if value not in known]
-        if unknown:
-            raise SystemExit(f"tables: {name.upper()}: {unknown[0]} is none of {' '.join(known)}")
-    for rate in (*budget.grid, *budget.stage1_grid, budget.warmup):
-        try:
-            float(rate)
-        except ValueError:
-            raise SystemExit(f"tables: {rate}: not a number") from None
-    if (
-        not budget.grid
-        or not budget.stage1_grid
-        or min(budget.pairs, budget.stage1_updates, budget.stage2_updates) < 1
-    ):
-        raise SystemExit("tables: GRID, STAGE1_GRID, PAIRS and updates: at least 1 is needed")
-    if not 1 <= budget.seeds <= budget.seeds_near:
+    """Refuse, in a line, what no step could do."""
+    known: dict[str, Collection[Any]] = {
+        "rows": ROWS, "settings": SETTINGS, "variants": VARIANTS, "controls": ("all", *CONTROLS),
+        "few_shot": FEW_SHOT,
+    }  # fmt: skip
+    for f in fields(budget):
+        name, value = f.name.upper(), getattr(budget, f.name)
+        least = int(f.name in AT_LEAST_ONE)
+        if isinstance(value, int) and value < least:
+            raise SystemExit(f"tables: {name}={value}: at least {least} is needed")
+        for part in value if isinstance(value, tuple) else ():
+            if part not in known.get(f.name, [part]):
+                words = " ".join(map(str, known[f.name]))
+                raise SystemExit(f"tables: {name}: {part} is none of {words}")
+            if value.count(part) > 1:
+                raise SystemExit(f"tables: {name}: {part} is named twice")
+    for name in ("grid", "stage1_grid", "targets"):
+        if not getattr(budget, name):
+            raise SystemExit(f"tables: {name.upper()}: at least 1 is needed")
+    if "en_XX" in budget.targets:
+        raise SystemExit("tables: TARGETS: en_XX is the source; name other languages")
+    for rate in (*budget.grid, *budget.stage1_grid):
+        if not 0 < _number(rate) < math.inf:
+            raise SystemExit(f"tables: {rate}: not a number above 0, as a learning rate is")
+    if not 0 <= _number(budget.warmup) < 1:
+        raise SystemExit(
+            f"tables: WARMUP={budget.warmup}: not a share of the updates, 0 to below 1"
+        )
+    if budget.seeds > budget.seeds_near:
         raise SystemExit("tables: SEEDS is at least 1 and at most SEEDS_NEAR")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from examples.ddtp.tables import commands, results, translation
-from examples.ddtp.tables.files import read_json, read_lines, write_json
+from examples.ddtp.tables import commands, results, state, translation
+from examples.ddtp.tables.files import read_json, read_lines, write_json, write_text
 from examples.ddtp.tables.steps import Step
 from examples.ddtp.tables.work import Work, checkpoint, system_of
 
@@ -31,13 +32,21 @@ def perform(work: Work, step: Step) -> None:
     folder, raw = work.out / "runs" / step.id, work.out / "raw" / args["data"]
     if not (raw / f"{args['lang']}.test.tgt").exists():
         raw = work.out / "raw" / "zero-shot"
-    folder.mkdir(parents=True, exist_ok=True)
+    _begin(folder, work.out / "runs" / training)
     if args["setting"] == "translate-test":
         hypotheses, written = _translated(work, step, training, raw)
     else:
         hypotheses, written = _generated(work, step, training, raw)
     found = results.cell(work.out, work.budget, step, training, raw, hypotheses)
     write_json(work.out / step.result, found | {"commands": [*found["commands"], *written]})
+
+
+def _begin(folder: Path, training: Path) -> None:
+    """Keep what was made of this training; of another one, or of none that is known, nothing."""
+    mark, known = state.mark(training), folder / "training"
+    if folder.exists() and not (known.exists() and known.read_text() == mark):
+        shutil.rmtree(folder)
+    write_text(known, mark)
 
 
 def _generated(work: Work, step: Step, training: str, raw: Path) -> tuple[list[str], list[str]]:

@@ -48,3 +48,5 @@ CONTROLS: dict[str, Control] = {
     "k-2": _numbered(2),
     "k-12": _numbered(12),
 }
+# The verdict asks these two, so they get as many seeds as the rows that they are held against.
+JUDGED = ("random-subspace", "no-removal")

@@ -2,85 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import lzma
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from examples.ddtp.tables import translation
+from examples.ddtp.tables import human_pairs, translation
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.commands import Place
 from examples.ddtp.tables.files import read_lines, write_json, write_lines
+from examples.ddtp.tables.sources import (
+    QUESTION_FILES,
+    Row,
+    Sources,
+    english_pairs,
+    in_order,
+    read_mono,
+    read_pairs,
+)
 
-SHORT = {"en_XX": "en", "fr_XX": "fr", "zh_CN": "zh_CN", "de_DE": "de"}
 MONO_VALID = 50
-HUMAN_PAIRS = 1000  # fewer do not make a training set
-Row = list[str]  # package, md5 of the English text, description, synopsis
 Call = Callable[[Sequence[str], Path], object]
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Folders of raw text."""
-
-    ddtp: Path
-    mono: Path
-    questions: Path | None = None
-
-    def pairs(self, lang: str, split: str) -> Path | None:
-        """The pairs of a language and split, by either of the names that recipes give them."""
-        for name in (lang, SHORT.get(lang, lang)):
-            path = self.ddtp / f"{name}.{split}.tsv.xz"
-            if path.exists():
-                return path
-        return None
-
-
-def _key(row: Row) -> str:
-    return hashlib.sha256(f"tables {row[1]}".encode()).hexdigest()
-
-
-def read_pairs(path: Path | None) -> list[Row]:
-    """The rows in the order of a hash, so that the first n are a fair sample."""
-    if path is None:
-        return []
-    with lzma.open(path, "rt", encoding="utf-8", newline="\n") as handle:
-        rows = [line.rstrip("\n").split("\t") for line in handle]
-    if any(len(row) != 4 for row in rows):
-        raise ValueError(f"{path}: a row does not have 4 columns")
-    return sorted(rows, key=_key)
-
-
-def read_mono(sources: Sources, lang: str) -> list[str]:
-    """Monolingual lines; what follows a tab (where a line is from) is left out."""
-    for name in (f"mono.{lang}.txt.xz", f"{SHORT.get(lang, lang)}.txt.xz"):
-        path = sources.mono / name
-        if path.exists():
-            with lzma.open(path, "rt", encoding="utf-8", newline="\n") as handle:
-                return [line.rstrip("\n").split("\t")[0] for line in handle]
-    raise ValueError(f"{sources.mono}: no monolingual text in {lang} (MONO names the folder)")
-
-
-def english_pairs(sources: Sources, budget: Budget, mono: dict[str, list[str]]) -> list[Row]:
-    """English training pairs, none of which stands translated in a target's monolingual text."""
-    translated = set()
-    for lang in budget.targets:
-        texts = set(mono[lang])
-        rows = read_pairs(sources.pairs(lang, "train"))
-        translated |= {row[1] for row in rows if row[2] in texts}
-    rows = [row for row in read_pairs(sources.pairs("en_XX", "train")) if row[1] not in translated]
-    return rows[: budget.pairs]
-
-
-def human_targets(sources: Sources, budget: Budget) -> tuple[str, ...]:
-    """Targets with enough human training pairs to train on."""
-    return tuple(
-        lang
-        for lang in budget.targets
-        if len(read_pairs(sources.pairs(lang, "train"))) >= HUMAN_PAIRS
-    )
 
 
 def _write_pairs(folder: Path, lang: str, split: str, rows: list[Row]) -> None:
@@ -124,13 +66,18 @@ def parallel_text(sources: Sources, budget: Budget, raw: Path) -> dict[str, int]
     }
     shared = set.intersection(*(set(found) for found in rows.values()))
     for lang, found in rows.items():
-        _write_pairs(raw, lang, "test", sorted((found[md5] for md5 in shared), key=_key))
+        _write_pairs(raw, lang, "test", in_order([found[md5] for md5 in shared]))
     return {"parallel": len(shared)}
 
 
-def target_text(sources: Sources, raw: Path, lang: str, count: int) -> dict[str, int]:
-    """Human training pairs of a target; all of them, or the first so many."""
-    rows = read_pairs(sources.pairs(lang, "train"))[: count or None]
+def run_pairs(place: Place) -> list[Row]:
+    """The run's English training pairs, as its zero-shot data set has them."""
+    lines = read_lines(place.out / "raw" / "zero-shot" / "en_XX.train.tsv")
+    return [line.split("\t") for line in lines]
+
+
+def target_text(raw: Path, lang: str, rows: list[Row]) -> dict[str, int]:
+    """Human training pairs of a target."""
     _write_pairs(raw, lang, "train", rows)
     return {f"{lang}.train": len(rows)}
 
@@ -142,12 +89,10 @@ def question_text(
     folder = sources.questions
     if folder is None:
         raise ValueError("QG names no folder")
-    if not (folder / "en_XX.train.tsv").exists():
-        files = {"nqg": "nqg.test", "xquad-en": "xquad.en", "xquad-zh": "xquad.zh",
-                 "cmrc": "cmrc2018.trial"}  # fmt: skip
+    if not sources.made:
         options = [
             word
-            for option, name in files.items()
+            for option, name in QUESTION_FILES.items()
             for word in (f"--{option}", str(folder / f"{name}.jsonl.xz"))
         ]
         made = place.out / "raw" / "questions.made"
@@ -195,14 +140,17 @@ def prepare(place: Place, budget: Budget, sources: Sources, name: str, call: Cal
     """Text, then binarised text of a data set; its JSON, with the counts, comes last."""
     raw = place.out / "raw" / name
     kind, _, lang = name.partition(".")
+    told: dict[str, Any] = {}
     if name == "zero-shot":
         counts = zero_shot_text(sources, budget, raw)
     elif name == "parallel":
         counts = parallel_text(sources, budget, raw)
     elif kind == "human":
-        counts = target_text(sources, raw, lang, 0)
-    elif kind.startswith("few-shot-"):
-        counts = target_text(sources, raw, lang, int(kind.rsplit("-", 1)[1]))
+        counts = target_text(raw, lang, read_pairs(sources.pairs(lang, "train")))
+    elif kind == "oracle" or kind.startswith("few-shot-"):
+        human = read_pairs(sources.pairs(lang, "train"))
+        rows, pairs = human_pairs.chosen(human, budget, kind, run_pairs(place))
+        counts, told = target_text(raw, lang, rows), {"training_pairs": pairs}
     elif kind == "translated":
         raw.mkdir(parents=True, exist_ok=True)
         english = place.out / "raw" / "zero-shot" / "en_XX.train.tsv"
@@ -221,7 +169,7 @@ def prepare(place: Place, budget: Budget, sources: Sources, name: str, call: Cal
         binarise(place, call, name, each, "mono")
     if name not in {"zero-shot", "parallel"}:
         borrow(place, budget, name)
-    write_json(place.out / "data" / f"{name}.json", counts)
+    write_json(place.out / "data" / f"{name}.json", counts | told)
 
 
 def samples(place: Place, langs: Sequence[str], count: int = 10) -> dict[str, dict[str, list[str]]]:

@@ -7,10 +7,11 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from examples.ddtp.tables import carry, data
+from examples.ddtp.tables import carry, data, human_pairs, sources
 from examples.ddtp.tables.budget import ROWS, Budget, recorded
 from examples.ddtp.tables.commands import Place
-from examples.ddtp.tables.files import read_json
+from examples.ddtp.tables.files import read_json, write_json
+from examples.ddtp.tables.sources import HUMAN_PAIRS, Sources
 from examples.ddtp.tables.steps import Resources
 
 SMALLEST_GAIN = 1.0  # ROUGE-L
@@ -43,7 +44,7 @@ def not_testable(budget: Budget, have: Resources) -> list[dict[str, str]]:
                 (setting, lang, reason) for setting in ("translate-train", "translate-test")
             ]
         if lang not in have.human_pairs:
-            reason = f"fewer than {data.HUMAN_PAIRS} human training pairs"
+            reason = f"fewer than {HUMAN_PAIRS} human training pairs"
             settings = ["human-translation-train", "supervised"]
             settings += [f"few-shot-{count}" for count in budget.few_shot]
             missing += [(setting, lang, reason) for setting in settings]
@@ -87,7 +88,19 @@ def machine(place: Place) -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores, {'CPU' if place.cpu else 'GPU'}"
 
 
-def describe(place: Place, budget: Budget, have: Resources) -> dict[str, Any]:
+def _made_of(
+    place: Place, budget: Budget, have: Resources, read: Sources, verified: bool
+) -> dict[str, Any]:
+    """Files that the data are made of, and the target's pairs of the data sets that take some."""
+    found = {"sources": sources.digests(read, budget)} if verified else {}
+    english = place.out / "raw" / "zero-shot" / "en_XX.train.tsv"
+    if not english.exists():
+        return found
+    pairs = human_pairs.recorded(read, budget, have.human_pairs, data.run_pairs(place))
+    return found | {"training_pairs": pairs}
+
+
+def describe(place: Place, budget: Budget, have: Resources, read: Sources) -> dict[str, Any]:
     """One `laft-experiment/1`."""
     counts = read_json(place.out / "data" / "zero-shot.json")
     budget_words = recorded(budget) | {
@@ -109,8 +122,35 @@ def describe(place: Place, budget: Budget, have: Resources) -> dict[str, Any]:
         "contrasts": contrasts(budget),
         "verdict": {"smallest_gain": SMALLEST_GAIN},
         "not_testable": not_testable(budget, have),
+        **_made_of(place, budget, have, read, verified=True),
         "samples": {"headlines": data.samples(place, budget.langs),
                     "questions": {lang: {"inputs": [], "references": []}
                                   for lang in budget.targets if lang == "zh_CN"}},
         "paper": {"source": "Wu et al., INLG 2022", "cells": [], "statements": list(STATEMENTS)},
     }  # fmt: skip
+
+
+def renew(place: Place, budget: Budget, have: Resources, read: Sources,
+          verified: bool = False) -> None:  # fmt: skip
+    """Bring an experiment that is there up to what is at hand now; nothing that it says changes.
+
+    What has become testable is no longer called not testable, and what was not recorded is added.
+
+    Args:
+        place, budget, have: the run.
+        read: the folders of raw text.
+        verified: the zero-shot text is the recorded one. A record without digests, of an earlier
+            version, gets them then; otherwise they might be those of other files.
+    """
+    path = place.out / carry.EXPERIMENT
+    if not path.exists():
+        return
+    before = read_json(path)
+    missing = {(each["setting"], each["lang"]) for each in not_testable(budget, have)}
+    still = [each for each in before["not_testable"] if (each["setting"], each["lang"]) in missing]
+    written = before | {"not_testable": still}
+    verified = verified or "sources" in before
+    for name, found in _made_of(place, budget, have, read, verified).items():
+        written[name] = found | before.get(name, {})
+    if written != before:
+        write_json(path, written)

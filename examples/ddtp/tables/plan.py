@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from examples.ddtp.tables.budget import Budget
-from examples.ddtp.tables.controls import CONTROLS
+from examples.ddtp.tables.controls import CONTROLS, JUDGED
 from examples.ddtp.tables.steps import (
     FEW_SHOT_ROWS,
     NEAREST,
@@ -97,7 +97,7 @@ def _joint(planner: Planner, system: System, setting: str, data: str, lang: str,
     """English pairs and pairs of one target together, at the zero-shot source choice."""
     chosen, _ = _chosen(planner, system)
     training = planner.stage2(system, seed, "source", data, ("en_XX", lang), (chosen,),
-                              setting=setting, **more)  # fmt: skip
+                              setting=f"{setting}.{lang}", **more)  # fmt: skip
     planner.cell(system, setting, lang, seed, "source",
                  (chosen, training), data=data, training=training)  # fmt: skip
 
@@ -106,7 +106,7 @@ def translate_train(planner: Planner, have: Resources) -> None:
     """Pairs translated by machine, and by people (the oracle), beside the English ones."""
     for setting, langs, kind in (
         ("translate-train", have.translated, "translated"),
-        ("human-translation-train", have.human_pairs, "human"),
+        ("human-translation-train", have.human_pairs, "oracle"),
     ):
         if setting not in planner.budget.settings:
             continue
@@ -126,26 +126,33 @@ def translate_test(planner: Planner, have: Resources) -> None:
                          (chosen, *grid), data="zero-shot")  # fmt: skip
 
 
-def controls(planner: Planner, have: Resources) -> None:
-    """LAFT with one part changed, at LAFT's rate."""
-    budget = planner.budget
+def _controls(budget: Budget) -> list[str]:
+    """The controls that are asked for."""
     if "controls" not in budget.settings or "laft" not in budget.rows:
-        return
+        return []
+    return [name for name in CONTROLS if {"all", name} & set(budget.controls)]
+
+
+def _control(planner: Planner, name: str, seed: int) -> None:
+    """LAFT with one part changed, at LAFT's rate."""
     chosen, _ = _chosen(planner, LAFT)
-    for seed in range(1, budget.control_seeds + 1):
-        for name in CONTROLS:
-            if "all" not in budget.controls and name not in budget.controls:
-                continue
-            system = System("laft", name)
-            training = planner.stage2(system, seed, "source", after=(chosen,), setting="zero-shot")
-            for lang in budget.targets:
-                planner.cell(system, "zero-shot", lang, seed, "fixed",
-                             (chosen, training), data="zero-shot", training=training)  # fmt: skip
-            if seed == 1:
-                needs = (planner.data("parallel"), training)
-                planner.add(Step(f"measures/{name}", "measures", f"representations, {name}",
-                                 f"results/representations.{name}.json", needs, 30,
-                                 {"method": "laft", "variant": name}))  # fmt: skip
+    system = System("laft", name)
+    training = planner.stage2(system, seed, "source", after=(chosen,), setting="zero-shot")
+    for lang in planner.budget.targets:
+        planner.cell(system, "zero-shot", lang, seed, "fixed",
+                     (chosen, training), data="zero-shot", training=training)  # fmt: skip
+    if seed == 1:
+        needs = (planner.data("parallel"), training)
+        planner.add(Step(f"measures/{name}", "measures", f"representations, {name}",
+                         f"results/representations.{name}.json", needs, 30,
+                         {"method": "laft", "variant": name}))  # fmt: skip
+
+
+def controls(planner: Planner, have: Resources) -> None:
+    """Every control; the two that the verdict asks get further seeds with the rows."""
+    for seed in range(1, planner.budget.control_seeds + 1):
+        for name in _controls(planner.budget):
+            _control(planner, name, seed)
 
 
 def questions(planner: Planner, have: Resources) -> None:
@@ -164,14 +171,15 @@ def questions(planner: Planner, have: Resources) -> None:
 
 
 def further_seeds(planner: Planner, have: Resources) -> None:
-    """Every row on every seed, then laft and its nearest rivals on a few more."""
+    """Every row and judged control on every seed, then laft and its nearest rivals on more."""
     budget = planner.budget
-    if "zero-shot" not in budget.settings:
-        return
-    everyone = systems(budget)
+    everyone = systems(budget) if "zero-shot" in budget.settings else []
     for seed in range(2, budget.seeds + 1):
         for system in everyone:
             _zero_shot(planner, system, seed)
+        for name in _controls(budget):
+            if name in JUDGED:
+                _control(planner, name, seed)
     if budget.seeds_near == budget.seeds or LAFT not in everyone:
         return
     cells = tuple(

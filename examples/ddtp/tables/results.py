@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,14 +38,45 @@ def removal(control: Control | None) -> str:
 
 
 def _option(command: str, name: str) -> str:
-    words = command.split()
+    words = shlex.split(command)
     return words[words.index(name) + 1]
 
 
-def _stage1_of(command: str) -> str | None:
-    """The folder of the training that stage 2 started from, below runs/."""
-    found = re.search(r"--finetune-from-model \S*?runs/(stage1/\S+)/checkpoint_last\.pt", command)
-    return found[1] if found else None
+def _stage1_of(done: dict[str, Any]) -> str | None:
+    """The training that stage 2 started from; earlier versions left it to its command."""
+    if "stage1" in done:
+        return str(done["stage1"]) if done["stage1"] else None
+    option = "--finetune-from-model"
+    if option not in done["command"]:
+        return None
+    return "/".join(Path(_option(done["command"], option)).parts[-4:-1])
+
+
+def _training_pairs(out: Path, name: str) -> dict[str, Any]:
+    """Which of the target's pairs a data set has, where it has but some of them."""
+    if not name.startswith(("oracle.", "few-shot-")):
+        return {}
+    path = out / "data" / f"{name}.json"
+    told = read_json(path).get("training_pairs")
+    if told is None:
+        raise ValueError(f"{path}: of an earlier version; remove it, {out / 'data-bin' / name} and "
+                         "what was trained on it")  # fmt: skip
+    return {"training_pairs": told}
+
+
+def _cost(own: Path, trainings: Sequence[dict[str, Any] | None]) -> dict[str, Any]:
+    """Seconds of stage 1, stage 2 and generating; none of a training that was cut short."""
+    # Where an earlier version had lost the memory, it had lost the end of the seconds too.
+    cut = [done is not None and bool(done.get("interrupted") or not done["peak_mib"])
+           for done in trainings]  # fmt: skip
+    stage1, stage2 = (done["seconds"] if done and not lost else None
+                      for done, lost in zip(trainings, cut, strict=True))  # fmt: skip
+    return {
+        "stage1_seconds": stage1,
+        "stage2_seconds": stage2,
+        "generate_seconds": read_json(own / "generate.json")["seconds"],
+        **({"interrupted": True} if any(cut) else {}),
+    }
 
 
 def scored(folder: Path, raw: Path, lang: str, hypotheses: Sequence[str]) -> dict[str, Any]:
@@ -68,7 +100,7 @@ def cell(
     folder = out / "runs" / training
     log = (folder / "train.log").read_text(encoding="utf-8", errors="replace")
     stage2 = read_json(folder / "done.json")
-    stage1 = _stage1_of(stage2["command"])
+    stage1 = _stage1_of(stage2)
     before = read_json(out / "runs" / stage1 / "done.json") if stage1 else None
     curve = logs.curve(log, 2)
     if stage1:
@@ -86,15 +118,14 @@ def cell(
         "grid": [float(rate)] if fixed else [float(each) for each in budget.grid],
         "trained": trained(log),
         "cost": {
-            "stage1_seconds": before["seconds"] if before else None,
-            "stage2_seconds": stage2["seconds"],
-            "generate_seconds": read_json(own / "generate.json")["seconds"],
+            **_cost(own, (before, stage2)),
             "stage1_updates": budget.stage1_updates if stage1 else 0,
             "stage2_updates": int(_option(stage2["command"], "--max-update")),
             "peak_mib": stage2["peak_mib"], "threads": stage2["threads"],
         },
         "commands": [*([before["command"]] if before else []), stage2["command"]],
         "curve": curve,
+        **_training_pairs(out, args["data"]),
         **scored(own, raw, args["lang"], hypotheses),
     }  # fmt: skip
 

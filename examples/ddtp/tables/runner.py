@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO
 
-from examples.ddtp.tables import carry
+from examples.ddtp.tables import carry, state
 from examples.ddtp.tables.actions import applies, perform
 from examples.ddtp.tables.steps import NEAREST, Step
 from examples.ddtp.tables.work import StepFailed, Work
@@ -97,15 +97,11 @@ class Runner:
 
     def run(self) -> bool:
         """Do all that can be done; whether every step that was begun succeeded."""
-        done = 0
-        for step in self.steps:
-            if (self.work.out / step.result).exists():
-                self.state[step.id] = "done"
-                done += 1
+        done = state.done(self.work.out, self.steps)
         if done:
-            self.say(f"{done} of {len(self.steps)} steps were done before")
-        there = {name for name, state in self.state.items() if state == "done"}
-        self.state.update(dict.fromkeys(carry.spared(self.steps, there), "dropped"))
+            self.say(f"{len(done)} of {len(self.steps)} steps were done before")
+        self.state.update(dict.fromkeys(carry.spared(self.steps, done), "dropped"))
+        self.state.update(dict.fromkeys(done, "done"))
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         pinned = cores if len(cores) == self.jobs else [None] * self.jobs
         workers = [threading.Thread(target=self._worker, args=(core,), daemon=True)

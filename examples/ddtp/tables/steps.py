@@ -110,7 +110,7 @@ def systems(budget: Budget) -> list[System]:
 
 
 class Planner:
-    """Collects steps; a step that is there already is not added twice."""
+    """Collects steps; the same step may be asked for again, another one of its name may not."""
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -121,7 +121,8 @@ class Planner:
         missing = [need for need in step.needs if need not in self.steps]
         if missing:
             raise ValueError(f"{step.id} comes before {missing[0]}")
-        self.steps.setdefault(step.id, step)
+        if self.steps.setdefault(step.id, step) != step:
+            raise ValueError(f"{step.id} is planned twice, and not alike")
         return step.id
 
     def data(self, name: str) -> str:

@@ -41,10 +41,7 @@ def pairs(lang: str, english: Path, out: Path) -> list[str]:
 def test(place: Place, budget: Budget, checkpoint: Path, raw: Path, lang: str,
          out: Path) -> list[str]:  # fmt: skip
     """`preprocess/translate_test.sh` on a target's test."""
-    score = f"--floors --langs {','.join(budget.langs)}"
     english = raw / f"{lang}.test.english"
-    if english.exists():
-        score += f" --english-ref {english}"
     return [
         "bash", "preprocess/translate_test.sh", "--src", str(raw / f"{lang}.test.src"),
         "--ref", str(raw / f"{lang}.test.tgt"), "--lang", lang, "--out", str(out),
@@ -52,5 +49,6 @@ def test(place: Place, budget: Budget, checkpoint: Path, raw: Path, lang: str,
         "--to-english", _command(lang, 1), "--from-english", _command(lang, 0),
         "--version-command", VERSION, "--beam", str(budget.beam),
         "--lenpen", commands.LENPEN["headlines"], "--max-len", commands.MAX_OUTPUT,
-        "--score", score,
+        "--score", f"--floors --langs {','.join(budget.langs)}",
+        *(["--english-ref", str(english)] if english.exists() else []),
     ]  # fmt: skip

@@ -127,11 +127,15 @@ def _cell(results: Results, cell: Cell) -> list[Node]:
     updates = ", ".join(f"{key.replace('_', ' ')} {cost[key]}" for key in
                         ("stage1_updates", "stage2_updates", "threads")
                         if cost.get(key) is not None)  # fmt: skip
+    told = cell.data.get("training_pairs") or {}
+    pairs = ", ".join(f"{key} {told[key]}" for key in told)
     grid = ", ".join(f"{rate:g}" for rate in cell.data.get("grid") or ())
     file = cell.path.relative_to(results.folder).as_posix()
     return [
         Text(f"Seed {cell.seed}: ROUGE-L {cell.scores['rougeL']['f']:.2f}; file {file}; learning "
-             f"rates tried: {grid or 'not recorded'}; {updates or 'no cost was recorded'}."),
+             f"rates tried: {grid or 'not recorded'}; {updates or 'no cost was recorded'}."
+             + (f" Of the target's data: {pairs}." if pairs else "")
+             + (" Interrupted: its time is not known." if cost.get("interrupted") else "")),
         Code("\n".join([*map(str, commands), f"signature: {signature}"])),
     ]  # fmt: skip
 

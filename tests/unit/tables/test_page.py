@@ -114,6 +114,15 @@ def test_html_is_whole_escaped_and_asks_nothing_of_the_network(folder: Path) -> 
     assert "signature: rouge:F|protocol:unicode" in text
 
 
+def test_a_cell_tells_what_it_was_trained_on(tmp_path: Path) -> None:
+    cell = made.result("laft", "main", "fr_XX", 1, made.items(30.0, 1), setting="few-shot-10")
+    cell |= {"training_pairs": {"pairs": 10, "repeats": 200, "share": 0.2}}
+    cell["cost"] |= {"interrupted": True, "stage2_seconds": None}
+    made.put(tmp_path, "a.json", cell)
+    text = markdown.render(built(tmp_path), tmp_path)
+    assert "Of the target's data: pairs 10, repeats 200, share 0.2. Interrupted: its time" in text
+
+
 def test_markdown_tables_are_rectangular_and_escaped(folder: Path) -> None:
     text = markdown.render(built(folder), folder / "elsewhere")
     assert "<b>" not in text

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
+from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header, unseen
 from laft_fairseq.compat import read_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.frozen_weights import FileState, drop_pages
@@ -26,8 +26,6 @@ EMBEDDING = "encoder.embed_tokens.weight"
 # Names by which a state dict shows that it is a pre-norm transformer with mBART's parts.
 MARKS = (EMBEDDING, "encoder.layer_norm.weight", "decoder.layer_norm.weight",
          "encoder.embed_positions.weight", "encoder.layernorm_embedding.weight")  # fmt: skip
-# Options that no tensor shows, and a wrong value of which nothing else would tell.
-UNSEEN = ("encoder_attention_heads", "decoder_attention_heads", "activation_fn")
 ADDED = (".task_module.", ".fusion.", ".language_adapter.", ".language_components.", ".gate.",
          ".task_adapter.", ".new_tag_rows.")  # fmt: skip
 
@@ -64,8 +62,8 @@ class Backbone:
     """A pretrained mBART: its path, its tensors under fairseq's names.
 
     ``langs`` are its languages in order and ``layout`` is where their tags stand, if known.
-    ``options`` are those of UNSEEN that the file records, ``file`` is the
-    file as it was when it was mapped.
+    ``options`` are those of UNSEEN that the file records, ``file`` is the file as it was when it
+    was mapped.
     """
 
     path: str
@@ -111,7 +109,8 @@ def read(path: str) -> Backbone:
     tensors = {name: tensor for name, tensor in state.items() if is_backbone(name)}
     langs = header.langs if header is not None else _recorded_langs(content)
     layout = _recorded_layout(path, header, content)
-    return Backbone(path, tensors, langs, layout, _recorded_options(content), file)
+    options = {} if header is None else header.options
+    return Backbone(path, tensors, langs, layout, options | _recorded_options(content), file)
 
 
 def tie(state: dict[str, Tensor], path: str) -> None:
@@ -155,7 +154,7 @@ def _recorded_options(content: Mapping[str, Any]) -> dict[str, Any]:
     if recorded is None and isinstance(content.get("cfg"), Mapping):
         recorded = content["cfg"].get("model")
     values = recorded if isinstance(recorded, Mapping) else getattr(recorded, "__dict__", {})
-    return {name: values[name] for name in UNSEEN if values.get(name) is not None}
+    return unseen(values)
 
 
 def _recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
@@ -216,21 +215,6 @@ def check(
             f"{path}: has {extra[0]}, which this --arch has no place for; "
             "choose the --arch of the backbone's size"
         )
-
-
-def check_options(backbone: Backbone, options: Any) -> None:
-    """Refuse a model whose ``options`` (fairseq's namespace) are not the backbone's.
-
-    Raises:
-        LaftError: names the option and the value to give.
-    """
-    for name, recorded in backbone.options.items():
-        own = getattr(options, name, recorded)
-        if own != recorded:
-            raise LaftError(
-                f"{backbone.path}: was made with --{name.replace('_', '-')} {recorded}, but this "
-                f"model has {own}; give that option"
-            )
 
 
 def places(option: str | None, origin: str, recorded: str) -> list[str]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from laft_fairseq import backbone as backbones
 from laft_fairseq.backbone import EMBEDDING, TIED
+from laft_fairseq.checkpoint_format import unseen
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LAYOUT_FILE, TagLayout
 from laft_fairseq.sentencepiece_dictionary import dictionary_text
@@ -118,7 +119,7 @@ class BackboneFolder:
             return False
         own = {name: tensor.dtype for name, tensor in self.state.items()}
         return (
-            found.options == {name: getattr(self.options, name) for name in backbones.UNSEEN}
+            found.options == unseen(vars(self.options))
             and all(tensor.dtype == own.get(name) for name, tensor in found.state.items())
             and found.fingerprint == self.fingerprint
         )

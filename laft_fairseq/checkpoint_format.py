@@ -9,7 +9,9 @@ uint8 tensor, so that the file stays loadable weights-only.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from torch import Tensor
 
@@ -19,6 +21,9 @@ from laft_fairseq.errors import LaftError
 HEADER_KEY = "laft.header"
 FORMAT = "laft_fairseq checkpoint"
 VERSION = 1
+# Options that no tensor shows, and a wrong value of which nothing else would tell.
+UNSEEN = ("encoder_attention_heads", "decoder_attention_heads", "activation_fn",
+          "no_scale_embedding")  # fmt: skip
 
 
 @dataclass
@@ -39,6 +44,9 @@ class Header:
             has no such part, and in older checkpoints.
         new_langs: the tags of languages new to the backbone, in order.
         tag_layout: where the tag stands (language_tags.TagLayout); older checkpoints: suffix.
+        options: those of UNSEEN that it was trained with; empty in older checkpoints.
+        untrained: the added parts that no training has touched (models/trained_parts.py); older
+            checkpoints do not say, and name none.
     """
 
     kind: str
@@ -54,6 +62,8 @@ class Header:
     adapter_norm: str = ""
     tag_layout: str = "suffix"
     new_langs: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    untrained: list[str] = field(default_factory=list)
     format: str = FORMAT
     version: int = VERSION
 
@@ -66,7 +76,7 @@ def pop_header(state: dict[str, Tensor]) -> tuple[Header | None, str]:
     """Take header and origin out of a model state: (header or None, path or "").
 
     Raises:
-        LaftError: a header of another format or of a newer version.
+        LaftError: a header of another format or of a newer version, or a damaged one.
     """
     origin = tensor_text(state.pop(ORIGIN_KEY)) if ORIGIN_KEY in state else ""
     tensor = state.pop(HEADER_KEY, None)
@@ -82,4 +92,35 @@ def pop_header(state: dict[str, Tensor]) -> tuple[Header | None, str]:
             f"{name}: format {values.get('format')!r} version {values.get('version')}, but this is "
             f"{FORMAT!r} version {VERSION}; use the laft_fairseq that wrote it"
         )
+    unknown = sorted(values.keys() - {entry.name for entry in fields(Header)})
+    if unknown:
+        raise LaftError(
+            f"{name}: its header says {unknown[0]}, which this laft_fairseq does not know; use the "
+            "one that wrote it"
+        )
     return Header(**values), origin
+
+
+def unseen(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of UNSEEN among a model's options."""
+    return {name: values[name] for name in UNSEEN if values.get(name) is not None}
+
+
+def check_options(recorded: Mapping[str, Any], own: Mapping[str, Any], path: str) -> None:
+    """Refuse a model whose options of UNSEEN are not those ``recorded`` in a file.
+
+    Raises:
+        LaftError: names the file, the option and the value to give.
+    """
+    for name, value in unseen(recorded).items():
+        given, flag = own.get(name, value), "--" + name.replace("_", "-")
+        if given == value:
+            continue
+        if isinstance(value, bool):
+            there, here = ("with", "without") if value else ("without", "with")
+            raise LaftError(
+                f"{path}: was made {there} {flag}, but this model is {here} it; do as there"
+            )
+        raise LaftError(
+            f"{path}: was made with {flag} {value}, but this model has {given}; give that option"
+        )

@@ -3,20 +3,20 @@
 fairseq copies Adam's states, twice what is trained, into every checkpoint. A run resumes from
 ``checkpoint_last.pt`` (numbered ones are kept for that too), so the best one is written without.
 And it fetches a matrix from the GPU once for each of its names, so that mBART's embedding, which
-has three, would be stored three times.
+has three, would be stored three times. What a criterion has learnt it saves, but fairseq-validate
+does not read it.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
-logger = logging.getLogger(__name__)
+from laft_fairseq import compat_trainer
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
@@ -46,19 +46,12 @@ def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: An
     return result
 
 
-def load_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
-    """fairseq's, with a warning where a run goes on without the states that it had."""
-    result = stock(cfg, trainer, *args, **kwargs)
-    updates = trainer.get_num_updates()
-    resumed = updates and hasattr(trainer.task, "stage") and not cfg.reset_optimizer
-    if resumed and not trainer.optimizer.optimizer.state:
-        logger.warning(
-            "%s: holds no optimizer state, as a best checkpoint; after %d updates Adam begins "
-            "anew. To go on as before, resume from checkpoint_last.pt",
-            cfg.restore_file,
-            updates,
-        )
-    return result
+def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwargs: Any) -> Any:
+    """fairseq's; a task of ours then knows the one file, for the criterion that it may build."""
+    models, cfg, task = stock(filenames, *args, **kwargs)
+    if hasattr(task, "stage"):
+        task.checkpoint = str(filenames[0]) if len(filenames) == 1 else ""
+    return models, cfg, task
 
 
 def move_to_cpu(stock: Any, sample: Any) -> Any:
@@ -82,7 +75,7 @@ def apply() -> None:
 
     for module, own in (
         (checkpoint_utils, save_checkpoint),
-        (checkpoint_utils, load_checkpoint),
+        (checkpoint_utils, load_model_ensemble_and_task),
         (utils, move_to_cpu),
     ):
         stock = getattr(module, own.__name__)
@@ -90,3 +83,4 @@ def apply() -> None:
             patched: Any = functools.wraps(stock)(functools.partial(own, stock))
             patched.laft = True
             setattr(module, own.__name__, patched)
+    compat_trainer.apply()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from laft_fairseq.errors import LaftError
@@ -42,9 +43,9 @@ class Control:
 class Language:
     """One language of a components file; symbols as in `language_components`."""
 
-    components: Tensor  # c_L, (d, k) fp32
+    components: Tensor  # c_L, (d, k) fp32; of a shard (d, 0)
     mean_removed: dict[Scaling, Tensor]  # the mean of s_L over the n sentences, (d) fp32
-    singular_values: list[float]  # the first k, falling
+    singular_values: list[float]  # the first k, falling; of a shard none
     count: int  # n
     statistics: ComponentStatistics | None  # None unless they were asked for
     gains: dict[str, float] = field(default_factory=dict)  # of a control, by scaling; else 1
@@ -59,6 +60,11 @@ class Language:
         mean = {s: shard.mean_removed(c, s) * held.get(s, 1.0) for s in SCALINGS}
         values: list[float] = energy.clamp(min=0).sqrt().tolist()
         return cls(c, mean, values, shard.count, shard, held)
+
+    @classmethod
+    def part(cls, d: int, count: int, statistics: ComponentStatistics | None) -> Language:
+        """The entry of a shard, which holds statistics alone: its text may be below k sentences."""
+        return cls(torch.zeros(d, 0), {}, [], count, statistics)
 
     def used(self, scaling: Scaling) -> Tensor:
         """√gain c_L (d, k): what a model multiplies by, so that s_L has the gain."""

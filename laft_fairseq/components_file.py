@@ -7,7 +7,8 @@ the rows e_L / ‖e_L‖₂ (absent from older files).
 Metadata: format, version, d, k, fingerprint of the backbone, and as JSON by tag counts (n) and
 singular_values (the first k; of a control the norms of M_L c), by tensor checksums (CRC-32);
 source_tag (`shown` to the encoder or `masked`; absent: shown), tag_layout (`suffix` or `prefix`;
-absent: suffix), of a control what it is, and of a shard which (component_shards.py).
+absent: suffix), of a control what it is, and of a shard which (component_shards.py). A shard holds
+what is merged alone, neither components nor means.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def save(
 ) -> None:
     """Compute c_L and the mean s_L of each tag and write the file, whole or not at all.
 
+    Of a shard only the statistics are written; whether they suffice is judged of the whole.
+
     Raises LaftError for no language, widths that differ, components that cannot be computed,
     and a path that cannot be written.
     """
@@ -61,6 +64,9 @@ def save(
         raise LaftError(f"{path}: expected languages of one width, got {sorted(widths)}")
     languages = {}
     for tag, own in statistics.items():
+        if shard is not None:
+            languages[tag] = Language.part(own.d, own.count, own)
+            continue
         try:
             c, values = own.components(k)
             languages[tag] = replace(Language.of(own, c), singular_values=values[:k].tolist())
@@ -83,9 +89,10 @@ def write(file: LanguageComponents) -> None:
     for tag, language in file.languages.items():
         shard, mean = language.statistics, language.mean_removed
         assert shard is not None
-        named = {"components": language.components, "gram": shard.gram, "sum": shard.sum}
-        named |= {"unit_sum": shard.unit_sum, "mean_scaled": mean["scaled"]}
-        named["mean_projection"] = mean["projection"]
+        named = {"gram": shard.gram, "sum": shard.sum, "unit_sum": shard.unit_sum}
+        if file.shard is None:
+            named |= {"components": language.components, "mean_scaled": mean["scaled"]}
+            named["mean_projection"] = mean["projection"]
         if shard.unit_gram is not None:
             named["unit_gram"] = shard.unit_gram
         tensors |= {f"{name}.{tag}": named[name].cpu().contiguous() for name in named}
@@ -204,6 +211,9 @@ class _Reader:
 
     def language(self, tag: str, with_statistics: bool) -> Language:
         d, k, n, single, double = self.d, self.k, self.counts[tag], torch.float32, torch.float64
+        statistics = self._statistics(tag) if with_statistics else None
+        if self.shard is not None:
+            return Language.part(d, n, statistics)
         c = self._tensor("components", tag, single, d, k)
         if (c.t() @ c - torch.eye(k)).abs().max() > ORTHONORMAL:
             raise self._error(tag, "components are not orthonormal")
@@ -213,17 +223,17 @@ class _Reader:
             "mean": (self._tensor("sum", tag, double, d) / n).float(),
             "none": torch.zeros(d),
         }
-        statistics = None
-        if with_statistics:
-            gram = self._tensor("gram", tag, double, d, d)
-            total = self._tensor("sum", tag, double, d)
-            unit_total = self._tensor("unit_sum", tag, double, d)
-            unit_gram = None
-            if f"unit_gram.{tag}" in self.keys:
-                unit_gram = self._tensor("unit_gram", tag, double, d, d)
-            statistics = ComponentStatistics(gram, total, unit_total, n, unit_gram)
         gains = self.control.gains.get(tag, {}) if self.control else {}
         return Language(c, mean_removed, self.singular_values[tag], n, statistics, gains)
+
+    def _statistics(self, tag: str) -> ComponentStatistics:
+        d, double, unit_gram = self.d, torch.float64, None
+        gram = self._tensor("gram", tag, double, d, d)
+        total = self._tensor("sum", tag, double, d)
+        unit_total = self._tensor("unit_sum", tag, double, d)
+        if f"unit_gram.{tag}" in self.keys:
+            unit_gram = self._tensor("unit_gram", tag, double, d, d)
+        return ComponentStatistics(gram, total, unit_total, self.counts[tag], unit_gram)
 
     def _tensor(self, name: str, tag: str, dtype: torch.dtype, *shape: int) -> Tensor:
         key = f"{name}.{tag}"
@@ -235,7 +245,7 @@ class _Reader:
             raise self._error(tag, f"{name} of {held}, expected {shape} {dtype}")
         if not torch.isfinite(tensor).all():
             raise self._error(tag, f"{name} not finite")
-        if name in ("components", "gram") and not tensor.any():
+        if name in ("components", "gram") and not tensor.any() and self.shard is None:
             raise self._error(tag, f"{name} all zero")
         if _checksum(tensor) != self.checksums[key]:
             raise self._error(tag, f"{name} corrupt (wrong checksum)")

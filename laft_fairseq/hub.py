@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -64,6 +65,9 @@ def _device(name: str | None) -> torch.device:
 class Generator:
     """A loaded model that writes raw text; made by :func:`load`.
 
+    It may be used by several threads: their searches, each of a buffer of texts, come one after
+    another, as the task's ``gen_lang`` and the decoder's beam are those of one search.
+
     Args:
         model: in eval and fp32.
         task: with the model's dictionary; its ``gen_lang`` is set here.
@@ -75,6 +79,7 @@ class Generator:
         self, model: LAFTMBart, task: LaftGeneration, pieces: hub_text.Pieces, name: str
     ) -> None:
         self.model, self.task, self.pieces, self.name = model, task, pieces, name
+        self._one_search = threading.Lock()
 
     def generate(
         self, texts: Sequence[str], lang: str, output_lang: str | None = None, **search: Any
@@ -128,7 +133,8 @@ class Generator:
         options = Search(**search)
         output = self._checked(lang, output_lang or lang)
         other = None if output == lang else output
-        run = SearchRun(self.model, self.task, self.pieces, options, lang, other)
+        with self._one_search:
+            run = SearchRun(self.model, self.task, self.pieces, options, lang, other)
         return self._stream(iter(texts), run, buffer_size)
 
     def _stream(
@@ -136,7 +142,9 @@ class Generator:
     ) -> Iterator[list[Hypothesis]]:
         read = 0
         while buffer := list(islice(texts, buffer_size)):
-            yield from run.outputs(buffer, read)
+            with self._one_search:
+                found = run.outputs(buffer, read)
+            yield from found
             read += len(buffer)
 
     def _checked(self, lang: str, output: str) -> str:

@@ -63,7 +63,7 @@ def load_model(
         new_langs or recorded.get(new_languages.FILE),
     )
     if args is None or not isinstance(state, dict) or _is_backbone(args, state):
-        return _load_backbone(checkpoint, task, content), task
+        return _load_backbone(checkpoint, task), task
     if backbone is not None:
         args.backbone = backbone
     state[ORIGIN_KEY] = text_tensor(checkpoint)
@@ -96,7 +96,7 @@ def load_backbone_model(
         LaftError: not an mBART, or one that does not fit the dictionary of ``data``.
     """
     task = _task(data, langs, layout, new_langs)
-    return _load_backbone(path, task, read_checkpoint(path, mmap=True)), task.tags
+    return _load_backbone(path, task), task.tags
 
 
 def recorded_arguments(content: Mapping[str, Any]) -> Namespace | None:
@@ -149,21 +149,17 @@ def _task(
     return task
 
 
-def _load_backbone(path: str, task: LaftGeneration, content: Mapping[str, Any]) -> LAFTMBart:
+def _load_backbone(path: str, task: LaftGeneration) -> LAFTMBart:
     backbone = backbones.read(path)
     try:
         shape = shape_arguments(backbone.state)
     except (KeyError, ValueError) as error:
         raise LaftError(f"{path}: not an mBART ({error} is missing or has another shape)") from None
-    recorded = recorded_arguments(content)
-    heads = {
-        side: getattr(recorded, f"{side}_attention_heads", None)
-        or _usual_heads(path, shape[f"{side}_embed_dim"])
-        for side in ("encoder", "decoder")
-    }
-    shape |= {f"{side}_attention_heads": number for side, number in heads.items()}
-    args = Namespace(arch="laft_mbart", method="mbart_full", **shape)
-    args.activation_fn = backbone.options.get("activation_fn", "gelu")
+    unseen = {"activation_fn": "gelu", "no_scale_embedding": False} | dict(backbone.options)
+    for side in ("encoder", "decoder"):
+        if f"{side}_attention_heads" not in unseen:
+            unseen[f"{side}_attention_heads"] = _usual_heads(path, shape[f"{side}_embed_dim"])
+    args = Namespace(arch="laft_mbart", method="mbart_full", **shape, **unseen)
     model = LAFTMBart.build_model(args, task)
     model.load_backbone(backbone)
     return _for_evaluation(model, task)

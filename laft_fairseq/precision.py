@@ -31,15 +31,15 @@ def cpu_has_bf16() -> bool:
 def wants_bf16(parameter: torch.Tensor, choice: str) -> bool:
     """Whether a model of this (fp32) parameter runs under bf16 autocast.
 
-    ``auto``: on CPUs with bf16 instructions, and on CUDA devices that support it; never for a
-    model that fairseq already holds in half precision.
+    ``auto``: on CPUs with bf16 instructions, and on CUDA devices that have them too, not those on
+    which torch emulates them; never for a model that fairseq already holds in half precision.
     """
     if choice == "none" or parameter.dtype != torch.float32:
         return False
     if choice == "bf16":
         return True
     if parameter.device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return parameter.device.type == "cpu" and cpu_has_bf16()
 
 

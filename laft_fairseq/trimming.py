@@ -207,6 +207,7 @@ def _options(folder: Folder, recorded: Mapping[str, Any]) -> Namespace:
     backbone = folder.backbone
     options = Namespace(**{key: recorded[key] for key in OPTIONS if key in recorded})
     options.activation_fn = backbone.options.get("activation_fn", "gelu")
+    options.no_scale_embedding = backbone.options.get("no_scale_embedding", False)
     d = backbone.state[EMBEDDING].size(1)
     for heads in ("encoder_attention_heads", "decoder_attention_heads"):
         if heads not in backbone.options and d % HEAD_WIDTH:

@@ -7,17 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from laft_fairseq.cli._component_options import MAX_LENGTH, MAX_TOKENS, SPLIT, add_text, check
 from laft_fairseq.errors import LaftError
 
 KINDS = ("other-language", "random-subspace")  # component_controls.py
 CUSTOMARY = 6  # components, the paper's k
-# What --merge and --from, which take all that their files hold, have no use for.
-OF_ESTIMATION = ("backbone", "data", "langs", "dictionary_langs", "new_langs", "tag_layout",
-                 "max_sentences", "shard")  # fmt: skip
-
-# A batch on a CPU, on a GPU. On a CPU the allocator grows with larger ones (benchmarks/README.md).
-MAX_TOKENS = 2048, 8192
-
 EPILOG = """\
 examples:
   laft components --backbone model.pt --data data-bin --langs en_XX,fr_XX \\
@@ -49,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_text(parser)
+    add_text(parser)
     parser.add_argument(
         "--num-components",
         type=int,
@@ -78,47 +72,12 @@ def add_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _add_text(parser: argparse.ArgumentParser) -> None:
-    """What is read, and which part of it."""
-    parser.add_argument("--backbone", metavar="M.pt", help="pretrained mBART")
-    parser.add_argument("--data", metavar="DATA-BIN", help="binarised monolingual text")
-    parser.add_argument("--langs", metavar="TAGS", help="languages to estimate: en_XX,fr_XX")
-    parser.add_argument(
-        "--dictionary-langs",
-        metavar="TAGS",
-        help="the dictionary's tags in order (default: DATA/langs.txt, else cc25)",
-    )
-    parser.add_argument(
-        "--new-langs",
-        metavar="TAGS",
-        help="languages that the backbone has no tag for (default: DATA/new-langs.txt, else none)",
-    )
-    parser.add_argument(
-        "--tag-layout",
-        choices=("suffix", "prefix"),
-        help="where the tag stands (default: DATA/tag-layout.txt, else suffix)",
-    )
-    parser.add_argument("--split", default="train", help="which split to read (default: train)")
-    on_cpu, on_gpu = MAX_TOKENS
-    parser.add_argument(
-        "--max-tokens",
-        type=int,
-        help=f"tokens a batch (default: {on_cpu} on a CPU, {on_gpu} on a GPU)",
-    )
-    parser.add_argument("--max-length", type=int, default=512, help="longer texts are cut")
-    parser.add_argument(
-        "--shard",
-        metavar="I/N",
-        help="read a part of the text, of four 1/4 to 4/4; merge all parts by --merge",
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Estimate, merge or derive; write the file whole or not at all."""
     from laft_fairseq import component_controls, components_file
     from laft_fairseq.cli._files import check_folder
 
-    _check(args)
+    check(args)
     check_folder(args.out)
     if args.control:
         seed = 1 if args.seed is None else args.seed
@@ -131,6 +90,9 @@ def run(args: argparse.Namespace) -> int:
         return 0  # another process of this run writes the file
     written = components_file.load(args.out)
     for tag, language in written.languages.items():
+        if written.shard is not None:
+            print(f"{tag}: n = {language.count}, shard {written.shard}")
+            continue
         values = " ".join(f"{value:.1f}" for value in language.singular_values)
         what = "singular values" if written.control is None else "norms of M c"
         print(f"{tag}: n = {language.count}, k = {written.k}, {what} {values}")
@@ -140,28 +102,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"{tag}: gain " + ", ".join(f"{name} {gain:.3f}" for name, gain in gains.items()))
     print(f"wrote {args.out} (backbone {written.fingerprint})")
     return 0
-
-
-def _check(args: argparse.Namespace) -> None:
-    """Refuse options that do not go together."""
-    if args.control and not args.source:
-        raise LaftError(f"--control {args.control}: give the file of true components by --from")
-    if args.seed is not None and args.control != "random-subspace":
-        raise LaftError("--seed is that of --control random-subspace")
-    given = [f"--{name.replace('_', '-')}" for name in OF_ESTIMATION if getattr(args, name)]
-    if args.source and (args.merge or given or args.mask_source_tag):
-        others = [*given, *(["--merge"] if args.merge else [])]
-        raise LaftError(
-            f"--from {args.source}: not with {', '.join(others) or '--mask-source-tag'}"
-        )
-    if args.merge and given:
-        raise LaftError(f"--merge takes all of its files; leave {', '.join(given)} out")
-    if args.merge and (args.mask_source_tag or args.num_components):
-        raise LaftError("--merge takes k and the source's tag from its files; leave the option out")
-    if args.num_components is not None and args.num_components < 1:
-        raise LaftError(f"--num-components {args.num_components}: at least 1 is needed")
-    if args.max_sentences is not None and args.max_sentences < 1:
-        raise LaftError(f"--max-sentences {args.max_sentences}: at least 1 is needed")
 
 
 def _estimate(args: argparse.Namespace) -> bool:
@@ -249,10 +189,11 @@ def _batches(
     from laft_fairseq import component_shards
     from laft_fairseq.tasks.text_data import TaggedTexts, load_texts
 
-    prefix = os.path.join(args.data, tag, args.split)
+    prefix = os.path.join(args.data, tag, args.split or SPLIT)
     if not os.path.exists(f"{prefix}.idx") and os.path.exists(f"{prefix}.src-tgt.src.idx"):
         prefix += ".src-tgt.src"
-    limit = min(args.max_length, model.encoder.max_positions())
+    asked = MAX_LENGTH if args.max_length is None else args.max_length
+    limit = min(asked, model.encoder.max_positions())
     tag_id = model.encoder.language_tags.token_ids[model.tags.index(tag)]
     layout = model.encoder.language_tags.layout
     texts = TaggedTexts(load_texts(prefix, dictionary, tag), tag_id, limit, prefix, layout)

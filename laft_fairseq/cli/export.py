@@ -77,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argparse.Namespace:
-    """The shape in fairseq's names, without paths and other options of the training."""
+    """The shape and what no tensor shows, without paths and other options of the training."""
     from laft_fairseq.backbone import is_added
+    from laft_fairseq.checkpoint_format import unseen
     from laft_fairseq.errors import LaftError
     from laft_fairseq.loading import recorded_arguments
 
@@ -90,4 +91,5 @@ def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argpars
     if recorded is None:
         raise LaftError(f"{name}: records no options, so the number of heads is not known")
     names = [f"{side}_{width}" for side in ("encoder", "decoder") for width in widths]
-    return argparse.Namespace(**{key: getattr(recorded, key) for key in ("arch", *names)})
+    shape = {key: getattr(recorded, key) for key in ("arch", *names)}
+    return argparse.Namespace(**(unseen(vars(recorded)) | shape))

@@ -27,6 +27,7 @@ CANCELLED = (
     "--unrouted-adversary: without routing L_cls and L_adv cancel (the derivative of their sum is "
     "2ŷ - 1, whatever the language): the classifier learns nothing and there is no adversary"
 )
+OF_CLASSIFIER = ("loss_cls", "loss_adv", "right_")  # what says nothing of one that is drawn
 
 
 @dataclass
@@ -74,7 +75,8 @@ class LaftAdversarial(FairseqCriterion):
     here: fairseq's trainer optimises and saves them beside the model's.
 
     Validation's ``loss`` is L_gen alone, as it is for the systems without an adversary, so that
-    ``checkpoint_best.pt`` is chosen alike; L_cls and L_adv are reported beside it.
+    ``checkpoint_best.pt`` is chosen alike; L_cls and L_adv are reported beside it, unless the
+    classifier was neither trained here nor read from a checkpoint: then it knows nothing.
     """
 
     reads_target_rows = True  # LaftGeneration.build_criterion asks
@@ -89,6 +91,7 @@ class LaftAdversarial(FairseqCriterion):
         self.routed = not unrouted_adversary
         self.source_langs = frozenset(task.train_langs())
         self.classifier = LanguageClassifier(task.width)
+        self.drawn = True  # the classifier is as it was initialised
         if unrouted_adversary:
             logger.warning(CANCELLED)
 
@@ -96,6 +99,7 @@ class LaftAdversarial(FairseqCriterion):
         self, model: Any, sample: dict[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
         """Loss in nats, its sample size and the sums that :meth:`reduce_metrics` reads."""
+        self.drawn = self.drawn and not self.training
         logits, extra = model(**sample["net_input"])  # (R, T, V): the rows that have a target
         lprobs = model.get_normalized_probs((logits, extra), log_probs=True)  # (R, T, V)
         target = sample["target"]  # (R, T)
@@ -109,13 +113,15 @@ class LaftAdversarial(FairseqCriterion):
         is_source = self.is_source(model.encoder.language_tags, source)  # (B,)
         text_mask = model.encoder.language_tags.text_mask(source)  # (B, S)
         h = extra["encoder"]["h"][0]  # (S, B, d)
+        self.classifier.to(h.device)  # fairseq-validate leaves it on the CPU
         l_cls, l_adv, z = self.classifier(h, text_mask, is_source, routed=self.routed)
         l_cls, l_adv = l_cls * size, l_adv * size
         loss = l_cls + l_adv + l_gen if self.training else l_gen
         sums = {"loss": loss, "loss_cls": l_cls, "loss_adv": l_adv, "loss_gen": l_gen,
                 "nll_loss": nll}  # fmt: skip
         sums |= _counts(z, is_source, extra["encoder"]["alpha"][0], source.ne(self.padding_idx))
-        logging_output = {name: value.detach() for name, value in sums.items()}
+        told = [name for name in sums if not (self.drawn and name.startswith(OF_CLASSIFIER))]
+        logging_output = {name: sums[name].detach() for name in told}
         logging_output |= {"ntokens": tokens, "nsentences": source.size(0), "sample_size": size,
                            "batches": 1}  # fmt: skip
         return loss, size, logging_output
@@ -132,6 +138,7 @@ class LaftAdversarial(FairseqCriterion):
         if state_dict is None:
             logger.info("the checkpoint holds no language classifier: it starts afresh")
             return None
+        self.drawn = False
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     @classmethod
@@ -142,7 +149,8 @@ class LaftAdversarial(FairseqCriterion):
             return float(sum(float(output.get(name, 0)) for output in logging_outputs))
 
         size, tokens = total("sample_size"), total("ntokens")
-        for name in ("loss", "loss_cls", "loss_adv", "loss_gen"):
+        told = logging_outputs[0].keys()
+        for name in (n for n in ("loss", "loss_cls", "loss_adv", "loss_gen") if n in told):
             metrics.log_scalar(name, total(name) / size / math.log(2), size, round=3)
         metrics.log_scalar("nll_loss", total("nll_loss") / tokens / math.log(2), tokens, round=3)
         metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
@@ -150,11 +158,12 @@ class LaftAdversarial(FairseqCriterion):
         right = {kind: total(f"right_{kind}") for kind in rows}
         for kind in rows:
             metrics.log_scalar(f"rows_{kind}", rows[kind] / total("batches"), round=1)
-            if rows[kind]:
+            if rows[kind] and f"right_{kind}" in told:
                 share = 100 * right[kind] / rows[kind]
                 metrics.log_scalar(f"accuracy_{kind}", share, rows[kind], round=1)
         both = sum(rows.values())
-        metrics.log_scalar("accuracy", 100 * sum(right.values()) / both, both, round=1)
+        if "right_source" in told:
+            metrics.log_scalar("accuracy", 100 * sum(right.values()) / both, both, round=1)
         gated = total("gated_tokens")
         metrics.log_scalar("gate", total("alpha") / gated, gated, round=4)
 

@@ -13,11 +13,15 @@ from torch import Tensor
 
 from laft_fairseq import backbone as backbones
 from laft_fairseq import frozen_weights
-from laft_fairseq.checkpoint_format import Header
+from laft_fairseq.checkpoint_format import Header, check_options
 from laft_fairseq.errors import LaftError
+from laft_fairseq.methods import METHODS, trains_encoder
+from laft_fairseq.models.positions import check_positions, fit_positions
 from laft_fairseq.modules.new_tag_rows import mean_of_tags
 
 logger = logging.getLogger(__name__)
+
+SAME = 1e-2  # relative difference of components that fp16 or another machine's rounding makes
 
 
 def fill_from_backbone(model: Any, state: dict[str, Tensor], header: Header, origin: str) -> None:
@@ -38,7 +42,12 @@ def fill_from_backbone(model: Any, state: dict[str, Tensor], header: Header, ori
         given = model.options.backbone  # after training the option is but the recorded path
         option = None if given == header.backbone else given
         backbone = backbones.find(option, origin, header.backbone, header.fingerprint)
+        check_options(backbone.options, model.unseen_options, backbone.path)
         source, model.mapped = backbone.state, backbone.file
+        check_positions(model, source, backbone.path)
+        fit_positions(model, source)
+        shapes, layout = {n: t.shape for n, t in own.items()}, model.encoder.language_tags.layout
+        backbones.check(backbone, shapes, model.backbone_tags, layout)
         model.backbone_path, model.fingerprint = backbone.path, backbone.fingerprint
     for frozen in header.frozen:
         if frozen not in source:
@@ -48,29 +57,66 @@ def fill_from_backbone(model: Any, state: dict[str, Tensor], header: Header, ori
     model.from_backbone = set(header.frozen)
 
 
-def make_room(model: Any, state: dict[str, Tensor]) -> None:
+def keep_backbones_name(model: Any, header: Header) -> None:
+    """Let a model of a whole checkpoint remember whose encoder it has, if no row trained it."""
+    trained = header.method not in METHODS or trains_encoder(header.method)
+    if not model.fingerprint and not trained:
+        model.fingerprint, model.backbone_path = header.fingerprint, header.backbone
+
+
+def make_room(model: Any, state: dict[str, Tensor], origin: str) -> None:
     """Adapters and components for each language in the checkpoint.
 
     Raises:
-        LaftError: components of another k than the model's own.
+        LaftError: components of another k than the model's own, or others of the same k.
     """
     for key, tensor in state.items():
         if key.startswith("decoder.layers.0.language_adapter."):
             model.add_adapter(key.split(".")[4])
         if key.startswith("encoder.language_components.") and key.endswith(".components"):
-            _make_room_for_components(model, key.split(".")[2], tensor)
+            tag = key.split(".")[2]
+            mean = state.get(f"encoder.language_components.{tag}.mean_removed", tensor[:, 0])
+            _make_room_for_components(model, tag, tensor, mean, origin)
 
 
-def _make_room_for_components(model: Any, tag: str, components: Tensor) -> None:
-    held = model.encoder.language_components
-    own = getattr(held[tag], "components") if tag in held else components  # noqa: B009
+def _make_room_for_components(
+    model: Any, tag: str, components: Tensor, mean: Tensor, origin: str
+) -> None:
+    """Components (d, k) and the mean s_L (d,) of a language, in the checkpoint."""
+    held, file = model.encoder.language_components, model.options.language_components
+    own = held[tag].components if tag in held else components
     if own.shape != components.shape:
         raise LaftError(
-            f"{model.options.language_components}: {own.size(1)} components "
+            f"{file}: {own.size(1)} components "
             f"for {tag}, but the checkpoint was trained with {components.size(1)}; "
             "use the file that it was trained with"
         )
-    model.encoder.set_components(tag, components.clone(), components[:, 0].clone())
+    if tag in model.components_given and not (
+        same_subspace(own, components) and is_near(held[tag].mean_removed, mean)
+    ):
+        raise LaftError(
+            f"{file}: its components for {tag} are others than those that "
+            f"{origin or 'the checkpoint'} was trained with; use the file that it was trained "
+            "with, or none"
+        )
+    model.components_given.discard(tag)
+    model.encoder.set_components(tag, components.clone(), mean.clone())
+
+
+def same_subspace(one: Tensor, other: Tensor) -> bool:
+    """Whether c cᵀ of two (d, k) is the same, up to rounding: c itself may be turned within it.
+
+    ‖A − B‖² = ‖A‖² + ‖B‖² − 2 tr(A B) for the two products, none of which is formed.
+    """
+    a, b = one.double().cpu(), other.double().cpu()
+    norm_a, norm_b, common = ((x.t() @ y).square().sum() for x, y in ((a, a), (b, b), (a, b)))
+    return bool(norm_a + norm_b - 2 * common <= SAME**2 * norm_b)
+
+
+def is_near(one: Tensor, other: Tensor) -> bool:
+    """Whether two (d,) are the same up to rounding."""
+    a, b = one.double().cpu(), other.double().cpu()
+    return bool((a - b).norm() <= SAME * b.norm())
 
 
 def fill_new_tags(model: Any, state: dict[str, Tensor], origin: str) -> None:

@@ -11,26 +11,22 @@ from typing import Any
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import gen_parser_from_dataclass
 from fairseq.models import register_model
-from fairseq.models.bart import BARTModel
 from fairseq.models.transformer import TransformerConfig
 from torch import Tensor, nn
 
 from laft_fairseq import backbone as backbones
 from laft_fairseq import components_file, frozen_weights
-from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
+from laft_fairseq.checkpoint_format import check_options
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LanguageTags, TagLayout
 from laft_fairseq.methods import find, is_trained
 from laft_fairseq.models import architectures
-from laft_fairseq.models.checkpoint_checks import check_adapters, check_header
-from laft_fairseq.models.checkpoint_filling import (
-    fill_from_backbone,
-    fill_new_tags,
-    make_room,
-)
+from laft_fairseq.models.checkpointed import CheckpointedMBart
 from laft_fairseq.models.laft_decoder import LAFTDecoder
 from laft_fairseq.models.laft_encoder import LAFTEncoder
 from laft_fairseq.models.options import LAFTOptions, options_from
+from laft_fairseq.models.positions import fit_positions
+from laft_fairseq.models.trained_parts import in_words, language_of
 from laft_fairseq.modules.new_tag_rows import mean_of_tags
 from laft_fairseq.modules.task_adapter import TaskAdapter
 from laft_fairseq.new_languages import backbone_part
@@ -39,24 +35,20 @@ logger = logging.getLogger(__name__)
 
 
 @register_model("laft_mbart")
-class LAFTMBart(BARTModel):
+class LAFTMBart(CheckpointedMBart):
     """mBART with what ``--method`` adds (§3), trained in two stages.
 
     The stage is the task's: it decides what is trained. A backbone, components and adapters
     are put in by :meth:`start` where training begins, or come out of a checkpoint.
     """
 
-    encoder: LAFTEncoder
-    decoder: LAFTDecoder
+    recorded: Namespace  # fairseq's options as checkpoints keep them
 
     def __init__(self, args: Namespace, encoder: LAFTEncoder, decoder: LAFTDecoder) -> None:
         super().__init__(args, encoder, decoder)
         self.options = options_from(args)
         self.stage = args.stage
-        self.backbone_path, self.fingerprint = "", ""
-        self.mapped: frozen_weights.FileState | None = None  # the file whose weights are in use
-        self.from_backbone: set[str] = set()  # names whose contents are the backbone's
-        self.control: str | None = None  # what the components are a control for; None: none yet
+        self.remember_nothing()
         if self.options.task_module_init == "identity":
             if encoder.task_module is not None:
                 encoder.task_module.start_as_identity()
@@ -82,7 +74,9 @@ class LAFTMBart(BARTModel):
             args.backbone = os.path.abspath(args.backbone)  # as the header will record it
         args.stage = task.stage
         args.dictionary_tags, args.tag_layout = list(task.tags), task.layout.value
-        return super().build_model(args, task)
+        built: LAFTMBart = super().build_model(args, task)
+        built.recorded = args  # its own are a copy
+        return built
 
     @classmethod
     def build_embedding(
@@ -133,16 +127,6 @@ class LAFTMBart(BARTModel):
         """The dictionary's languages, in order; those new to the backbone come last."""
         return self.encoder.language_tags.tags
 
-    @property
-    def backbone_tags(self) -> list[str]:
-        """Those that the backbone has a row for."""
-        return [tag for tag in self.tags if tag not in self.encoder.new_tag_rows]
-
-    @property
-    def backbone_tag_ids(self) -> list[int]:
-        """Their tokens."""
-        return self.encoder.language_tags.token_ids[: len(self.backbone_tags)]
-
     def start_new_tags(self) -> None:
         """Each new language's tag begins as the mean of the backbone's."""
         row = mean_of_tags(self.encoder.embed_tokens.weight, self.backbone_tag_ids)
@@ -166,6 +150,7 @@ class LAFTMBart(BARTModel):
         Raises:
             LaftError: a file is missing, damaged or does not fit.
         """
+        self.train_langs = tuple(train_langs)
         if self.options.backbone:
             self.load_backbone(backbones.read(self.options.backbone))
         if self.encoder.reads_components(self.options.language_components):
@@ -174,12 +159,21 @@ class LAFTMBart(BARTModel):
         for tag in tags:
             self.add_adapter(tag)
 
+    def untrained_words(self) -> str:
+        """The added parts that no training touches, this one included; empty for none."""
+        return in_words(self.never_trained())
+
+    def untrained_tags(self) -> set[str]:
+        """The languages of these parts."""
+        return set(filter(None, map(language_of, self.never_trained())))
+
     def add_adapter(self, tag: str) -> None:
         """A fresh adapter for ``tag`` in every decoder layer, where the method has them."""
         if tag not in self.tags:
             raise LaftError(f"language {tag}: not among the dictionary's {', '.join(self.tags)}")
         if self.decoder.has_adapters and tag not in self.decoder.adapter_tags():
             self.decoder.add_adapters(tag)
+            self.untrained.add(f"language_adapter.{tag}")
             self.freeze()
 
     def backbone_parameters(self) -> dict[str, nn.Parameter]:
@@ -188,11 +182,15 @@ class LAFTMBart(BARTModel):
         return {name: parameter for name, parameter in named if backbones.is_backbone(name)}
 
     def load_backbone(self, backbone: backbones.Backbone) -> None:
-        """Copy a pretrained mBART in, whole, after checking that it fits."""
+        """Copy a pretrained mBART in, whole, after checking that it fits.
+
+        The position tables take its size.
+        """
+        fit_positions(self, backbone.state)
         own = self.backbone_parameters()
         layout = self.encoder.language_tags.layout
         backbones.check(backbone, {n: t.shape for n, t in own.items()}, self.backbone_tags, layout)
-        backbones.check_options(backbone, self.args)
+        check_options(backbone.options, self.unseen_options, backbone.path)
         frozen_weights.adopt(own, backbone.state)
         self.start_new_tags()
         self.backbone_path, self.fingerprint = os.path.abspath(backbone.path), backbone.fingerprint
@@ -208,73 +206,13 @@ class LAFTMBart(BARTModel):
         components.expect_use(self.encoder.mask_source_tag, layout, removal)
         components.expect_all_text()
         self.control = components.control.words if components.control else ""
+        self.components_of = components.fingerprint
         if self.control:
             logger.warning("%s: a control: %s", path, self.control)
         for tag in [*train_langs, *(tag for tag in components.languages if tag in self.tags)]:
             entry = components.select(tag)
             self.encoder.set_components(tag, entry.used(removal), entry.mean_removed[removal])
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Slim where a backbone was given: without what is frozen and still the backbone's."""
-        if self.mapped is not None and any(map(frozen_weights.is_shared, self.parameters())):
-            self.mapped.check()
-        state: dict[str, Any] = super().state_dict(*args, **kwargs)
-        trained = {n for n, p in self.named_parameters(remove_duplicate=False) if p.requires_grad}
-        frozen = sorted(self.from_backbone - trained)
-        for name in frozen:
-            del state[name]
-        state[HEADER_KEY] = self.header("slim" if frozen else "whole", frozen).to_tensor()
-        return state
-
-    def whole_state_dict(self) -> dict[str, Any]:
-        """Every tensor, with a header that says so."""
-        state: dict[str, Any] = super().state_dict()
-        state[HEADER_KEY] = self.header("whole", []).to_tensor()
-        return state
-
-    def header(self, kind: str, frozen: list[str]) -> Header:
-        """What a checkpoint of this model says of itself."""
-        return Header(
-            kind=kind,
-            method=str(self.options.method),
-            langs=self.backbone_tags,
-            new_langs=list(self.encoder.new_tag_rows),
-            tag_layout=self.encoder.language_tags.layout.value,
-            removal=str(self.encoder.removal),
-            frozen=frozen,
-            fingerprint=self.fingerprint,
-            backbone=self.backbone_path,
-            mask_source_tag=self.encoder.mask_source_tag,
-            control=self.control or "",
-            fusion_input=str(self.encoder.fusion_input),
-            adapter_norm=str(self.options.adapter_norm) if self.decoder.has_adapters else "",
-        )
-
-    def upgrade_state_dict_named(self, state_dict: dict[str, Any], name: str) -> None:
-        """Make a checkpoint's model state complete for a strict load, or refuse it.
-
-        Fills the recorded frozen names from the backbone, makes room for the languages that it
-        holds, and leaves fresh only parts that the method adds.
-        """
-        header, origin = pop_header(state_dict)
-        if header is not None:
-            check_header(header, self.header("whole", []), self.control, origin)
-            if header.method == self.options.method:
-                check_adapters(state_dict, self.decoder.has_adapters, origin)
-                self.control = header.control
-        if header is not None and header.kind == "slim":
-            fill_from_backbone(self, state_dict, header, origin)
-        else:
-            self.from_backbone = set()
-        make_room(self, state_dict)
-        fill_new_tags(self, state_dict, origin)
-        same_method = header is not None and header.method == self.options.method
-        for key, tensor in nn.Module.state_dict(self).items():
-            of_language = ".language_" in key  # a language added since then starts afresh
-            added = backbones.is_added(key) and (of_language or not same_method)
-            if key not in state_dict and (added or key.endswith(".version")):
-                state_dict[key] = tensor
-        super().upgrade_state_dict_named(state_dict, name)
+            self.components_given.add(tag)
 
 
 architectures.register()

@@ -85,14 +85,22 @@ class AdversarialRows(FairseqDataset):
         self, indices: Any, max_tokens: Any = None, max_sentences: int | None = None,
         required_batch_size_multiple: int = 1,
     ) -> Any:  # fmt: skip
-        """Batches of at most ``max_sentences`` rows, both kinds counted."""
-        if max_sentences is not None:
-            rows = 1 + self.each
-            if max_sentences < rows:
+        """Batches of at most ``max_sentences`` rows, both kinds counted.
+
+        Raises:
+            LaftError: an item does not fit, or would not in an epoch that draws other rows.
+        """
+        rows = 1 + self.each
+        longest = max(int(both_sizes(kind).max()) for kind in (self.sources, self.targets))
+        limits = (("--max-tokens", max_tokens, rows * longest, f", of up to {longest} tokens each"),
+                  ("--batch-size", max_sentences, rows, ""))  # fmt: skip
+        for option, given, least, each in limits:
+            if given is not None and given < least:
                 raise LaftError(
-                    f"--batch-size {max_sentences}: a batch holds an annotated row and "
-                    f"{self.each} target rows (--target-per-source), so at least {rows}"
+                    f"{option} {given}: a batch holds an annotated row and {self.each} target rows "
+                    f"(--target-per-source){each}, so at least {least}"
                 )
+        if max_sentences is not None:
             max_sentences //= rows
         return super().batch_by_size(
             indices, max_tokens, max_sentences, required_batch_size_multiple

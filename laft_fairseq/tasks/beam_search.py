@@ -3,16 +3,20 @@
 At mBART's 250,027 entries and 40 rows fairseq allocates and fills 40 MB four times a step beside
 the product that gives the logits. Here log-probabilities overwrite the logits, and the best
 entries are found row by row before scores are added to those few alone.
+
+And ``--no-repeat-ngram-size``, of which fairseq's own compares the end of a padded buffer, and so
+blocks nothing, unless a CUDA extension is built that its wheels do not have.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from fairseq.search import BeamSearch
 from fairseq.sequence_generator import EnsembleModel, SequenceGenerator
-from torch import Tensor
+from torch import Tensor, nn
 
 BLOCK = 512  # entries of which the largest is taken first
 
@@ -91,3 +95,48 @@ def hasten(generator: Any) -> None:
     if plain and generator.model.models_size == 1:
         generator.model = OneModel(list(generator.model.models))
         generator.search = RowwiseBeamSearch(generator.tgt_dict)
+
+
+class NoRepeatedNgrams(nn.Module):
+    """Forbids every token that would write an n-gram of the text again; fairseq's interface."""
+
+    def __init__(self, n: int, eos: int) -> None:
+        super().__init__()
+        self.n, self.eos = n, eos
+
+    def forward(
+        self, tokens: Tensor, lprobs: Tensor, bsz: int, beam_size: int, step: int
+    ) -> Tensor:
+        """-inf, in place, at the tokens that would repeat an n-gram.
+
+        The text begins after the language tag, the first token. ``</s>`` is never forbidden, and a
+        row in which nothing would be left, such as one with a forced prefix, stays as it is.
+
+        Args:
+            tokens: (R, T) the rows so far: ``step`` + 1 tokens, then padding.
+            lprobs: (R, V) log-probabilities of the next token.
+            bsz: R / ``beam_size``.
+            beam_size: rows of a source.
+            step: tokens of the text so far.
+
+        Returns:
+            ``lprobs``.
+        """
+        if step < self.n:
+            return lprobs
+        text = tokens[:, 1 : step + 1]  # (R, t)
+        ngrams = text.unfold(1, self.n, 1)  # (R, t - n + 1, n)
+        tail = text[:, step - self.n + 1 :].unsqueeze(1)  # (R, 1, n - 1): the next one's beginning
+        last = ngrams[..., -1]  # (R, t - n + 1)
+        again = ngrams[..., :-1].eq(tail).all(-1) & last.ne(self.eos)  # True: forbidden
+        before = lprobs.gather(1, last)  # (R, t - n + 1)
+        lprobs.scatter_add_(1, last, torch.zeros_like(before).masked_fill_(again, -math.inf))
+        nothing_left = lprobs.amax(1, keepdim=True).isneginf()  # (R, 1)
+        return lprobs.scatter_(1, last, before.where(nothing_left, lprobs.gather(1, last)))
+
+
+def block_repeats(generator: Any) -> None:
+    """Put a blocker that works in place of fairseq's, where ``--no-repeat-ngram-size`` asks."""
+    given = getattr(generator, "repeat_ngram_blocker", None)
+    if given is not None:
+        generator.repeat_ngram_blocker = NoRepeatedNgrams(given.no_repeat_ngram_size, generator.eos)

@@ -107,6 +107,10 @@ class Infilling(FairseqDataset):
         """A batch, see :func:`batch_of`."""
         return batch_of(samples, self.dictionary.pad())
 
+    def name_of(self, index: int) -> str:
+        """The file of an item."""
+        return self.texts.name
+
     def num_tokens(self, index: int) -> int:
         """Tokens of the original, tag included."""
         return self.texts.num_tokens(index)

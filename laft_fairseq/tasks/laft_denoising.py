@@ -14,8 +14,8 @@ from fairseq.data import ResamplingDataset
 from fairseq.tasks import register_task
 
 from laft_fairseq.tasks.infilling import Infilling
-from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
+from laft_fairseq.tasks.split_task import SplitTask
 from laft_fairseq.tasks.text_data import Mixed, TaggedTexts, load_texts
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def size_ratios(sizes: Sequence[int], alpha: float) -> list[float]:
 
 
 @register_task("laft_denoising", dataclass=LaftDenoisingOptions)
-class LaftDenoising(LaftTask):
+class LaftDenoising(SplitTask):
     """Monolingual text of source and target languages, ``data-bin/<tag>/<split>.{bin,idx}``."""
 
     stage = "denoising"
@@ -55,9 +55,9 @@ class LaftDenoising(LaftTask):
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         """Training texts are sampled by p^alpha; other splits keep every text, in order."""
         epoch = int(kwargs.get("epoch", 1))
-        train = split == "train"
-        tags = self._languages_of(split, train)
-        parts = [self._infilling(tag, split, fixed=not train) for tag in tags]
+        train = self.trains(split, **kwargs)
+        tags, longest = self.split_langs(train), self.longest(train, **kwargs)
+        parts = [self._infilling(tag, split, train, longest) for tag in tags]
         if not train:
             self.datasets[split] = Mixed(parts, shuffle=False)
             return
@@ -74,17 +74,11 @@ class LaftDenoising(LaftTask):
         ]
         self.datasets[split] = Mixed(sampled, shuffle=True)
 
-    def _languages_of(self, split: str, train: bool) -> list[str]:
-        if train:
-            return self.train_langs()
-        generated = self.languages("gen_lang")
-        return generated or self.languages("valid_langs") or self.train_langs()
-
-    def _infilling(self, tag: str, split: str, *, fixed: bool) -> Infilling:
+    def _infilling(self, tag: str, split: str, train: bool, longest: int) -> Infilling:
+        """A language's texts of a split; the noise of those that do not train is fixed."""
         prefix = os.path.join(self.cfg.data, tag, split)
-        limit = min(
-            self.cfg.tokens_per_sample, self.cfg.max_source_positions, self.cfg.max_target_positions
-        )
+        positions = min(self.cfg.max_source_positions, self.cfg.max_target_positions)
+        limit = min(self.cfg.tokens_per_sample, positions, longest)
         raw = load_texts(prefix, self.dictionary, tag)
         texts = TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
         return Infilling(
@@ -92,7 +86,7 @@ class LaftDenoising(LaftTask):
             self.dictionary,
             tag,
             seed=self.cfg.seed,
-            fixed=fixed,
+            fixed=not train,
             mask=self.cfg.mask,
             poisson_lambda=self.cfg.poisson_lambda,
         )

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from fairseq import utils
 from fairseq.data import Dictionary, ListDataset
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from laft_fairseq import agreement, frozen_weights, language_tags, new_languages
+from laft_fairseq.compat import read_checkpoint
 from laft_fairseq.compat_distributed import refuse_lost_processes
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.precision import autocast
 from laft_fairseq.tasks import sharing
-from laft_fairseq.tasks.beam_search import hasten
+from laft_fairseq.tasks.beam_search import block_repeats, hasten
+from laft_fairseq.tasks.ignored_options import warn_of_ignored
 from laft_fairseq.tasks.text_data import Pairs, TaggedTexts
 
 
@@ -33,6 +36,7 @@ class LaftTask(FairseqTask):
         self.dictionary = dictionary
         self.tags = tags
         self.shard = ""  # of a generation, in words
+        self.checkpoint = ""  # that the model was read from, where none is trained
         self.casts = frozen_weights.Casts()
         self.layout = language_tags.tag_layout(cfg.data, cfg.tag_layout)
         self.tag_ids = {tag: dictionary.index(language_tags.symbol(tag)) for tag in tags}
@@ -89,8 +93,17 @@ class LaftTask(FairseqTask):
         self.cfg.max_source_positions = min(self.cfg.max_source_positions, source)
         self.cfg.max_target_positions = min(self.cfg.max_target_positions, target)
         if isinstance(model, LAFTMBart) and not from_checkpoint:
+            warn_of_ignored(model.args)
             model.start(self.train_langs())
         return model
+
+    def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
+        """Build the criterion, for fairseq-validate with what it had learnt in training."""
+        criterion = super().build_criterion(cfg, from_checkpoint)
+        if utils.has_parameters(criterion) and Path(self.checkpoint).is_file():
+            state = read_checkpoint(self.checkpoint, mmap=True).get("criterion")
+            criterion.load_state_dict(state)
+        return criterion
 
     def get_batch_iterator(self, *args: Any, **kwargs: Any) -> Any:
         """fairseq drops a last batch whose size is no multiple of 8; here nothing is dropped.
@@ -148,6 +161,7 @@ class LaftTask(FairseqTask):
         extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
         generator = super().build_generator(models, args, seq_gen_cls, extra, **kwargs)
         hasten(generator)
+        block_repeats(generator)
         if hasattr(generator, "max_len"):
             generator.max_len -= self.layout.lead  # positions that the search does not see
         set_beam(models, 1)

@@ -4,7 +4,7 @@ fairseq reads the fields' types at run time, so this module keeps plain annotati
 """
 
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II, MISSING
@@ -15,7 +15,7 @@ from laft_fairseq.precision import CHOICES
 
 @dataclass
 class LaftTaskOptions(FairseqDataclass):
-    """Data, languages and precision."""
+    """Data, languages and precision; the last few are fairseq's own, told to the task."""
 
     data: str = field(
         default=MISSING, metadata={"help": "data-bin directory with dict.txt and langs.txt"}
@@ -49,7 +49,9 @@ class LaftTaskOptions(FairseqDataclass):
     )
     gen_lang: Optional[str] = field(
         default=None,
-        metadata={"help": "language to generate in; its test set or raw input is read"},
+        metadata={
+            "help": "language to generate in; its raw input or set of any --gen-subset is read"
+        },
     )
     max_source_positions: int = field(
         default=1024, metadata={"help": "longer sources are cut to this many tokens"}
@@ -62,3 +64,16 @@ class LaftTaskOptions(FairseqDataclass):
         metadata={"help": "bf16 in training and validation: where the processor has it, or not"},
     )
     seed: int = II("common.seed")
+    train_subset: str = II("dataset.train_subset")
+    max_tokens: Optional[int] = II("dataset.max_tokens")
+    max_tokens_valid: Optional[int] = II("dataset.max_tokens_valid")
+
+
+def resolved(options: Any, name: str, default: Any) -> Any:
+    """An option that fairseq copies from another group, or ``default`` where none was copied.
+
+    That is so in options made by hand, and in an older checkpoint's, which lack it.
+    """
+    value = getattr(options, name, None)
+    copied = not isinstance(value, str) or not value.startswith("${")
+    return value if value is not None and copied else default

@@ -85,7 +85,7 @@ class TaggedTexts(BaseWrapperDataset):
             raise LaftError(
                 f"{name}: texts cut to {max_tokens} tokens would be empty; allow {SHORTEST} or more"
             )
-        self.tag_id, self.layout = tag_id, layout
+        self.tag_id, self.layout, self.name = tag_id, layout, name
         self.max_text = max_tokens - 1
         sizes = np.asarray(texts.sizes)
         over_long = int((sizes > self.max_text).sum())
@@ -161,6 +161,10 @@ class Pairs(LanguagePairDataset):
         )
         self.eos = None  # each target's own last token begins the decoder's input
 
+    def name_of(self, index: int) -> str:
+        """The file of an item's source."""
+        return str(self.src.name)
+
 
 class Mixed(ConcatDataset):
     """Several languages' items as one data set, numbered throughout."""
@@ -171,6 +175,12 @@ class Mixed(ConcatDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {**super().__getitem__(index), "id": index}
+
+    def name_of(self, index: int) -> str:
+        """The file of an item."""
+        part = self.datasets[int(np.searchsorted(self.cumulative_sizes, index, side="right"))]
+        own = getattr(part, "dataset", part)  # of texts drawn anew for each epoch
+        return str(own.name_of(0))
 
     def ordered_indices(self) -> np.ndarray:
         """By source, then target length; ties at random (fairseq seeds numpy for each epoch)."""

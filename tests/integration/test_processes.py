@@ -121,6 +121,19 @@ def test_stage_2_and_its_rouge_are_the_same_in_two_processes(laft: Run, tmp_path
     assert log.count("| valid |") == 2
 
 
+def test_the_last_update_of_an_epoch_is_divided_by_all_of_its_tokens(
+    laft: Run, tmp_path: Path
+) -> None:
+    """Seven batches, four an update: in two processes one has a batch and an empty one left."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    flags = ("--method", "laft", "--backbone", laft.backbone, "--finetune-from-model", laft.stage1,
+             "--train-langs", "en_XX", "--valid-langs", "fr_XX", *EXACT, "--batch-size", "3",
+             "--optimizer", "sgd", "--ddp-backend", "legacy_ddp", "--max-update", "3")  # fmt: skip
+    tiny.train(laft.data, one, "generation", *flags, "--update-freq", "4")
+    train_in_two(laft.data, two, "generation", *flags, "--update-freq", "2")
+    expect_alike(one, two, 2, 3)
+
+
 def test_two_agents_train_one_model(laft: Run, tmp_path: Path) -> None:
     """As on two machines, with pytorch_ddp, from the first update on."""
     one, two = tmp_path / "one", tmp_path / "two"

@@ -3,6 +3,7 @@
 import io
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tests import tiny, tiny_text
 from tests.integration.conftest import Run
 
 SEARCH = ("--beam", "3", "--lenpen", "0.7", "--max-len-b", "6", "--nbest", "2",
-          "--no-repeat-ngram-size", "2", "--batch-size", "3")  # fmt: skip
+          "--batch-size", "3", "--no-repeat-ngram-size", "2")  # fmt: skip
 
 
 @pytest.fixture(scope="module", params=list(TagLayout), ids=str)
@@ -48,6 +49,14 @@ def generated(
     return status, written.split("\n")[:-1]
 
 
+def repeating(lines: list[str]) -> int:
+    """How many of fairseq-generate's hypotheses have a pair of pieces twice."""
+    texts = [line.split("\t")[2].split() for line in lines if line.startswith("H-")]
+    assert len(texts) == 10
+    pairs = [list(pairwise(text)) for text in texts]
+    return sum(len(set(own)) < len(own) for own in pairs)
+
+
 def test_hypotheses_are_fairseq_generates(
     laft: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,6 +64,8 @@ def test_hypotheses_are_fairseq_generates(
     bpe = ("--bpe", "sentencepiece", "--sentencepiece-model", model_file)
     task = ("--task", "laft_generation", "--gen-lang", "fr_XX")
     expected: dict[int, list[tuple[str, float]]] = {}
+    assert repeating(tiny.generate(laft.data, laft.stage2, *task, *SEARCH[:-2])) > 0
+    assert repeating(tiny.generate(laft.data, laft.stage2, *task, *SEARCH)) == 0
     for line in tiny.generate(laft.data, laft.stage2, *task, *bpe, *SEARCH):
         if line.startswith("D-"):
             number, score, text = line.removeprefix("D-").split("\t")

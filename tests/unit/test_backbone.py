@@ -151,10 +151,6 @@ def test_languages_in_another_order(tmp_path: Path, state: State) -> None:
         ({"encoder_layers": 3}, r"has no encoder\.layers\.2\."),
         ({"decoder_layers": 1}, r"has decoder\.layers\.1\..*has no place"),
         ({"encoder_ffn_embed_dim": 48}, r"encoder\.layers\.0\.fc1\.\w+ is \(64.* wants \(48"),
-        (
-            {"max_source_positions": 32},
-            r"encoder\.embed_positions\.weight is \(66, 32\).*\(34, 32\)",
-        ),
     ],
 )
 def test_another_size(tmp_path: Path, state: State, options: dict[str, int], message: str) -> None:

@@ -1,7 +1,10 @@
+import json
+from dataclasses import asdict
+
 import pytest
 import torch
 
-from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
+from laft_fairseq.checkpoint_format import HEADER_KEY, Header, check_options, pop_header, unseen
 from laft_fairseq.compat import ORIGIN_KEY, text_tensor
 from laft_fairseq.errors import LaftError
 
@@ -24,3 +27,47 @@ def test_header_of_another_version_is_refused() -> None:
         pop_header({HEADER_KEY: header.to_tensor(), ORIGIN_KEY: text_tensor("c.pt")})
     with pytest.raises(LaftError, match="its header cannot be read"):
         pop_header({HEADER_KEY: text_tensor("{")})
+
+
+def test_a_header_of_a_later_laft_fairseq_is_refused() -> None:
+    values = {**asdict(Header("whole", "laft", ["en_XX"], "scaled")), "surprise": 1}
+    with pytest.raises(LaftError, match="its header says surprise, which this laft_fairseq does"):
+        pop_header({HEADER_KEY: text_tensor(json.dumps(values))})
+
+
+def test_an_older_header_lacks_options_and_parts() -> None:
+    values = asdict(Header("whole", "laft", ["en_XX"], "scaled"))
+    for name in ("options", "untrained", "tag_layout", "new_langs"):
+        del values[name]
+    header, _ = pop_header({HEADER_KEY: text_tensor(json.dumps(values))})
+    assert header == Header("whole", "laft", ["en_XX"], "scaled")
+
+
+RECORDED = {"encoder_attention_heads": 4, "activation_fn": "gelu", "no_scale_embedding": False}
+
+
+def test_options_that_no_tensor_shows() -> None:
+    """What either side does not say is not compared."""
+    assert unseen({**RECORDED, "encoder_layers": 2, "decoder_attention_heads": None}) == RECORDED
+    check_options(RECORDED, {**RECORDED, "decoder_attention_heads": 2}, "c.pt")
+    check_options({}, {"encoder_attention_heads": 2}, "c.pt")
+    check_options(RECORDED, {}, "c.pt")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "own", "said"),
+    [
+        ({}, {"encoder_attention_heads": 2},
+         "with --encoder-attention-heads 4, but this model has 2; give that option"),
+        ({}, {"activation_fn": "relu"}, "with --activation-fn gelu, but this model has relu; give"),
+        ({}, {"no_scale_embedding": True},
+         "without --no-scale-embedding, but this model is with it; do as there"),
+        ({"no_scale_embedding": True}, {"no_scale_embedding": False},
+         "with --no-scale-embedding, but this model is without it; do as there"),
+    ],
+)  # fmt: skip
+def test_other_options_are_refused(
+    recorded: dict[str, bool], own: dict[str, bool], said: str
+) -> None:
+    with pytest.raises(LaftError, match=rf"^c\.pt: was made {said}"):
+        check_options(RECORDED | recorded, own, "c.pt")

@@ -55,16 +55,6 @@ def test_other_tasks_are_left_alone(tmp_path: Path) -> None:
     assert keys(tmp_path / "checkpoint_best.pt") == {"model", cc.STATE}
 
 
-@pytest.mark.parametrize(("state", "said"), [({}, True), ({"w": 1}, False)])
-def test_a_run_that_lost_its_states_says_so(
-    state: dict[str, int], said: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    own = trainer(get_num_updates=lambda: 7, optimizer=Namespace(optimizer=Namespace(state=state)))
-    cfg = Namespace(reset_optimizer=False, restore_file="checkpoint_best.pt")
-    assert cc.load_checkpoint(lambda *a: "loaded", cfg, own) == "loaded"
-    assert ("Adam begins anew" in caplog.text) is said
-
-
 def test_fairseq_is_patched_once() -> None:
     from fairseq import checkpoint_utils
 

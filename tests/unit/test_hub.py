@@ -2,7 +2,9 @@
 
 import logging
 import math
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,25 @@ def test_two_languages_from_one_generator_at_once(french: hub.Generator) -> None
     assert [list(own) for own in zip(*pairs, strict=True)] == [
         french.generate(texts, tag, **SEARCH) for tag in ("en_XX", "fr_XX")
     ]
+
+
+def test_threads_take_turns(french: hub.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two languages at once; each search waits a little where it would let the other one in."""
+    texts = {tag: tiny_text.raw(tag, 4, seed=4) for tag in ("en_XX", "fr_XX")}
+    expected = {tag: french.generate(own, tag, **SEARCH) for tag, own in texts.items()}
+    stock = french.task.inference_step
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.01)
+        found = stock(*args, **kwargs)
+        time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(french.task, "inference_step", slow)
+    with ThreadPoolExecutor(2) as threads:
+        jobs = [(tag, threads.submit(french.generate, texts[tag], tag, **SEARCH, batch_size=size))
+                for size in (1, 2, 4) for tag in texts]  # fmt: skip
+        assert all(job.result() == expected[tag] for tag, job in jobs)
 
 
 def test_an_over_long_text_is_cut_and_named(

@@ -90,7 +90,7 @@ def test_the_archive_works_as_it_is(archive: tuple[Path, BARTModel]) -> None:
     found = backbones.read(str(folder / "model.pt"))
     assert found.langs == list(tiny.TAGS)
     assert found.options == {"encoder_attention_heads": 4, "decoder_attention_heads": 4,
-                             "activation_fn": "gelu"}  # fmt: skip
+                             "activation_fn": "gelu", "no_scale_embedding": False}  # fmt: skip
     ours, tags = load_backbone_model(str(folder / "model.pt"), str(folder), ",".join(tiny.TAGS))
     assert tags == list(tiny.TAGS)
     source = tiny.rows(["\u2581w1 c1 <mask> \u2581w2 </s> [en_XX]", "一 </s> [zh_CN]"])

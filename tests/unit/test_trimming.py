@@ -86,6 +86,15 @@ def test_logits_over_kept_entries_are_the_same(whole: Any, tmp_path: Path) -> No
     torch.testing.assert_close(found, logits[..., selected], rtol=0, atol=1e-6)
 
 
+def test_what_no_tensor_shows_is_kept(whole: Any, tmp_path: Path) -> None:
+    told = {"activation_fn": "relu", "no_scale_embedding": True}
+    write_folder(tmp_path / "whole", torch.nn.Module.state_dict(whole))
+    content = {"args": Namespace(**HEADS, **told), "model": torch.nn.Module.state_dict(whole)}
+    torch.save(content, tmp_path / "whole" / "model.pt")
+    assert trim(tmp_path / "whole" / "model.pt", tmp_path, "--out", str(tmp_path / "small")) == 0
+    assert backbones.read(str(tmp_path / "small" / "model.pt")).options == HEADS | told
+
+
 @torch.no_grad()
 def test_transformers_agrees(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")

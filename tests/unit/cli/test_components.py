@@ -187,6 +187,46 @@ def test_shards_of_one_text_are_the_whole(home: Path, capsys: pytest.CaptureFixt
         first.expect_all_text()
 
 
+def test_a_shard_may_be_small_but_the_whole_not(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of four texts in batches of one, five shards have one or none, below the k of 3."""
+    flags = ("--langs", "fr_XX", "--max-tokens", "13")
+    text = ("--max-sentences", "4")
+    whole = components_file.load(estimate(home, "w4.safetensors", *flags, *text))
+    shards = [str(estimate(home, f"4-{i}.safetensors", *flags, *text, "--shard", f"{i}/5"))
+              for i in range(1, 6)]  # fmt: skip
+    held = [components_file.load(path, with_statistics=True).select("fr_XX") for path in shards]
+    assert [one.count for one in held] == [1, 1, 1, 1, 0]
+    assert all(one.components.numel() == 0 and not one.mean_removed for one in held)
+    assert "fr_XX: n = 0, shard 5/5\n" in capsys.readouterr().out
+    out = home / "m4.safetensors"
+    assert main.main(["components", "--merge", *shards, "--out", str(out)]) == 0
+    merged = components_file.load(out).select("fr_XX")
+    assert torch.allclose(merged.components, whole.select("fr_XX").components, atol=1e-6)
+
+    two = ("--max-sentences", "2")
+    shards = [str(estimate(home, f"2-{i}.safetensors", *flags, *two, "--shard", f"{i}/2"))
+              for i in (1, 2)]  # fmt: skip
+    assert main.main(["components", "--merge", *shards, "--out", str(home / "m2")]) == 2
+    assert "m2: language fr_XX: 2 sentences are too few for 3" in capsys.readouterr().err
+    assert not (home / "m2").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--split", "train"), ("--max-tokens", "2048"), ("--max-length", "512")]
+)
+def test_what_is_of_estimation_is_refused_elsewhere(
+    home: Path, flag: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Given as they are by default, too."""
+    out = ("--out", str(home / "never.safetensors"))
+    for files in (("--merge", "a", "b"), ("--from", "a")):
+        assert main.main(["components", *files, flag, value, *out]) == 2
+        error = capsys.readouterr().err
+        assert flag in error and files[0] in error and error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

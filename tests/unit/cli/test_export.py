@@ -10,6 +10,7 @@ import torch
 from laft_fairseq import backbone as backbones
 from laft_fairseq.checkpoint_format import pop_header
 from laft_fairseq.cli import main
+from laft_fairseq.errors import LaftError
 from laft_fairseq.loading import load_model
 from tests import tiny
 
@@ -71,6 +72,22 @@ def test_a_backbone_to_ship_holds_no_path(home: Path) -> None:
     data = tiny.write_data(home / "data-bin")
     loaded, _ = load_model(str(home / "out.pt"), str(data))
     assert (loaded.options.method, loaded.fingerprint) == ("mbart_full", after.fingerprint)
+
+
+def test_a_backbone_to_ship_keeps_what_no_tensor_shows(home: Path) -> None:
+    """Without its activation another one would compute, and nothing would tell."""
+    content = torch.load(home / "model.pt", weights_only=True)
+    vars(content["args"]).update(activation_fn="relu", no_scale_embedding=True)
+    plain = tiny.model(method="mbart_full", activation_fn="relu", no_scale_embedding=True)
+    torch.save({**content, "model": plain.state_dict()}, home / "relu.pt")
+    kept = vars(exported(home, "relu.pt", "--as-backbone")["args"])
+    assert (kept["activation_fn"], kept["no_scale_embedding"]) == ("relu", True)
+    found = backbones.read(str(home / "out.pt"))
+    assert found.options == {**SHAPE, "activation_fn": "relu", "no_scale_embedding": True}
+    loaded, _ = load_model(str(home / "out.pt"), str(tiny.write_data(home / "data-bin")))
+    assert (loaded.encoder.embed_scale, loaded.encoder.cfg.activation_fn) == (1.0, "relu")
+    with pytest.raises(LaftError, match=r"out\.pt: was made with --activation-fn relu"):
+        tiny.model(method="mbart_enc").load_backbone(found)
 
 
 @pytest.mark.parametrize(

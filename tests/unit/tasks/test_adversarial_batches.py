@@ -169,6 +169,19 @@ def test_too_small_a_batch(data: Path) -> None:
         batches(task(data, target_per_source=2), max_sentences=2)
 
 
+def test_too_few_tokens_for_an_item(data: Path) -> None:
+    """The least that is named is enough in every epoch, whatever it draws."""
+    texts = [text for tag in tiny.TAGS for text in tiny.random_texts(tag, 9)]
+    least = 2 * (max(map(len, texts)) + 1)  # with the tag
+    said = rf"--max-tokens {least - 1}: .* 1 target rows .* of up to {least // 2} tokens each, so "
+    with pytest.raises(LaftError, match=f"{said}at least {least}$"):
+        batches(task(data), max_sentences=None, max_tokens=least - 1)
+    for epoch in range(1, 12):
+        made = task(data)
+        made.datasets["train"].set_epoch(epoch)
+        assert batches(made, epoch, max_sentences=None, max_tokens=least)
+
+
 def test_missing_monolingual_text(data: Path, tmp_path: Path) -> None:
     tiny.write_dictionary(tmp_path)
     for side in ("src", "tgt"):

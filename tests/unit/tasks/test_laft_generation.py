@@ -11,7 +11,8 @@ from fairseq.logging import metrics
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.architectures import laft_mbart_tiny
 from laft_fairseq.scoring.errors import ScoringError
-from laft_fairseq.tasks.laft_generation import LaftGeneration, _MeanOf
+from laft_fairseq.tasks.laft_generation import LaftGeneration
+from laft_fairseq.tasks.rouge_validation import MeanOf
 from tests import tiny
 
 BEAM = Namespace(beam=3, lenpen=1.0, max_len_a=0, max_len_b=8)
@@ -186,11 +187,11 @@ def test_rouge_is_summed_by_language(
     written = ["\u2581w7 \u2581w8 </s>", "\u2581w1 </s>", "一 四 </s>"]
     hypotheses = [[{"tokens": torch.tensor(tiny.ids(text))}] for text in written]
     monkeypatch.setattr(made, "inference_step", lambda *unused: hypotheses)
-    made.validation_generator = None
+    made.rouge.generator = object()
     wanted = ["\u2581w7 \u2581w8 </s> [fr_XX]", "\u2581w9 </s> [fr_XX]", "一 二 </s> [zh_CN]"]
     targets = tiny.rows(tiny.laid_out(wanted, layout), left=False)
     sample = sources(layout, *wanted) | {"target": targets}
-    assert made._rouge_sums(sample, built) == {
+    assert made.rouge.sums(sample, built) == {
         "_rougeL_sum_en_XX": 0.0, "_rougeL_count_en_XX": 0.0,
         "_rougeL_sum_fr_XX": 100.0, "_rougeL_count_fr_XX": 2.0,
         "_rougeL_sum_zh_CN": 50.0, "_rougeL_count_zh_CN": 1.0,
@@ -243,5 +244,5 @@ class Sum:
 def test_mean_over_languages() -> None:
     meters = {"_rougeL_sum_fr_XX": Sum(30.0), "_rougeL_count_fr_XX": Sum(2.0),
               "_rougeL_sum_zh_CN": Sum(5.0), "_rougeL_count_zh_CN": Sum(1.0)}  # fmt: skip
-    assert _MeanOf(("fr_XX",))(meters) == 15.0
-    assert _MeanOf(("fr_XX", "zh_CN"))(meters) == 10.0
+    assert MeanOf(("fr_XX",))(meters) == 15.0
+    assert MeanOf(("fr_XX", "zh_CN"))(meters) == 10.0

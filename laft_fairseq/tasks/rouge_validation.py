@@ -1,0 +1,104 @@
+"""ROUGE-L of generated text in validation (``--eval-rouge``), in training and fairseq-validate."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import Any
+
+import torch
+from fairseq.logging import metrics
+
+from laft_fairseq.scoring.fairseq_log import join_pieces
+from laft_fairseq.scoring.rouge import rouge_items
+from laft_fairseq.scoring.tokenizers import tokenizer
+from laft_fairseq.tasks.split_task import SplitTask, own_model
+
+
+class RougeValidation:
+    """Generates for a task, and scores by language.
+
+    Args:
+        task: a LaftGeneration, whose options ``eval_rouge_*`` say how.
+    """
+
+    def __init__(self, task: SplitTask) -> None:
+        self.task, self.protocol = task, task.cfg.eval_rouge_protocol
+        self.generator: Any = None
+
+    @property
+    def tags(self) -> list[str]:
+        """The languages that are validated on."""
+        return self.task.split_langs(train=False)
+
+    def check(self) -> None:
+        """Refuse now what would fail after an epoch.
+
+        Raises:
+            ScoringError: the protocol does not define a language.
+        """
+        for tag in self.tags:
+            tokenizer(self.protocol, tag)
+
+    def sums(self, sample: Any, model: Any) -> dict[str, float]:
+        """Sum of ROUGE-L (0 to 100) and number of texts for every language, absent ones too."""
+        sums = {}
+        for tag in self.tags:
+            sums[f"_rougeL_sum_{tag}"] = 0.0
+            sums[f"_rougeL_count_{tag}"] = 0.0
+        outputs = self.task.inference_step(self._generator(model), [model], sample)
+        languages = model.encoder.language_tags.of_source(sample["net_input"]["src_tokens"])
+        for row, language in enumerate(languages.tolist()):
+            tag = self.task.tags[language]
+            hypothesis = self._text(outputs[row][0]["tokens"])
+            reference = self._text(sample["target"][row])
+            scores = rouge_items([hypothesis], [reference], tag, self.protocol, metrics=["rougeL"])
+            sums[f"_rougeL_sum_{tag}"] += float(scores["rougeL"][0])
+            sums[f"_rougeL_count_{tag}"] += 1
+        return sums
+
+    def _generator(self, model: Any) -> Any:
+        """The search, made at its first use: fairseq-validate builds its model elsewhere."""
+        if self.generator is None:
+            cfg = self.task.cfg
+            options = Namespace(
+                beam=cfg.eval_rouge_beam,
+                lenpen=cfg.eval_rouge_lenpen,
+                max_len_a=0,
+                max_len_b=cfg.eval_rouge_max_len,
+            )
+            self.generator = self.task.build_generator([own_model(model) or model], options)
+        return self.generator
+
+    def _text(self, tokens: torch.Tensor) -> str:
+        dictionary = self.task.dictionary
+        ignored = {dictionary.pad(), *self.task.tag_ids.values()}
+        here = tokens.cpu()  # read one by one
+        return join_pieces(dictionary.string(here, extra_symbols_to_ignore=ignored))
+
+    def reduce(self, logging_outputs: Any) -> None:
+        """``rougeL_<tag>`` for each language, and ``rougeL``, their mean."""
+        if not any("_rougeL" in key for key in logging_outputs[0]):
+            return
+        tags = self.tags
+        for tag in tags:
+            for kind in ("sum", "count"):
+                key = f"_rougeL_{kind}_{tag}"
+                total = sum(float(output.get(key, 0.0)) for output in logging_outputs)
+                metrics.log_scalar_sum(key, total)
+            metrics.log_derived(f"rougeL_{tag}", MeanOf((tag,)))
+        metrics.log_derived("rougeL", MeanOf(tuple(tags)))
+
+
+class MeanOf:
+    """The mean over languages of sum / count, from a dictionary of meters."""
+
+    def __init__(self, tags: tuple[str, ...]) -> None:
+        self.tags = tags
+
+    def __call__(self, meters: Any) -> float:
+        """0 to 100; a language without texts counts as 0."""
+        means = [
+            meters[f"_rougeL_sum_{tag}"].sum / max(1.0, meters[f"_rougeL_count_{tag}"].sum)
+            for tag in self.tags
+        ]
+        return round(sum(means) / len(means), 3)

@@ -103,9 +103,10 @@ def _legend(results: Results) -> str:
         f"here, {names.NONE} one that the paper does not have. “+ stage 1”: the row also trained "
         "on the same unlabelled text for the same updates as LAFT. Learning rates are chosen "
         "without target-language data unless the row says otherwise; “both choices of the rate”: "
-        "target-language data chose the same. “Spread borrowed”: one seed, whose interval takes "
-        "the spread between seeds from the systems that have several. Bold: the highest of a "
-        "block, where it and the next have three seeds or more."
+        "target-language data chose the same. “of”: as fairseq-train counts when stage 2 begins, "
+        "without the frozen adapters of languages that it does not train on. “Spread borrowed”: "
+        "one seed, whose interval takes the spread between seeds from the systems that have "
+        "several. Bold: the highest of a block, where it and the next have three seeds or more."
     )
 
 

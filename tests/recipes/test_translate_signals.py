@@ -12,6 +12,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+def heed_hangup() -> None:
+    """As in a terminal, also where the tests themselves run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def started(folder: Path, *before: str) -> subprocess.Popen[str]:
     """A translation of which the engine runs; `folder/pid` holds the engine's process."""
     (folder / "in.txt").write_text("one\n")
@@ -21,6 +26,7 @@ def started(folder: Path, *before: str) -> subprocess.Popen[str]:
          "--command", command],
         cwd=folder, env={**os.environ, "PYTHON": sys.executable, "NAP": "2" if before else "60"},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        preexec_fn=heed_hangup,
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (folder / "pid").exists():

@@ -1,7 +1,6 @@
 """The benchmarks' counting, timing and tables; what they time is measured, not tested."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -122,9 +121,3 @@ def test_every_suite_names_its_rows(name: str) -> None:
     for claim in suites.SUITES[name].claims:
         assert claim.row in names and claim.against in names
         assert claim.kind in claims.KINDS
-
-
-def test_the_command_as_typed(repository: Path) -> None:
-    command = [sys.executable, "benchmarks/run.py", "decode", "--list", "--only", "laft|full"]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["mbart_full", "laft"]

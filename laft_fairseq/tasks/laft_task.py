@@ -86,15 +86,16 @@ class LaftTask(FairseqTask):
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Build the model; where no checkpoint follows, put in what training begins with.
 
-        Texts are cut to the model's positions, whatever the options say.
+        Texts are cut to the model's positions, whatever the options say; a backbone's position
+        tables, of its own size, are in place by then.
         """
         model = super().build_model(cfg, from_checkpoint)
-        source, target = model.max_positions()
-        self.cfg.max_source_positions = min(self.cfg.max_source_positions, source)
-        self.cfg.max_target_positions = min(self.cfg.max_target_positions, target)
         if isinstance(model, LAFTMBart) and not from_checkpoint:
             warn_of_ignored(model.args)
             model.start(self.train_langs())
+        source, target = model.max_positions()
+        self.cfg.max_source_positions = min(self.cfg.max_source_positions, source)
+        self.cfg.max_target_positions = min(self.cfg.max_target_positions, target)
         return model
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:

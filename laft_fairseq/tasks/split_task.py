@@ -62,14 +62,6 @@ class SplitTask(LaftTask):
         most = None if "task_cfg" in kwargs else resolved(self.cfg, name, None)
         return sys.maxsize if most is None else int(most) // rows
 
-    def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the model; a backbone's position tables, of its own size, are in place now."""
-        model = super().build_model(cfg, from_checkpoint)
-        source, target = model.max_positions()
-        self.cfg.max_source_positions = min(self.cfg.max_source_positions, source)
-        self.cfg.max_target_positions = min(self.cfg.max_target_positions, target)
-        return model
-
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
         """Batches of every text, or none: fairseq would drop long ones or fail at them."""
         most = kwargs.get("max_tokens", args[0] if args else None)

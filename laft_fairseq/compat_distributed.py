@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import os
 import warnings
 from argparse import Namespace
@@ -20,6 +21,9 @@ from urllib.parse import urlsplit
 
 import torch
 import torch.distributed as dist
+
+# Imported while a group lives, its functions' defaults would keep that group to Python's end.
+import torch.distributed.nn.functional
 
 from laft_fairseq.agreement import expect_same_options
 from laft_fairseq.errors import LaftError
@@ -177,6 +181,20 @@ def connected(on_cpu: bool) -> Iterator[int]:
     dist.destroy_process_group()
 
 
+def disconnect() -> None:
+    """End all groups and their threads, beside which Python's own end aborts now and then.
+
+    fairseq keeps its group in a function's attribute, and its trainer is in reference cycles.
+    """
+    from fairseq.distributed import utils
+
+    if not dist.is_initialized():
+        return
+    dist.destroy_process_group()
+    vars(utils.get_global_group).pop("_global_group", None)
+    gc.collect()
+
+
 def connect_processes() -> None:
     """``fairseq-train`` under torchrun, and on CPUs under any address that is given."""
     from fairseq.distributed import utils
@@ -190,8 +208,7 @@ def connect_processes() -> None:
         if Path(main.__code__.co_filename).name not in ALONE:
             settle(cfg)
         stock_call_main(cfg, main, **kwargs)
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        disconnect()
 
     @functools.wraps(stock_init)
     def distributed_init(cfg: Any) -> int:

@@ -41,7 +41,7 @@ def launch(module: str, *words: str | Path, processes: int = 2) -> str:
 def train_in_two(data: Path, save_dir: Path, stage: str, *flags: str | Path) -> str:
     """`torchrun --nproc_per_node=2 -m fairseq_cli.train`: nothing says that there are two."""
     words = tiny.train_flags(data, save_dir, stage, *flags)
-    return launch("fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
+    return launch("tests.ended", "fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
 
 
 def launch_agents(module: str, *words: str | Path) -> list[str]:
@@ -142,7 +142,7 @@ def test_two_agents_train_one_model(laft: Run, tmp_path: Path) -> None:
              "--ddp-backend", "pytorch_ddp")  # fmt: skip
     tiny.train(laft.data, one, "generation", *flags, "--update-freq", "2")
     words = tiny.train_flags(laft.data, two, "generation", *flags)
-    outputs = launch_agents("fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
+    outputs = launch_agents("tests.ended", "fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
     points = [expect_alike(one, two, 1, update) for update in (1, 2)]
     assert points[0] != points[1]
     assert sum("Saved checkpoint" in output for output in outputs) == 1  # the first process's

@@ -18,6 +18,7 @@ LEVELS: tuple[frozenset[str], ...] = (
             "compat",
             "compat_checkpoints",
             "compat_distributed",
+            "compat_shards",
             "compat_trainer",
             "component_controls",
             "component_shards",

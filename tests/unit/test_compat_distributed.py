@@ -156,27 +156,6 @@ def test_torchs_ddp_leaves_frozen_weights_unwritten() -> None:
     assert model.bias._version == version
 
 
-def test_shards_of_a_generation_reach_fairseqs_iterator() -> None:
-    args = Namespace(num_shards=3, shard_id=2, results_path=None)
-    compat_distributed.use_shards(args)
-    assert (args.distributed_world_size, args.distributed_rank) == (3, 2)
-
-
-@pytest.mark.parametrize(
-    ("args", "said"),
-    [
-        ({"num_shards": 3, "shard_id": 3, "results_path": None}, "--shard-id 3: .* 0 to 2"),
-        ({"num_shards": 3, "shard_id": -1, "results_path": None}, "--shard-id -1: .* 0 to 2"),
-        ({"num_shards": 1, "shard_id": 1, "results_path": None}, "--shard-id 1: .* 0 to 0"),
-        ({"num_shards": 2, "shard_id": 0}, "for fairseq-generate alone"),
-        ({"num_shards": 2, "shard_id": 0, "results_path": None, "buffer_size": 1}, "alone"),
-    ],
-)
-def test_shards_that_there_are_not(args: dict[str, object], said: str) -> None:
-    with pytest.raises(LaftError, match=said):
-        compat_distributed.use_shards(Namespace(**args))
-
-
 def test_cpu_beside_a_gpu_means_that_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     """fairseq's gradient clipping asks torch, and would put the norm where no gradient is."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

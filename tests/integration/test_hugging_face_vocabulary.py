@@ -19,6 +19,7 @@ from laft_fairseq.language_tags import CC25, MBART50, TagLayout, load_dictionary
 from tests import hf_folder
 
 transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.integration
 sys.path.insert(0, str(hf_folder.REPOSITORY / "preprocess"))
 import encode  # noqa: E402
 

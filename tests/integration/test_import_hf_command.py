@@ -14,6 +14,7 @@ from laft_fairseq.loading import load_backbone_model
 from tests import hf_folder
 
 pytest.importorskip("transformers")
+pytestmark = pytest.mark.integration
 FIRST_TAG = hf_folder.PIECES + 1
 FILES = {"model.pt", "dict.txt", "sentence.bpe.model", "langs.txt", "tag-layout.txt"}
 

@@ -71,6 +71,18 @@ def scored(out: Path, budget: Budget, means: dict[str, float]) -> Step:
     return step
 
 
+def test_nearest_rivals_are_found_in_a_new_folder(tmp_path: Path) -> None:
+    means = {"laft": 30.0, "mbart_full": 10.0, "mbart_enc": 25.0}
+    work = ddtp_text.work(tmp_path, Sources(tmp_path, tmp_path), NEAR)
+    step = scored(tmp_path, NEAR, means)
+    assert not state.is_done(tmp_path, step)
+    actions.perform(work, step)
+    found = read_json(tmp_path / "nearest.json")
+    assert found == {"rivals": ["mbart_enc.main", "mbart_full.main"],
+                     "cells": list(step.args["cells"])}  # fmt: skip
+    assert state.is_done(tmp_path, step)
+
+
 def test_nearest_rivals_are_found_anew_when_rows_are_added(tmp_path: Path) -> None:
     means = {"laft": 30.0, "mbart_full": 10.0, "mbart_enc": 25.0, "adapter": 20.0}
     work = ddtp_text.work(tmp_path, Sources(tmp_path, tmp_path), NEAR)

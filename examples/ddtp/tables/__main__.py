@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from examples.ddtp.tables import amend, carry, experiment, guard, logs, process, runner
+from examples.ddtp.tables import amend, carry, experiment, guard, listing, logs, process, runner
 from examples.ddtp.tables import budget as budgets
 from examples.ddtp.tables.options import check_architecture, parse, prepare
 from examples.ddtp.tables.plan import plan
@@ -60,11 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not work.place.cpu:
         steps = [replace(step, estimate=GPU_START + GPU_SHARE * step.estimate) for step in steps]
     if given["list"]:
-        for step in steps:
-            print(f"{step.estimate:7.0f} s  {step.title}")
-        share = runner.shares(steps)
-        total = sum(share[step.id] * step.estimate for step in steps)
-        print(f"{len(steps)} steps, about {runner.duration(total / jobs)} with {jobs} jobs")
+        print("\n".join(listing.lines(work.out, steps, jobs)))
         return 0
     check_architecture(work.place.arch)
     held = runner.lock(work.out)

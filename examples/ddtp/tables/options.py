@@ -44,7 +44,9 @@ def parse(arguments: list[str], environment: Mapping[str, str]) -> dict[str, str
             "--" + name.replace("_", "-"), metavar=name.upper(), help=f"{text} [{default}]"
         )
     budgets.add_flags(parser)
-    parser.add_argument("--list", action="store_true", help="print the plan and end")
+    parser.add_argument(
+        "--list", action="store_true", help="print the plan and what is done, and end"
+    )
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
     values = vars(parser.parse_args(arguments))
     names = ["budget", *PLACES, *(f.name for f in fields(budgets.Budget))]

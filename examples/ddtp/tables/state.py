@@ -32,7 +32,7 @@ def has_outputs(out: Path, step: Step) -> bool:
 def compared(nearest: Path) -> list[str]:
     """The cells that the nearest rivals were found among; none where that is not recorded."""
     found = read_json(nearest) if nearest.exists() else {}
-    return list(found["cells"]) if isinstance(found, dict) else []
+    return list(found.get("cells", ())) if isinstance(found, dict) else []
 
 
 def is_done(out: Path, step: Step) -> bool:

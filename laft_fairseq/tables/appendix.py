@@ -77,10 +77,20 @@ def setup(results: Results) -> list[Node]:
     for key in ("backbone", "budget", "machine", "source", "targets"):
         value = experiment.get(key)
         if isinstance(value, dict):
-            value = ", ".join(f"{name} {_words(part)}" for name, part in value.items())
+            first = _first(experiment) if key == "budget" else {}
+            value = ", ".join(
+                f"{name} {_words(part)}"
+                + (f" (at first {_words(first[name])})" if name in first else "")
+                for name, part in value.items()
+            )
         if value is not None:
             rows.append([Entry(key), Entry(_words(value))])
     return [Table("Written down before any training", ["What", "Value"], rows, prose=True)]
+
+
+def _first(experiment: dict[str, Any]) -> dict[str, object]:
+    """What was amended in the budget, as it was before any training."""
+    return {change["field"]: change["was"] for change in reversed(experiment.get("amended", []))}
 
 
 def amendments(results: Results) -> list[Node]:
@@ -88,7 +98,9 @@ def amendments(results: Results) -> list[Node]:
     lines = []
     for change in results.experiment.get("amended", []):
         gave = ", ".join(f"{name} {score}" for name, score in change.get("gave", {}).items())
-        before = f" Before, ROUGE-L: {gave}." if gave else " No cell had been scored."
+        before = (
+            f" Before, ROUGE-L: {gave}." if gave else " No cell that rests on it had been scored."
+        )
         lines.append(
             f"Changed after the run had begun: {change['field']}, from {change['was']} to "
             f"{change['now']}; what rests on it is run anew.{before}"
@@ -112,7 +124,7 @@ def cells(results: Results, comparisons: Comparisons) -> list[Node]:
     for system in comparisons.systems:
         row = system.row
         title = (f"{names.TASKS[row.task]}, {row.setting}, {names.language(row.lang)}: "
-                 f"{row.title}, {names.SELECTIONS[row.selection]}")  # fmt: skip
+                 f"{row.title}, {names.chosen(row.task, row.setting, row.selection)}")  # fmt: skip
         children: list[Node] = []
         for cell in system.cells:
             children += _cell(results, cell)

@@ -2,8 +2,9 @@
 
 Three families, each corrected by Holm's procedure over all of its members: the contrasts of
 `experiment.json`; the two controls that the verdict asks; and the other controls, which explore.
-All are fixed before a run: what was not run counts as p = 1, so that leaving a cell out never makes
-the others' tests easier. What a family of its own makes of other differences is in `explored.py`.
+All are fixed before a run: what was not run, or on fewer than three seeds, counts as p = 1, so that
+leaving it out never makes the others' tests easier. What a family of its own makes of other
+differences is in `explored.py`.
 """
 
 from collections.abc import Sequence
@@ -18,9 +19,8 @@ from laft_fairseq.tables.statistics import (
     Estimate,
     Scores,
     Spread,
+    corrected,
     estimate,
-    holm,
-    holm_levels,
     pooled,
 )
 
@@ -59,7 +59,7 @@ class Comparison:
         laft, rival: the two systems.
         difference: in ROUGE-L.
         p, adjusted: two-sided, and adjusted by Holm's procedure over the family.
-        level: the level at which Holm's procedure judged it.
+        level: at which Holm's procedure judged it; Bonferroni's, where it decides nothing.
         family: number of comparisons in the family.
     """
 
@@ -94,7 +94,7 @@ class Comparison:
 
     @property
     def corrected(self) -> tuple[float, float]:
-        """The interval at Holm's level: leaves 0 out exactly where Holm's procedure rejects."""
+        """The interval at its level: where it decides, 0 is left out exactly where Holm rejects."""
         assert self.difference is not None
         return self.difference.interval(self.level)
 
@@ -176,8 +176,7 @@ class Comparisons:
             rival = self.find(task, setting, lang, method, variant)
             both = self.difference(laft, rival) if laft and rival else None
             pairs.append((laft, rival, both))
-        p_values = [both.p if both else 1.0 for *_, both in pairs]
-        adjusted, levels = holm(p_values), holm_levels(p_values)
+        adjusted, levels = corrected([both for *_, both in pairs])
         return [
             Comparison(*key, *pair, adjusted[i], levels[i], len(keys))
             for i, (key, pair) in enumerate(zip(keys, pairs, strict=True))

@@ -74,11 +74,14 @@ def judge_language(finding: Finding, best: Comparison, slack: float) -> None:
     if own is None or other is None:
         finding.lacks("The share in the right language was not measured.")
         return
-    said = f"In the right language: {names.percent(own)}, best rival {names.percent(other)}"
+    digits = 2 if own != other and round(own, 1) == round(other, 1) else 1
+    said = (f"In the right language: {names.number(own, digits)} %, best rival "
+            f"{names.number(other, digits)} %")  # fmt: skip
+    by = f" by more than {slack:g} points" if slack else ""
     if own < other - slack:
-        finding.lacks(f"{said}: lower.")
+        finding.lacks(f"{said}: lower{by}.")
     else:
-        finding.reasons.append(f"{said}: not lower.")
+        finding.reasons.append(f"{said}: not lower{by}.")
 
 
 def judge_mechanism(finding: Finding, comparisons: Comparisons, smallest: float) -> None:

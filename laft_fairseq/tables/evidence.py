@@ -117,7 +117,10 @@ def _score_row(system: System) -> list[Entry]:
         Entry(names.number(score("length_ratio"), 2)),
         Entry(names.number(score("empty"))),
         Entry(
-            _rates(system), names.SELECTIONS[system.row.selection].removeprefix("learning rate ")
+            _rates(system),
+            names.chosen(system.row.task, system.row.setting, system.row.selection).removeprefix(
+                "learning rate "
+            ),
         ),
         *map(Entry, cost),
     ]
@@ -148,13 +151,14 @@ def _minutes(system: System, key: str) -> str:
 
 
 def curve_charts(results: Results) -> list[Node]:
-    """Loss by updates, of the lowest seed of each trained system; languages share the training."""
+    """Loss by updates, of the lowest seed; only where supervised has a language its training."""
     seen: dict[str, list[dict[str, Any]]] = {}
     order = list(names.SETTINGS)
     for cell in sorted(results.cells, key=lambda c: (c.row.task, order.index(c.row.setting))):
         row, curve = cell.row, cell.data.get("curve") or []
         if row.selection != "target" and curve:
-            key = f"{names.TASKS[row.task]}, {row.setting}: {row.title}"
+            where = f" {names.language(row.lang)}" if row.setting == "supervised" else ""
+            key = f"{names.TASKS[row.task]}, {row.setting}{where}: {row.title}"
             seen.setdefault(key, curve)
     found: list[Node] = []
     for title, curve in seen.items():
@@ -169,7 +173,10 @@ def curve_charts(results: Results) -> list[Node]:
     if not found:
         return [Text("No learning curve was recorded.")]
     return [
-        Text("Loss by updates of the lowest seed. Solid: validation; dashed: training."),
+        Text(
+            "Loss by updates of the lowest seed, as the HTML page draws it. Solid: validation; "
+            "dashed: training."
+        ),
         *found,
     ]
 

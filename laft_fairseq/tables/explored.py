@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from laft_fairseq.tables import names
 from laft_fairseq.tables.comparisons import Comparison, Comparisons, Key, System
-from laft_fairseq.tables.statistics import Estimate, holm, holm_levels
+from laft_fairseq.tables.statistics import Estimate, corrected
 
 ROWS = ("main", "stage1")  # variants that are rivals; LAFT's others are its controls
 
 
 @dataclass(frozen=True)
 class Gain:
-    """One system in a setting with more data, minus the same system zero-shot.
+    """One system in another setting, minus the same system zero-shot.
 
     Attributes:
         setting: of `more`; a key of `names.SETTINGS`.
@@ -36,7 +36,7 @@ class Gain:
 
 
 def gains(comparisons: Comparisons) -> list[Gain]:
-    """What each setting adds to its systems, a family a setting, over what was run."""
+    """What each setting makes of its systems, a family a setting, over what was run."""
     found: list[Gain] = []
     for setting in names.SETTINGS:
         if setting in ("zero-shot", "supervised"):  # those share no training data
@@ -49,8 +49,7 @@ def gains(comparisons: Comparisons) -> list[Gain]:
             less = comparisons.find(row.task, "zero-shot", row.lang, row.method, row.variant)
             if less:
                 pairs.append((more, less, comparisons.difference(more, less)))
-        p_values = [difference.p for *_, difference in pairs]
-        adjusted, levels = holm(p_values), holm_levels(p_values)
+        adjusted, levels = corrected([difference for *_, difference in pairs])
         found += [Gain(setting, *pair, p, level)
                   for pair, p, level in zip(pairs, adjusted, levels, strict=True)]  # fmt: skip
     return found

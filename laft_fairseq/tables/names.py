@@ -73,6 +73,17 @@ def system(method: str, variant: str) -> str:
     return f"{name}, {VARIANTS.get(variant, variant)}"
 
 
+def chosen(task: str, setting: str, selection: str) -> str:
+    """How the learning rate was chosen: headlines' zero-shot choice serves other settings too."""
+    if selection != "source":
+        return SELECTIONS[selection]
+    if setting == "supervised":
+        return "learning rate chosen on validation pairs of the trained language"
+    if (task, setting) != ("headlines", "zero-shot"):
+        return "learning rate chosen for headlines zero-shot, on English validation pairs"
+    return SELECTIONS[selection]
+
+
 def language(tag: str) -> str:
     """`fr_XX` -> `French`."""
     return LANGUAGES.get(tag, tag)

@@ -22,8 +22,9 @@ STATISTICS = (
     "error of the bootstrap goes with the t distribution at Satterthwaite's degrees of freedom; p "
     "is two-sided.",
     "Holm's step-down procedure runs over all contrasts named beforehand; one that was not run "
-    "counts as p = 1. The two controls that the verdict asks are a second family, LAFT's other "
-    "controls a third.",
+    "counts as p = 1, and so does one with fewer than three seeds on a side, whose own p is not "
+    "reliable and whose values are Bonferroni's. The two controls that the verdict asks are a "
+    "second family, LAFT's other controls a third.",
     "One seed has no spread of its own. It is lent the one pooled over the systems of its language "
     "that have several seeds, if any has; else the interval holds the items' noise alone and is "
     "too narrow. At corrected levels either is too narrow where spreads differ, and two seeds are "
@@ -49,7 +50,7 @@ def build(results: Results) -> Page:
         Section("differences", "Differences to LAFT", [
             *differences.difference_table(comparisons),
             Bullets([*STATISTICS, *_shared(results)])]),
-        Section("more", "What more data adds", differences.gain_table(comparisons)),
+        Section("more", "Other settings against zero-shot", differences.gain_table(comparisons)),
         Section("scores", "What else the outputs were asked, and what they cost",
                 evidence.score_tables(comparisons)),
         Section("controls", "Controls",
@@ -106,7 +107,8 @@ def _legend(results: Results) -> str:
         "target-language data chose the same. “of”: as fairseq-train counts when stage 2 begins, "
         "without the frozen adapters of languages that it does not train on. “Spread borrowed”: "
         "one seed, whose interval takes the spread between seeds from the systems that have "
-        "several. Bold: the highest of a block, where it and the next have three seeds or more."
+        "several. Bold: the highest of a block, where it and the next have three seeds or more; of "
+        "a control's difference to LAFT, a corrected interval that leaves 0 out, likewise."
     )
 
 

@@ -224,5 +224,20 @@ def holm_levels(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
     return levels
 
 
+def corrected(differences: Sequence[Estimate | None]) -> tuple[list[float], list[float]]:
+    """Holm's procedure over a family -> adjusted p-values, and the level of each.
+
+    What was not run (None) counts as p = 1, and so does a side of fewer than three seeds: its own p
+    is not reliable, and must not make the others' tests easier. It is shown at Bonferroni's level.
+    """
+    m = len(differences)
+    sure = [one.p if one and one.decides else 1.0 for one in differences]
+    adjusted, levels = holm(sure), holm_levels(sure)
+    for index, one in enumerate(differences):
+        if one and not one.decides:
+            adjusted[index], levels[index] = min(1.0, m * one.p), ALPHA / m
+    return adjusted, levels
+
+
 def _ascending(values: Sequence[float]) -> list[int]:
     return sorted(range(len(values)), key=lambda index: values[index])

@@ -34,9 +34,9 @@ RULE = (
     "its corrected interval (Holm over the contrasts) lies above 0, the share of outputs in the "
     "right language is not lower than the best rival's{tolerance}, LAFT with its own "
     "components beats LAFT with a random subspace (corrected interval, Holm over these two "
-    "controls and the languages, above 0), and LAFT without removal is not as good; with every "
-    "named rival of these languages run, tried with as many learning rates, trained for as many "
-    "updates and scored alike, and one of them with stage 1 on the same text.",
+    "controls and the languages, above 0), and LAFT without removal is not shown to be as good; "
+    "with every named rival of these languages run, tried with as many learning rates, trained for "
+    "as many updates and scored alike, and one of them with stage 1 on the same text.",
     "Else inconclusive. A comparison with fewer than three seeds on a side neither confirms nor "
     "refutes.",
     "What would be confirmed or refuted before all planned seeds of LAFT and of its named rivals "
@@ -99,10 +99,12 @@ def judge(results: Results, comparisons: Comparisons) -> Verdict:
 
 
 def _planned(findings: list[Finding]) -> list[str]:
-    wanted: dict[tuple[str, int], int] = {}
+    """By system: the fewest seeds that it has in a language, of how many."""
+    found: dict[str, tuple[int, int]] = {}
     for title, there, planned in (one for finding in findings for one in finding.planned):
-        wanted[title, there] = max(planned, wanted.get((title, there), 0))
-    return [f"{there} of {planned} of {title}" for (title, there), planned in wanted.items()]
+        fewest, most = found.get(title, (there, planned))
+        found[title] = (min(there, fewest), max(planned, most))
+    return [f"{there} of {planned} of {title}" for title, (there, planned) in found.items()]
 
 
 def _hangs(gate: dict[str, object], state: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from examples.ddtp.tables import amend, budget
 from examples.ddtp.tables.files import read_json, write_json
 from laft_fairseq.tables import appendix
-from laft_fairseq.tables.document import Bullets
+from laft_fairseq.tables.document import Bullets, Table
 from laft_fairseq.tables.results import Results
 
 SHORT = budget.make("tiny", {})
@@ -70,6 +70,10 @@ def test_what_it_gave_before_is_set_aside_and_named(out: Path) -> None:
     assert isinstance(lines, Bullets)
     assert "supervised_updates, from 4 to 9" in lines.items[0]
     assert "mbart_full.main.fr_XX.s1.source 31.26" in lines.items[0]
+    (table,) = appendix.setup(Results(out, experiment=written))
+    assert isinstance(table, Table)
+    (planned,) = (row[1].text for row in table.rows if row[0].text == "budget")
+    assert "supervised_updates 9 (at first 4)" in planned
     assert amend.amend(out, path, LONG) == []
 
 
@@ -81,7 +85,8 @@ def test_what_had_not_been_run_gave_nothing(out: Path) -> None:
         "SUPERVISED_UPDATES was 4, is now 9; nothing had been run with it"
     ]
     (lines,) = appendix.amendments(Results(out, experiment=read_json(path)))
-    assert isinstance(lines, Bullets) and "No cell had been scored." in lines.items[0]
+    assert isinstance(lines, Bullets)
+    assert lines.items[0].endswith("No cell that rests on it had been scored.")
 
 
 def test_back_and_forth_keeps_everything(out: Path) -> None:

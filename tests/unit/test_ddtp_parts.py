@@ -76,7 +76,10 @@ def test_nearest_rivals_are_found_in_a_new_folder(tmp_path: Path) -> None:
     work = ddtp_text.work(tmp_path, Sources(tmp_path, tmp_path), NEAR)
     step = scored(tmp_path, NEAR, means)
     assert not state.is_done(tmp_path, step)
+    write_json(tmp_path / "results/experiment.json", {"title": "x"})
     actions.perform(work, step)
+    told = read_json(tmp_path / "results/experiment.json")
+    assert told == {"title": "x", "nearest": ["mbart_enc.main", "mbart_full.main"]}
     found = read_json(tmp_path / "nearest.json")
     assert found == {"rivals": ["mbart_enc.main", "mbart_full.main"],
                      "cells": list(step.args["cells"])}  # fmt: skip

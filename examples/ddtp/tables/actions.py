@@ -185,6 +185,7 @@ def _nearest(work: Work, step: Step) -> None:
              for cell in names]  # fmt: skip
     rivals = results.nearest(found, NEAREST)
     write_json(work.out / step.result, {"rivals": rivals, "cells": names})
+    experiment.name_nearest(work.out)
 
 
 ACTIONS: dict[str, Callable[[Work, Step], None]] = {

@@ -130,6 +130,16 @@ def describe(place: Place, budget: Budget, have: Resources, read: Sources) -> di
     }  # fmt: skip
 
 
+def name_nearest(out: Path) -> None:
+    """Record which rivals get as many seeds as LAFT, once they are found; the verdict reads it."""
+    path, nearest = out / carry.EXPERIMENT, out / "nearest.json"
+    if not (path.exists() and nearest.exists()):
+        return
+    found = read_json(nearest)
+    rivals = found["rivals"] if isinstance(found, dict) else found
+    write_json(path, read_json(path) | {"nearest": rivals})
+
+
 def renew(place: Place, budget: Budget, have: Resources, read: Sources,
           verified: bool = False) -> None:  # fmt: skip
     """Bring an experiment that is there up to what is at hand now; nothing that it says changes.
@@ -154,3 +164,4 @@ def renew(place: Place, budget: Budget, have: Resources, read: Sources,
         written[name] = found | before.get(name, {})
     if written != before:
         write_json(path, written)
+    name_nearest(place.out)

@@ -12,17 +12,20 @@ from tests import result_files as made
 from tests.page_parts import built, rows, section
 
 
-def joint(setting: str, method: str, mean: float, **changes: object) -> dict[str, object]:
-    scores = made.items(mean, 1)
-    return made.result(method, "main", "fr_XX", 1, scores, setting=setting, **changes)
+def joint(
+    setting: str, method: str, mean: float, seed: int = 1, **changes: object
+) -> dict[str, object]:
+    scores = made.items(mean, seed)
+    return made.result(method, "main", "fr_XX", seed, scores, setting=setting, **changes)
 
 
-def test_what_more_data_adds(tmp_path: Path) -> None:
+def test_what_other_settings_add(tmp_path: Path) -> None:
     """Each system against itself, zero-shot; its one seed is lent the others' spread."""
     made.write(tmp_path)
     made.put(tmp_path, "cells/a.json", joint("translate-train", "mbart_full", 30.0))
     made.put(tmp_path, "cells/b.json", joint("translate-train", "tm_adv", 21.0))
-    made.put(tmp_path, "cells/c.json", joint("few-shot-10", "laft", 20.0))
+    for seed in (1, 2, 3):
+        made.put(tmp_path, f"cells/c{seed}.json", joint("few-shot-10", "laft", 20.0, seed))
     table = section(built(tmp_path), "more").children[0]
     found = rows(table)
     zero, more = (made.items(22.0, seed) for seed in (1, 2)), made.items(30.0, 1)
@@ -35,8 +38,33 @@ def test_what_more_data_adds(tmp_path: Path) -> None:
     assert isinstance(table, Table)
     blocks = [row for row in table.rows if isinstance(row, str)]
     assert len(blocks) == 2
-    assert blocks[0].endswith("; corrected interval above 0 in 1, below 0 in 0")
+    assert blocks[0].endswith("in 2 of 2; 2 on fewer than three seeds, which decide nothing")
     assert blocks[1].endswith("higher in 0 of 1; corrected interval above 0 in 0, below 0 in 1")
+
+
+@pytest.mark.parametrize(
+    ("task", "setting", "selection", "said"),
+    [
+        ("headlines", "zero-shot", "source", "on English validation pairs"),
+        ("headlines", "zero-shot", "target", "on target-language validation pairs"),
+        ("headlines", "supervised", "source", "on validation pairs of the trained language"),
+        (
+            "headlines",
+            "translate-train",
+            "source",
+            "for headlines zero-shot, on English validation",
+        ),
+        (
+            "questions",
+            "zero-shot",
+            "source",
+            "for headlines zero-shot, on English validation pairs",
+        ),
+    ],
+)
+def test_how_a_rate_was_chosen(task: str, setting: str, selection: str, said: str) -> None:
+    """Only zero-shot headlines and supervised rows have a choice of their own."""
+    assert said in names.chosen(task, setting, selection)
 
 
 def test_other_differences_are_apart_from_those_named(tmp_path: Path) -> None:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from laft_fairseq.tables.statistics import Estimate, Spread, estimate, holm, holm_levels, pooled
+from laft_fairseq.tables.statistics import (
+    Estimate,
+    Spread,
+    corrected,
+    estimate,
+    holm,
+    holm_levels,
+    pooled,
+)
 
 
 def simulated(draws: np.random.Generator, seeds: int, difficulty: np.ndarray, spread: float,
@@ -154,6 +162,22 @@ def test_holm_levels_by_hand() -> None:
     """0.001 <= 0.05 / 4, 0.016 <= 0.05 / 3; 0.03 > 0.05 / 2 fails, and the last stays there."""
     levels = holm_levels([0.03, 0.001, 0.04, 0.016])
     assert levels == pytest.approx([0.05 / 2, 0.05 / 4, 0.05 / 2, 0.05 / 3])
+
+
+def test_a_side_of_one_seed_eases_no_other_test() -> None:
+    """Of four, two decide: 0.01 <= 0.05 / 4, 0.016 <= 0.05 / 3; by its own p the last would too."""
+    found = [differing(0.01), differing(0.016), differing(1e-9, seeds=(3, 1)), None]
+    adjusted, levels = corrected(found)
+    assert adjusted == pytest.approx([0.04, 0.048, 4e-9, 1.0])
+    assert levels == pytest.approx([0.05 / 4, 0.05 / 3, 0.05 / 4, 0.05 / 2])
+    alone, _ = corrected([found[1], found[2], None])
+    assert alone[0] == pytest.approx(0.048)
+    assert holm([0.016, 1e-9, 1.0])[0] == pytest.approx(0.032)
+
+
+def differing(p: float, seeds: tuple[int, int] = (3, 3)) -> Estimate:
+    """A difference whose two-sided p this is, by the t distribution."""
+    return Estimate(float(stats.t.isf(p / 2, 9.0)), 1.0, 9.0, seeds, 9)
 
 
 def test_an_interval_leaves_zero_out_exactly_where_holm_rejects() -> None:

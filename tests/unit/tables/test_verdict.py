@@ -126,6 +126,49 @@ def test_seeds_to_come_make_it_an_interim_result(judge: Judge) -> None:
     assert judge({("mbart_enc", "stage1"): 31.1}, change=planned).word == "inconclusive"
 
 
+def test_the_nearest_rivals_are_those_that_the_run_found(judge: Judge) -> None:
+    """Not the best of a language; each system once, with the fewest seeds that it has in one."""
+
+    def planned(folder: Path) -> None:
+        seeds = {"laft": 3, "nearest rivals": 4}
+        found = made.experiment(budget={"seeds": seeds}, nearest=["tm_adv.main", "adapter.main"])
+        made.put(folder, "experiment.json", found)
+        for path in (folder / "cells").glob("tm_adv.main.zh_CN.3.json"):
+            path.unlink()
+
+    assert judge(change=planned).blocked == [
+        "Interim: of the planned seeds there are 2 of 4 of TM + adv."
+    ]
+
+
+def test_a_named_rival_that_was_not_run_lacks_all_of_its_seeds(judge: Judge) -> None:
+    def planned(folder: Path) -> None:
+        seeds = {"laft": 3, "tm_adv": 2, "nearest rivals": 3}
+        made.put(folder, "experiment.json", made.experiment(budget={"seeds": seeds}))
+
+    low = {("mbart_enc", "stage1"): 32.0, ("tm_adv", "main"): None}
+    found = judge(low, seeds=5, n=300, change=planned)
+    assert (found.word, found.by_numbers) == (verdict.INTERIM, "refuted here")
+    assert found.blocked == ["Interim: of the planned seeds there are 0 of 2 of TM + adv."]
+
+
+def test_shares_that_round_alike_are_shown_apart(judge: Judge) -> None:
+    def shares(folder: Path) -> None:
+        for lang, share in (("fr_XX", 99.26), ("zh_CN", 98.0)):
+            cell = made.result("laft", "main", lang, 1, made.items(32.0, 1))
+            cell["scores"]["right_language"] = share
+            for seed in (1, 2, 3):
+                made.put(folder, f"cells/laft.main.{lang}.{seed}.json", cell | {"seed": seed})
+                name = f"mbart_enc.stage1.{lang}.{seed}.json"
+                other = made.result("mbart_enc", "stage1", lang, seed, made.items(29.0, seed))
+                other["scores"]["right_language"] = 99.29
+                made.put(folder, f"cells/{name}", other)
+
+    found = said(judge(change=shares))
+    assert "99.26 %, best rival 99.29 %: lower." in found
+    assert "98.0 %, best rival 99.3 %: lower." in found
+
+
 def test_as_good_without_removal_in_one_language_does_not_confirm(judge: Judge) -> None:
     def useless(folder: Path) -> None:
         for seed in range(1, 6):

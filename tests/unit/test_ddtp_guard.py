@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from examples.ddtp.tables import __main__ as tables
-from examples.ddtp.tables import actions, budget, data, experiment, guard, runner
+from examples.ddtp.tables import actions, amend, budget, data, experiment, guard, runner
 from examples.ddtp.tables.files import read_json, write_json
 from examples.ddtp.tables.plan import plan
 from examples.ddtp.tables.sources import Sources, digests
@@ -177,6 +177,13 @@ def test_the_results_in_this_repository_are_taken_over(
     guard.take_over(DEFAULT, work)
     guard.guard(out, work)
     guard.begin(work)
+    amended = tmp_path / "amended"
+    longer = ddtp_text.work(amended, work.sources, budget.make("default", {"seeds_near": "3"}))
+    for again in (False, True):  # the same command, and none of what it set aside comes back
+        guard.take_over(DEFAULT, longer)
+        amend.amend(amended, amended / "results" / "experiment.json", longer.budget)
+        assert not (amended / "results" / "supervised").exists(), again
+        assert (amended / "results" / "zero-shot").exists()
     experiment.renew(work.place, work.budget, work.have, work.sources)
     after = read_json(out / "results" / "experiment.json")
     assert after == recorded | {"machine": after["machine"]}

@@ -66,6 +66,15 @@ def test_a_word_or_folder_that_is_not_known(out: Path, name: str, value: str, wo
     assert words in refusal(out, name, value)
 
 
+def test_questions_that_were_not_made_to_the_end(out: Path, tmp_path: Path) -> None:
+    """preprocess/qg.sh writes the English pairs first."""
+    folder = tmp_path / "qg"
+    folder.mkdir()
+    (folder / "en_XX.train.tsv").touch()
+    line = refusal(out, "qg", str(folder))
+    assert "en_XX.valid.tsv: missing; preprocess/qg.sh did not come to its end there" in line
+
+
 def test_damaged_pairs_are_named(out: Path, tmp_path: Path) -> None:
     ddtp_text.write(tmp_path / "ddtp")
     damaged = tmp_path / "ddtp" / "fr_XX.train.tsv.xz"

@@ -8,6 +8,7 @@ import pytest
 
 from examples.ddtp.tables import (
     actions,
+    carry,
     cells,
     commands,
     process,
@@ -90,6 +91,23 @@ def test_outputs_are_of_the_training_that_is_there(tmp_path: Path) -> None:
     assert outputs(work, step, "new", 2.0) == ("new", 2)
     (tmp_path / "runs" / CELL / "training").unlink()  # an earlier version's: of which, who knows
     assert outputs(work, step, "newest", 2.0) == ("newest", 3)
+
+
+def test_questions_are_not_scored_against_headlines(tmp_path: Path) -> None:
+    """Where a data set of headlines has no test of its own, the zero-shot one is it."""
+    work = run_in(tmp_path, Generator(tmp_path))
+    assert outputs(work, cell_step(data="translated.fr_XX"), "a title", 1.0)[0] == "a title"
+    with pytest.raises(OSError, match=r"questions/fr_XX\.test"):
+        outputs(work, cell_step(data="questions", task="questions"), "why?", 2.0)
+
+
+def test_what_a_killed_run_left_of_a_file_is_no_text(tmp_path: Path) -> None:
+    write_text(tmp_path / "fr_XX.test.src", "un texte")
+    before = carry.text_digest(tmp_path)
+    write_text(tmp_path / ".fr_XX.test.tgt.1.2.tmp", "la moi")
+    assert carry.text_digest(tmp_path) == before
+    write_text(tmp_path / "fr_XX.test.tgt", "la moitié")
+    assert carry.text_digest(tmp_path) != before
 
 
 def test_translations_are_of_the_training_that_is_there(tmp_path: Path) -> None:

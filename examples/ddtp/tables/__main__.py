@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     hours = float(given["hours"]) if given["hours"] else None
     whole = everything(work)
     run = runner.Runner(work, steps, jobs, hours, keep_going=not given["stop"],
-                        tidy=lambda: runner.tidy(work.out, whole))  # fmt: skip
+                        tidy=lambda pending: runner.tidy(work.out, whole, pending))  # fmt: skip
     try:
         succeeded = run.run()
     except KeyboardInterrupt:

@@ -27,6 +27,24 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | Non
     return None
 
 
+def overtaken(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> dict[str, str]:
+    """Fields in which a folder was as another's results are and has been changed since.
+
+    Args:
+        theirs: a recorded budget.
+        mine: an experiment's record.
+
+    Returns:
+        The setting that each field changes: nothing of it is to be taken over.
+    """
+    left = {(change["field"], change["was"]) for change in mine.get("amended", [])}
+    return {
+        name: setting
+        for name, setting in AMENDABLE.items()
+        if (name, theirs.get(name)) in left and theirs.get(name) != mine["asked"].get(name)
+    }
+
+
 def amend(out: Path, experiment: Path, budget: Budget) -> list[str]:
     """Set aside what an amended field has changed, and record the change.
 

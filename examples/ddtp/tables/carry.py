@@ -24,9 +24,9 @@ INTERMEDIATE = ("data", "components", "stage1", "stage2")
 
 
 def text_digest(raw: Path) -> str:
-    """Of all files of raw text in a folder, by name."""
+    """Of all files of raw text in a folder, by name; what a killed run left unfinished is none."""
     digest = hashlib.sha256()
-    for path in sorted(raw.iterdir()):
+    for path in sorted(path for path in raw.iterdir() if not path.name.startswith(".")):
         digest.update(f"{path.name} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
@@ -39,12 +39,18 @@ def finished(folder: Path) -> list[str]:
     return [name for name in names if name not in MADE]
 
 
-def take_over(source: Path, out: Path) -> int:
-    """Copy what is finished in `source` and not there in `out`; how many files were copied."""
-    count = 0
+def take_over(source: Path, out: Path, leave: Iterable[str] = ()) -> int:
+    """Copy what is finished in `source` and not there in `out`; how many files were copied.
+
+    Args:
+        source, out: folders of runs.
+        leave: settings of which nothing is copied.
+    """
+    count, left = 0, tuple(leave)
     for name in finished(source):
         target = out / name
-        if not target.exists():
+        setting = Path(name).parts[1] if len(Path(name).parts) > 2 else ""
+        if not target.exists() and not setting.startswith(left):
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.part")
             shutil.copyfile(source / name, partial)
@@ -62,7 +68,12 @@ def name_machines(experiment: Path, *machines: str) -> None:
 
 
 def spared(steps: Iterable[Step], done: set[str]) -> set[str]:
-    """Ids of steps that are not done and that nothing which is left to do needs."""
+    """Ids of steps that are not done and that nothing which is left to do needs.
+
+    Args:
+        steps: in their order.
+        done: what has not to be run: there, or not wanted.
+    """
     steps = list(steps)
     needed: set[str] = set()
     for step in reversed(steps):  # what needs a step comes after it

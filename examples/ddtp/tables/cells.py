@@ -30,7 +30,8 @@ def perform(work: Work, step: Step) -> None:
         return
     training = _training(work, step)
     folder, raw = work.out / "runs" / step.id, work.out / "raw" / args["data"]
-    if not (raw / f"{args['lang']}.test.tgt").exists():
+    own = args["task"] == "questions"
+    if not own and not (raw / f"{args['lang']}.test.tgt").exists():
         raw = work.out / "raw" / "zero-shot"
     _begin(folder, work.out / "runs" / training)
     if args["setting"] == "translate-test":

@@ -83,10 +83,15 @@ def take_over(source: Path, work: Work) -> None:
     guard(source, work)
     guard(work.out, work)
     both = [folder / carry.EXPERIMENT for folder in (source, work.out)]
+    left: dict[str, str] = {}
     if both[1].exists():
-        difference = amend.difference(*(read_json(path)["asked"] for path in both))
+        theirs, mine = (read_json(path) for path in both)
+        left = amend.overtaken(theirs["asked"], mine)
+        as_theirs = mine["asked"] | {name: theirs["asked"].get(name) for name in left}
+        difference = amend.difference(theirs["asked"], as_theirs)
         if difference:
             raise SystemExit(f"tables: {both[0]} and {both[1]}: {difference}; name another OUT")
-    print(f"tables: {carry.take_over(source, work.out)} files taken over from {source}")
+    count = carry.take_over(source, work.out, left.values())
+    print(f"tables: {count} files taken over from {source}")
     machine = experiment.machine(work.place)
     carry.name_machines(work.out / carry.EXPERIMENT, machine, read_json(both[0])["machine"])

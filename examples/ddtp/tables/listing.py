@@ -13,12 +13,15 @@ from examples.ddtp.tables.steps import Step
 def lines(out: Path, steps: Sequence[Step], jobs: int) -> list[str]:
     """A line a step, and the whole; `out` need not be there yet.
 
-    A step that was made on the way to what is done is not run again, and is said to be spared.
+    A step that only served what is done is not run again, nor is a further seed of a system that is
+    no near rival: both are said to be spared.
     """
     done = state.done(out, steps)
-    spared = carry.spared(steps, done)
+    unwanted = state.unwanted(out, steps) - done
+    spared = unwanted | carry.spared(steps, done | unwanted)
     left = [step for step in steps if step.id not in done | spared]
-    share = shares(steps)
+    known = any(step.kind == "nearest" and step.id in done for step in steps)
+    share = {step.id: 1.0 for step in steps} if known else shares(steps)
     total = sum(share[step.id] * step.estimate for step in left)
 
     def time(step: Step) -> str:

@@ -1,4 +1,8 @@
-"""Run one command: pinned, in a log, measured, and never outliving the run that started it."""
+"""Run one command: pinned, in a log, measured, and not outliving the run that started it.
+
+What a script starts itself may, where the run is killed by force: those scripts hold locks of their
+own.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import IO
 
@@ -85,7 +85,7 @@ class Runner:
 
     def __init__(self, work: Work, steps: list[Step], jobs: int, hours: float | None = None,
                  keep_going: bool = True, say: Callable[[str], None] = aloud,
-                 tidy: Callable[[], None] = lambda: None) -> None:  # fmt: skip
+                 tidy: Callable[[set[str]], None] = lambda pending: None) -> None:  # fmt: skip
         self.work, self.steps, self.jobs, self.say, self.tidy = work, steps, jobs, say, tidy
         self.keep_going = keep_going
         self.deadline = time.monotonic() + hours * 3600 if hours else None
@@ -100,7 +100,9 @@ class Runner:
         done = state.done(self.work.out, self.steps)
         if done:
             self.say(f"{len(done)} of {len(self.steps)} steps were done before")
-        self.state.update(dict.fromkeys(carry.spared(self.steps, done), "dropped"))
+        unwanted = state.unwanted(self.work.out, self.steps) - done
+        dropped = unwanted | carry.spared(self.steps, done | unwanted)
+        self.state.update(dict.fromkeys(dropped, "dropped"))
         self.state.update(dict.fromkeys(done, "done"))
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         pinned = cores if len(cores) == self.jobs else [None] * self.jobs
@@ -173,17 +175,27 @@ class Runner:
                 self.say(f"{head}: FAILED: {failure}")
             else:
                 self.clock.add(step, seconds)
-                self.tidy()
+                if step.kind == "nearest":
+                    self._drop_unwanted()
+                self.tidy(self.pending())
                 self.say(f"{head} ... {seconds:.0f} s; about {duration(self.left())} left")
             self.change.notify_all()
 
+    def _drop_unwanted(self) -> None:
+        for name in state.unwanted(self.work.out, self.steps):
+            if self.state[name] == "waiting":
+                self.state[name] = "dropped"
+
+    def pending(self) -> set[str]:
+        """Ids of what is still to be run, or runs: what these need stays."""
+        return {name for name, now in self.state.items() if now in ("waiting", "running")}
+
     def left(self) -> float:
         """Seconds until the end."""
-        total = 0.0
-        for step in self.steps:
-            if self.state[step.id] in ("waiting", "running"):
-                total += self.shares[step.id] * self.clock.expected(step)
-        return total / self.jobs
+        found = [step for step in self.steps if step.id in self.pending()]
+        known = any(s.kind == "nearest" and self.state[s.id] == "done" for s in self.steps)
+        share = dict.fromkeys(self.shares, 1.0) if known else self.shares
+        return sum(share[step.id] * self.clock.expected(step) for step in found) / self.jobs
 
     def _summary(self) -> None:
         waiting = [step for step in self.steps if self.state[step.id] == "waiting"]
@@ -204,23 +216,30 @@ class Runner:
         )
 
 
-def unneeded(out: Path, steps: Iterable[Step]) -> list[Path]:
-    """Checkpoints of trainings whose every consumer has its result."""
+def unneeded(out: Path, steps: Iterable[Step], pending: Container[str] = ()) -> list[Path]:
+    """Checkpoints of trainings whose every consumer has its result, or is not wanted.
+
+    Args:
+        out: the run's folder.
+        steps: all that will ever be asked for.
+        pending: ids of what is to be run, perhaps once more: the result of before does not count.
+    """
     steps = list(steps)
+    unwanted = state.unwanted(out, steps)
+    settled = {step.id for step in steps if step.id not in pending
+               and (step.id in unwanted or (out / step.result).exists())}  # fmt: skip
     consumers = defaultdict(list)
     for step in steps:
         for need in step.needs:
-            consumers[need].append(step)
+            consumers[need].append(step.id)
     found: list[Path] = []
     for step in steps:
-        if step.kind in {"stage1", "stage2"} and (out / step.result).exists() and all(
-            (out / consumer.result).exists() for consumer in consumers[step.id]
-        ):  # fmt: skip
+        if step.kind in state.TRAININGS and settled.issuperset([step.id, *consumers[step.id]]):
             found += sorted((out / "runs" / step.id).glob("checkpoint*.pt"))
     return found
 
 
-def tidy(out: Path, steps: Iterable[Step]) -> None:
+def tidy(out: Path, steps: Iterable[Step], pending: Container[str] = ()) -> None:
     """Delete these."""
-    for path in unneeded(out, steps):
+    for path in unneeded(out, steps, pending):
         path.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ HUMAN_PAIRS = 1000  # fewer do not make a training set
 PARAGRAPH = " ⏎ "  # between the paragraphs of a description
 QUESTION_FILES = {"nqg": "nqg.test", "xquad-en": "xquad.en", "xquad-zh": "xquad.zh",
                   "cmrc": "cmrc2018.trial"}  # fmt: skip
+MADE_FILES = ("en_XX.train.tsv", "en_XX.valid.tsv", "zh_CN.test.tsv")  # of preprocess/qg.sh
 Row = list[str]  # package, md5 of the English text, description, synopsis
 
 
@@ -68,6 +69,11 @@ def check(sources: Sources, budget: Budget) -> None:
                 f"tables: {sources.mono}: no monolingual text in {lang} (mono.{lang}.txt.xz); "
                 "MONO names the folder"
             )
+    if sources.questions is not None and sources.made:
+        for name in MADE_FILES:
+            if not (sources.questions / name).exists():
+                raise SystemExit(f"tables: {sources.questions / name}: missing; preprocess/qg.sh "
+                                 "did not come to its end there: run it again")  # fmt: skip
     if sources.questions is not None and not sources.made:
         for name in QUESTION_FILES.values():
             path = sources.questions / f"{name}.jsonl.xz"

@@ -11,6 +11,7 @@ from examples.ddtp.tables.files import read_json
 from examples.ddtp.tables.steps import Step
 
 TRAININGS = ("stage1", "stage2")
+NEAREST_FILE = "nearest.json"  # LAFT's nearest rivals, and among which cells they were found
 
 
 def mark(training: Path) -> str:
@@ -41,6 +42,16 @@ def is_done(out: Path, step: Step) -> bool:
     if not result.exists():
         return False
     return step.kind != "nearest" or set(step.args["cells"]) <= set(compared(result))
+
+
+def unwanted(out: Path, steps: Iterable[Step]) -> set[str]:
+    """Ids of the further seeds of systems that are not among LAFT's nearest rivals, once found."""
+    steps = list(steps)
+    if not any(step.kind == "nearest" and is_done(out, step) for step in steps):
+        return set()
+    rivals = read_json(out / NEAREST_FILE)["rivals"]
+    return {step.id for step in steps if step.args.get("near")
+            and f"{step.args['method']}.{step.args['variant']}" not in rivals}  # fmt: skip
 
 
 def done(out: Path, steps: Iterable[Step]) -> set[str]:

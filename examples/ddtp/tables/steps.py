@@ -145,13 +145,16 @@ class Planner:
                  f"components/{kind}.safetensors", needs, 60, {"components": kind})
         )  # fmt: skip
 
-    def stage1(self, system: System, seed: int) -> tuple[str, ...]:
+    def stage1(self, system: System, seed: int, after: tuple[str, ...] = (),
+               **more: Any) -> tuple[str, ...]:  # fmt: skip
         """What has to be done for stage 1 of a system; one serves all tasks and settings.
 
         On seed 1 the whole grid is trained and one is chosen; further seeds take that rate, and
-        LAFT's controls take LAFT's.
+        LAFT's controls take LAFT's. `after` and `more` are for seeds that only rivals have.
         """
         seed = min(seed, self.budget.stage1_seeds)
+        if seed <= self.budget.seeds:
+            after, more = (), {}
         if system.control is not None:
             chosen, *_ = self.stage1(System("laft"), 1)
             return chosen, self._stage1(system, seed, CHOSEN, (chosen,))
@@ -162,11 +165,12 @@ class Planner:
         chosen = self.add(step)
         if seed == 1:
             return chosen, *grid
-        return chosen, self._stage1(system, seed, CHOSEN, (chosen,))
+        return chosen, self._stage1(system, seed, CHOSEN, (chosen, *after), **more)
 
-    def _stage1(self, system: System, seed: int, rate: str, after: tuple[str, ...] = ()) -> str:
+    def _stage1(self, system: System, seed: int, rate: str, after: tuple[str, ...] = (),
+                **more: Any) -> str:  # fmt: skip
         """Stage 1 at a rate of the grid, or at the chosen one."""
-        needs = [self.experiment(), *after]
+        needs = [self.experiment(), self.data("zero-shot"), *after]
         if system.components:
             needs.append(self.components(system.components))
         seconds = self.budget.stage1_updates * STAGE1_SECONDS * self.budget.max_tokens / 4096
@@ -175,7 +179,8 @@ class Planner:
         return self.add(
             Step(name, "stage1", title, f"runs/{name}/done.json",
                  tuple(needs), seconds + START_SECONDS,
-                 {"method": system.method, "variant": system.variant, "seed": seed, "rate": rate})
+                 {"method": system.method, "variant": system.variant, "seed": seed, "rate": rate,
+                  **more})
         )  # fmt: skip
 
     def stage2(self, system: System, seed: int, rate: str, data: str = "zero-shot",
@@ -187,7 +192,8 @@ class Planner:
         if system.components:
             needs.append(self.components(system.components))
         if system.staged:
-            needs += self.stage1(system, seed)
+            near = {"near": True} if more.get("near") else {}
+            needs += self.stage1(system, seed, after, **near)
             more["stage1"] = f"stage1/{system.name}/s{min(seed, budget.stage1_seeds)}"
         updates = more.setdefault("updates", budget.stage2_updates)
         seconds = updates * STAGE2_SECONDS[system.method] * budget.max_tokens / 4096

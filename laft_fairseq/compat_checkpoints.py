@@ -10,13 +10,15 @@ does not read it.
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from laft_fairseq import compat_trainer
+from laft_fairseq import compat_trainer, resuming
+from laft_fairseq.errors import LaftError
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
@@ -46,8 +48,24 @@ def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: An
     return result
 
 
+def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
+    """fairseq's, where the run that is there is the one that is asked for."""
+    if hasattr(trainer.task, "stage"):
+        resuming.check(cfg, trainer.task.cfg)
+    return stock(cfg, trainer, **kwargs)
+
+
 def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwargs: Any) -> Any:
-    """fairseq's; a task of ours then knows the one file, for the criterion that it may build."""
+    """fairseq's; a task of ours then knows the one file, for the criterion that it may build.
+
+    Raises:
+        LaftError: a checkpoint is not there.
+    """
+    given = inspect.signature(stock).bind(filenames, *args, **kwargs).arguments
+    if not given.get("suffix") and given.get("num_shards", 1) == 1:
+        for name in filenames:
+            if not Path(name).exists():
+                raise LaftError(f"{name}: no such checkpoint")
     models, cfg, task = stock(filenames, *args, **kwargs)
     if hasattr(task, "stage"):
         task.checkpoint = str(filenames[0]) if len(filenames) == 1 else ""
@@ -75,6 +93,7 @@ def apply() -> None:
 
     for module, own in (
         (checkpoint_utils, save_checkpoint),
+        (checkpoint_utils, load_checkpoint),
         (checkpoint_utils, load_model_ensemble_and_task),
         (utils, move_to_cpu),
     ):

@@ -35,6 +35,7 @@ LEVELS: tuple[frozenset[str], ...] = (
             "new_languages",
             "piece_selection",
             "precision",
+            "resuming",
             "scoring",
             "sentencepiece_dictionary",
             "tables",

@@ -204,6 +204,11 @@ def test_a_truncated_checkpoint(laft: Run, tmp_path: Path, kept: float) -> None:
     assert line.startswith(f"{path}: corrupt or truncated checkpoint")
 
 
+def test_a_checkpoint_that_is_not_there(laft: Run, tmp_path: Path) -> None:
+    line = said(lambda: tiny.generate(laft.data, tmp_path / "c.pt", *GENERATE))
+    assert line == f"{tmp_path / 'c.pt'}: no such checkpoint"
+
+
 def test_a_slim_checkpoint_whose_backbone_is_gone(laft: Run) -> None:
     hidden = laft.backbone.with_suffix(".hidden")
     laft.backbone.rename(hidden)

@@ -1,6 +1,7 @@
 """What a run says that goes on from a checkpoint, and what fairseq's trainer is not let do."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,47 @@ def test_averaged_weights_are_refused(laft: Run, tmp_path: Path) -> None:
     with pytest.raises(Exception) as caught:
         tiny.train(laft.data, tmp_path, "generation", *flags, "--store-ema", "--max-update", "1")
     assert tiny.one_line(caught.value).startswith("--store-ema: averages of the weights are not")
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ((), "{last}: that training began from {stage1}, not from the backbone; name another"),
+        (("--finetune-from-model", "{best}"),
+         "{last}: that training began from {stage1}, not from {best}; name another --save-dir"),
+        (("--finetune-from-model", "{stage1}", "--train-langs", "en_XX,fr_XX"),
+         "{last}: trained with --train-langs en_XX, not en_XX,fr_XX; name another --save-dir"),
+    ],
+)  # fmt: skip
+def test_another_training_in_the_folder_of_one_is_refused(
+    laft: Run, folder: Path, flags: tuple[str, ...], line: str
+) -> None:
+    """fairseq would go on with the one that is there, and here do nothing."""
+    last = folder / "checkpoint_last.pt"
+    names = {"last": last, "best": folder / "checkpoint_best.pt", "stage1": laft.stage1}
+    before = last.read_bytes()
+    words = (*FLAGS, "--backbone", laft.backbone, *(word.format(**names) for word in flags))
+    with pytest.raises(Exception) as caught:
+        tiny.train(laft.data, folder, "generation", *words, "--max-update", "4")
+    assert tiny.one_line(caught.value).startswith(line.format(**names))
+    assert last.read_bytes() == before
+
+
+def test_what_was_moved_is_gone_on_with(
+    laft: Run, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Stage 1 lies elsewhere now."""
+    stage1 = shutil.copy(laft.stage1, tmp_path / "stage1.pt")
+    flags = (*FLAGS, "--backbone", laft.backbone, "--finetune-from-model", stage1)
+    home = tmp_path / "home"
+    tiny.train(laft.data, home, "generation", *flags, "--max-update", "2")
+    stage1 = Path(stage1).rename(tmp_path / "moved.pt")
+    assert resumed(laft, home, caplog, "--finetune-from-model", stage1, updates=3)[1] == 3
+
+
+def test_a_start_that_is_not_there(laft: Run, tmp_path: Path) -> None:
+    flags = (*FLAGS, "--backbone", laft.backbone, "--finetune-from-model", tmp_path / "stage1.pt")
+    with pytest.raises(Exception) as caught:
+        tiny.train(laft.data, tmp_path, "generation", *flags, "--max-update", "1")
+    line = f"--finetune-from-model {tmp_path / 'stage1.pt'}: no such checkpoint"
+    assert tiny.one_line(caught.value) == line

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from text_files import DataError, read_lines
+from vocabulary import known_languages
 
 FILE = "new-langs.txt"
 WARNED, REFUSED = 0.1, 0.5  # shares of the characters that are <unk>
@@ -21,10 +22,10 @@ def agreed(option: str | None, langs: Path | None, out: Path) -> list[str]:
         DataError: one is the backbone's or listed twice, or they differ from the folder's.
     """
     given = [tag.strip() for tag in (option or "").split(",") if tag.strip()]
-    known = set() if langs is None else set(read_lines(langs))
+    known, where = known_languages(langs)
     for place, tag in enumerate(given):
         if tag in known:
-            raise DataError(f"--new-langs: {tag} is a language of {langs}; leave it out")
+            raise DataError(f"--new-langs: {tag} is a language of {where}; leave it out")
         if tag in given[:place]:
             raise DataError(f"--new-langs: {tag} is listed twice")
     path = out / FILE

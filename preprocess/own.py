@@ -18,6 +18,7 @@ from pathlib import Path
 
 from binary_layout import digest
 from text_files import DataError, read_lines
+from vocabulary import known_languages
 
 MOST_PAIRS, MOST_TEXTS = 500, 200  # for validation; a twentieth otherwise
 LEAST = 20
@@ -83,14 +84,15 @@ def parted(lines: list[str], most: int, path: Path) -> tuple[list[str], list[str
 def check_tags(tags: list[str], langs: Path, new: list[str]) -> None:
     """The backbone knows every language, or it is a new one; the first tag is SOURCE.
 
-    Without `langs.txt` the languages are mBART-cc25's, which the later commands check.
+    Without `langs.txt` the languages are mBART-cc25's.
 
     Raises:
-        DataError: it does not; the line says what the tag may have been meant to be.
+        DataError: it does not, or a new one is no new one; the line says what may have been meant.
     """
-    if not langs.is_file():
-        return
-    known = [line for line in read_lines(langs) if line]
+    known, where = known_languages(langs)
+    for tag in new:
+        if tag in known:
+            raise DataError(f"NEW_LANGS: {tag} is a language of {where}; leave it out")
     for tag in tags:
         if tag in known or tag in new:
             continue
@@ -98,7 +100,7 @@ def check_tags(tags: list[str], langs: Path, new: list[str]) -> None:
         like = [one for one in known if one.split("_")[0] == tag.split("_")[0].lower()]
         meant = named.replace(tag, like[0]) if like else ""
         remedy = f"call it {meant}" if meant else f"NEW_LANGS={tag} adds it to the backbone's"
-        raise DataError(f"{named}: {tag} is not among {', '.join(known)} of {langs}; {remedy}")
+        raise DataError(f"{named}: {tag} is not among {', '.join(known)} of {where}; {remedy}")
 
 
 def gather(folder: Path, tags: list[str]) -> dict[str, Path]:

@@ -9,6 +9,12 @@ from typing import Any
 
 from text_files import DataError, read_lines
 
+# mBART-cc25's languages, in its order: a backbone's without langs.txt.
+CC25 = (
+    "ar_AR,cs_CZ,de_DE,en_XX,es_XX,et_EE,fi_FI,fr_XX,gu_IN,hi_IN,it_IT,ja_XX,kk_KZ,"
+    "ko_KR,lt_LT,lv_LV,my_MM,ne_NP,nl_XX,ro_RO,ru_RU,si_LK,tr_TR,vi_VN,zh_CN"
+).split(",")
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -64,11 +70,17 @@ def check_language(lang: str, langs: Path | None, new: list[str]) -> None:
     if lang in new:
         return
     if langs is None:
-        print("binarize: no langs.txt beside the dictionary; mBART-cc25's languages will apply")
-        return
-    known = [line for line in read_lines(langs) if line]
+        print("binarize: no langs.txt beside the dictionary; mBART-cc25's languages apply")
+    known, where = known_languages(langs)
     if lang not in known:
         raise DataError(
-            f"{lang} is not a language of {langs}: {', '.join(known)}; one that the backbone never "
+            f"{lang} is not a language of {where}: {', '.join(known)}; one that the backbone never "
             "saw is named by --new-langs"
         )
+
+
+def known_languages(langs: Path | None) -> tuple[list[str], str]:
+    """The backbone's tags, and who says so; mBART-cc25's where no file does."""
+    if langs is None or not langs.is_file():
+        return CC25, "mBART-cc25 (the backbone has no langs.txt)"
+    return [line for line in read_lines(langs) if line], str(langs)

@@ -10,6 +10,9 @@ set -euo pipefail
 STEP=$1 FOLDER=$(cd "$2" && pwd)
 cd "$(dirname "$0")/../.."
 source examples/common.sh
+source preprocess/environment.sh
+script=own
+needs_commands python laft fairseq-train
 
 BACKBONE=${BACKBONE:-examples/mini/model} # model.pt, dict.txt, sentence.bpe.model
 ARCH=${ARCH:-laft_mbart_mini}
@@ -72,6 +75,7 @@ laft_stage() {
 
 stage1() {
   laft_stage stage1 "$STAGE1_UPDATES" "$STAGE1_LR" --task laft_denoising --train-langs "${LANGS// /,}"
+  training > "$OUT/settings.training"
 }
 
 stage2() {
@@ -82,19 +86,30 @@ stage2() {
 # needs FILE STEP: stop where an earlier step has not been made.
 needs() { [ -e "$1" ] || stop "$1: not there; first run examples/own/run.sh $2 $FOLDER"; }
 
-# settings: what everything in OUT hangs on.
+# settings: what everything in OUT hangs on; training: what stage 2 shares with stage 1.
+training() { echo "ARCH=$ARCH REMOVAL=$REMOVAL"; }
 settings() {
-  echo "ARCH=$ARCH SOURCE=$SOURCE NEW_LANGS=$NEW_LANGS REMOVAL=$REMOVAL"
+  echo "SOURCE=$SOURCE NEW_LANGS=$NEW_LANGS"
   echo "dict.txt $(sha256sum < "$BACKBONE/dict.txt"), model.pt $(wc -c < "$BACKBONE/model.pt") bytes"
 }
 
 # same_settings: what is in OUT was made with these, or there is nothing yet.
 same_settings() {
   [ ! -e "$OUT/settings" ] || [ "$(cat "$OUT/settings")" = "$(settings)" ] ||
-    stop "$OUT: made with another BACKBONE, ARCH, SOURCE, NEW_LANGS or REMOVAL; name another OUT"
+    stop "$OUT: made with another BACKBONE, SOURCE or NEW_LANGS; name another OUT"
+  [ ! -e "$OUT/settings.training" ] || [ "$(cat "$OUT/settings.training")" = "$(training)" ] ||
+    stop "$OUT/stage1: made with $(cat "$OUT/settings.training"); name another OUT"
+}
+
+# warms_up NAME UPDATES: the learning rate reaches its value.
+warms_up() {
+  [ "$WARMUP" -lt "$2" ] ||
+    stop "WARMUP=$WARMUP: with $1=$2 the learning rate would not reach its value"
 }
 
 check_backbone
+warms_up STAGE1_UPDATES "$STAGE1_UPDATES"
+warms_up STAGE2_UPDATES "$STAGE2_UPDATES"
 LANGS=$(languages | tr '\n' ' ') && LANGS=${LANGS% }
 [ "$LANGS" != "$SOURCE" ] || stop "$FOLDER: no mono.<tag>.txt of another language, such as mono.fr_XX.txt"
 same_settings

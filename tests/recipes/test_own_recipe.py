@@ -16,7 +16,8 @@ from tests.recipes.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 OWN = ("examples/own/run.sh", "examples/common.sh", "preprocess/own.py",
-       "preprocess/text_files.py", "preprocess/binary_layout.py")  # fmt: skip
+       "preprocess/text_files.py", "preprocess/binary_layout.py", "preprocess/vocabulary.py",
+       "preprocess/environment.sh")  # fmt: skip
 BINARIZE = """#!/usr/bin/env bash
 set -euo pipefail
 echo "binarize $*" >> "$LOG"
@@ -81,7 +82,7 @@ def option(call: str, name: str) -> str:
 
 
 def test_all_steps_in_order(task: Path) -> None:
-    done = run(task, "all", STAGE1_UPDATES="7", STAGE2_LR="5e-4")
+    done = run(task, "all", STAGE1_UPDATES="7", WARMUP="5", STAGE2_LR="5e-4")
     assert done.returncode == 0, done.stderr
     made = calls(task)
     assert [" ".join(call.split()[:2]) for call in made] == [
@@ -189,12 +190,36 @@ def test_files_that_changed_are_not_taken_for_what_is_there(task: Path) -> None:
 def test_one_folder_is_of_one_backbone(task: Path) -> None:
     assert run(task, "data").returncode == 0
     assert run(task, "components", STAGE1_LR="1e-4").returncode == 0
-    refused = run(task, "stage1", REMOVAL="projection")
+    assert run(task, "stage1", REMOVAL="projection").returncode == 0
+    refused = run(task, "stage2")
     assert refused.returncode == 1
-    assert "out: made with another BACKBONE, ARCH, SOURCE, NEW_LANGS or REMOVAL" in refused.stderr
+    made = "out/stage1: made with ARCH=laft_mbart_mini REMOVAL=projection; name another OUT"
+    assert made in refused.stderr
     (task.parent / "mbart" / "dict.txt").write_text("another 1\n")
     assert run(task, "stage1").returncode == 1
     assert run(task, "data", OUT="elsewhere").returncode == 0
+
+
+def test_a_backbone_without_langs_txt_has_cc25s_languages(task: Path) -> None:
+    """As fairseq publishes it; vi_VN is one of the 25, oc_XX none."""
+    (task.parent / "mbart" / "langs.txt").unlink()
+    refused = run(task, "data", NEW_LANGS="vi_VN")
+    assert refused.returncode == 1
+    assert (
+        "own: NEW_LANGS: vi_VN is a language of mBART-cc25 (the backbone has no" in refused.stderr
+    )
+    assert not (task / "out" / "raw").exists()
+    assert run(task, "data").returncode == 0
+    (task / "mono.oc_XX.txt").write_text("un\n" * 20)
+    unknown = run(task, "data", OUT=str(task / "other"))
+    assert unknown.returncode == 1 and "NEW_LANGS=oc_XX adds it" in unknown.stderr
+
+
+def test_a_rate_that_would_not_be_reached(task: Path) -> None:
+    refused = run(task, "data", STAGE2_UPDATES="50")
+    assert refused.returncode == 1 and not (task / "out").exists()
+    line = "own: WARMUP=50: with STAGE2_UPDATES=50 the learning rate would not reach its value\n"
+    assert refused.stderr == line
 
 
 def test_what_is_missing_is_named(task: Path) -> None:

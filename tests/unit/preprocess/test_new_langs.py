@@ -103,3 +103,21 @@ def test_a_script_that_the_pieces_do_not_cover(
     assert binarize(encode, backbone, tmp_path, "a b c aж", *flags) == 0
     said = capsys.readouterr().out
     assert "binarize: warning: eo_XX train: 20.0 % of 5 characters are <unk>" in said
+
+
+def test_without_langs_txt_the_languages_are_cc25s(
+    encode: ModuleType, backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The scripts know them without torch; the package's list is the same."""
+    from laft_fairseq.language_tags import CC25
+
+    bare = Path(shutil.copytree(backbone, tmp_path / "bare"))
+    (bare / "langs.txt").unlink()
+    assert sys.modules["vocabulary"].CC25 == CC25
+    assert binarize(encode, bare, tmp_path, "ab cd", "--lang", "vi_VN") == 0
+    assert "no langs.txt beside the dictionary; mBART-cc25's languages" in capsys.readouterr().out
+    assert binarize(encode, bare, tmp_path, "ab cd", "--lang", "oc_XX") == 1
+    assert "oc_XX is not a language of mBART-cc25 (the backbone" in capsys.readouterr().err
+    flags = ("--lang", "vi_VN", "--new-langs", "vi_VN")
+    assert binarize(encode, bare, tmp_path, "ab cd", *flags) == 1
+    assert "--new-langs: vi_VN is a language of mBART-cc25" in capsys.readouterr().err

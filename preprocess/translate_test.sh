@@ -6,7 +6,8 @@
 #     --to-english 'preprocess/apertium_lines.sh fra-cat cat-eng' \
 #     --from-english 'preprocess/apertium_lines.sh eng-cat cat-fra'
 #
-# --src and --ref hold one text a line; --backbone has sentence.bpe.model, dict.txt and langs.txt.
+# --src and --ref hold one text a line; --backbone has sentence.bpe.model, dict.txt and, unless its
+# languages are mBART-cc25's, langs.txt.
 #   --new-langs TAGS           languages that langs.txt does not name, as for binarize.sh
 #   --version-command COMMAND  the engine's version, recorded with the translations
 #   --english FILE             where the translated sources are kept (OUT/english.txt); name the same

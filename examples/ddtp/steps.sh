@@ -19,15 +19,20 @@ cut_text() {
 }
 
 raw_text() {
-  local source=examples/ddtp/data work=$RAW.partial
+  local source=examples/ddtp/data work=$RAW.partial lang split
   if [ "$FULL" = 1 ]; then
     source=$OUT/full-data
     preprocess/ddtp.sh "$OUT/full"
     python preprocess/ddtp.py extract --ddtp "$OUT/full" --mono examples/ddtp/data --out "$source" \
       --pairs 0 --valid 0 --valid-target 0 --mono-bytes 0
   fi
+  for lang in en_XX $TARGETS; do
+    [ -e "$source/$lang.test.tsv.xz" ] || {
+      echo "$source: no $lang.test.tsv.xz; TARGETS names languages that it has" >&2
+      return 1
+    }
+  done
   rm -rf "$work" && mkdir -p "$work"
-  local lang split
   for lang in en_XX $TARGETS; do
     for split in train valid test; do
       [ -e "$source/$lang.$split.tsv.xz" ] || continue

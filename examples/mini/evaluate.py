@@ -30,14 +30,14 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.errors import ScoringError
 
 PAIRS = (("en_XX", "fr_XX"), ("en_XX", "zh_CN"))
-FILES = ("model.pt", "dict.txt", "langs.txt", "sentence.bpe.model")
+FILES = ("model.pt", "dict.txt", "sentence.bpe.model")  # without langs.txt: mBART-cc25's languages
 
 
 def check(args: argparse.Namespace) -> None:
     """What can be refused before anything is loaded."""
     if args.data is None and not args.retrieval_only:
         raise LaftError("--data: the data-bin of prepare.sh, unless --retrieval-only")
-    held = [] if args.retrieval_only else [(args.data, FILES[1:3])]
+    held = [] if args.retrieval_only else [(args.data, FILES[1:2])]
     for folder, names in [(args.model, FILES), *held]:
         for name in names:
             if not (folder / name).is_file():
@@ -62,7 +62,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
     path = str(args.model / "model.pt")
     model, generation = load_model(path, str(args.model))
-    pieces = SentencePieceProcessor(model_file=str(args.model / FILES[3]))
+    pieces = SentencePieceProcessor(model_file=str(args.model / FILES[2]))
     fingerprint = read(path).fingerprint
     components = read_components(args.components, fingerprint)
     between = measure_retrieval(args, model, generation, pieces, components)

@@ -99,3 +99,10 @@ def test_a_missing_backbone_stops_at_once(tmp_path: Path, warm: Warm) -> None:
     failed = run(warm, tmp_path / "out", BACKBONE=str(tmp_path / "nowhere"))
     assert failed.returncode != 0
     assert "nowhere" in failed.stderr
+
+
+def test_a_language_without_texts_is_named(tmp_path: Path, warm: Warm) -> None:
+    failed = run(warm, tmp_path / "out", TARGETS="vi_VN")
+    assert failed.returncode == 1
+    line = "examples/ddtp/data: no vi_VN.test.tsv.xz; TARGETS names languages that it has\n"
+    assert failed.stderr == line

@@ -113,6 +113,13 @@ def read(path: str) -> Backbone:
     return Backbone(path, tensors, langs, layout, options | _recorded_options(content), file)
 
 
+def is_slim(path: str) -> bool:
+    """Whether a file is one of our checkpoints without the backbone's tensors."""
+    state = read_checkpoint(path, mmap=True).get("model")
+    header, _ = pop_header(state) if isinstance(state, dict) else (None, "")
+    return header is not None and header.kind == "slim"
+
+
 def tie(state: dict[str, Tensor], path: str) -> None:
     """Let the copies of the embedding be the one tensor.
 
@@ -158,8 +165,19 @@ def _recorded_options(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
-    langs = getattr(content.get("args"), "langs", None)
+    langs = _recorded(content, "langs")
     return [tag for tag in langs.split(",") if tag] if isinstance(langs, str) else None
+
+
+def _recorded(content: Mapping[str, Any], name: str) -> Any:
+    """An option in fairseq's ``args``, or in the task's or the model's part of its ``cfg``."""
+    cfg = content.get("cfg")
+    parts = [cfg.get("task"), cfg.get("model")] if isinstance(cfg, Mapping) else []
+    for part in (content.get("args"), *parts):
+        values = part if isinstance(part, Mapping) else getattr(part, "__dict__", {})
+        if values.get(name) is not None:
+            return values[name]
+    return None
 
 
 def _recorded_layout(
@@ -168,7 +186,7 @@ def _recorded_layout(
     """What header, options or the folder's ``tag-layout.txt`` say; None where nothing does."""
     if header is not None:
         return TagLayout(header.tag_layout)
-    recorded = getattr(content.get("args"), "tag_layout", None)
+    recorded = _recorded(content, "tag_layout")
     folder = Path(path).parent
     if isinstance(recorded, str) or (folder / LAYOUT_FILE).exists():
         return tag_layout(folder, recorded)
@@ -219,10 +237,13 @@ def check(
 
 def places(option: str | None, origin: str, recorded: str) -> list[str]:
     """Where :func:`find` looks, in its order; what is not given is left out."""
-    beside = Path(origin).parent
-    named = [option, os.environ.get(ENVIRONMENT)]
-    hints = [str(beside / Path(recorded).name), recorded] if recorded else []
-    return [path for path in (*named, str(beside / "backbone.pt"), *hints) if path]
+    named = [option, os.environ.get(ENVIRONMENT), str(Path(origin).parent / "backbone.pt")]
+    return [path for path in (*named, *_hints(origin, recorded)) if path]
+
+
+def _hints(origin: str, recorded: str) -> list[str]:
+    """Of the name that a checkpoint remembers: beside it, and where it was."""
+    return [str(Path(origin).parent / Path(recorded).name), recorded] if recorded else []
 
 
 def find(option: str | None, origin: str, recorded: str, expected: str) -> Backbone:
@@ -240,16 +261,20 @@ def find(option: str | None, origin: str, recorded: str, expected: str) -> Backb
     for where, path in (("--backbone", option), (ENVIRONMENT, os.environ.get(ENVIRONMENT))):
         if path and not os.path.exists(path):
             raise LaftError(f"{path}: no such backbone ({where})")
-    for candidate in places(option, origin, recorded):
-        if os.path.exists(candidate):
-            backbone = read(candidate)
-            if backbone.fingerprint != expected:
-                raise LaftError(
-                    f"{candidate}: another backbone (fingerprint {backbone.fingerprint}) than the "
-                    f"one {origin or 'the checkpoint'} was trained on ({expected}); give that one "
-                    f"by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"
-                )
-            return backbone
+    named, hints = option or os.environ.get(ENVIRONMENT), _hints(origin, recorded)
+    for candidate in [named] if named else places(None, origin, recorded):
+        if not os.path.exists(candidate):
+            continue
+        if not named and candidate in hints and is_slim(candidate):
+            continue  # a checkpoint that has the backbone's name
+        backbone = read(candidate)
+        if backbone.fingerprint != expected:
+            raise LaftError(
+                f"{candidate}: another backbone (fingerprint {backbone.fingerprint}) than the "
+                f"one {origin or 'the checkpoint'} was trained on ({expected}); give that one "
+                f"by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"
+            )
+        return backbone
     raise LaftError(
         f"{origin or 'checkpoint'}: a slim checkpoint needs its backbone, and {recorded} is not "
         f"there; give it by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"

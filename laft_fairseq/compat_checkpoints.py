@@ -51,7 +51,7 @@ def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: An
 def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
     """fairseq's, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
-        resuming.check(cfg, trainer.task.cfg)
+        resuming.check(cfg, trainer.task.cfg, trainer.task.tags)
     return stock(cfg, trainer, **kwargs)
 
 

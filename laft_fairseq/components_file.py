@@ -13,7 +13,6 @@ what is merged alone, neither components nor means.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import zlib
@@ -32,6 +31,7 @@ from laft_fairseq.components import Control, Language, LanguageComponents, Shard
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_components import ComponentStatistics, Scaling
 from laft_fairseq.language_tags import TagLayout
+from laft_fairseq.whole_files import replacing
 
 StrPath = str | os.PathLike[str]
 
@@ -145,9 +145,9 @@ def load(
 def merge(paths: Iterable[StrPath], out: StrPath) -> None:
     """Add the shards of each language, unite different languages, write `out`.
 
-    Raises LaftError for no file, a file given twice, another backbone, d or k among them, shards
-    (`laft components --shard`) that are not exactly those of one text, and
-    whatever `load` and `save` refuse.
+    Raises LaftError for no file, a file or its copy given twice, another backbone, d or k among
+    them, shards (`laft components --shard`) that are not exactly those of one text, and whatever
+    `load` and `save` refuse.
     """
     files = [Path(path) for path in paths]
     if len({file.resolve() for file in files}) != len(files):
@@ -155,6 +155,7 @@ def merge(paths: Iterable[StrPath], out: StrPath) -> None:
     check_complete(load(file) for file in files)
     first: LanguageComponents | None = None
     total: dict[str, ComponentStatistics] = {}
+    grams: dict[str, set[bytes]] = {}
     for file in files:
         shard = load(file, with_statistics=True)
         first = first or shard
@@ -163,6 +164,11 @@ def merge(paths: Iterable[StrPath], out: StrPath) -> None:
         shard.expect_true()
         for tag, language in shard.languages.items():
             assert language.statistics is not None
+            gram = language.statistics.gram.numpy().tobytes()
+            if language.count and gram in grams.setdefault(tag, set()):
+                raise LaftError(f"{file}: language {tag}: the same statistics as another file's: a "
+                                "copy would count twice")  # fmt: skip
+            grams.setdefault(tag, set()).add(gram)
             total.setdefault(tag, ComponentStatistics.zeros(first.d)).merge(language.statistics)
     if first is None:
         raise LaftError("no components file to merge")
@@ -260,12 +266,9 @@ def _checksum(tensor: Tensor) -> int:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, then rename."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    """Whole or not at all."""
     try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise LaftError(f"{path}: cannot be written ({error.strerror})") from error

@@ -56,7 +56,7 @@ def _device(name: str | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.empty(0, device=device).tolist()  # "meta" has no numbers
     except (RuntimeError, AssertionError):
         raise LaftError(f"--device {name}: this machine or torch has no such device") from None
     return device

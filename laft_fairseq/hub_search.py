@@ -54,6 +54,9 @@ class Search:
     batch_size: int = 32
 
     def __post_init__(self) -> None:
+        for name in ("lenpen", "max_len_a"):
+            if not math.isfinite(getattr(self, name)):
+                raise LaftError(f"--{name.replace('_', '-')} {getattr(self, name)}: no number")
         for name in ("beam", "nbest", "max_tokens", "batch_size"):
             if getattr(self, name) < 1:
                 raise LaftError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +34,9 @@ class Panel:
 
 
 def colours(tags: Sequence[str]) -> dict[str, str]:
-    """One colour a language, the same in every panel."""
-    return {tag: PALETTE[place % len(PALETTE)] for place, tag in enumerate(tags)}
+    """One colour a language, the same in every panel; the first, which is in all, alone has its."""
+    others = itertools.cycle(PALETTE[1:])
+    return {tag: next(others) if place else PALETTE[0] for place, tag in enumerate(tags)}
 
 
 def draw(

@@ -68,6 +68,7 @@ def load_model(
         args.backbone = backbone
     state[ORIGIN_KEY] = text_tensor(checkpoint)
     model = task.build_model(args, from_checkpoint=True)
+    model.backbone_named = backbone is not None
     try:
         model.load_state_dict(state, strict=True, model_cfg=args)
     except RuntimeError as error:

@@ -8,24 +8,32 @@ one would be that one under another name.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.language_tags import split_tags
 
 LAST = "checkpoint_last.pt"
-DATA = ("train_langs", "target_langs", "target_rows")  # the task's: what it was trained on
+# The task's options that say what it was trained on.
+OPTIONS = {
+    "_name": "--task",
+    "train_langs": "--train-langs",
+    "target_langs": "--target-langs",
+    "target_rows": "--target-rows",
+}
 
 
-def check(cfg: Any, task: Any) -> None:
-    """Refuse to go on with a run that began otherwise, or that was trained on other languages.
+def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
+    """Refuse to go on with a run that began otherwise, of another stage, or on other languages.
 
     Args:
         cfg: fairseq's ``checkpoint`` options.
         task: its ``task`` options.
+        tags: the dictionary's, which are meant where no languages are named.
 
     Raises:
         LaftError: so it was; or what is to be begun from is not there.
@@ -51,7 +59,7 @@ def check(cfg: Any, task: Any) -> None:
         )
     if cfg.reset_dataloader:
         return
-    for option, was, now in _changed(saved.get("task") or {}, task):
+    for option, was, now in _changed(saved.get("task") or {}, task, tags):
         raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
 
 
@@ -64,10 +72,20 @@ def _same(before: str | None, start: str | None) -> bool:
     return os.path.samefile(before, start)
 
 
-def _changed(saved: Mapping[str, Any], task: Any) -> list[tuple[str, Any, Any]]:
+def _changed(
+    saved: Mapping[str, Any], task: Any, tags: Sequence[str]
+) -> list[tuple[str, str, str]]:
+    """The options that differ, each with what it was and is."""
     found = []
-    for name in DATA:
-        was, now = saved.get(name), getattr(task, name, None)
-        if was is not None and now is not None and str(was) != str(now):
-            found.append((f"--{name.replace('_', '-')}", was, now))
+    for name, option in OPTIONS.items():
+        if name in saved and hasattr(task, name):
+            was, now = (_words(name, value, tags) for value in (saved[name], getattr(task, name)))
+            if was != now:
+                found.append((option, was, now))
     return found
+
+
+def _words(name: str, value: Any, tags: Sequence[str]) -> str:
+    if name == "train_langs":
+        return ",".join(split_tags(value) or tags)
+    return ",".join(split_tags(value)) or "none" if name == "target_langs" else str(value)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,16 @@ from laft_fairseq.errors import LaftError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a name beside `path` to write to; renamed to `path` at the end, removed on an error.
+    """Give a name to write to; renamed to `path` at the end, removed on an error.
 
     Raises:
         LaftError: `path` cannot be written.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    from laft_fairseq import whole_files
+
     try:
-        try:
+        with whole_files.replacing(path) as temporary:
             yield temporary
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch.save's are of the latter kind
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0][:160]
         raise LaftError(f"{path}: cannot be written ({reason})") from error

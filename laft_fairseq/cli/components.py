@@ -124,9 +124,9 @@ def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
     from laft_fairseq.loading import load_backbone_model
 
     tags = split_tags(args.langs)
-    for option in ("backbone", "data", "langs"):
-        if not getattr(args, option):
-            raise LaftError(f"--{option} is needed, unless files are given to --merge")
+    given = {"backbone": args.backbone, "data": args.data, "langs": tags}
+    for option in (name for name, value in given.items() if not value):
+        raise LaftError(f"--{option} is needed, unless files are given to --merge")
     model, dictionary_tags = load_backbone_model(
         args.backbone, args.data, args.dictionary_langs, args.tag_layout, args.new_langs
     )
@@ -145,6 +145,8 @@ def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
     if agreement.several():
         agreement.expect_same(asked, "start all of them with the same options")
     shard = Shard.parse(args.shard) if args.shard else None
+    if shard is None:
+        _enough(model, dictionary, tags, args, k)
     statistics = {tag: _statistics(model, dictionary, tag, args, shard) for tag in tags}
     for own in statistics.values():
         add_up(own)
@@ -154,6 +156,16 @@ def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
             args.out, statistics, k, model.fingerprint, args.mask_source_tag, layout, shard
         )
     return rank == 0
+
+
+def _enough(model: Any, dictionary: Any, tags: list[str], args: argparse.Namespace, k: int) -> None:
+    """Refuse too few texts before hours are spent on the others."""
+    for tag in tags:
+        texts = len(_texts(model, dictionary, tag, args)[1])
+        if texts < k:
+            raise LaftError(
+                f"{args.data}: language {tag}: {texts} sentences are too few for {k} components"
+            )
 
 
 def _statistics(model: Any, dictionary: Any, tag: str, args: argparse.Namespace, shard: Any) -> Any:
@@ -176,17 +188,10 @@ def _statistics(model: Any, dictionary: Any, tag: str, args: argparse.Namespace,
     return statistics
 
 
-def _batches(
-    model: Any, dictionary: Any, tag: str, args: argparse.Namespace, shard: Any
-) -> Iterator[Any]:
-    """(B, T) token batches of one language, of this process and shard, longest first."""
+def _texts(model: Any, dictionary: Any, tag: str, args: argparse.Namespace) -> tuple[Any, Any, str]:
+    """The texts of one language, the (n,) sizes of those that are asked for, and their files."""
     import os
 
-    import numpy as np
-    from fairseq.data import data_utils
-    from tqdm import tqdm
-
-    from laft_fairseq import component_shards
     from laft_fairseq.tasks.text_data import TaggedTexts, load_texts
 
     prefix = os.path.join(args.data, tag, args.split or SPLIT)
@@ -197,15 +202,29 @@ def _batches(
     tag_id = model.encoder.language_tags.token_ids[model.tags.index(tag)]
     layout = model.encoder.language_tags.layout
     texts = TaggedTexts(load_texts(prefix, dictionary, tag), tag_id, limit, prefix, layout)
-    count = min(len(texts), args.max_sentences or len(texts))
-    order = np.argsort(texts.sizes[:count], kind="mergesort")[::-1]
+    return texts, texts.sizes[: args.max_sentences or len(texts)], prefix
+
+
+def _batches(
+    model: Any, dictionary: Any, tag: str, args: argparse.Namespace, shard: Any
+) -> Iterator[Any]:
+    """(B, T) token batches of one language, of this process and shard, longest first."""
+    import numpy as np
+    from fairseq.data import data_utils
+    from tqdm import tqdm
+
+    from laft_fairseq import component_shards
+
+    texts, sizes, prefix = _texts(model, dictionary, tag, args)
+    count = len(sizes)
+    order = np.argsort(sizes, kind="mergesort")[::-1]
     longest = texts.num_tokens(int(order[0]))
     on_gpu = model.encoder.embed_tokens.weight.device.type != "cpu"
     most = max(MAX_TOKENS[on_gpu], longest) if args.max_tokens is None else args.max_tokens
     if most < longest:
         raise LaftError(f"--max-tokens {most}: a text of {prefix} has {longest}")
     batches = data_utils.batch_by_size(order.copy(), texts.num_tokens, max_tokens=most)
-    own = component_shards.share(tag, batches, texts.sizes[:count], shard)
+    own = component_shards.share(tag, batches, sizes, shard)
     first = component_shards.writes()
     mine = sum(map(len, own))
     share = "" if mine == count else f"{mine} of "

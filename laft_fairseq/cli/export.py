@@ -63,6 +63,13 @@ def run(args: argparse.Namespace) -> int:
     if args.half:
         state = halved(state, args.checkpoint)
     header.kind, header.frozen = "whole", []
+    if args.as_backbone:  # a plain mBART, whichever row trained it
+        header.method, header.removal, header.fingerprint, header.backbone = (
+            "mbart_full",
+            "",
+            "",
+            "",
+        )
     state[HEADER_KEY] = header.to_tensor()
     # The rest is small, and fairseq-generate asks for some of it.
     kept = {key: content[key] for key in content if key not in ("model", "last_optimizer_state")}

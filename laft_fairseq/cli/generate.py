@@ -104,9 +104,12 @@ def _generate(args: argparse.Namespace) -> int:
     from dataclasses import fields
 
     from laft_fairseq import hub
+    from laft_fairseq.errors import LaftError
     from laft_fairseq.hub_search import Search
     from laft_fairseq.hub_text import decoded_lines
 
+    if sys.stdin is None:
+        raise LaftError("standard input is closed: the texts are read from it, a line each")
     search = {field.name: getattr(args, field.name) for field in fields(Search)}
     Search(**search)  # refuses what does not go together before anything is loaded
     generator = hub.load(

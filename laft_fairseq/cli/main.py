@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import importlib
 import importlib.metadata
+import io
 import logging
 import os
 import pkgutil
@@ -88,6 +89,8 @@ def _log_lines() -> Iterator[None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `laft` on `argv` (default: the process's own) and return the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # of a terminal that lacks a character
     commands = subcommands()
     args = build_parser(commands).parse_args(argv)
     logging.getLogger("fairseq").setLevel(logging.WARNING)  # set before fairseq is loaded

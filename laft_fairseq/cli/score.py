@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,13 +111,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _score(args: argparse.Namespace) -> dict[str, Any]:
+    from laft_fairseq.cli._files import check_folder
     from laft_fairseq.scoring.errors import ScoringError
     from laft_fairseq.scoring.inputs import read_inputs
     from laft_fairseq.scoring.report import Settings, score, score_floors, score_items
 
     if args.items and args.json is None:
         raise ScoringError("--items writes each item's ROUGE-L to the JSON: give --json OUT")
-    langs = None if args.langs is None else args.langs.split(",")
+    for path in filter(None, (args.json, args.write_hypotheses)):
+        check_folder(path)
+    langs = None
+    if args.langs is not None:
+        langs = [lang.strip() for lang in args.langs.split(",") if lang.strip()]
     settings = Settings(args.lang, args.protocol, langs, args.bootstrap, args.seed)
     settings.check()
     texts = read_inputs(
@@ -140,14 +144,12 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _write(path: Path, content: str, option: str) -> None:
-    """Write to a name of its own beside `path`, then rename: a reader never sees half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Whole or not at all: a reader never sees half a file."""
+    from laft_fairseq import whole_files
+
     try:
-        try:
+        with whole_files.replacing(path) as temporary:
             temporary.write_text(content, "utf-8")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise LaftError(
             f"{path}: cannot be written ({error.strerror}): give {option} another path"

@@ -104,6 +104,8 @@ def _check(args: argparse.Namespace) -> None:
     if not all(field.isdecimal() and int(field) > 0 for field in fields):
         raise LaftError(f"--columns {args.columns}: numbers from 1, parted by commas, are needed")
     args.columns = [int(field) for field in fields]
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise LaftError(f"{args.out}: a file; --out names a folder")
     absent = next((path for path in args.text if not path.is_file()), None)
     if absent is not None:  # said before hours are spent on the others
         raise LaftError(f"{absent}: no such text file")

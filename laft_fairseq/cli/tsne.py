@@ -141,6 +141,8 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
         raise LaftError(f"{args.out}: the figure is a PNG; let its name end in .png")
     for path in filter(None, (args.out, args.json)):
         check_folder(path)
+    if not 0 <= args.seed < 2**32:
+        raise LaftError(f"--seed {args.seed}: must be from 0 to {2**32 - 1}")
     if args.max_sentences < 4:
         raise LaftError(f"--max-sentences {args.max_sentences}: at least 4 are needed")
 

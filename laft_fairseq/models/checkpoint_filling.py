@@ -40,7 +40,7 @@ def fill_from_backbone(model: Any, state: dict[str, Tensor], header: Header, ori
                 "was trained on"
             )
         given = model.options.backbone  # after training the option is but the recorded path
-        option = None if given == header.backbone else given
+        option = given if model.backbone_named or given != header.backbone else None
         backbone = backbones.find(option, origin, header.backbone, header.fingerprint)
         check_options(backbone.options, model.unseen_options, backbone.path)
         source, model.mapped = backbone.state, backbone.file

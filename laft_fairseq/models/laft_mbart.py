@@ -43,6 +43,7 @@ class LAFTMBart(CheckpointedMBart):
     """
 
     recorded: Namespace  # fairseq's options as checkpoints keep them
+    backbone_named = False  # whether the backbone's path was given for this loading
 
     def __init__(self, args: Namespace, encoder: LAFTEncoder, decoder: LAFTDecoder) -> None:
         super().__init__(args, encoder, decoder)

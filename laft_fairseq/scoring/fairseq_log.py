@@ -29,6 +29,7 @@ class GenerateLog:
     hypotheses: list[str]
     references: list[str] | None  # the T- lines without language tags; None where there are none
     sources: list[str] | None  # the S- lines, likewise
+    languages: frozenset[str] = frozenset()  # the tags of the S- lines, such as fr_XX
 
 
 @dataclass
@@ -74,7 +75,8 @@ def read_generate_log(*paths: Path) -> GenerateLog:
         if found[kind]:
             _check_complete(path, name, found[kind], expected)
             inputs[kind] = [_LANGUAGE_TAG.sub("", text) for text in _detokenise(found[kind])]
-    return GenerateLog(_detokenise(hypotheses), references=inputs["T"], sources=inputs["S"])
+    tags = frozenset(tag.strip("[]") for log in logs.values() for tag in log.facts.languages)
+    return GenerateLog(_detokenise(hypotheses), inputs["T"], inputs["S"], tags)
 
 
 def _collect(path: Path) -> _Records:

@@ -1,6 +1,6 @@
 """Bring together the texts of one test set from files and logs."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +40,8 @@ def read_inputs(
         english: English references of the same items, one a line.
 
     Raises:
-        ScoringError: a file is unreadable, empty, incomplete or of another length.
+        ScoringError: a file is unreadable, empty, incomplete or of another length, or a log is of
+            another language.
     """
     texts: dict[str, list[str] | None] = dict.fromkeys(("ref", "src", "english"))
     notes = []
@@ -49,6 +50,7 @@ def read_inputs(
     given = ", ".join(map(str, logs)) or str(hyp)
     if hyp is None:
         read = read_generate_log(*logs)
+        _check_language(given, read.languages, lang)
         hypotheses = read.hypotheses
         texts |= {"ref": read.references, "src": read.sources}
         for name, kind in (("ref", "T"), ("src", "S")):
@@ -67,6 +69,15 @@ def read_inputs(
     if references is None:
         raise ScoringError(f"{given}: no references for {lang}: give them with --ref")
     return Inputs(hypotheses, references, texts["src"], texts["english"], notes)
+
+
+def _check_language(given: str, tags: Collection[str], lang: str) -> None:
+    others = sorted(tag for tag in tags if tag.split("_")[0] != lang.split("_")[0])
+    if others:
+        raise ScoringError(
+            f"{given}: its texts are tagged {', '.join(sorted(tags))}, not {lang} alone: score "
+            "each language's own log by its --lang"
+        )
 
 
 def _check_length(

@@ -40,6 +40,7 @@ LEVELS: tuple[frozenset[str], ...] = (
             "sentencepiece_dictionary",
             "tables",
             "text_lines",
+            "whole_files",
         }
     ),
     frozenset({"modules"}),

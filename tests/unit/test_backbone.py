@@ -49,6 +49,32 @@ def test_languages_are_read_where_they_are_recorded(tmp_path: Path, state: State
     assert read(tmp_path, ours).langs == list(tiny.TAGS)
 
 
+def test_languages_in_newer_fairseqs_cfg(tmp_path: Path, state: State) -> None:
+    task = {"langs": "en_XX,zh_CN", "tag_layout": "prefix"}
+    for part in (task, Namespace(**task)):
+        found = read(tmp_path, state, args=None, cfg={"task": part, "model": Namespace()})
+        assert found.langs == ["en_XX", "zh_CN"]
+        assert found.layout == "prefix"
+
+
+def test_a_slim_checkpoint_of_the_backbones_name_is_passed_over(
+    tmp_path: Path, state: State
+) -> None:
+    """`pretrained/checkpoint_best.pt` beside a training's own `checkpoint_best.pt`."""
+    away, home = tmp_path / "pretrained", tmp_path / "stage2"
+    away.mkdir()
+    home.mkdir()
+    path = written(away / "checkpoint_best.pt", state)
+    trained = tiny.model("generation", method="laft")
+    trained.load_backbone(backbones.read(path))
+    torch.save({"model": trained.state_dict()}, home / "checkpoint_best.pt")
+    mark = backbones.read(path).fingerprint
+    origin = str(home / "checkpoint_best.pt")
+    assert backbones.find(None, origin, path, mark).path == path
+    with pytest.raises(LaftError, match="a slim checkpoint is no backbone"):
+        backbones.find(origin, origin, path, mark)  # who names it is told
+
+
 def test_copies_of_the_same_weights_have_one_fingerprint(tmp_path: Path, state: State) -> None:
     """fp32 and fp16, with and without the tied copies, fairseq's marks and our header."""
     found = {read(tmp_path, state).fingerprint}

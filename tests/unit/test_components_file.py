@@ -4,6 +4,7 @@ import errno
 import json
 import pickle
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -299,6 +300,9 @@ def test_shards_that_do_not_fit_are_refused(path, tmp_path):
             merge([path, other], out)
     with pytest.raises(LaftError, match="given twice"):
         merge([path, path], out)
+    copy = shutil.copy(path, tmp_path / "copy")
+    with pytest.raises(LaftError, match=r"copy: language \w+: the same statistics as another"):
+        merge([path, copy], out)
     with pytest.raises(LaftError, match="no components file"):
         merge([], out)
     with pytest.raises(LaftError, match="no such components file"):

@@ -255,7 +255,7 @@ def test_one_string_is_no_list(french: hub.Generator) -> None:
 
 
 def test_a_device_that_is_not_there() -> None:
-    for name in ("nonsense", "cuda:77"):
+    for name in ("nonsense", "cuda:77", "meta"):
         with pytest.raises(LaftError, match=f"--device {name}: .* no such device"):
             hub.load("checkpoint.pt", device=name)
 
@@ -264,6 +264,10 @@ def test_the_smallest_limits_are_allowed() -> None:
     assert Search(max_len_b=1).max_len_b == 1
     with pytest.raises(LaftError, match="at most 0 tokens"):
         Search(max_len_b=0)
+    for name in ("lenpen", "max_len_a"):
+        for value in (float("nan"), float("inf")):
+            with pytest.raises(LaftError, match=f"--{name.replace('_', '-')} {value}: no number"):
+                Search(**{name: value})
 
 
 def test_plain_backbone_from_its_folder(tmp_path: Path) -> None:

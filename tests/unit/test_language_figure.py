@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from laft_fairseq.language_figure import Panel, draw, save
+from laft_fairseq.language_figure import PALETTE, Panel, colours, draw, save
 
 COMMAND = "$ laft tsne --json $OUT/figure2.json --out $OUT/figure2.png"
 
@@ -32,3 +32,11 @@ def test_it_is_saved_with_its_description(tmp_path: Path) -> None:
     path = tmp_path / "figure.png"
     save(draw([[panel()]], ["en_XX fr_XX"], ["e"], ["caption"]), path, COMMAND)
     assert COMMAND.encode() in path.read_bytes()
+
+
+def test_the_first_language_has_a_colour_of_its_own() -> None:
+    """It is in every row, each beside one of the others, however many."""
+    tags = [f"l{place}_XX" for place in range(15)]
+    given = colours(tags)
+    assert list(given.values()).count(PALETTE[0]) == 1 and given[tags[0]] == PALETTE[0]
+    assert set(given.values()) == set(PALETTE)

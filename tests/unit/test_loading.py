@@ -94,6 +94,24 @@ def test_a_slim_checkpoint_with_its_backbone_elsewhere(
         load_model(str(path), str(data), backbone=str(tmp_path / "none.pt"))
 
 
+def test_a_backbone_that_is_named_is_taken(
+    trained: LAFTMBart, mbart: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the environment's and what lies beside, even where the checkpoint has that path."""
+    path = write(tmp_path / "slim.pt", trained.state_dict(), options(backbone=str(mbart)))
+    other = tiny.model(method="mbart_full")
+    tiny.scramble(other, seed=9)
+    content = torch.load(mbart, weights_only=True)
+    torch.save(content | {"model": nn.Module.state_dict(other)}, tmp_path / "backbone.pt")
+    for variable in (False, True):
+        if variable:
+            monkeypatch.setenv(backbones.ENVIRONMENT, str(tmp_path / "backbone.pt"))
+        with pytest.raises(LaftError, match="another backbone"):
+            load_model(str(path), str(data))
+        model, _ = load_model(str(path), str(data), backbone=str(mbart))
+        assert torch.equal(logits(model), logits(trained))
+
+
 def test_a_whole_checkpoint_needs_no_backbone(
     trained: LAFTMBart, mbart: Path, data: Path, tmp_path: Path
 ) -> None:

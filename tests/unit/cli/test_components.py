@@ -234,6 +234,7 @@ def test_what_is_of_estimation_is_refused_elsewhere(
         (["--langs", "en_XX", "--split", "nosuch"], r"nosuch.idx: no such data for language en_XX"),
         (["--langs", "en_XX", "--max-sentences", "2"], "en_XX: 2 sentences are too few for 3"),
         ([], "--langs is needed"),
+        (["--langs", ","], "--langs is needed"),
     ],
 )
 def test_wrong_input_is_one_line(home: Path, flags: list[str], message: str) -> None:
@@ -248,3 +249,14 @@ def test_wrong_input_is_one_line(home: Path, flags: list[str], message: str) -> 
         components.run(args)
     assert "\n" not in str(error.value)
     assert not out.exists()
+
+
+def test_too_few_texts_are_told_before_any_is_encoded(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(components, "_statistics", lambda *words: pytest.fail("encoded"))
+    command = ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin")]
+    flags = ["--langs", "en_XX,fr_XX", "--max-sentences", "2", "--num-components", "3", "--cpu"]
+    assert main.main([*command, *flags, "--out", str(home / "few.safetensors")]) == 2
+    line = f"{home / 'data-bin'}: language en_XX: 2 sentences are too few for 3 components"
+    assert line in capsys.readouterr().err

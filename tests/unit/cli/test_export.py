@@ -74,6 +74,19 @@ def test_a_backbone_to_ship_holds_no_path(home: Path) -> None:
     assert (loaded.options.method, loaded.fingerprint) == ("mbart_full", after.fingerprint)
 
 
+def test_another_rows_model_becomes_a_backbone(home: Path) -> None:
+    """What the line says that refuses it as one: "make it a backbone by laft export"."""
+    trained = tiny.model("generation", method="mbart_enc")
+    trained.load_backbone(backbones.read(str(home / "model.pt")))
+    content = torch.load(home / "model.pt", weights_only=True)
+    torch.save(content | {"model": trained.state_dict()}, home / "enc.pt")
+    header, _ = pop_header(exported(home, "enc.pt", "--as-backbone")["model"])
+    assert header is not None
+    assert (header.method, header.fingerprint, header.backbone) == ("mbart_full", "", "")
+    loaded, _ = load_model(str(home / "out.pt"), str(tiny.write_data(home / "data-bin")))
+    assert loaded.options.method == "mbart_full"
+
+
 def test_a_backbone_to_ship_keeps_what_no_tensor_shows(home: Path) -> None:
     """Without its activation another one would compute, and nothing would tell."""
     content = torch.load(home / "model.pt", weights_only=True)

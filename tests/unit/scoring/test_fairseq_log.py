@@ -42,6 +42,7 @@ def test_hypotheses_come_in_order_of_id_and_best_first(tmp_path: Path) -> None:
         hypotheses=["jeu\tlibre", "", "l'heure"],
         references=["jeu", "rien", "l'heure"],
         sources=["Un jeu\u2028libre.", "", "Il est trois heures."],
+        languages=frozenset({"fr_XX"}),
     )
 
 

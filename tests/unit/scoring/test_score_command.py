@@ -20,6 +20,10 @@ FILES = {
         "S-1\tCe jeu.\nT-1\tjeu de stratégie\nH-1\t-1\t▁le ▁jeu\nD-1\t-1\tle jeu\n"
         "S-0\tUn éditeur.\nT-0\tÉditeur\nH-0\t-1\t▁un\nD-0\t-1\tun éditeur de texte\n"
     ),
+    "tagged": (
+        "S-0\tCe jeu. [fr_XX]\nH-0\t-1\t▁jeu\nD-0\t-1\tjeu\n"
+        "S-1\tLe jeu. [fr_XX]\nH-1\t-1\t▁jeu\nD-1\t-1\tjeu\n"
+    ),
     "gap": "D-0\t-1\ta\nD-2\t-1\tb\n",
 }
 
@@ -107,7 +111,11 @@ def test_raw_files_take_the_place_of_the_logs_lines(
         ("--hyp hyp --ref ref --lang fr_XX --items", "--items .* give --json"),
         ("--generate-log gap --ref ref --lang fr_XX", r"gap: no hypothesis .*\(id 1\)"),
         ("--generate-log log --ref short --lang fr_XX", "log has 2 hypotheses"),
-        ("--hyp hyp --ref ref --lang fr_XX --json absent/out.json", "absent/out.json: cannot be"),
+        (
+            "--hyp hyp --ref ref --lang fr_XX --json absent/out.json",
+            "absent/out.json: no such folder",
+        ),
+        ("--generate-log tagged --ref ref --lang zh_CN", "tagged: its texts are tagged fr_XX, not"),
     ],
 )
 def test_wrong_input_is_one_clear_line(words: str, said: str) -> None:
@@ -128,5 +136,9 @@ def test_hypotheses_as_plain_text_in_order(folder: Path) -> None:
     words = "--generate-log log --ref ref --src src --lang fr_XX --bootstrap 10 --write-hypotheses"
     assert run(f"{words} out.txt") == 0
     assert (folder / "out.txt").read_text(encoding="utf-8") == "un éditeur de texte\nle jeu\n"
-    with pytest.raises(LaftError, match="give --write-hypotheses another path"):
+    with pytest.raises(LaftError, match=r"nowhere/out\.txt: no such folder nowhere; make it first"):
         run(f"{words} nowhere/out.txt")
+
+
+def test_languages_may_have_spaces_between(folder: Path) -> None:
+    assert run("--generate-log tagged --ref ref --lang fr_XX --langs en_XX,,fr_XX,") == 0

@@ -155,13 +155,18 @@ def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return parted
 
 
+def _parts(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """fairseq's ``args``, and the task's and the model's part of its ``cfg``."""
+    cfg = content.get("cfg")
+    parts = (cfg.get("task"), cfg.get("model")) if isinstance(cfg, Mapping) else (None, None)
+    given = (content.get("args"), *parts)
+    return [one if isinstance(one, Mapping) else getattr(one, "__dict__", {}) for one in given]
+
+
 def _recorded_options(content: Mapping[str, Any]) -> dict[str, Any]:
     """Those of UNSEEN in fairseq's ``args``, or in the model's part of its ``cfg``."""
-    recorded = content.get("args")
-    if recorded is None and isinstance(content.get("cfg"), Mapping):
-        recorded = content["cfg"].get("model")
-    values = recorded if isinstance(recorded, Mapping) else getattr(recorded, "__dict__", {})
-    return unseen(values)
+    args, _, model = _parts(content)
+    return unseen(args or model)
 
 
 def _recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
@@ -170,14 +175,7 @@ def _recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
 
 
 def _recorded(content: Mapping[str, Any], name: str) -> Any:
-    """An option in fairseq's ``args``, or in the task's or the model's part of its ``cfg``."""
-    cfg = content.get("cfg")
-    parts = [cfg.get("task"), cfg.get("model")] if isinstance(cfg, Mapping) else []
-    for part in (content.get("args"), *parts):
-        values = part if isinstance(part, Mapping) else getattr(part, "__dict__", {})
-        if values.get(name) is not None:
-            return values[name]
-    return None
+    return next((part[name] for part in _parts(content) if part.get(name) is not None), None)
 
 
 def _recorded_layout(
@@ -263,10 +261,10 @@ def find(option: str | None, origin: str, recorded: str, expected: str) -> Backb
             raise LaftError(f"{path}: no such backbone ({where})")
     named, hints = option or os.environ.get(ENVIRONMENT), _hints(origin, recorded)
     for candidate in [named] if named else places(None, origin, recorded):
-        if not os.path.exists(candidate):
+        if not os.path.exists(candidate) or (
+            not named and candidate in hints and is_slim(candidate)  # another's of its name
+        ):
             continue
-        if not named and candidate in hints and is_slim(candidate):
-            continue  # a checkpoint that has the backbone's name
         backbone = read(candidate)
         if backbone.fingerprint != expected:
             raise LaftError(

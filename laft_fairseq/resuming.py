@@ -7,6 +7,7 @@ one would be that one under another name.
 
 from __future__ import annotations
 
+import filecmp
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import split_tags
 
 LAST = "checkpoint_last.pt"
+RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
 # The task's options that say what it was trained on.
 OPTIONS = {
     "_name": "--task",
@@ -52,7 +54,9 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
     saved = content.get("cfg") or {}
     before = (saved.get("checkpoint") or {}).get("finetune_from_model")
     remedy = "name another --save-dir, or remove that one to begin anew"
-    if not _same(before, start):
+    # Beside --finetune-from-model fairseq takes none of them, so that it is left out.
+    anew = start is None and any(getattr(cfg, name, False) for name in RESETS)
+    if not (anew or _same(before, start)):
         raise LaftError(
             f"{last}: that training began from {before or 'the backbone'}, not from "
             f"{start or 'the backbone'}; {remedy}"
@@ -64,12 +68,12 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
 
 
 def _same(before: str | None, start: str | None) -> bool:
-    """One file, or one that is no more where it was."""
+    """One file, a copy of it, or one that is no more where it was."""
     if before is None or start is None:
         return before is start
     if before == start or not (os.path.exists(before) and os.path.exists(start)):
         return True
-    return os.path.samefile(before, start)
+    return os.path.samefile(before, start) or filecmp.cmp(before, start, shallow=False)
 
 
 def _changed(

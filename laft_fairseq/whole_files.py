@@ -15,10 +15,10 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        yield target
+    if (path.exists() and not path.is_file()) or path.is_relative_to("/dev"):
+        yield path  # /dev/fd/63 of a shell's >(...), /dev/stdout
         return
+    target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
     try:
         yield temporary

@@ -73,9 +73,10 @@ def check_language(lang: str, langs: Path | None, new: list[str]) -> None:
         print("binarize: no langs.txt beside the dictionary; mBART-cc25's languages apply")
     known, where = known_languages(langs)
     if lang not in known:
+        own = "" if langs is not None else "write the backbone's own into langs.txt, or "
         raise DataError(
-            f"{lang} is not a language of {where}: {', '.join(known)}; one that the backbone never "
-            "saw is named by --new-langs"
+            f"{lang} is not a language of {where}: {', '.join(known)}; {own}one that the backbone "
+            "never saw is named by --new-langs"
         )
 
 

@@ -75,7 +75,7 @@ laft_stage() {
 
 stage1() {
   laft_stage stage1 "$STAGE1_UPDATES" "$STAGE1_LR" --task laft_denoising --train-langs "${LANGS// /,}"
-  training > "$OUT/settings.training"
+  training > "$OUT/stage1/settings"
 }
 
 stage2() {
@@ -95,10 +95,11 @@ settings() {
 
 # same_settings: what is in OUT was made with these, or there is nothing yet.
 same_settings() {
-  [ ! -e "$OUT/settings" ] || [ "$(cat "$OUT/settings")" = "$(settings)" ] ||
+  [ ! -e "$OUT/settings" ] ||
+    [ "$(sed 's/ARCH=[^ ]* //; s/ REMOVAL=[^ ]*//' "$OUT/settings")" = "$(settings)" ] || # an earlier version's
     stop "$OUT: made with another BACKBONE, SOURCE or NEW_LANGS; name another OUT"
-  [ ! -e "$OUT/settings.training" ] || [ "$(cat "$OUT/settings.training")" = "$(training)" ] ||
-    stop "$OUT/stage1: made with $(cat "$OUT/settings.training"); name another OUT"
+  [ ! -e "$OUT/stage1/settings" ] || [ "$(cat "$OUT/stage1/settings")" = "$(training)" ] ||
+    stop "$OUT/stage1: made with $(cat "$OUT/stage1/settings"); name another OUT"
 }
 
 # warms_up NAME UPDATES: the learning rate reaches its value.

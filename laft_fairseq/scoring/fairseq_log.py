@@ -29,7 +29,9 @@ class GenerateLog:
     hypotheses: list[str]
     references: list[str] | None  # the T- lines without language tags; None where there are none
     sources: list[str] | None  # the S- lines, likewise
-    languages: frozenset[str] = frozenset()  # the tags of the S- lines, such as fr_XX
+    # The tags that a line of the targets, or else of the sources, begins or ends with, if each of
+    # its kind has one: {fr_XX}; of a text that begins with one, both.
+    languages: frozenset[frozenset[str]] = frozenset()
 
 
 @dataclass
@@ -38,10 +40,14 @@ class _Records:
 
     by_kind: dict[str, dict[int, str]] = field(default_factory=lambda: {k: {} for k in "STHD"})
     facts: LogFacts = field(default_factory=LogFacts)
+    tags: dict[str, set[frozenset[str]]] = field(default_factory=lambda: {"S": set(), "T": set()})
 
     def add(self, kind: str, item: int, text: str) -> None:
         if kind in self.by_kind:
             self.by_kind[kind].setdefault(item, text)
+        if kind in self.tags:
+            ends = frozenset(found.strip().strip("[]") for found in _LANGUAGE_TAG.findall(text))
+            self.tags[kind].add(ends)
         tag = _LANGUAGE_TAG.search(text) if kind == "S" else None
         if tag is not None:
             self.facts.languages.add(tag[0].strip())
@@ -75,8 +81,9 @@ def read_generate_log(*paths: Path) -> GenerateLog:
         if found[kind]:
             _check_complete(path, name, found[kind], expected)
             inputs[kind] = [_LANGUAGE_TAG.sub("", text) for text in _detokenise(found[kind])]
-    tags = frozenset(tag.strip("[]") for log in logs.values() for tag in log.facts.languages)
-    return GenerateLog(_detokenise(hypotheses), inputs["T"], inputs["S"], tags)
+    tags = {kind: {ends for log in logs.values() for ends in log.tags[kind]} for kind in "TS"}
+    said = next((tags[kind] for kind in "TS" if tags[kind] and all(tags[kind])), set())
+    return GenerateLog(_detokenise(hypotheses), inputs["T"], inputs["S"], frozenset(said))
 
 
 def _collect(path: Path) -> _Records:

@@ -1,6 +1,6 @@
 """Bring together the texts of one test set from files and logs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,12 +71,14 @@ def read_inputs(
     return Inputs(hypotheses, references, texts["src"], texts["english"], notes)
 
 
-def _check_language(given: str, tags: Collection[str], lang: str) -> None:
-    others = sorted(tag for tag in tags if tag.split("_")[0] != lang.split("_")[0])
-    if others:
+def _check_language(given: str, ends: Iterable[Collection[str]], lang: str) -> None:
+    """Each text is tagged as in `lang`, at its beginning or end."""
+    code = lang.split("_")[0]
+    tags = {tag for own in ends if all(one.split("_")[0] != code for one in own) for tag in own}
+    if tags:
         raise ScoringError(
-            f"{given}: its texts are tagged {', '.join(sorted(tags))}, not {lang} alone: score "
-            "each language's own log by its --lang"
+            f"{given}: its texts are tagged {', '.join(sorted(tags))}, not {lang} alone: "
+            "score each language's own log by its --lang"
         )
 
 

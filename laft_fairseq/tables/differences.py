@@ -23,7 +23,8 @@ def difference_table(comparisons: Comparisons) -> list[Node]:
     return [
         Table(caption, _HEADER, _blocks(comparisons.contrasts)),
         Text("Holm-corrected: at the level at which Holm's step-down procedure judges the "
-             "contrast; it leaves 0 out exactly where the procedure rejects. Simultaneous: "
+             "contrast; with three seeds or more on both sides it leaves 0 out exactly where the "
+             "procedure rejects, with fewer it is Bonferroni's. Simultaneous: "
              f"Bonferroni over the {m} contrasts. Detectable: the smallest true difference that "
              f"such a test finds in 80 % of cases at level 0.05 / {m}. Bold: above 0, with three "
              "seeds or more on both sides. "

@@ -151,13 +151,14 @@ def _minutes(system: System, key: str) -> str:
 
 
 def curve_charts(results: Results) -> list[Node]:
-    """Loss by updates, of the lowest seed; only where supervised has a language its training."""
+    """Loss by updates, of the lowest seed; one training serves all languages of some settings."""
     seen: dict[str, list[dict[str, Any]]] = {}
     order = list(names.SETTINGS)
     for cell in sorted(results.cells, key=lambda c: (c.row.task, order.index(c.row.setting))):
         row, curve = cell.row, cell.data.get("curve") or []
         if row.selection != "target" and curve:
-            where = f" {names.language(row.lang)}" if row.setting == "supervised" else ""
+            shared = row.setting in ("zero-shot", "translate-test")
+            where = "" if shared else f" {names.language(row.lang)}"
             key = f"{names.TASKS[row.task]}, {row.setting}{where}: {row.title}"
             seen.setdefault(key, curve)
     found: list[Node] = []

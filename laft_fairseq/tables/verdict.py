@@ -46,11 +46,14 @@ RULE = (
     "about mBART-large.",
 )
 AMENDED = (
-    "The rule was made stricter once, after first results: a side of one or two seeds, "
+    "The rule was made stricter after first results: a side of one or two seeds, "
     "which before could decide, no longer does; what is as good without removal in one "
     "language can no longer be confirmed; equal updates and signatures are asked; an interim "
     "result is called so; and one rival that LAFT cannot beat by the smallest gain refutes, even "
-    "where another, less certain one scores higher. It changed no verdict that had been given.",
+    "where another, less certain one scores higher. Later, a comparison with fewer than three "
+    "seeds on a side stopped counting in Holm's procedure by its own p; a named rival that was not "
+    "run lacks its seeds; and the nearest rivals are those that the run found. None of it changed "
+    "a verdict that had been given.",
 )
 
 

@@ -7,7 +7,7 @@ from examples.ddtp.tables import listing, runner, state
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.files import write_json, write_text
 from examples.ddtp.tables.plan import plan
-from examples.ddtp.tables.steps import Step
+from examples.ddtp.tables.steps import Resources, Step
 
 ROWS = ("laft", "mbart_full", "mbart_enc", "mbart_enc_top2", "adapter")
 BUDGET = Budget(rows=ROWS, seeds=1, seeds_near=2, targets=("fr_XX",), grid=("1e-3",),
@@ -61,6 +61,15 @@ def test_a_stage_1_of_a_further_seed_waits_for_the_rivals_too() -> None:
     for step in further:
         assert step.args["near"] and "nearest" in step.needs
     assert "near" not in steps["stage1/laft.main/s2.chosen"].args
+
+
+def test_questions_may_share_a_stage_1_of_further_seeds() -> None:
+    more = dataclasses.replace(BUDGET, rows=(*ROWS, "tm_adv"), seeds_near=3, stage1_seeds=3,
+                               question_seeds=2, settings=("zero-shot", "questions"),
+                               targets=("fr_XX", "zh_CN"))  # fmt: skip
+    steps = {step.id: step for step in plan(more, Resources(questions=True))}
+    assert "near" not in steps["stage1/mbart_enc.stage1/s2.chosen"].args
+    assert steps["stage1/mbart_enc.stage1/s3.chosen"].args["near"]
 
 
 def test_what_is_trained_again_keeps_what_it_starts_from(tmp_path: Path) -> None:

@@ -14,12 +14,30 @@ TAGS = ("en_XX", "fr_XX", "zh_CN")
 SAVED = {"_name": "laft_generation", "train_langs": "en_XX", "target_langs": None}
 
 
-def check(folder: Path, saved: dict[str, Any], reset: bool = False, **now: Any) -> None:
-    content = {"cfg": {"checkpoint": {"finetune_from_model": None}, "task": saved}}
+def check(folder: Path, saved: dict[str, Any], reset: bool = False, start: str | None = None,
+          begun: str | None = None, **now: Any) -> None:  # fmt: skip
+    content = {"cfg": {"checkpoint": {"finetune_from_model": begun}, "task": saved}}
     torch.save(content, folder / "checkpoint_last.pt")
-    cfg = Namespace(save_dir=str(folder), finetune_from_model=None, reset_dataloader=reset,
+    cfg = Namespace(save_dir=str(folder), finetune_from_model=start, reset_dataloader=reset,
                     restore_file="checkpoint_last.pt")  # fmt: skip
     resuming.check(cfg, Namespace(**{**SAVED, **now}), TAGS)
+
+
+def test_what_it_began_from(tmp_path: Path) -> None:
+    """The same, its copy, or a path that is gone; a new iterator is asked for without it."""
+    paths = {name: str(tmp_path / f"{name}.pt") for name in ("one", "copy", "other", "gone")}
+    for name, text in {"one": "1", "copy": "1", "other": "2"}.items():
+        Path(paths[name]).write_text(text)
+    for start in (paths["one"], paths["copy"], paths["gone"]):
+        check(tmp_path, SAVED, start=start, begun=paths["one"])
+    check(tmp_path, SAVED, reset=True, begun=paths["one"])
+    for start, begun in (
+        (paths["other"], paths["one"]),
+        (None, paths["one"]),
+        (paths["one"], None),
+    ):
+        with pytest.raises(LaftError, match="that training began from"):
+            check(tmp_path, SAVED, start=start, begun=begun)
 
 
 @pytest.mark.parametrize(

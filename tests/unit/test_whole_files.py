@@ -48,6 +48,15 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
+def test_a_shells_pipe_is_written_to() -> None:
+    """`--json >(cat)` gives /dev/fd/N, whose real name is no path."""
+    reader, writer = os.pipe()
+    write(Path(f"/dev/fd/{writer}"), "text")
+    os.close(writer)
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+
+
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write(tmp_path / "none" / "x.json", "text")

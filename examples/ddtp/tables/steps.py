@@ -152,13 +152,14 @@ class Planner:
         On seed 1 the whole grid is trained and one is chosen; further seeds take that rate, and
         LAFT's controls take LAFT's. `after` and `more` are for seeds that only rivals have.
         """
-        seed = min(seed, self.budget.stage1_seeds)
-        if seed <= self.budget.seeds:
-            after, more = (), {}
+        budget = self.budget
+        seed = min(seed, budget.stage1_seeds)
+        if seed <= max(budget.seeds, budget.question_seeds, budget.joint_seeds):
+            after, more = (), {}  # others may ask for it too
         if system.control is not None:
             chosen, *_ = self.stage1(System("laft"), 1)
             return chosen, self._stage1(system, seed, CHOSEN, (chosen,))
-        grid = tuple(self._stage1(system, 1, rate) for rate in self.budget.stage1_grid)
+        grid = tuple(self._stage1(system, 1, rate) for rate in budget.stage1_grid)
         name = f"select/stage1/{system.name}"
         step = Step(name, "select1", f"learning rate, stage 1, {system.name}", f"{name}.json",
                     grid, 0.1, {"trainings": grid})  # fmt: skip

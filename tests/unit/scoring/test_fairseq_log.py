@@ -42,7 +42,7 @@ def test_hypotheses_come_in_order_of_id_and_best_first(tmp_path: Path) -> None:
         hypotheses=["jeu\tlibre", "", "l'heure"],
         references=["jeu", "rien", "l'heure"],
         sources=["Un jeu\u2028libre.", "", "Il est trois heures."],
-        languages=frozenset({"fr_XX"}),
+        languages=frozenset({frozenset({"fr_XX"})}),
     )
 
 
@@ -102,3 +102,20 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"H-0\t-1\ta\nH-1\t-1\t\xe9\n")
     with pytest.raises(ScoringError, match=r"latin1.txt: line 2 is not UTF-8"):
         read_generate_log(path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "languages"),
+    [
+        (["S-0\tx [en_XX]", "T-0\tx [ro_RO]", "H-0\t-1\ty"], {frozenset({"ro_RO"})}),
+        (["S-0\t[en_US] is a locale [fr_XX]", "H-0\t-1\ty"], {frozenset({"en_US", "fr_XX"})}),
+        (["S-0\tx [fr_XX]", "T-0\t[en_US] x", "H-0\t-1\ty", "S-1\tx [fr_XX]", "T-1\tx",
+          "H-1\t-1\ty"], {frozenset({"fr_XX"})}),
+        (["S-0\tx", "T-0\tx", "H-0\t-1\ty"], set()),
+    ],
+)  # fmt: skip
+def test_languages_are_those_that_every_text_is_tagged_with(
+    tmp_path: Path, lines: list[str], languages: set[frozenset[str]]
+) -> None:
+    """The targets', where those are tagged, as fairseq's own translation task writes them."""
+    assert read_generate_log(written(tmp_path, "\n".join(lines))).languages == languages

@@ -140,5 +140,13 @@ def test_hypotheses_as_plain_text_in_order(folder: Path) -> None:
         run(f"{words} nowhere/out.txt")
 
 
+def test_a_text_that_begins_with_a_locale_is_of_the_language_that_it_ends_with(
+    folder: Path,
+) -> None:
+    log = (folder / "tagged").read_text(encoding="utf-8").replace("Ce jeu.", "[en_US] Ce jeu.")
+    (folder / "locale").write_text(log, encoding="utf-8")
+    assert run("--generate-log locale --ref ref --lang fr_XX") == 0
+
+
 def test_languages_may_have_spaces_between(folder: Path) -> None:
     assert run("--generate-log tagged --ref ref --lang fr_XX --langs en_XX,,fr_XX,") == 0

@@ -17,7 +17,6 @@ import numpy as np
 from laft_fairseq.tables.statistics import Scores, estimate, pooled
 
 FAMILY = 14
-RESAMPLES = 300
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def run(case: Case, experiments: int, seed: int) -> tuple[float, float]:
                 for s, spread in zip(case.seeds, case.spreads, strict=True))  # fmt: skip
         others = [system(draws, 3, float(np.mean(case.spreads)), case.noise, difficulty)
                   for _ in range(case.others)]  # fmt: skip
-        one = estimate(a, b, pooled([a, b, *others]), RESAMPLES, int(draws.integers(2**31)))
+        one = estimate(a, b, pooled([a, b, *others]))
         low, high = one.interval()
         covered += low <= 0 <= high
         found += one.p < 0.05 / FAMILY

@@ -12,11 +12,10 @@ from laft_fairseq.tables import (
 from laft_fairseq.tables.comparisons import Comparisons
 from laft_fairseq.tables.document import Bullets, Callout, Details, Node, Page, Section, Text
 from laft_fairseq.tables.results import Results
-from laft_fairseq.tables.statistics import RESAMPLES
 
 _KINDS = {verdict.CONFIRMED: "good", verdict.REFUTED: "bad"}
 STATISTICS = (
-    f"Intervals and tests: hierarchical bootstrap over seeds and items ({RESAMPLES:,} resamples). "
+    "Intervals and tests: hierarchical bootstrap over seeds and items, in closed form. "
     "Seeds are drawn with replacement on each side by itself (S − 1 of S, which makes their part "
     "of the variance unbiased), items with replacement and shared by both sides. The standard "
     "error of the bootstrap goes with the t distribution at Satterthwaite's degrees of freedom; p "

@@ -6,7 +6,8 @@ bootstrap: seeds are drawn with replacement on each side by itself, items with r
 shared by both sides, as they are the same items. Of S seeds S - 1 are drawn, so that the seeds'
 part of the variance is unbiased (Rao and Wu, 1988); drawing S would shrink it by (S - 1) / S, a
 third at three seeds. Resampling both margins overstates rather than understates the interaction
-of seeds and items (Owen, 2007). Intervals and p-values take the t distribution with
+of seeds and items (Owen, 2007). For a mean this variance has a closed form, so nothing is drawn:
+it is what ever more resamples tend to. Intervals and p-values take the t distribution with
 Satterthwaite's degrees of freedom, because percentiles of three or five seeds have no tails. One
 seed has no spread to resample. It is lent one then, pooled over the systems that have several
 (equal variances, as in the pooled t test), which is an assumption: `spread` says "borrowed", and
@@ -24,10 +25,7 @@ Scores = npt.NDArray[np.float64]
 
 ALPHA = 0.05
 POWER = 0.8
-RESAMPLES = 4000
-SEED = 12345
 DECIDING = 3  # seeds a side; benchmarks/coverage.py shows what fewer do
-_CHUNK = 250  # resamples held in memory at once
 _ZERO = 1e-9  # ROUGE points; below it a standard error is rounding
 
 
@@ -53,7 +51,7 @@ class Estimate:
 
     Attributes:
         value: the mean over seeds and items, or the difference of two.
-        error: its bootstrap standard error.
+        error: its standard error.
         freedom: degrees of freedom of that error; infinite where there is none.
         seeds: number of seeds on each side.
         n: number of items.
@@ -116,8 +114,6 @@ def estimate(
     a: Scores,
     b: Scores | None = None,
     lent: Spread | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
 ) -> Estimate:
     """The mean of `a`, or the mean of `a` minus that of `b`, over seeds and items.
 
@@ -126,8 +122,6 @@ def estimate(
         b: (S_b, n), the same items in the same order; its seeds are not those of `a`.
         lent: the spread for a side of one seed, pooled over systems with a side of several among
             them; by default pooled over the sides.
-        resamples: of the bootstrap.
-        seed: of its draws.
 
     Raises:
         ValueError: no items, or items of different number.
@@ -141,7 +135,7 @@ def estimate(
     single = seeds.count(1)
     lent = (lent or pooled(sides)) if single else None
     borrowed = single * lent.variance if lent else 0.0
-    error = float(np.hypot(np.std(_resampled(sides, resamples, seed), ddof=1), np.sqrt(borrowed)))
+    error = float(np.sqrt(_variance(sides) + borrowed))
     if error < _ZERO:
         return Estimate(value, 0.0, float("inf"), seeds, n, lent is not None)
     return Estimate(value, error, _freedom(sides, lent), seeds, n, lent is not None)
@@ -152,22 +146,19 @@ def _between(side: Scores) -> float:
     return float(np.var(side.mean(1), ddof=1))
 
 
-def _resampled(sides: Sequence[Scores], resamples: int, seed: int) -> Scores:
-    """The sum of the sides' means in each resample -> (resamples,)."""
-    draws = np.random.default_rng(seed)
+def _variance(sides: Sequence[Scores]) -> float:
+    """Of the sum of the sides' means under the bootstrap of seeds and items.
+
+    With weights w of the seeds (mean 1/S, covariance (I - 11'/S) / S(S - 1)) and v of the items
+    (mean 1/n, covariance (I - 11'/n) / n²): the items' part, each side's seeds' part, and each
+    side's interaction of the two.
+    """
     n = sides[0].shape[1]
-    found = []
-    for done in range(0, resamples, _CHUNK):
-        size = min(_CHUNK, resamples - done)
-        by_item = np.zeros((size, n))
-        for side in sides:
-            seeds = len(side)
-            drawn = max(1, seeds - 1)
-            share = draws.multinomial(drawn, np.full(seeds, 1 / seeds), size=size) / drawn
-            by_item += share @ side  # (size, S) @ (S, n)
-        items = draws.integers(0, n, (size, n))
-        found.append(np.take_along_axis(by_item, items, axis=1).mean(1))
-    return np.concatenate(found)
+    found = np.sum([side.mean(0) for side in sides], axis=0).var() / n
+    for side in (side for side in sides if len(side) > 1):
+        own = side - side.mean(1, keepdims=True)  # (S, n), what a seed's level does not say
+        found += _between(side) / len(side) + own.var(0).mean() / (len(side) - 1) / n
+    return float(found)
 
 
 def _freedom(sides: Sequence[Scores], lent: Spread | None) -> float:

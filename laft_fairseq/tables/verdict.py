@@ -169,8 +169,9 @@ def _judge_rivals(finding: Finding, run: list[Comparison], smallest: float) -> N
         upper = c.simultaneous[1]
         if upper < smallest:
             finding.refutes = True
+            digits = next((d for d in range(2, 6) if round(upper, d) < smallest), 6)
             finding.lacks(f"Over {c.title} even the simultaneous upper end of the gain, "
-                          f"{names.number(upper, 2)}, is under {smallest:g}.")  # fmt: skip
+                          f"{names.number(upper, digits)}, is under {smallest:g}.")  # fmt: skip
 
 
 def summary(comparisons: Comparisons, finding: Finding) -> str:

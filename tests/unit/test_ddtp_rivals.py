@@ -89,3 +89,12 @@ def test_every_training_waits_for_its_data() -> None:
     for step in plan(Budget()):
         if step.kind in state.TRAININGS:
             assert any(need.startswith("data/") for need in step.needs), step.id
+
+
+def test_once_found_a_rivals_seeds_count_whole() -> None:
+    steps = plan(BUDGET)
+    near = [step for step in steps if step.args.get("near")]
+    rivals = {(step.args["method"], step.args["variant"]) for step in near}
+    before, after = runner.shares(steps, ()), runner.shares(steps, {"nearest"})
+    assert {before[step.id] for step in near} == {3 / len(rivals)}
+    assert set(after.values()) == {1.0}

@@ -9,9 +9,10 @@ from pathlib import Path
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.controls import CONTROLS
 from examples.ddtp.tables.steps import System
+from laft_fairseq.methods import METHODS
 
 LABEL_SMOOTHING = "0.1"
-ADVERSARIAL = ("tm_adv", "tm_adv_frozen")
+ADVERSARIAL = tuple(name for name, row in METHODS.items() if "gate" in row.modules)
 LENPEN = {"headlines": "1.5", "questions": "3"}
 MAX_OUTPUT = "64"
 

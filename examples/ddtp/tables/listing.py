@@ -20,8 +20,7 @@ def lines(out: Path, steps: Sequence[Step], jobs: int) -> list[str]:
     unwanted = state.unwanted(out, steps) - done
     spared = unwanted | carry.spared(steps, done | unwanted)
     left = [step for step in steps if step.id not in done | spared]
-    known = any(step.kind == "nearest" and step.id in done for step in steps)
-    share = {step.id: 1.0 for step in steps} if known else shares(steps)
+    share = shares(steps, done)
     total = sum(share[step.id] * step.estimate for step in left)
 
     def time(step: Step) -> str:

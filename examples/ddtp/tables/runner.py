@@ -66,13 +66,17 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
-def shares(steps: Iterable[Step]) -> dict[str, float]:
-    """How likely each step is wanted: of the systems that may be nearest rivals a few will be."""
+def shares(steps: Iterable[Step], done: Container[str]) -> dict[str, float]:
+    """How likely each step is wanted: of the systems that may be nearest rivals a few will be.
+
+    Once these are found, those of other systems are left out already.
+    """
     steps = list(steps)
-    near = [step for step in steps if step.args.get("near")]
+    found = any(step.kind == "nearest" and step.id in done for step in steps)
+    near = [] if found else [step for step in steps if step.args.get("near")]
     rivals = len({(step.args["method"], step.args["variant"]) for step in near})
     share = min(1.0, NEAREST / rivals) if rivals else 1.0
-    return {step.id: share if step.args.get("near") else 1.0 for step in steps}
+    return {step.id: 1.0 for step in steps} | {step.id: share for step in near}
 
 
 def aloud(line: str) -> None:
@@ -93,7 +97,6 @@ class Runner:
         self.state = dict.fromkeys((step.id for step in steps), "waiting")
         self.failures: dict[str, str] = {}
         self.change = threading.Condition()
-        self.shares = shares(steps)
 
     def run(self) -> bool:
         """Do all that can be done; whether every step that was begun succeeded."""
@@ -192,10 +195,10 @@ class Runner:
 
     def left(self) -> float:
         """Seconds until the end."""
-        found = [step for step in self.steps if step.id in self.pending()]
-        known = any(s.kind == "nearest" and self.state[s.id] == "done" for s in self.steps)
-        share = dict.fromkeys(self.shares, 1.0) if known else self.shares
-        return sum(share[step.id] * self.clock.expected(step) for step in found) / self.jobs
+        pending = self.pending()
+        share = shares(self.steps, {name for name, now in self.state.items() if now == "done"})
+        left = [step for step in self.steps if step.id in pending]
+        return sum(share[step.id] * self.clock.expected(step) for step in left) / self.jobs
 
     def _summary(self) -> None:
         waiting = [step for step in self.steps if self.state[step.id] == "waiting"]

@@ -50,14 +50,16 @@ def load_checkpoint(
 
 
 def train_step(stock: Any, trainer: Any, samples: list[Any], *args: Any, **kwargs: Any) -> Any:
-    """fairseq's, without the empty batches that fill a process's last update up.
+    """fairseq's, with the empty batches that fill a process's last update up before the others.
 
     Where processes share an epoch and ``--update-freq`` is above 1, its last update may have a
-    batch and an empty one in some processes; fairseq then kept the batch's gradient, but left its
-    tokens out of what the gradient is divided by. A process that has none at all still takes part.
+    batch and an empty one in some processes. fairseq takes an update's weight for nothing where
+    its last batch is empty, so it kept the batch's gradient, but left its tokens out of what the
+    gradient is divided by. None is dropped: a criterion with parameters reduces its gradients at
+    every batch, so all processes need as many. What an empty one counts is the task's business.
     """
-    if hasattr(trainer.task, "stage") and not trainer.is_fsdp:
-        samples = [sample for sample in samples if sample] or samples
+    if hasattr(trainer.task, "stage"):
+        samples = sorted(samples, key=bool)
     return stock(trainer, samples, *args, **kwargs)
 
 

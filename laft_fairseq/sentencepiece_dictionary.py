@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.whole_files import replacing
 
 FIRST = ("<unk>", "<s>", "</s>")  # sentencepiece's ids 0 to 2
 OFFSET = 1  # fairseq's id of a piece - sentencepiece's
@@ -65,7 +66,6 @@ def write_dictionary(model_path: str | Path, out: str | Path) -> int:
         LaftError: see :func:`pieces`.
     """
     names = pieces(model_path)
-    partial = Path(f"{out}.partial")
-    partial.write_text(dictionary_text(names), encoding="utf-8", newline="\n")
-    partial.replace(out)
+    with replacing(Path(out)) as partial:
+        partial.write_text(dictionary_text(names), encoding="utf-8", newline="\n")
     return len(names) - len(FIRST)

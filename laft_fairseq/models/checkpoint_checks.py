@@ -69,7 +69,8 @@ def check_header(header: Header, own: Header, control: str | None, origin: str) 
     if header.method != own.method:
         _check_encoder(header, own, name)
         return
-    if header.removal != own.removal:
+    removes = "fusion" in METHODS[own.method].modules  # older files name a removal in every row
+    if removes and header.removal != own.removal:
         raise LaftError(f"{name}: trained with --removal {header.removal}, not {own.removal}")
     if header.mask_source_tag != own.mask_source_tag:
         with_or_without = "with" if header.mask_source_tag else "without"

@@ -75,7 +75,7 @@ class LAFTEncoder(TransformerEncoderBase):
         self.new_tag_rows = NewTagRows(tags.beyond(embed_tokens.num_embeddings), embed_tokens)
         self.mask_source_tag = options.mask_source_tag
         self.gate = Gate(cfg.encoder.embed_dim) if "gate" in method.modules else None
-        self.removal: lc.Scaling = "none" if self.gate is not None else options.removal
+        self.removal: lc.Scaling = options.removal if "fusion" in method.modules else "none"
         self.fusion_input = options.fusion_input if "fusion" in method.modules else ""
         self.frozen = False
         self.cache: EncoderCache | None = None  # of its output, in training

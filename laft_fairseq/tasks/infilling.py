@@ -12,10 +12,31 @@ from fairseq.data import Dictionary, FairseqDataset
 from fairseq.data.denoising_dataset import DenoisingDataset
 from torch import Tensor
 
+from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import MASK, is_unspaced
 from laft_fairseq.tasks.text_data import TaggedTexts, batch_of
 
 WORD_START = "\u2581"  # sentencepiece's mark
+SPANS = (0.01, 16.0)  # mean lengths between which fairseq's table of Poisson's shares is right
+
+
+def check_noise(mask: float, poisson_lambda: float) -> None:
+    """Refuse noise that fairseq would not make, or never be done with.
+
+    Args:
+        mask: share of the words.
+        poisson_lambda: mean length of a span in words.
+
+    Raises:
+        LaftError: names the option.
+    """
+    if not 0 <= mask <= 1:
+        raise LaftError(f"--mask {mask}: a share of the words, from 0 to 1, is needed")
+    if not SPANS[0] <= poisson_lambda <= SPANS[1]:
+        raise LaftError(
+            f"--poisson-lambda {poisson_lambda}: a mean length of spans in words, from "
+            f"{SPANS[0]:g} to {SPANS[1]:g}, is needed"
+        )
 
 
 @contextlib.contextmanager
@@ -55,6 +76,9 @@ class Infilling(FairseqDataset):
 
     The noise of an item depends on (seed, epoch, tag, index) alone. ``fixed`` leaves the epoch
     out, for validation. Neither ``</s>`` nor the tag is ever masked.
+
+    Raises:
+        LaftError: noise out of range, see :func:`check_noise`.
     """
 
     def __init__(
@@ -69,6 +93,7 @@ class Infilling(FairseqDataset):
         poisson_lambda: float,
     ) -> None:
         super().__init__()
+        check_noise(mask, poisson_lambda)
         self.texts, self.dictionary = texts, dictionary
         self.seed, self.fixed, self.epoch = seed, fixed, 1
         self.sizes = texts.sizes

@@ -131,15 +131,24 @@ class LaftTask(FairseqTask):
         self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
         ignore_grad: bool = False,
     ) -> Any:  # fmt: skip
-        """Forward (in bf16 where it pays, see precision.py) and backward; --amp stays fairseq's."""
+        """Forward (in bf16 where it pays, see precision.py) and backward; --amp stays fairseq's.
+
+        With ``ignore_grad`` (a process has no batch left where others have) all results are zero.
+        """
         if isinstance(optimizer, AMPOptimizer):
-            return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
-        model.train()
-        model.set_num_updates(update_num)
-        with autocast(model, self.cfg.autocast, self.casts):
-            loss, sample_size, logging_output = criterion(model, sample)
-            loss = loss * 0 if ignore_grad else loss
-        optimizer.backward(loss)
+            loss, sample_size, logging_output = super().train_step(
+                sample, model, criterion, optimizer, update_num, ignore_grad
+            )
+        else:
+            model.train()
+            model.set_num_updates(update_num)
+            with autocast(model, self.cfg.autocast, self.casts):
+                loss, sample_size, logging_output = criterion(model, sample)
+                loss = loss * 0 if ignore_grad else loss
+            optimizer.backward(loss)
+        if ignore_grad:
+            sample_size = sample_size * 0
+            logging_output = {name: value * 0 for name, value in logging_output.items()}
         return loss, sample_size, logging_output
 
     def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:

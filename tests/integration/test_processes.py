@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq import components_file
+from laft_fairseq import (
+    components_file,
+    register,  # noqa: F401  registers the criterion in this process
+)
 from laft_fairseq.cli import main
 from tests import tiny
 from tests.integration.conftest import ROUGE, Run
@@ -95,6 +98,17 @@ def expect_alike(one: Path, two: Path, epoch: int, update: int) -> list[float]:
     return points
 
 
+def expect_same_classifier(one: Path, two: Path) -> None:
+    """The criterion's parameters within 1e-5, where it has any."""
+    first, second = (
+        torch.load(folder / "checkpoint_last.pt", weights_only=True)["criterion"] or {}
+        for folder in (one, two)
+    )
+    assert first.keys() == second.keys()
+    for name, tensor in first.items():
+        assert torch.allclose(tensor, second[name], atol=1e-5), name
+
+
 def test_stage_1_goes_on_in_two_processes_as_in_one(laft: Run, tmp_path: Path) -> None:
     """Two updates in one process; the next ones in one and, from the checkpoint, in two."""
     one, two = tmp_path / "one", tmp_path / "two"
@@ -121,17 +135,29 @@ def test_stage_2_and_its_rouge_are_the_same_in_two_processes(laft: Run, tmp_path
     assert log.count("| valid |") == 2
 
 
+@pytest.mark.parametrize(
+    ("row", "backend"), [("laft", "legacy_ddp"), ("tm_adv_frozen", "pytorch_ddp")]
+)
 def test_the_last_update_of_an_epoch_is_divided_by_all_of_its_tokens(
-    laft: Run, tmp_path: Path
+    laft: Run, tmp_path: Path, row: str, backend: str
 ) -> None:
-    """Seven batches, four an update: in two processes one has a batch and an empty one left."""
+    """Seven batches, four an update: in two processes one has a batch and an empty one left.
+
+    The classifier of ``tm_adv_frozen`` reduces its gradients at every batch of pytorch_ddp.
+    """
     one, two = tmp_path / "one", tmp_path / "two"
-    flags = ("--method", "laft", "--backbone", laft.backbone, "--finetune-from-model", laft.stage1,
-             "--train-langs", "en_XX", "--valid-langs", "fr_XX", *EXACT, "--batch-size", "3",
-             "--optimizer", "sgd", "--ddp-backend", "legacy_ddp", "--max-update", "3")  # fmt: skip
+    special = {
+        "laft": ("--finetune-from-model", laft.stage1, "--batch-size", "3"),
+        "tm_adv_frozen": ("--criterion", "laft_adversarial", "--target-langs", "fr_XX",
+                          "--batch-size", "6"),
+    }[row]  # fmt: skip
+    flags = ("--method", row, "--backbone", laft.backbone, "--train-langs", "en_XX",
+             "--valid-langs", "fr_XX", *EXACT, *special, "--optimizer", "sgd",
+             "--ddp-backend", backend, "--max-update", "3")  # fmt: skip
     tiny.train(laft.data, one, "generation", *flags, "--update-freq", "4")
     train_in_two(laft.data, two, "generation", *flags, "--update-freq", "2")
     expect_alike(one, two, 2, 3)
+    expect_same_classifier(one, two)
 
 
 def test_two_agents_train_one_model(laft: Run, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ def test_adversarial_rows_share_a_batch(
              *ONE)  # fmt: skip
     with caplog.at_level(logging.INFO):
         tiny.train(long_texts, tmp_path / "run", "generation", *flags)
+    assert "train: --max-tokens leaves 16 tokens to a text, as 2 rows come" in caplog.text
     assert "en_XX/train.src-tgt.src: 1 of 20 texts cut to 16 tokens" in caplog.text
 
 

@@ -160,3 +160,12 @@ def test_no_adapters_and_adapters_do_not_mix() -> None:
         tiny.model().load_state_dict(tiny.model(**none).state_dict(), strict=True)
     with pytest.raises(LaftError, match=r"--language-adapter-dim -1: must be positive, or 0"):
         tiny.model(language_adapter_dim=-1)
+
+
+@pytest.mark.parametrize("method", ["mbart_full", "mbart_enc_top2", "adapter", "tm_adv_frozen"])
+def test_a_row_without_a_removal_goes_on_whatever_is_asked(method: str) -> None:
+    """The option changes nothing there, and one line of the log says so."""
+    state = tiny.model(method=method, removal="scaled").state_dict()
+    again = tiny.model(method=method, removal="projection")
+    again.load_state_dict(state, model_cfg=again.args)
+    assert pop_header(again.state_dict())[0].removal == "none"

@@ -8,6 +8,7 @@ import pytest
 import torch
 from fairseq.data import ListDataset
 
+from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import TagLayout
 from laft_fairseq.tasks.infilling import Infilling, seeded, word_starts
 from laft_fairseq.tasks.text_data import TaggedTexts
@@ -134,6 +135,30 @@ def test_a_character_in_bytes_is_masked_whole() -> None:
     byte_ids = set(tiny.ids(" ".join(tiny.BYTES)))
     kept = {len(byte_ids & set(data[i]["source"].tolist())) for i in range(60)}
     assert kept == {0, 3}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("mask", -0.2, r"--mask -0\.2: a share"),
+        ("mask", 1.5, r"--mask 1\.5: a share"),
+        ("poisson_lambda", 0.0, r"--poisson-lambda 0\.0: a mean length .* from 0\.01 to 16"),
+        ("poisson_lambda", -1.0, "--poisson-lambda"),
+        ("poisson_lambda", 17.0, "--poisson-lambda"),
+    ],
+)
+def test_noise_out_of_range_is_refused(option: str, value: float, words: str) -> None:
+    """fairseq makes other noise of it, or none, or never comes to an end."""
+    with pytest.raises(LaftError, match=words):
+        infilling([EN], **{option: value})
+
+
+@pytest.mark.parametrize("mean", [0.01, 16.0])
+def test_noise_at_its_bounds(mean: float) -> None:
+    data = infilling([EN], poisson_lambda=mean)
+    assert MASK in source(data, 0)
+    shares = data.noise.mask_span_distribution.probs.numpy()
+    assert shares @ np.arange(len(shares)) == pytest.approx(mean, rel=1e-3)
 
 
 def source(data: Infilling, index: int) -> list[int]:

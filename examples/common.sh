@@ -55,22 +55,24 @@ reads_text() { [[ " $METHODS" =~ \ (laft|tm_adv) ]]; }
 # train FOLDER OPTIONS...: a training that goes on from its last whole checkpoint if it was killed;
 # FOLDER/done says that it came to its end.
 train() {
-  local folder=$1
+  local folder=$1 log=$1/train.log before=0 said
   shift
   mkdir -p "$folder"
+  [ ! -e "$log" ] || before=$(wc -l < "$log") # what earlier attempts said
   python -m examples.mend_checkpoints "$folder"
   if ! fairseq-train "$DATA" --user-dir "$USER_DIR" --arch "$ARCH" --backbone "$BACKBONE/model.pt" \
     --optimizer adam --adam-betas '(0.9, 0.98)' --clip-norm 1.0 --lr-scheduler polynomial_decay \
     --save-dir "$folder" --save-interval-updates "${SAVE_UPDATES:-500}" --keep-interval-updates 1 \
     --no-epoch-checkpoints --num-workers 1 --seed "$SEED" \
-    --log-format simple --log-interval 50 "${DEVICE[@]}" "$@" >> "$folder/train.log" 2>&1
+    --log-format simple --log-interval 50 "${DEVICE[@]}" "$@" >> "$log" 2>&1
   then
-    grep -E 'error|Error' "$folder/train.log" | tail -n 3 >&2 || tail -n 5 "$folder/train.log" >&2
-    echo "training failed: $folder/train.log" >&2
+    said=$(tail -n "+$((before + 1))" "$log")
+    grep -E 'error|Error' <<< "$said" | tail -n 3 | cut -c1-400 >&2 || tail -n 5 <<< "$said" >&2
+    echo "training failed: $log" >&2
     return 1
   fi
   touch "$folder/done"
-  grep -E 'gone through|cut to|valid \|' "$folder/train.log" | cut -d'|' -f4- | tail -n 6 || true
+  grep -E 'gone through|cut to|valid \|' "$log" | cut -d'|' -f4- | tail -n 6 || true
 }
 
 # One thread each: several of these run side by side.

@@ -12,6 +12,16 @@ from typing import Any
 from laft_fairseq.errors import LaftError
 
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+DAMAGED = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)  # what they raise
+MAGIC = {b"\x1f\x8b": ".gz", b"\xfd7zXZ\x00": ".xz"}  # first bytes
+
+
+def not_utf8(number: int, line: bytes) -> str:
+    """What is wrong with a line, counted from 1, that cannot be decoded: encoding or file name."""
+    kind = next((suffix for magic, suffix in MAGIC.items() if line.startswith(magic)), "")
+    if number == 1 and kind:
+        return f"compressed, and not text: let its name end in {kind}"
+    return f"line {number} is not UTF-8; convert it with iconv"
 
 
 def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
@@ -30,7 +40,7 @@ def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
     if not path.is_file():
         raise LaftError(f"{path}: no such text file")
     fields = columns if ".tsv" in path.suffixes else ()
-    number = 0
+    number, raw = 0, b""
     try:
         with OPENERS.get(path.suffix, open)(path, "rb") as handle:
             for raw in handle:
@@ -38,8 +48,8 @@ def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
                 line = raw.decode("utf-8").removesuffix("\n").rstrip("\r").replace("\r", " ")
                 yield from _fields(line, fields, f"{path}: line {number}") if fields else (line,)
     except UnicodeDecodeError:
-        raise LaftError(f"{path}: line {number} is not UTF-8; convert it with iconv") from None
-    except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
+        raise LaftError(f"{path}: {not_utf8(number, raw)}") from None
+    except DAMAGED as error:
         raise LaftError(f"{path}: damaged near line {number + 1} ({error})") from None
 
 

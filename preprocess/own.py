@@ -26,9 +26,31 @@ PAIR = "a line is source, tab, target"
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The file of a name, plain or `.xz`."""
-    found = [path for path in (folder / name, folder / f"{name}.xz") if path.is_file()]
+    """The file of a name, plain, `.gz` or `.xz`.
+
+    Raises:
+        DataError: there are two.
+    """
+    found = [path for end in ("", ".gz", ".xz") if (path := folder / f"{name}{end}").is_file()]
+    if len(found) > 1:
+        raise DataError(f"{found[0]}: {found[1].name} is there too; take one of them away")
     return found[0] if found else None
+
+
+def tell_unread(folder: Path, read: Iterable[Path]) -> None:
+    """Say which files look like the user's data and are not read.
+
+    Raises:
+        DataError: a language's text among them, which would be missed after two trainings.
+    """
+    used = set(read)
+    for path in sorted(folder.iterdir()):
+        if path in used or not path.name.startswith(("mono.", "train.", "valid.")):
+            continue
+        if path.name.startswith("mono."):
+            raise DataError(f"{path}: not read: a language's text is mono.<tag>.txt, plain, .gz or "
+                            ".xz; give it that name, or take it away")  # fmt: skip
+        print(f"own: {path.name}: not read; pairs are in train.tsv and valid.tsv, or .gz or .xz")
 
 
 def pairs_of(path: Path) -> list[str]:
@@ -107,7 +129,7 @@ def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
     """The user's files by what they are for.
 
     Raises:
-        DataError: there are no pairs, or a language has no text.
+        DataError: there are no pairs, a language has no text, or a text no language.
     """
     train = find(folder, "train.tsv")
     if train is None:
@@ -117,7 +139,9 @@ def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
     for tag in tags[1:]:
         if found[tag] is None:
             raise DataError(f"{folder}/mono.{tag}.txt: missing")
-    return {"train": train} | {key: path for key, path in found.items() if path is not None}
+    files = {"train": train} | {key: path for key, path in found.items() if path is not None}
+    tell_unread(folder, files.values())
+    return files
 
 
 def write(path: Path, lines: Iterable[str]) -> None:

@@ -1,17 +1,21 @@
-"""Helpers of the data tools: text and TSV files (plain or xz), shingles, a stable hash."""
+"""Helpers of the data tools: text and TSV files (plain, gz or xz), shingles, a stable hash."""
 
 from __future__ import annotations
 
 import codecs
+import gzip
 import hashlib
 import io
 import lzma
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 PARAGRAPH = " ⏎ "
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
+MAGIC = {b"\x1f\x8b": ".gz", b"\xfd7zXZ\x00": ".xz"}  # first bytes
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 _WORD = re.compile(r"\w+")
@@ -22,12 +26,19 @@ class DataError(Exception):
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file, decompressing `.xz`."""
+    """Open a file, decompressing `.gz` and `.xz`."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    if path.suffix == ".xz":
-        return io.BufferedReader(lzma.open(path, "rb"))
-    return path.open("rb")
+    opener = OPENERS.get(path.suffix)
+    return path.open("rb") if opener is None else io.BufferedReader(opener(path, "rb"))
+
+
+def not_utf8(path: Path, number: int, line: bytes) -> DataError:
+    """What a line that cannot be decoded says of its file: its encoding, or its name, is wrong."""
+    kind = next((suffix for magic, suffix in MAGIC.items() if line.startswith(magic)), "")
+    if number == 1 and kind:
+        return DataError(f"{path}: compressed, and not text: let its name end in {kind}")
+    return DataError(f"{path}: line {number} is not UTF-8; convert it with iconv")
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -38,7 +49,7 @@ def read_lines(path: Path) -> Iterator[str]:
     Raises:
         DataError: the file is missing, damaged, or a line of it is not UTF-8.
     """
-    number = 0
+    number, line = 0, b""
     try:
         with open_bytes(path) as handle:
             for number, line in enumerate(handle, 1):
@@ -46,8 +57,8 @@ def read_lines(path: Path) -> Iterator[str]:
                     line = line.removeprefix(codecs.BOM_UTF8)
                 yield line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: line {number} is not UTF-8; convert it with iconv") from error
-    except (lzma.LZMAError, EOFError) as error:
+        raise not_utf8(path, number, line) from error
+    except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
         raise DataError(f"{path}: unreadable near line {number + 1} ({error})") from error
 
 

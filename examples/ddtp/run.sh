@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source examples/common.sh
+no_arguments examples/ddtp/run.sh "$@"
 
 FULL=${FULL:-0}
 OUT=${OUT:-examples/ddtp/out$([ "$FULL" = 1 ] && echo /full || true)}

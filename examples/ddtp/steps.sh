@@ -72,15 +72,19 @@ stage1() {
 }
 
 stage2() {
-  local method=$1 lr=$FULL_LR extra=()
-  if [ "$method" = laft ]; then
-    lr=$STAGE2_LR
-    extra=(--removal "$REMOVAL" --language-components "$OUT/components.safetensors"
-      --finetune-from-model "$OUT/laft/stage1/checkpoint_best.pt")
-  fi
+  local method=$1 lr=$FULL_LR tokens=4096 options=(--criterion cross_entropy)
+  case $method in
+    laft)
+      lr=$STAGE2_LR
+      options+=(--removal "$REMOVAL" --language-components "$OUT/components.safetensors"
+        --finetune-from-model "$OUT/laft/stage1/checkpoint_best.pt") ;;
+    tm_adv*)
+      tokens=8192 # half of the rows are not annotated
+      options=(--criterion laft_adversarial --label-smoothing 0.1 --target-langs "${LANGS#en_XX,}") ;;
+  esac
   train "$OUT/$method/stage2" --task laft_generation --method "$method" --train-langs en_XX \
-    --criterion cross_entropy --max-tokens 4096 --lr "$lr" --warmup-updates 50 \
-    --total-num-update "$STAGE2_UPDATES" --max-update "$STAGE2_UPDATES" "${extra[@]}"
+    --max-tokens $tokens --lr "$lr" --warmup-updates 50 \
+    --total-num-update "$STAGE2_UPDATES" --max-update "$STAGE2_UPDATES" "${options[@]}"
 }
 
 parameters() {

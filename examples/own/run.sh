@@ -5,6 +5,7 @@
 # Killed at any point, the same command goes on where it stopped.
 set -euo pipefail
 
+case ${1:-} in -h | --help) sed -n '2,5s/^# //p' "$0"; exit 0 ;; esac
 [ $# = 2 ] || { echo "usage: examples/own/run.sh data|components|stage1|stage2|all FOLDER" >&2; exit 2; }
 [ -d "$2" ] || { echo "own: $2: no such folder" >&2; exit 1; }
 STEP=$1 FOLDER=$(cd "$2" && pwd)
@@ -34,7 +35,7 @@ stop() { echo "own: $*" >&2; exit 1; }
 languages() {
   local file tag
   echo "$SOURCE"
-  for file in "$FOLDER"/mono.*.txt "$FOLDER"/mono.*.txt.xz; do
+  for file in "$FOLDER"/mono.*.txt{,.gz,.xz}; do
     tag=$(basename "$file") && tag=${tag#mono.} && tag=${tag%%.*}
     [ ! -e "$file" ] || [ "$tag" = "$SOURCE" ] || echo "$tag"
   done | sort -u
@@ -102,13 +103,24 @@ same_settings() {
     stop "$OUT/stage1: made with $(cat "$OUT/stage1/settings"); name another OUT"
 }
 
+# no_colon: fairseq takes a colon in the data's path for the end of a folder's name.
+no_colon() {
+  [[ $OUT != *:* ]] || stop "$OUT: a colon parts folders for fairseq; let OUT name one without"
+}
+
+# whole_number NAME VALUE
+whole_number() { [[ $2 =~ ^[0-9]+$ ]] || stop "$1=$2: a whole number is needed"; }
+
 # warms_up NAME UPDATES: the learning rate reaches its value.
 warms_up() {
+  whole_number "$1" "$2"
+  whole_number WARMUP "$WARMUP"
   [ "$WARMUP" -lt "$2" ] ||
     stop "WARMUP=$WARMUP: with $1=$2 the learning rate would not reach its value"
 }
 
 check_backbone
+no_colon
 warms_up STAGE1_UPDATES "$STAGE1_UPDATES"
 warms_up STAGE2_UPDATES "$STAGE2_UPDATES"
 LANGS=$(languages | tr '\n' ' ') && LANGS=${LANGS% }

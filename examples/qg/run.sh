@@ -6,6 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source examples/common.sh
+no_arguments examples/qg/run.sh "$@"
 
 QG=${QG:-}                                 # folder with the four files, or name them one by one
 NQG=${NQG:-$QG/nqg.test.jsonl.xz} CMRC=${CMRC:-$QG/cmrc2018.trial.jsonl.xz}

@@ -26,12 +26,19 @@ def replacing(path: Path) -> Iterator[Path]:
         raise LaftError(f"{path}: cannot be written ({reason})") from error
 
 
-def check_folder(path: Path) -> None:
-    """Before any work: raise LaftError where there is no folder to write `path` into."""
+def check_output(path: Path, *inputs: str | Path | None) -> None:
+    """Before any work: what is to be written can be, and is none of what is read.
+
+    Raises:
+        LaftError: no folder to write `path` into, or `path` is one, or one of the inputs.
+    """
     if not path.parent.is_dir():
         raise LaftError(f"{path}: no such folder {path.parent}; make it first")
     if path.is_dir():
         raise LaftError(f"{path}: a folder; name a file")
+    for read in (Path(one) for one in inputs if one):
+        if path.is_file() and read.is_file() and path.samefile(read):
+            raise LaftError(f"{path}: is read too, and would be lost; name another file to write")
 
 
 def write_json(path: Path, content: Any) -> None:

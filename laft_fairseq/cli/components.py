@@ -75,10 +75,10 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Estimate, merge or derive; write the file whole or not at all."""
     from laft_fairseq import component_controls, components_file
-    from laft_fairseq.cli._files import check_folder
+    from laft_fairseq.cli._files import check_output
 
     check(args)
-    check_folder(args.out)
+    check_output(args.out, args.source, args.backbone, *(args.merge or ()))
     if args.control:
         seed = 1 if args.seed is None else args.seed
         component_controls.make(args.source, args.out, args.control, args.num_components, seed)

@@ -43,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq import backbone as backbones
     from laft_fairseq.backbone_folder import halved
     from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
-    from laft_fairseq.cli._files import check_folder, replacing
+    from laft_fairseq.cli._files import check_output, replacing
     from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
     from laft_fairseq.errors import LaftError
 
-    check_folder(args.out)
+    check_output(args.out, args.checkpoint, args.backbone)
     content = read_checkpoint(args.checkpoint)
     state = content.get("model")
     if not isinstance(state, dict):

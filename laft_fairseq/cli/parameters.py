@@ -65,12 +65,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: unknown architecture or method, no language, too small a vocabulary.
     """
-    from laft_fairseq.cli._files import check_folder, write_json
+    from laft_fairseq.cli._files import check_output, write_json
     from laft_fairseq.language_tags import split_tags
     from laft_fairseq.parameter_counts import count
 
     if args.json is not None:
-        check_folder(args.json)
+        check_output(args.json)
     langs, new = split_tags(args.langs), split_tags(args.new_langs)
     split_tags(",".join([*langs, *new]))  # refuses what both list
     counts = count(args.arch, args.method, langs, args.vocab, new)

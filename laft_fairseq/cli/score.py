@@ -111,15 +111,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _score(args: argparse.Namespace) -> dict[str, Any]:
-    from laft_fairseq.cli._files import check_folder
+    from laft_fairseq.cli._files import check_output
     from laft_fairseq.scoring.errors import ScoringError
     from laft_fairseq.scoring.inputs import read_inputs
     from laft_fairseq.scoring.report import Settings, score, score_floors, score_items
 
     if args.items and args.json is None:
         raise ScoringError("--items writes each item's ROUGE-L to the JSON: give --json OUT")
+    logs = args.generate_log or ()
     for path in filter(None, (args.json, args.write_hypotheses)):
-        check_folder(path)
+        check_output(path, args.hyp, args.ref, args.src, args.english_ref, *logs)
     langs = None
     if args.langs is not None:
         langs = [lang.strip() for lang in args.langs.split(",") if lang.strip()]

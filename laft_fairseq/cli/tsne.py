@@ -125,7 +125,7 @@ def _quiet() -> None:
 
 def _check(args: argparse.Namespace, tags: list[str]) -> None:
     """What can be refused before anything is loaded."""
-    from laft_fairseq.cli._files import check_folder
+    from laft_fairseq.cli._files import check_output
 
     if len(tags) < 2:
         raise LaftError(f"--langs {args.langs}: name two languages or more, such as en_XX,fr_XX")
@@ -140,7 +140,7 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
     if args.out is not None and args.out.suffix != ".png":
         raise LaftError(f"{args.out}: the figure is a PNG; let its name end in .png")
     for path in filter(None, (args.out, args.json)):
-        check_folder(path)
+        check_output(path, args.checkpoint)
     if not 0 <= args.seed < 2**32:
         raise LaftError(f"--seed {args.seed}: must be from 0 to {2**32 - 1}")
     if args.max_sentences < 4:

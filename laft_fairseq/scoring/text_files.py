@@ -4,18 +4,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.text_lines import DAMAGED, OPENERS, not_utf8
 
 
 def lines(path: Path) -> Iterator[str]:
-    """Give the lines of a UTF-8 file without their ends; only a newline ends a line.
+    """Give the lines of a UTF-8 file, plain, `.gz` or `.xz`, without their ends.
+
+    Only a newline ends a line.
 
     Raises:
         ScoringError: the file cannot be read, or is not UTF-8.
     """
     try:
-        with path.open("rb") as file:
+        with OPENERS.get(path.suffix, open)(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 yield _decode(line, path, number)
+    except DAMAGED as error:
+        raise ScoringError(f"{path}: damaged ({error}): fetch it again") from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ScoringError(f"{path}: cannot be read ({reason}): check the path") from error
@@ -25,7 +30,7 @@ def _decode(line: bytes, path: Path, number: int) -> str:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ScoringError(f"{path}: line {number} is not UTF-8: convert it with iconv") from error
+        raise ScoringError(f"{path}: {not_utf8(number, line)}") from error
     return text.removeprefix("\ufeff").removesuffix("\n").removesuffix("\r")
 
 

@@ -14,6 +14,7 @@ from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.methods import find
 from laft_fairseq.models.cached_encoding import encoder_name
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.precision import wants_bf16
@@ -184,10 +185,18 @@ class LaftGeneration(SplitTask):
         return super().train_step(sample, model, *args, **kwargs)
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Refuse a criterion that would leave the target rows out."""
+        """Refuse a criterion that would leave the target rows, or the adversary, out."""
         criterion = super().build_criterion(cfg, from_checkpoint)
-        if self.target_langs() and not getattr(criterion, "reads_target_rows", False):
+        if getattr(criterion, "reads_target_rows", False):
+            return criterion
+        if self.target_langs():
             raise LaftError("--target-langs: only --criterion laft_adversarial reads target rows")
+        method = getattr(self, "method", None)  # of --arch laft_mbart* alone
+        if method is not None and "gate" in find(method).modules:
+            raise LaftError(
+                f"--method {method}: without its adversary it would be another system; add "
+                "--criterion laft_adversarial --target-langs, such as fr_XX,zh_CN"
+            )
         return criterion
 
     def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:

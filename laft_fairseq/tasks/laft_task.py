@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,6 +46,11 @@ class LaftTask(FairseqTask):
     def setup_task(cls, cfg: Any, **kwargs: Any) -> LaftTask:
         """Read dictionary and languages from the data directory."""
         refuse_lost_processes()
+        if os.pathsep in cfg.data:
+            raise LaftError(
+                f"{cfg.data}: fairseq takes {os.pathsep!r} for the end of a folder's name, and the "
+                "laft tasks read one folder; rename it"
+            )
         if not Path(cfg.data).is_dir():
             raise LaftError(f"{cfg.data}: no such data directory")
         tags = language_tags.dictionary_tags(cfg.data, cfg.langs)

@@ -55,6 +55,21 @@ def test_unknown_language(training: Callable[..., str], laft: Run) -> None:
     assert line.startswith("--gen-lang: unknown language de_DE")
 
 
+def test_an_adversary_is_not_forgotten(training: Callable[..., str], laft: Run) -> None:
+    """The row would be trained, and stand in a table, as what it is not."""
+    line = training("generation", "--method", "tm_adv", "--backbone", laft.backbone,
+                    "--train-langs", "en_XX")  # fmt: skip
+    assert line.startswith("--method tm_adv: without its adversary it would be another system; add")
+    assert "--criterion laft_adversarial --target-langs" in line
+
+
+def test_a_colon_in_the_datas_path(training: Callable[..., str], laft: Run, tmp_path: Path) -> None:
+    """fairseq takes what stands before it for the folder."""
+    there = Path(shutil.copytree(laft.data, tmp_path / "10:00"))
+    line = training("denoising", *laft.parts, data=there)
+    assert "10:00: fairseq takes ':' for the end of a folder's name" in line
+
+
 def test_languages_in_another_order_than_the_checkpoints(laft: Run) -> None:
     flags = (*GENERATE, "--langs", "fr_XX,en_XX,zh_CN")
     line = said(lambda: tiny.generate(laft.data, laft.stage2, *flags))

@@ -3,6 +3,7 @@
 The last test is the README's: real texts and commands, four steps, a French text in, a line out.
 """
 
+import gzip
 import lzma
 import os
 import shutil
@@ -162,6 +163,13 @@ def test_files_of_windows_and_blank_lines(task: Path) -> None:
         ("mono.fr_XX.txt", None, "no mono.<tag>.txt of another language, such as mono.fr_XX.txt"),
         ("mono.fr.txt", b"une\n", "own: mono.fr.txt: fr is not among en_XX, fr_XX of "),
         ("mono.fr.txt", b"une\n", "/langs.txt; call it mono.fr_XX.txt\n"),
+        ("mono.zh_CN.TXT", b"a\n", "mono.zh_CN.TXT: not read: a language's text is mono.<tag>.txt"),
+        ("mono.fr_XX.txt.gz", b"", "mono.fr_XX.txt: mono.fr_XX.txt.gz is there too; take one of"),
+        (
+            "mono.fr_XX.txt",
+            b"\x1f\x8b\x08",
+            "mono.fr_XX.txt: compressed, and not text: let its name",
+        ),
         ("mono.eo_XX.txt", b"unu\n", "/langs.txt; NEW_LANGS=eo_XX adds it to the backbone's\n"),
     ],
 )
@@ -176,6 +184,38 @@ def test_a_wrong_file_is_named(task: Path, name: str, text: bytes | None, said: 
     assert said in failed.stderr and failed.stderr.count("\n") == 1
     assert not (task / "out" / "raw").exists() and not (task.parent / "log").exists()
     assert not (task / "out" / "raw.partial").exists()
+
+
+def test_compressed_files_are_read_and_others_named(task: Path) -> None:
+    for name, pack in (("train.tsv", lzma), ("mono.fr_XX.txt", gzip)):
+        path = task / name
+        with pack.open(task / f"{name}{'.xz' if pack is lzma else '.gz'}", "wb") as handle:
+            handle.write(path.read_bytes())
+        path.unlink()
+    (task / "valid.csv").write_text("a,b\n")
+    done = run(task, "data")
+    assert done.returncode == 0, done.stderr
+    assert "own: valid.csv: not read; pairs are in train.tsv and valid.tsv" in done.stdout
+    assert "own: fr_XX: 57 texts, 3 more for validation, of mono.fr_XX.txt.gz\n" in done.stdout
+    assert "own: en_XX: 38 pairs, 2 more for validation\n" in done.stdout
+
+
+def test_what_fairseq_would_misread_is_refused(task: Path) -> None:
+    colon = run(task, "data", OUT=str(task / "10:00"))
+    assert colon.returncode == 1 and not (task / "10:00").exists()
+    assert colon.stderr.endswith(
+        "10:00: a colon parts folders for fairseq; let OUT name one without\n"
+    )
+    for name in ("STAGE1_UPDATES", "WARMUP"):
+        refused = run(task, "data", **{name: "many"})
+        assert refused.returncode == 1
+        assert refused.stderr == f"own: {name}=many: a whole number is needed\n"
+
+
+def test_help_says_what_the_steps_are(task: Path) -> None:
+    shown = run(task, "--help")
+    assert shown.returncode == 0 and not shown.stderr
+    assert "STEP: data, components, stage1, stage2, or all of them" in shown.stdout
 
 
 def test_files_that_changed_are_not_taken_for_what_is_there(task: Path) -> None:
@@ -244,6 +284,16 @@ def test_a_training_that_fails_is_not_done(task: Path) -> None:
     assert "laft: error: no adapter" in failed.stderr
     assert not (task / "out" / "stage1" / "done").exists()
     assert len([call for call in calls(task) if call.startswith("train")]) == 1
+
+
+def test_a_training_that_fails_again_says_its_own_error(task: Path) -> None:
+    """Not that of an earlier attempt, whose log it goes on with."""
+    assert "no adapter" in run(task, "all", FAILS="no adapter").stderr
+    failed = run(task, "stage1", FAILS="no memory")
+    assert failed.returncode == 1
+    assert "laft: error: no memory" in failed.stderr and "no adapter" not in failed.stderr
+    log = (task / "out" / "stage1" / "train.log").read_text()
+    assert "no adapter" in log and "no memory" in log
 
 
 @pytest.mark.recipe

@@ -53,6 +53,18 @@ def test_a_pickle_with_code_is_refused_and_not_run(
     assert not created.exists()
 
 
+@pytest.mark.parametrize(
+    "text", ["bonjour le monde\n", "epoch 1\n", "source\ttarget\n", "", "\x80"]
+)
+def test_a_text_is_no_checkpoint(tmp_path: Path, text: str) -> None:
+    """Whatever its first letters mean to a reader of pickles."""
+    path = tmp_path / "t.pt"
+    path.write_text(text)
+    with pytest.raises(LaftError, match=r"t\.pt: ") as caught:
+        compat.read_checkpoint(str(path))
+    assert "\n" not in str(caught.value)
+
+
 def test_a_bare_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
     created, path = tmp_path / "created", tmp_path / "evil.pkl"
     path.write_bytes(pickle.dumps(Malicious(created)))

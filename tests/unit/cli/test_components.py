@@ -166,6 +166,20 @@ def test_merged_shards_are_the_whole(home: Path) -> None:
     assert np.abs(c @ c.T - expected).max() < 1e-6
 
 
+def test_what_is_read_is_not_overwritten(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Merged twice into one of its parts, the other part would count twice."""
+    first = estimate(home, "p1.safetensors", "--langs", "en_XX", "--split", "train")
+    second = estimate(home, "p2.safetensors", "--langs", "en_XX", "--split", "valid")
+    before = first.read_bytes()
+    merge = ["components", "--merge", str(first), str(second), "--out", str(first)]
+    control = ["components", "--from", str(first), "--control", "random-subspace", "--out",
+               str(home / "." / first.name)]  # fmt: skip
+    for words in (merge, control):
+        assert main.main(words) == 2
+        assert "is read too, and would be lost; name another file" in capsys.readouterr().err
+    assert first.read_bytes() == before
+
+
 def test_shards_of_one_text_are_the_whole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Three shards of small batches, merged in another order, against one pass."""
     flags = ("--langs", "zh_CN", "--max-tokens", "40")

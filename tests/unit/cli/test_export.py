@@ -40,6 +40,17 @@ def exported(home: Path, source: str, *flags: str) -> dict[str, Any]:
     return torch.load(out, weights_only=True)  # type: ignore[no-any-return]
 
 
+def test_a_checkpoint_is_not_overwritten_by_its_export(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A training that goes on from it would have lost its optimizer's state."""
+    before = (home / "slim.pt").read_bytes()
+    slim = str(home / "slim.pt")
+    assert main.main(["export", "--checkpoint", slim, "--out", slim]) == 2
+    assert "slim.pt: is read too, and would be lost" in capsys.readouterr().err
+    assert (home / "slim.pt").read_bytes() == before
+
+
 def test_a_slim_checkpoint_becomes_whole(home: Path) -> None:
     """The frozen tensors come from the backbone, bit for bit; the others as they were."""
     slim = torch.load(home / "slim.pt", weights_only=True)["model"]

@@ -1,8 +1,11 @@
 """`laft score` from files to table and JSON, and what it refuses."""
 
 import argparse
+import gzip
 import json
+import lzma
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,6 +118,7 @@ def test_raw_files_take_the_place_of_the_logs_lines(
             "--hyp hyp --ref ref --lang fr_XX --json absent/out.json",
             "absent/out.json: no such folder",
         ),
+        ("--hyp hyp --ref ref --lang fr_XX --json ref", "ref: is read too, and would be lost"),
         ("--generate-log tagged --ref ref --lang zh_CN", "tagged: its texts are tagged fr_XX, not"),
     ],
 )
@@ -122,6 +126,21 @@ def test_wrong_input_is_one_clear_line(words: str, said: str) -> None:
     with pytest.raises(LaftError, match=said) as raised:
         run(words)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("end", "pack"), [(".gz", gzip), (".xz", lzma)])
+def test_compressed_texts_are_read(folder: Path, end: str, pack: Any) -> None:
+    for name in ("hyp", "ref"):
+        with pack.open(folder / f"{name}{end}", "wb") as handle:
+            handle.write((folder / name).read_bytes())
+    assert run(f"--hyp hyp{end} --ref ref{end} --lang fr_XX --json out.json") == 0
+    assert json.loads((folder / "out.json").read_text())["rougeL"]["f"] == pytest.approx(57.5)
+    (folder / "misnamed").write_bytes((folder / f"ref{end}").read_bytes())
+    with pytest.raises(LaftError, match=rf"misnamed: compressed, .* let its name end in \{end}"):
+        run("--hyp hyp --ref misnamed --lang fr_XX")
+    (folder / f"cut{end}").write_bytes((folder / f"ref{end}").read_bytes()[:-9])
+    with pytest.raises(LaftError, match=rf"cut\{end}: damaged"):
+        run(f"--hyp hyp --ref cut{end} --lang fr_XX")
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:

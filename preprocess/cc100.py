@@ -17,7 +17,7 @@ from cc100_options import choices_of, parser
 from cc100_run import State, run
 from cc100_sample import Sampler
 from cc100_stream import Place
-from text_files import DataError
+from text_files import DataError, one_line
 from translate import differences, provenance_path, read_json, sha256
 from translate_shards import locked, write_json
 
@@ -176,7 +176,7 @@ def main() -> int:
     try:
         sample(options)
     except (DataError, OSError) as error:
-        print(f"cc100: {error}", file=sys.stderr)
+        print(f"cc100: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("cc100: stopped; the same command goes on from here", file=sys.stderr)

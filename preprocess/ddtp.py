@@ -15,7 +15,7 @@ from pathlib import Path
 from ddtp_extract import add_extract_arguments, extract
 from ddtp_index import read_lists
 from ddtp_select import SPLITS, select
-from text_files import DataError, write_xz
+from text_files import DataError, one_line, write_xz
 
 
 def build(options: argparse.Namespace) -> None:
@@ -61,7 +61,7 @@ def main() -> int:
     try:
         options.run(options)
     except (DataError, OSError) as error:
-        print(f"ddtp.py: {error}", file=sys.stderr)
+        print(f"ddtp.py: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
 

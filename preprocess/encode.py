@@ -18,7 +18,7 @@ from typing import Any
 import new_langs
 import tag_layouts
 from binary_layout import Split, digest, install
-from text_files import DataError, read_lines
+from text_files import DataError, one_line, read_lines
 from vocabulary import Vocabulary, check_language, load_vocabulary
 
 SPLITS = ("train", "valid", "test")
@@ -221,7 +221,7 @@ def main(arguments: list[str]) -> int:
         else:
             prepare(parser().parse_args(arguments))
     except (DataError, OSError) as error:
-        print(f"binarize: {error}", file=sys.stderr)
+        print(f"binarize: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
 

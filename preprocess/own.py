@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from binary_layout import digest
-from text_files import DataError, read_lines
+from text_files import DataError, one_line, read_lines
 from vocabulary import known_languages
 
 MOST_PAIRS, MOST_TEXTS = 500, 200  # for validation; a twentieth otherwise
@@ -214,7 +214,7 @@ def main() -> int:
     try:
         prepare(top.parse_args())
     except (DataError, OSError) as error:
-        print(f"own: {error}", file=sys.stderr)
+        print(f"own: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
 

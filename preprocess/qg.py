@@ -16,7 +16,7 @@ from typing import Any
 
 from qg_evidence import Item, Report, read_items
 from qg_limits import limited, tokens_of
-from text_files import DataError, stable_hash
+from text_files import DataError, one_line, stable_hash
 
 SEPARATOR = "⏎"  # one piece of the small backbone's sentencepiece model
 SOURCES = ("auto", "evidence-answer", "evidence")
@@ -223,7 +223,7 @@ def main() -> int:
         splits, told = build(options)
         write(options.out, splits, told)
     except (DataError, OSError) as error:
-        print(f"qg: {error}", file=sys.stderr)
+        print(f"qg: {one_line(error)}", file=sys.stderr)
         return 1
     print("\n".join(summary(told)))
     return 0

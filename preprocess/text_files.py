@@ -25,6 +25,13 @@ class DataError(Exception):
     """Input that cannot be used; the message is one line that names the file."""
 
 
+def one_line(error: DataError | OSError) -> str:
+    """What went wrong, the file first."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def open_bytes(path: Path) -> IO[bytes]:
     """Open a file, decompressing `.gz` and `.xz`."""
     if not path.is_file():

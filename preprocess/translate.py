@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from text_files import DataError
+from text_files import DataError, one_line
 from translate_lines import Counts, lines_of, put_back, read_rows, write_lines
 from translate_shards import Shards, locked, remove_shards, write_json, write_shards
 
@@ -220,7 +220,7 @@ def main() -> int:
     try:
         translate(options)
     except (DataError, OSError) as error:
-        print(f"translate: {error}", file=sys.stderr)
+        print(f"translate: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("translate: stopped; the same command goes on from here", file=sys.stderr)

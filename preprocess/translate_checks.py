@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from text_files import DataError, read_lines
+from text_files import DataError, one_line, read_lines
 from vocabulary import check_language, load_vocabulary
 
 TAG = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")
@@ -83,7 +83,7 @@ def main() -> int:
         check_backbone(options)
         check_texts(options)
     except (DataError, OSError) as error:
-        print(f"translate_test: {error}", file=sys.stderr)
+        print(f"translate_test: {one_line(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -25,14 +25,18 @@ from text_files import DataError
 
 @contextlib.contextmanager
 def locked(work: Path) -> Iterator[None]:
-    """Hold the work folder, so that no second run works in it."""
+    """Hold the work folder, so that no second run works in it; without a plan it goes at the end."""
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DataError(f"{work}: another run is working there: wait for its end") from error
-        yield
+        try:
+            yield
+        finally:
+            if not (work / "plan.json").exists():
+                remove_shards(work)
 
 
 def write_shards(work: Path, lines: Iterable[str], size: int, fingerprint: dict[str, Any]) -> None:

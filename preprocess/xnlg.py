@@ -26,7 +26,7 @@ from binary_layout import digest
 from detokenize import detokenizer
 from qg_evidence import Item, Report
 from qg_limits import limited, tokens_of
-from text_files import DataError, read_lines
+from text_files import DataError, one_line, read_lines
 from xnlg_layout import LANGUAGES, LAYOUTS, SPLITS, Counts, Layout, check, notes
 from xnlg_options import parser, tags_of, usable_separator
 from xnlg_translated import check_translated, keep_translated
@@ -234,7 +234,7 @@ def main(arguments: list[str]) -> int:
             check_translated(options)
             keep_translated(options)
     except (DataError, OSError) as error:
-        print(f"{layout.name}: {error}", file=sys.stderr)
+        print(f"{layout.name}: {one_line(error)}", file=sys.stderr)
         return 1
     return 0 if binarize(options) else 1
 

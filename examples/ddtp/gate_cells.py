@@ -11,7 +11,7 @@ from typing import Any
 from laft_fairseq.errors import LaftError
 
 Cell = Mapping[str, Any]  # laft-result/1
-TARGETS = ("fr_XX", "zh_CN")
+SOURCE, TARGETS = "en_XX", ("fr_XX", "zh_CN")
 NEEDED = ("task", "setting", "method", "variant", "lang", "seed", "scores")
 
 
@@ -78,8 +78,34 @@ def read_json(path: Path) -> Any:
         raise LaftError(f"{path}: cannot be read as JSON ({error})") from None
 
 
-def read_results(folder: Path) -> tuple[list[Cell], list[str]]:
-    """All `laft-result/1` cells below a folder, and the experiment's target languages.
+@dataclass(frozen=True)
+class Results:
+    """What a folder of results holds.
+
+    Attributes:
+        cells: the `laft-result/1` of it.
+        targets: the experiment's target languages.
+        supervised: the languages that have human pairs to train on, the source last.
+    """
+
+    cells: list[Cell]
+    targets: list[str]
+    supervised: list[str]
+
+
+def with_human_pairs(experiment: Mapping[str, Any]) -> list[str]:
+    """An experiment's languages in which supervised training can be tested, the source last."""
+    lacking = {
+        each["lang"]
+        for each in experiment.get("not_testable", [])
+        if each["setting"] == "supervised"
+    }
+    found = [lang for lang in experiment["targets"] if lang not in lacking]
+    return [*found, experiment.get("source", SOURCE)]
+
+
+def read_results(folder: Path) -> Results:
+    """All `laft-result/1` cells below a folder, and what its experiment says of languages.
 
     Raises:
         LaftError: no such folder; a file is not JSON, or a cell lacks a field or LEAD-1.
@@ -87,16 +113,16 @@ def read_results(folder: Path) -> tuple[list[Cell], list[str]]:
     if not folder.is_dir():
         raise LaftError(f"{folder}: no such folder of results")
     cells: list[Cell] = []
-    targets = list(TARGETS)
+    targets, supervised = list(TARGETS), [TARGETS[0], SOURCE]
     for path in sorted(folder.rglob("*.json")):
         content = read_json(path)
         kind = content.get("format") if isinstance(content, dict) else None
         if kind == "laft-experiment/1":
-            targets = list(content["targets"])
+            targets, supervised = list(content["targets"]), with_human_pairs(content)
         if kind != "laft-result/1":
             continue
         lacking = [key for key in NEEDED if key not in content]
         if lacking or "lead1" not in content["scores"].get("floors", {}):
             raise LaftError(f"{path}: lacks {', '.join(lacking) or 'scores.floors.lead1'}")
         cells.append(content)
-    return cells, targets
+    return Results(cells, targets, supervised)

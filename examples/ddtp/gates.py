@@ -13,12 +13,11 @@ example:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gate_rules
-from gate_cells import Cell, read_json, read_results
+from gate_cells import Results, read_json, read_results
 from gate_rules import Gate
 
 from laft_fairseq.cli._files import write_json
@@ -44,14 +43,13 @@ def retrieval_of(card: dict[str, Any], path: Path | None) -> dict[str, Any]:
     return dict(found["retrieval"])
 
 
-def all_gates(cells: Sequence[Cell], targets: Sequence[str], card: dict[str, Any],
-              pairs: dict[str, Any]) -> list[Gate]:  # fmt: skip
+def all_gates(found: Results, card: dict[str, Any], pairs: dict[str, Any]) -> list[Gate]:
     """The four, in order."""
     return [
-        gate_rules.supervised(cells),
+        gate_rules.supervised(found.cells, found.supervised),
         gate_rules.retrieval(pairs),
         gate_rules.denoising(card),
-        gate_rules.failure(cells, targets),
+        gate_rules.failure(found.cells, found.targets),
     ]
 
 
@@ -72,12 +70,12 @@ def main() -> None:
     """Read, judge, write, print; wrong input ends in one line."""
     args = arguments()
     try:
-        cells, targets = read_results(args.results)
+        found = read_results(args.results)
         card = read_json(args.card)
         lacking = {"fingerprint", "denoising", "reconstruction", "retrieval"} - set(card)
         if lacking:
             raise LaftError(f"{args.card}: lacks {', '.join(sorted(lacking))}")
-        gates = all_gates(cells, targets, card, retrieval_of(card, args.retrieval))
+        gates = all_gates(found, card, retrieval_of(card, args.retrieval))
         content = {"format": "laft-gates/1", "gates": [gate.as_json() for gate in gates]}
         write_json(args.out or args.results / "gates.json", content)
     except LaftError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import lzma
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,17 @@ SCALINGS: tuple[Scaling, ...] = ("scaled", "projection")
 Row = tuple[str, str]  # package with MD5 of the English text, which joins languages; description
 
 
-def read_descriptions(folder: Path, tag: str, count: int) -> list[Row]:
-    """Package with MD5, and description, of the first rows of the test (they lie in hash order)."""
-    path = folder / f"{tag}.test.tsv.xz"
+def read_descriptions(folder: Path, tag: str) -> list[Row]:
+    """Package with MD5, and description, of the test's rows, which lie in hash order.
+
+    Raises:
+        LaftError: neither `<tag>.test.tsv.xz` nor that of the language alone can be read.
+    """
+    paths = [folder / f"{name}.test.tsv.xz" for name in (tag, tag.split("_")[0])]
+    path = next((path for path in paths if path.is_file()), paths[0])
     try:
         with lzma.open(path, "rt", encoding="utf-8", newline="\n") as lines:
-            rows = [line.rstrip("\n").split("\t") for line in islice(lines, count)]
+            rows = [line.rstrip("\n").split("\t") for line in lines]
     except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError) as error:
         raise LaftError(f"{path}: cannot be read ({error})") from None
     if not rows or any(len(row) != 4 for row in rows):
@@ -71,16 +75,20 @@ def encode(
     return TaggedTexts(listed, task.tag_ids[tag], limit, f"descriptions in {tag}", task.layout)
 
 
-def check_parallel(tags: Sequence[str], sides: Sequence[Sequence[Row]]) -> None:
-    """Refuse rows that are not each other's translations."""
-    if len(sides[0]) != len(sides[1]):
-        raise LaftError(
-            f"{tags[0]}.test.tsv.xz has {len(sides[0])} rows but {tags[1]}.test.tsv.xz "
-            f"{len(sides[1])}: they have to be parallel"
-        )
-    for number, ((a, _), (b, _)) in enumerate(zip(*sides, strict=True), start=1):
-        if a.split()[-1] != b.split()[-1]:  # packages of one text may go by several names
-            raise LaftError(f"{tags[1]}.test.tsv.xz: row {number} is {b}, in {tags[0]} it is {a}")
+def parallel(
+    tags: Sequence[str], sides: Sequence[Sequence[Row]], count: int
+) -> tuple[list[Row], list[Row]]:
+    """The first rows that both languages have, each other's translations.
+
+    Raises:
+        LaftError: there are fewer than two.
+    """
+    # Packages of one text may go by several names, so the MD5 of the original tells.
+    first, second = ({row[0].split()[-1]: row for row in side} for side in sides)
+    shared = [md5 for md5 in first if md5 in second][:count]
+    if len(shared) < 2:
+        raise LaftError(f"descriptions: the tests of {tags[0]} and {tags[1]} share {len(shared)}")
+    return [first[md5] for md5 in shared], [second[md5] for md5 in shared]
 
 
 def after_removal(
@@ -112,7 +120,6 @@ def pair_retrieval(
 
     With each language's c_L also after removal, under both scalings, means not centred.
     """
-    check_parallel(tags, sides)
     stripped = [without_shared(a, b) for (_, a), (_, b) in zip(*sides, strict=True)]
     first, second, lost = zip(*stripped, strict=True)
     encoder, surface = [], []

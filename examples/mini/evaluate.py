@@ -20,16 +20,18 @@ import argparse
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import card as cards
 
+from laft_fairseq import language_tags
 from laft_fairseq.cli._files import write_json
 from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.errors import ScoringError
 
-PAIRS = (("en_XX", "fr_XX"), ("en_XX", "zh_CN"))
+RETRIEVED = ("en_XX", "fr_XX", "zh_CN")  # the first with each other
 FILES = ("model.pt", "dict.txt", "sentence.bpe.model")  # without langs.txt: mBART-cc25's languages
 
 
@@ -48,6 +50,8 @@ def check(args: argparse.Namespace) -> None:
                 raise LaftError(f"{folder / name}: not the same as {args.model / name}")
     if not args.out.absolute().parent.is_dir():
         raise LaftError(f"{args.out}: no such folder {args.out.parent}; make it first")
+    if args.langs is not None and len(args.langs) < 2:
+        raise LaftError("--langs: name two languages or more, such as en_XX,fr_XX")
     for option in ("valid_items", "pairs", "reconstruct"):
         if getattr(args, option) < 1:
             raise LaftError(f"--{option.replace('_', '-')} {getattr(args, option)}: at least 1")
@@ -64,17 +68,17 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     model, generation = load_model(path, str(args.model))
     pieces = SentencePieceProcessor(model_file=str(args.model / FILES[2]))
     fingerprint = read(path).fingerprint
-    components = read_components(args.components, fingerprint)
+    components = read_components(args.components, fingerprint, args.langs or RETRIEVED)
     between = measure_retrieval(args, model, generation, pieces, components)
     if args.retrieval_only:
         return {"fingerprint": fingerprint, "retrieval": between}
     from held_out import BEAM, validation
 
-    task, texts = validation(str(args.data), model, args.seed)
+    task, texts = validation(str(args.data), model, args.seed, args.langs)
     return {
         "fingerprint": fingerprint,
         "seed": args.seed,
-        "langs": task.tags,
+        "langs": list(texts),
         "noise": {"mask": task.cfg.mask, "poisson_lambda": task.cfg.poisson_lambda},
         "beam": BEAM,
         **measure_held_out(args, model, task, texts),
@@ -82,13 +86,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def read_components(path: Path | None, fingerprint: str) -> dict[str, Any] | None:
+def read_components(
+    path: Path | None, fingerprint: str, langs: Sequence[str]
+) -> dict[str, Any] | None:
     """c_L, (d, k), by language, of this backbone; None without a file."""
     if path is None:
         return None
     from laft_fairseq import components_file
 
-    found = components_file.load(path, sorted({tag for pair in PAIRS for tag in pair}))
+    found = components_file.load(path, list(langs))
     found.expect(fingerprint=fingerprint)
     return {tag: language.components for tag, language in found.languages.items()}
 
@@ -96,15 +102,15 @@ def read_components(path: Path | None, fingerprint: str) -> dict[str, Any] | Non
 def measure_retrieval(
     args: argparse.Namespace, model: Any, task: Any, pieces: Any, components: Any = None
 ) -> dict[str, Any]:
-    """Parallel retrieval of every pair of languages, with components after removal too."""
-    from descriptions import pair_retrieval, read_descriptions
+    """Parallel retrieval of the first language with each other; with components after removal."""
+    from descriptions import pair_retrieval, parallel, read_descriptions
 
-    tags = dict.fromkeys(tag for pair in PAIRS for tag in pair)
-    rows = {tag: read_descriptions(args.ddtp, tag, args.pairs) for tag in tags}
+    a, *others = args.langs or RETRIEVED
+    rows = {tag: read_descriptions(args.ddtp, tag) for tag in (a, *others)}
     found = {}
-    for a, b in PAIRS:
-        say(f"{a} and {b}: retrieval among {len(rows[a])} descriptions")
-        sides = (rows[a], rows[b])
+    for b in others:
+        sides = parallel((a, b), (rows[a], rows[b]), args.pairs)
+        say(f"{a} and {b}: retrieval among {len(sides[0])} descriptions")
         found[f"{a}-{b}"] = pair_retrieval(model, task, pieces, (a, b), sides, components)
     return found
 
@@ -145,7 +151,10 @@ def arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--model", type=Path, required=True, help=f"folder with {', '.join(FILES)}")
     add("--data", type=Path, help="data-bin of prepare.sh: train and valid are read")
-    add("--ddtp", type=Path, required=True, help="folder with {en_XX,fr_XX,zh_CN}.test.tsv.xz")
+    add("--ddtp", type=Path, required=True, help="folder with <tag>.test.tsv.xz of each language")
+    add("--langs", type=language_tags.split_tags, metavar="L,L",
+        help="the languages, for retrieval the first with each other (default: all of the "
+        f"model's, for retrieval {','.join(RETRIEVED)})")  # fmt: skip
     add("--out", type=Path, required=True, help="JSON to write")
     add("--components", type=Path, metavar="C.safetensors", help="retrieval after removal too")
     add("--retrieval-only", action="store_true", help="no held-out text: --data is not needed")

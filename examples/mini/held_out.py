@@ -28,12 +28,15 @@ SAMPLES = 3  # a language
 Floats = NDArray[np.float64]
 
 
-def validation(data: str, model: LAFTMBart, seed: int) -> tuple[LaftTask, dict[str, Infilling]]:
-    """Stage 1's task, and each language's validation texts with their fixed noise."""
+def validation(
+    data: str, model: LAFTMBart, seed: int, langs: Sequence[str] | None = None
+) -> tuple[LaftTask, dict[str, Infilling]]:
+    """Stage 1's task, and the validation texts of languages (or all) with their fixed noise."""
     source, target = model.max_positions()
     options = LaftDenoisingOptions(data=data, seed=seed)
     options.max_source_positions = min(source, options.max_source_positions)
     options.max_target_positions = min(target, options.max_target_positions)
+    options.train_langs = ",".join(langs) if langs else None
     task = LaftDenoising.setup_task(options)
     task.load_dataset("valid")
     return task, dict(zip(task.train_langs(), task.datasets["valid"].datasets, strict=True))

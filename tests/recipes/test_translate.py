@@ -91,6 +91,17 @@ def test_provenance_tells_what_was_done(pairs: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [(b"", "empty"), (b"a\n\xff\n", "line 2 is not UTF-8"), (b"\x1f\x8b\x08\0", "let its name end in")],
+)
+def test_a_wrong_input_leaves_nothing(tmp_path: Path, text: bytes, words: str) -> None:
+    (tmp_path / "in.txt").write_bytes(text)
+    said = one_line(translate(tmp_path / "in.txt", tmp_path / "out.txt", "cat"))
+    assert "in.txt" in said and words in said
+    assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+
+
+@pytest.mark.parametrize(
     ("command", "count"), [("sed 2d", 3), ("sed 1p", 5), ("cat; printf more", 5), ("true", 0)]
 )
 def test_a_wrong_line_count_is_refused(

@@ -53,7 +53,7 @@ def test_supervised(
     given = {"fr_XX": french, "en_XX": english}
     cells = [cell(lang, "supervised", f, 30.0) for lang, f in given.items() if f is not None]
     cells += [cell("fr_XX", "zero-shot", 90.0, 30.0), cell("en_XX", "supervised", 90.0, 3.0, "k-1")]
-    gate = tools["gate_rules"].supervised(cells)
+    gate = tools["gate_rules"].supervised(cells, ["fr_XX", "en_XX"])
     assert gate.passed is passed
     if passed:
         said = "fr_XX: ROUGE-L 33.0 [32.0, 34.0] against LEAD-1 30.0 [29.0, 31.0], +3.0, "
@@ -66,9 +66,32 @@ def test_supervised_needs_intervals_apart(tools: dict[str, ModuleType]) -> None:
         cell("fr_XX", "supervised", 34.0, 30.0, scores=wide),
         cell("en_XX", "supervised", 40, 30),
     ]
-    gate = tools["gate_rules"].supervised(cells)
+    gate = tools["gate_rules"].supervised(cells, ["fr_XX", "en_XX"])
     assert gate.passed is False
     assert "intervals overlap" in gate.detail
+
+
+@pytest.mark.parametrize(
+    ("targets", "lacking", "langs"),
+    [
+        (["fr_XX", "zh_CN"], ["zh_CN"], ["fr_XX", "en_XX"]),
+        (["de_DE"], [], ["de_DE", "en_XX"]),
+        (["zh_CN"], ["zh_CN"], ["en_XX"]),
+    ],
+)
+def test_supervised_is_read_where_there_are_human_pairs(
+    tools: dict[str, ModuleType], tmp_path: Path, targets: list[str], lacking: list[str],
+    langs: list[str],
+) -> None:  # fmt: skip
+    """Whatever the targets are, as the experiment has them."""
+    missing = [{"setting": "supervised", "lang": lang, "reason": "few"} for lang in lacking]
+    missing.append({"setting": "translate-train", "lang": targets[0], "reason": "no engine"})
+    experiment = {"format": "laft-experiment/1", "targets": targets, "not_testable": missing}
+    (tmp_path / "experiment.json").write_text(json.dumps(experiment))
+    found = tools["gate_cells"].read_results(tmp_path)
+    assert (found.targets, found.supervised) == (targets, langs)
+    gate = tools["gate_rules"].supervised(found.cells, found.supervised)
+    assert gate.detail == "; ".join(f"{lang}: not run" for lang in langs)
 
 
 def test_seeds_are_averaged(tools: dict[str, ModuleType]) -> None:

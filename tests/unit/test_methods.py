@@ -100,6 +100,13 @@ TRAINED = [
 ]
 
 
+def test_the_literal_list_has_every_row_and_stage() -> None:
+    assert [(method, stage) for method, stage, _ in TRAINED].count(("laft", "denoising")) == 1
+    assert {(method, stage) for method, stage, _ in TRAINED} == {
+        (method, stage) for method in methods.METHODS for stage in methods.STAGES
+    }
+
+
 @pytest.mark.parametrize(("method", "stage", "expected"), TRAINED)
 def test_what_is_trained(method: str, stage: str, expected: set[str]) -> None:
     built = tiny.model(stage, method=method, adapters=("en_XX", "fr_XX"))

@@ -140,10 +140,18 @@ def test_retrieval(tools: dict[str, ModuleType], held: tuple[Any, Any], model: L
     for kind in ("surface", "surface_centred"):
         assert found[kind] == {"forward": 1.0, "backward": 1.0, "chance": 0.25}
     assert found["encoder"]["chance"] == 0.25
-    with pytest.raises(LaftError, match="row 1 is package1 md5-1, in en_XX it is package0 md5-0"):
-        tools["descriptions"].check_parallel(pair, (rows, rows[1:] + rows[:1]))
-    with pytest.raises(LaftError, match=r"4 rows but zh_CN\.test\.tsv\.xz 3"):
-        tools["descriptions"].check_parallel(pair, (rows, rows[1:]))
+
+
+def test_translations_are_matched(tools: dict[str, ModuleType]) -> None:
+    """By the digest of the original, in the first language's order; packages' names may differ."""
+    a = [(f"package{n} md5-{n}", f"a{n}") for n in range(5)]
+    b = [(f"other{n} md5-{n}", f"b{n}") for n in (4, 7, 0, 2)]
+    first, second = tools["descriptions"].parallel(("en_XX", "de_DE"), (a, b), 10)
+    assert [text for _, text in first] == ["a0", "a2", "a4"]
+    assert [text for _, text in second] == ["b0", "b2", "b4"]
+    assert len(tools["descriptions"].parallel(("en_XX", "de_DE"), (a, b), 2)[0]) == 2
+    with pytest.raises(LaftError, match="the tests of en_XX and de_DE share 1"):
+        tools["descriptions"].parallel(("en_XX", "de_DE"), (a, b[:2]), 10)
 
 
 @pytest.mark.parametrize("scaling", ["scaled", "projection"])
@@ -187,13 +195,15 @@ def test_descriptions_are_read(tools: dict[str, ModuleType], tmp_path: Path) -> 
     read = tools["descriptions"].read_descriptions
     with lzma.open(tmp_path / "en_XX.test.tsv.xz", "wt", encoding="utf-8") as file:
         file.write("a\t1\tlong ⏎ text\tshort\n" * 3)
-    assert read(tmp_path, "en_XX", 2) == [("a 1", "long ⏎ text")] * 2
+    assert read(tmp_path, "en_XX") == [("a 1", "long ⏎ text")] * 3
+    (tmp_path / "en_XX.test.tsv.xz").rename(tmp_path / "de.test.tsv.xz")
+    assert len(read(tmp_path, "de_DE")) == 3
     with pytest.raises(LaftError, match=r"fr_XX\.test\.tsv\.xz: cannot be read"):
-        read(tmp_path, "fr_XX", 2)
+        read(tmp_path, "fr_XX")
     with lzma.open(tmp_path / "fr_XX.test.tsv.xz", "wt", encoding="utf-8") as file:
         file.write("a\tb\n")
     with pytest.raises(LaftError, match="needs rows of package"):
-        read(tmp_path, "fr_XX", 2)
+        read(tmp_path, "fr_XX")
 
 
 def test_the_card(

@@ -32,9 +32,6 @@ def table(work: Work) -> bool:
             gates += ["--retrieval", str(work.out / "retrieval.json")]
         if process.run(gates, log, threads=1).code:
             print(f"tables: gates.py failed: {logs.failure(log)}", file=sys.stderr)
-    else:
-        print(f"tables: {card} is not there, so the gates are not read: examples/mini/evaluate.py "
-              "makes it")  # fmt: skip
     command = ["laft", "table", str(results), "--markdown", str(work.out / "tables.md"),
                "--html", str(work.out / "tables.html")]  # fmt: skip
     usage = process.run(command, log, threads=1)
@@ -65,6 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given["list"]:
         print("\n".join(listing.lines(work.out, steps, jobs)))
         return 0
+    if not work.have.card:
+        print(f"tables: {work.place.backbone}/card.json is not there: no gate will be read, and "
+              "the verdict will say so; examples/mini/evaluate.py makes it")  # fmt: skip
     check_architecture(work.place.arch)
     held = runner.lock(work.out)
     if given["carry"]:

@@ -174,7 +174,7 @@ def _measures(work: Work, step: Step) -> None:
 
 
 def _retrieval(work: Work, step: Step) -> None:
-    command = commands.retrieval(work.place, work.out / step.result)
+    command = commands.retrieval(work.place, work.budget, work.sources.ddtp, work.out / step.result)
     work.call(command, work.out / "logs" / "retrieval.log")
 
 

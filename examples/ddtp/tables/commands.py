@@ -11,6 +11,7 @@ from examples.ddtp.tables.controls import CONTROLS
 from examples.ddtp.tables.steps import System
 from laft_fairseq.methods import METHODS
 
+SHIPPED = Path("examples/ddtp/data")
 LABEL_SMOOTHING = "0.1"
 ADVERSARIAL = tuple(name for name, row in METHODS.items() if "gate" in row.modules)
 LENPEN = {"headlines": "1.5", "questions": "3"}
@@ -153,11 +154,17 @@ def score(budget: Budget, log: Path, raw: Path, lang: str, out: Path) -> list[st
     return command + (["--english-ref", str(english)] if english.exists() else [])
 
 
-def retrieval(place: Place, out: Path) -> list[str]:
-    """Retrieval of translations without Latin tokens, before and after removal: gate 2."""
+def retrieval(place: Place, budget: Budget, ddtp: Path, out: Path) -> list[str]:
+    """Retrieval of translations without Latin tokens, before and after removal: gate 2.
+
+    Among the shipped descriptions where they have the targets, else among those of DDTP.
+    """
+    shipped = {path.name.split(".")[0] for path in SHIPPED.glob("*.test.tsv.xz")}
+    folder = SHIPPED if set(budget.langs) <= shipped else ddtp
     return ["python", "examples/mini/evaluate.py", "--model", str(place.backbone),
             "--retrieval-only", "--components", str(place.components("true")),
-            "--ddtp", "examples/ddtp/data", "--out", str(out)]  # fmt: skip
+            "--langs", ",".join(budget.langs), "--ddtp", str(folder),
+            "--out", str(out)]  # fmt: skip
 
 
 def measures(place: Place, budget: Budget, checkpoint: Path, out: Path, *, draw: bool) -> list[str]:

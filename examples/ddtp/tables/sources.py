@@ -42,7 +42,7 @@ class Sources:
 
 
 def _names(lang: str) -> tuple[str, str]:
-    return lang, SHORT.get(lang, lang)
+    return lang, SHORT.get(lang, lang.split("_")[0])
 
 
 def _first(folder: Path, names: list[str]) -> Path | None:
@@ -60,9 +60,12 @@ def check(sources: Sources, budget: Budget) -> None:
     for lang in budget.langs:
         for split in ("valid", "test"):
             if sources.pairs(lang, split) is None:
+                files = " nor ".join(
+                    f"{name}.{split}.tsv.xz" for name in dict.fromkeys(_names(lang))
+                )
                 raise SystemExit(
-                    f"tables: {sources.ddtp}: no {lang}.{split}.tsv.xz; DDTP names the folder, "
-                    "TARGETS the languages"
+                    f"tables: {sources.ddtp}: no {files}; DDTP names the folder, TARGETS the "
+                    "languages"
                 )
         if sources.text(lang) is None:
             raise SystemExit(

@@ -103,6 +103,8 @@ def make_plan(options: argparse.Namespace, fingerprint: dict[str, Any]) -> list[
     if path.is_file() and not any(options.work.glob("[0-9]*.out")):
         path.unlink()  # no shard is finished: a mended command or input may begin anew
     if not path.is_file():
+        if not any(True for _ in read_rows(options.input, None)):
+            raise DataError(f"{options.input}: empty")
         rows = read_rows(options.input, options.columns)
         lines = (line for row in rows for line in lines_of(row, options.columns))
         write_shards(options.work, lines, options.shard_lines, fingerprint)
@@ -111,8 +113,6 @@ def make_plan(options: argparse.Namespace, fingerprint: dict[str, Any]) -> list[
         raise DataError(
             f"{options.work} was begun otherwise: {changed}; delete it or name another --work"
         )
-    if not plan["lines"] and not any(True for _ in read_rows(options.input, None)):
-        raise DataError(f"{options.input}: empty")
     return list(plan["lines"])
 
 

@@ -25,7 +25,7 @@ from text_files import DataError
 
 @contextlib.contextmanager
 def locked(work: Path) -> Iterator[None]:
-    """Hold the work folder, so that no second run works in it; without a plan it goes at the end."""
+    """Hold the work folder, so that no other run works in it; without a plan it goes at the end."""
     work.mkdir(parents=True, exist_ok=True)
     with (work / "lock").open("w") as handle:
         try:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from laft_fairseq.scoring.compressed import DAMAGED, OPENERS, not_utf8
 from laft_fairseq.scoring.errors import ScoringError
-from laft_fairseq.text_lines import DAMAGED, OPENERS, not_utf8
 
 
 def lines(path: Path) -> Iterator[str]:

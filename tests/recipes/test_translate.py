@@ -92,7 +92,11 @@ def test_provenance_tells_what_was_done(pairs: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(b"", "empty"), (b"a\n\xff\n", "line 2 is not UTF-8"), (b"\x1f\x8b\x08\0", "let its name end in")],
+    [
+        (b"", "empty"),
+        (b"a\n\xff\n", "line 2 is not UTF-8"),
+        (b"\x1f\x8b\x08\0", "let its name end in"),
+    ],
 )
 def test_a_wrong_input_leaves_nothing(tmp_path: Path, text: bytes, words: str) -> None:
     (tmp_path / "in.txt").write_bytes(text)

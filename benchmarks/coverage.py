@@ -4,7 +4,8 @@ Simulated systems of which the truth is known: each test item has its difficulty
 level and its own noise on every output, all normal. For each case, `estimate` of two systems whose
 true difference is 0; what is printed is the share of 95 % intervals that hold it, and how many
 times more often than the level the test at 0.05 / 14 (one of 14 corrected contrasts) rejects.
-Pooled: one seed is lent the spread of `--others` further systems of three seeds too.
+Lent by: the systems of three seeds whose pooled spread the side of one seed takes, which are of
+its own method and vary as it does, or else of all methods, the other side among them.
 
     python benchmarks/coverage.py --experiments 4000
 """
@@ -21,13 +22,23 @@ FAMILY = 14
 
 @dataclass(frozen=True)
 class Case:
-    """Seeds of both sides, their standard deviations, that of an output, items, others."""
+    """Seeds of both sides, their standard deviations, that of an output, items, lenders."""
 
     seeds: tuple[int, int]
     spreads: tuple[float, float]
     noise: float
     items: int
+    own: int = 0  # systems of the second side's method
     others: int = 0
+
+    @property
+    def lent(self) -> str:
+        """Who lends the side of one seed its spread, in words."""
+        if min(self.seeds) > 1:
+            return ""
+        if self.own:
+            return f"{self.own} of its method"
+        return f"the other and {self.others}" if self.others else "the other"
 
 
 CASES = (
@@ -40,6 +51,9 @@ CASES = (
     Case((3, 1), (0.6, 1.2), 2, 40),
     Case((3, 1), (1, 1), 2, 40, others=4),
     Case((3, 1), (0.6, 1.2), 2, 40, others=4),
+    Case((3, 1), (0.6, 1.2), 2, 40, own=1),
+    Case((3, 1), (0.6, 1.2), 2, 40, own=2),
+    Case((5, 1), (1.2, 0.6), 2, 40, own=2),
 )
 
 
@@ -60,7 +74,9 @@ def run(case: Case, experiments: int, seed: int) -> tuple[float, float]:
                 for s, spread in zip(case.seeds, case.spreads, strict=True))  # fmt: skip
         others = [system(draws, 3, float(np.mean(case.spreads)), case.noise, difficulty)
                   for _ in range(case.others)]  # fmt: skip
-        one = estimate(a, b, pooled([a, b, *others]))
+        own = [system(draws, 3, case.spreads[1], case.noise, difficulty) for _ in range(case.own)]
+        lent = pooled(own) if own else pooled([a, b, *others], holds_other=True)
+        one = estimate(a, b, [None, lent])
         low, high = one.interval()
         covered += low <= 0 <= high
         found += one.p < 0.05 / FAMILY
@@ -80,15 +96,8 @@ def main() -> None:
     for case in CASES:
         count = args.experiments if case.items <= 100 else max(1, args.experiments // 10)
         coverage, false = run(case, count, args.seed)
-        lent = (
-            ""
-            if min(case.seeds) > 1
-            else f"the other and {case.others}"
-            if case.others
-            else "the other"
-        )
         print(f"| {case.seeds[0]} and {case.seeds[1]} | {case.spreads[0]:g}, {case.spreads[1]:g} | "
-              f"{case.noise:g} | {case.items:,} | {lent} | {100 * coverage:.1f} % | "
+              f"{case.noise:g} | {case.items:,} | {case.lent} | {100 * coverage:.1f} % | "
               f"{false * FAMILY / 0.05:.1f} times the level |", flush=True)  # fmt: skip
 
 

@@ -118,12 +118,11 @@ class Comparisons:
         self.results = results
         rows = {row: [cell.rouge_l for cell in results.seeds_of(row)]
                 for row in sorted({cell.row for cell in results.cells})}  # fmt: skip
-        self.lent = _spreads({row: np.stack(scores) for row, scores in rows.items()})
+        self._scores = {row: np.stack(scores) for row, scores in rows.items()}
         self._systems = {
-            row: System(row, results.seeds_of(row),
-                        estimate(np.stack(scores), lent=self.lent[row.task, row.lang]))
-            for row, scores in rows.items()
-        }  # fmt: skip
+            row: System(row, results.seeds_of(row), estimate(scores, lent=[self._lent(row)]))
+            for row, scores in self._scores.items()
+        }
         named = [(str(c.get("task", "headlines")), c["setting"], c["lang"], c["method"],
                   c["variant"]) for c in results.experiment.get("contrasts", [])]  # fmt: skip
         self.contrasts = self.family(list(dict.fromkeys(named)))
@@ -164,9 +163,21 @@ class Comparisons:
         return next(own, None)
 
     def difference(self, one: System, other: System) -> Estimate:
-        """The first minus the second; a side of one seed is lent the spread of its language."""
-        row = one.row
-        return estimate(one.matrix, other.matrix, self.lent[row.task, row.lang])
+        """The first minus the second; a side of one seed is lent the spread of its method."""
+        lent = [self._lent(one.row, other.row), self._lent(other.row, one.row)]
+        return estimate(one.matrix, other.matrix, lent)
+
+    def _lent(self, row: Row, other: Row | None = None) -> Spread | None:
+        """The spread between the seeds of the method's systems, of its task and language.
+
+        Where none of them has several seeds, that of all methods' systems. Rates that
+        target-language data chose do not take part. `other` is the row that it is compared with.
+        """
+        alike = [each for each, scores in self._scores.items()
+                 if (each.task, each.lang) == (row.task, row.lang)
+                 and each.selection != "target" and len(scores) > 1]  # fmt: skip
+        own = [each for each in alike if each.method == row.method] or alike
+        return pooled([self._scores[each] for each in own], holds_other=other in own)
 
     def family(self, keys: Sequence[Key]) -> list[Comparison]:
         """LAFT minus each, corrected by Holm's procedure over all of them."""
@@ -195,13 +206,3 @@ class Comparisons:
             for variants in (JUDGED, others)
         )  # fmt: skip
         return judged, explored
-
-
-def _spreads(rows: dict[Row, Scores]) -> dict[tuple[str, str], Spread | None]:
-    """By task and language, over the rows whose rate no target-language data chose."""
-    found: dict[tuple[str, str], Spread | None] = {}
-    for task, lang in {(row.task, row.lang) for row in rows}:
-        own = [scores for row, scores in rows.items()
-               if (row.task, row.lang) == (task, lang) and row.selection != "target"]  # fmt: skip
-        found[task, lang] = pooled(own)
-    return found

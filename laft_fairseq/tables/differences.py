@@ -28,8 +28,8 @@ def difference_table(comparisons: Comparisons) -> list[Node]:
              f"Bonferroni over the {m} contrasts. Detectable: the smallest true difference that "
              f"such a test finds in 80 % of cases at level 0.05 / {m}. Bold: above 0, with three "
              "seeds or more on both sides. "
-             "Spread borrowed: a side has one seed, and is taken to vary as the systems of its "
-             "language that have several; spread unknown: none of them has."),
+             "Spread borrowed: a side has one seed, and is taken to vary as its method's systems "
+             "that have several (where none has, as all methods'); spread unknown: there is none."),
         *_explored(comparisons),
     ]  # fmt: skip
 

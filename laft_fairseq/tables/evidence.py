@@ -19,7 +19,8 @@ GATES = (
     "Full finetuning, zero-shot, shows the failure that LAFT is to mend",
 )
 _LEGEND = (
-    "A ring: one seed, with the other systems' spread between seeds. Dashed: the first sentence."
+    "A ring: one seed, with the spread between seeds of its method's other systems. "
+    "Dashed: the first sentence."
 )
 _STATES = {True: "passed", False: "failed", None: names.NOT_RUN}
 

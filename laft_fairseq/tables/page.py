@@ -24,10 +24,11 @@ STATISTICS = (
     "counts as p = 1, and so does one with fewer than three seeds on a side, whose own p is not "
     "reliable and whose values are Bonferroni's. The two controls that the verdict asks are a "
     "second family, LAFT's other controls a third.",
-    "One seed has no spread of its own. It is lent the one pooled over the systems of its language "
-    "that have several seeds, if any has; else the interval holds the items' noise alone and is "
-    "too narrow. At corrected levels either is too narrow where spreads differ, and two seeds are "
-    "little better: fewer than three on a side decide nothing.",
+    "One seed has no spread of its own. It is lent the one pooled over its method's systems, of "
+    "its language, that have several seeds, or over all methods' where none of its own has; else "
+    "the interval holds the items' noise alone and is too narrow. At corrected levels either is "
+    "too narrow where spreads differ, and two seeds are little better: fewer than three on a side "
+    "decide nothing.",
 )
 
 
@@ -105,9 +106,10 @@ def _legend(results: Results) -> str:
         "without target-language data unless the row says otherwise; “both choices of the rate”: "
         "target-language data chose the same. “of”: as fairseq-train counts when stage 2 begins, "
         "without the frozen adapters of languages that it does not train on. “Spread borrowed”: "
-        "one seed, whose interval takes the spread between seeds from the systems that have "
-        "several. Bold: the highest of a block, where it and the next have three seeds or more; of "
-        "a control's difference to LAFT, a corrected interval that leaves 0 out, likewise."
+        "one seed, whose interval takes the spread between seeds from its method's systems that "
+        "have several (where none has, from all methods'). Bold: the highest of a block, where it "
+        "and the next have three seeds or more; of a control's difference to LAFT, a corrected "
+        "interval that leaves 0 out, likewise."
     )
 
 

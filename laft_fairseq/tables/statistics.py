@@ -9,10 +9,10 @@ third at three seeds. Resampling both margins overstates rather than understates
 of seeds and items (Owen, 2007). For a mean this variance has a closed form, so nothing is drawn:
 it is what ever more resamples tend to. Intervals and p-values take the t distribution with
 Satterthwaite's degrees of freedom, because percentiles of three or five seeds have no tails. One
-seed has no spread to resample. It is lent one then, pooled over the systems that have several
-(equal variances, as in the pooled t test), which is an assumption: `spread` says "borrowed", and
-nothing is decided by it. Where there is none to lend the error is that of the items alone, and
-`spread` says "unknown".
+seed has no spread to resample. It is lent one then, pooled over systems of its kind that have
+several (equal variances, as in the pooled t test), which is an assumption: `spread` says
+"borrowed", and nothing is decided by it. Where there is none to lend the error is that of the
+items alone, and `spread` says "unknown".
 """
 
 from collections.abc import Sequence
@@ -31,18 +31,25 @@ _ZERO = 1e-9  # ROUGE points; below it a standard error is rounding
 
 @dataclass(frozen=True)
 class Spread:
-    """A variance between seeds, in squared ROUGE points, with its degrees of freedom."""
+    """A variance between seeds, in squared ROUGE points, with its degrees of freedom.
+
+    Attributes:
+        variance: pooled over systems.
+        freedom: of it.
+        holds_other: whether the other side of a difference is among these systems.
+    """
 
     variance: float
     freedom: int
+    holds_other: bool = False
 
 
-def pooled(systems: Sequence[Scores]) -> Spread | None:
+def pooled(systems: Sequence[Scores], *, holds_other: bool = False) -> Spread | None:
     """The spread between seeds of all systems (S, n) that have several; None where none has."""
     several = [system for system in systems if len(system) > 1]
     freedom = sum(len(system) - 1 for system in several)
     total = sum((len(system) - 1) * _between(system) for system in several)
-    return Spread(total / freedom, freedom) if freedom else None
+    return Spread(total / freedom, freedom, holds_other) if freedom else None
 
 
 @dataclass(frozen=True)
@@ -113,15 +120,15 @@ class Estimate:
 def estimate(
     a: Scores,
     b: Scores | None = None,
-    lent: Spread | None = None,
+    lent: Sequence[Spread | None] | None = None,
 ) -> Estimate:
     """The mean of `a`, or the mean of `a` minus that of `b`, over seeds and items.
 
     Args:
         a: (S_a, n), a row a seed.
         b: (S_b, n), the same items in the same order; its seeds are not those of `a`.
-        lent: the spread for a side of one seed, pooled over systems with a side of several among
-            them; by default pooled over the sides.
+        lent: for each side the spread that it takes if it has one seed; by default pooled over
+            the sides.
 
     Raises:
         ValueError: no items, or items of different number.
@@ -132,13 +139,15 @@ def estimate(
         raise ValueError(f"the sides have {[side.shape[1] for side in sides]} items")
     value = float(sum(side.mean() for side in sides))
     seeds = tuple(len(side) for side in sides)
-    single = seeds.count(1)
-    lent = (lent or pooled(sides)) if single else None
-    borrowed = single * lent.variance if lent else 0.0
-    error = float(np.sqrt(_variance(sides) + borrowed))
+    if lent is None:
+        lent = [pooled(sides, holds_other=True)] * len(sides)
+    single = [spread for side, spread in zip(sides, lent, strict=True) if len(side) == 1]
+    borrowed = [spread for spread in single if spread]
+    error = float(np.sqrt(_variance(sides) + sum(spread.variance for spread in borrowed)))
+    known = bool(single) and len(borrowed) == len(single)
     if error < _ZERO:
-        return Estimate(value, 0.0, float("inf"), seeds, n, lent is not None)
-    return Estimate(value, error, _freedom(sides, lent), seeds, n, lent is not None)
+        return Estimate(value, 0.0, float("inf"), seeds, n, known)
+    return Estimate(value, error, _freedom(sides, borrowed), seeds, n, known)
 
 
 def _between(side: Scores) -> float:
@@ -161,25 +170,26 @@ def _variance(sides: Sequence[Scores]) -> float:
     return float(found)
 
 
-def _freedom(sides: Sequence[Scores], lent: Spread | None) -> float:
+def _freedom(sides: Sequence[Scores], lent: Sequence[Spread]) -> float:
     """Satterthwaite's degrees of freedom of a sum of variances, by seeds and by items.
 
-    What a side of one seed is lent holds the other side's own spread, if that has several seeds:
-    this part varies with it, and only the rest has degrees of freedom of its own.
+    What a side of one seed is lent may hold the other side's own spread, if that has several
+    seeds: this part varies with it, and only the rest has degrees of freedom of its own. What
+    both sides are lent is one variance twice.
     """
     n = sides[0].shape[1]
     items = np.sum([side.mean(0) for side in sides], axis=0)  # (n)
     parts = [(float(np.var(items, ddof=1)) / n, n - 1)] if n > 1 else []
-    single = sum(len(side) == 1 for side in sides)
     several = [(len(side), _between(side)) for side in sides if len(side) > 1]
     for seeds, variance in several:
-        share = single * (seeds - 1) / lent.freedom if lent else 0.0
+        share = sum((seeds - 1) / spread.freedom for spread in lent if spread.holds_other)
         parts.append((variance * (1 / seeds + share), seeds - 1))
-    if lent:
-        rest = lent.freedom - sum(seeds - 1 for seeds, _ in several)
-        total = lent.freedom * lent.variance - sum((s - 1) * v for s, v in several)
+    for spread in dict.fromkeys(lent):
+        inside = several if spread.holds_other else []
+        rest = spread.freedom - sum(seeds - 1 for seeds, _ in inside)
+        total = spread.freedom * spread.variance - sum((s - 1) * v for s, v in inside)
         if rest > 0:
-            parts.append((single * max(0.0, total) / lent.freedom, rest))
+            parts.append((lent.count(spread) * max(0.0, total) / spread.freedom, rest))
     weight = sum(variance**2 / freedom for variance, freedom in parts)
     return sum(variance for variance, _ in parts) ** 2 / weight if weight > 0 else float("inf")
 

@@ -42,6 +42,24 @@ def test_what_other_settings_add(tmp_path: Path) -> None:
     assert blocks[1].endswith("higher in 0 of 1; corrected interval above 0 in 0, below 0 in 1")
 
 
+def test_one_seed_is_lent_its_own_methods_spread(tmp_path: Path) -> None:
+    """TM + adv varies widely between seeds, which says nothing of how LAFT does."""
+    made.write(tmp_path, {("laft", "main"): 30.0})
+    for seed, mean in enumerate((10.0, 20.0, 30.0), 1):
+        made.put(tmp_path, f"cells/t{seed}.json", joint("zero-shot", "tm_adv", mean, seed))
+    for method in ("laft", "tm_adv", "adapter"):
+        made.put(tmp_path, f"cells/{method}.json", joint("translate-train", method, 30.0))
+    found = Comparisons(results.read(tmp_path))
+    alone = {method: found.find("headlines", "translate-train", "fr_XX", method)
+             for method in ("laft", "tm_adv", "adapter")}  # fmt: skip
+    errors = {}
+    for method, system in alone.items():
+        assert system is not None and system.mean.spread == "borrowed"
+        errors[method] = system.mean.error
+    assert errors["tm_adv"] > 9 > 3 > errors["laft"]
+    assert errors["laft"] < errors["adapter"] < errors["tm_adv"]  # of both methods' seeds
+
+
 @pytest.mark.parametrize(
     ("task", "setting", "selection", "said"),
     [

@@ -17,7 +17,7 @@ from cc100_options import choices_of, parser
 from cc100_run import State, run
 from cc100_sample import Sampler
 from cc100_stream import Place
-from text_files import DataError, one_line
+from text_files import DataError, one_line, refuse_gzip
 from translate import differences, provenance_path, read_json, sha256
 from translate_shards import locked, write_json
 
@@ -101,6 +101,7 @@ def tell(sampler: Sampler, say: Callable[[str], None]) -> None:
 
 def sample(options: argparse.Namespace) -> None:
     """Read, write the sample and then its provenance."""
+    refuse_gzip(options.out)
     choices = choices_of(options)
     if is_done(options, choices):
         print(f"cc100: {options.out}: up to date")

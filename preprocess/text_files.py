@@ -25,6 +25,16 @@ class DataError(Exception):
     """Input that cannot be used; the message is one line that names the file."""
 
 
+def refuse_gzip(path: Path) -> None:
+    """Output is plain or `.xz`: a name that promises gzip would not be read again.
+
+    Raises:
+        DataError: names it.
+    """
+    if path.suffix == ".gz":
+        raise DataError(f"{path}: output is plain or .xz; give it another name")
+
+
 def one_line(error: DataError | OSError) -> str:
     """What went wrong, the file first."""
     if isinstance(error, OSError) and error.filename is not None:

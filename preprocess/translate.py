@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from text_files import DataError, one_line
+from text_files import DataError, one_line, refuse_gzip
 from translate_lines import Counts, lines_of, put_back, read_rows, write_lines
 from translate_shards import Shards, locked, remove_shards, write_json, write_shards
 
@@ -118,6 +118,7 @@ def make_plan(options: argparse.Namespace, fingerprint: dict[str, Any]) -> list[
 
 def translate(options: argparse.Namespace) -> None:
     """Run the shards that are missing, join them, write the output and then its provenance."""
+    refuse_gzip(options.out)
     fingerprint = make_fingerprint(options)
     if is_done(options, fingerprint):
         print(f"translate: {options.out}: up to date")

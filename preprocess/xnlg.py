@@ -103,7 +103,8 @@ def unlabelled(layout: Layout, options: argparse.Namespace, tag: str) -> list[st
 
 def mono_file(folder: str, tag: str) -> Path:
     """The file of a language in `--mono`."""
-    names = [f"{stem}{tag}.txt{end}" for stem in ("mono.", "") for end in (".xz", "")]
+    ends = (".xz", ".gz", "")
+    names = [f"{stem}{tag}.txt{end}" for stem in ("mono.", "") for end in ends]
     for name in names:
         if (Path(folder) / name).is_file():
             return Path(folder) / name

@@ -10,7 +10,9 @@ from text_files import DataError
 from xnlg_layout import Layout
 
 SEPARATORS = ("⏎", "|")  # the first that the backbone's sentencepiece model can encode
-MONO = "sources (those of training), or a folder with mono.<tag>.txt or <tag>.txt, plain or .xz"
+MONO = (
+    "sources (those of training), or a folder with mono.<tag>.txt or <tag>.txt, plain, .gz or .xz"
+)
 ABOUT = {
     "xgiga": "XGIGA, as the XNLG project ships it -> text and data-bin for headlines.",
     "xqg": "XQG, as the XNLG project ships it -> text and data-bin for questions.",

@@ -50,6 +50,7 @@ def check(args: argparse.Namespace) -> None:
                 raise LaftError(f"{folder / name}: not the same as {args.model / name}")
     if not args.out.absolute().parent.is_dir():
         raise LaftError(f"{args.out}: no such folder {args.out.parent}; make it first")
+    args.langs = language_tags.split_tags(args.langs) or None
     if args.langs is not None and len(args.langs) < 2:
         raise LaftError("--langs: name two languages or more, such as en_XX,fr_XX")
     for option in ("valid_items", "pairs", "reconstruct"):
@@ -134,7 +135,7 @@ def measure_held_out(
     for tag, data in texts.items():
         say(f"{tag}: reconstruction")
         rows = spread(len(data), args.reconstruct)
-        outputs[tag] = reconstruction(model, task, data, tag, rows)
+        outputs[tag] = reconstruction(model, task, data, tag, rows, list(texts))
     return {"denoising": scores, "reconstruction": outputs}
 
 
@@ -152,7 +153,7 @@ def arguments() -> argparse.Namespace:
     add("--model", type=Path, required=True, help=f"folder with {', '.join(FILES)}")
     add("--data", type=Path, help="data-bin of prepare.sh: train and valid are read")
     add("--ddtp", type=Path, required=True, help="folder with <tag>.test.tsv.xz of each language")
-    add("--langs", type=language_tags.split_tags, metavar="L,L",
+    add("--langs", metavar="L,L",
         help="the languages, for retrieval the first with each other (default: all of the "
         f"model's, for retrieval {','.join(RETRIEVED)})")  # fmt: skip
     add("--out", type=Path, required=True, help="JSON to write")

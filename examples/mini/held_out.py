@@ -118,9 +118,10 @@ def text_of(task: LaftTask, tokens: Tensor, masks: bool = False) -> str:
 
 
 def reconstruction(
-    model: LAFTMBart, task: LaftTask, data: Infilling, tag: str, rows: Sequence[int]
-) -> dict[str, Any]:
-    """Restore noised texts and compare them with the originals."""
+    model: LAFTMBart, task: LaftTask, data: Infilling, tag: str, rows: Sequence[int],
+    langs: Sequence[str],
+) -> dict[str, Any]:  # fmt: skip
+    """Restore noised texts and compare them with the originals; identified among `langs`."""
     search = argparse.Namespace(beam=BEAM, lenpen=1.0, max_len_a=2, max_len_b=10)
     generator = task.build_generator([model], search)
     found: dict[int, str] = {}
@@ -133,7 +134,7 @@ def reconstruction(
     noised = [data[row]["source"] for row in rows]
     visible = [text_of(task, source) for source in noised]
     shown = [text_of(task, source, masks=True) for source in noised]
-    there, ceiling = (right_language(texts, tag, task.tags) for texts in (restored, originals))
+    there, ceiling = (right_language(texts, tag, list(langs)) for texts in (restored, originals))
     own, floor = (
         float(rouge_items(texts, originals, tag, metrics=["rougeL"])["rougeL"].mean())
         for texts in (restored, visible)

@@ -10,7 +10,7 @@
 # METHODS      rows (laft mbart_full mbart_enc mbart_enc_top2 adapter tm_adv)
 # TARGETS      languages beside English (fr_XX zh_CN); TESTS: to generate in (TARGETS)
 # MONO         unlabelled text: sources (of each language's training set), or a folder with
-#              mono.<tag>.txt or <tag>.txt, plain or .xz (sources)
+#              mono.<tag>.txt or <tag>.txt, plain, .gz or .xz (sources)
 # TRANSLATED   folder with <tag>.train.tsv: translate-train as well (none)
 # LRS          learning rates to choose from (1e-4 3e-5)
 # CHOOSE       by validation ROUGE-L in: source, English; target, the targets as in the paper (source)

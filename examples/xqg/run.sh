@@ -10,7 +10,7 @@
 # METHODS      rows (laft mbart_full mbart_enc mbart_enc_top2 adapter tm_adv)
 # TESTS        languages to generate in (zh_CN)
 # MONO         unlabelled text: sources (the evidence of each language's training set), or a folder
-#              with mono.<tag>.txt or <tag>.txt, plain or .xz (sources)
+#              with mono.<tag>.txt or <tag>.txt, plain, .gz or .xz (sources)
 # SEPARATOR    between evidence and answer (⏎, or | where the backbone's pieces lack that)
 # TRANSLATED   folder with zh_CN.train.tsv: translate-train as well (none)
 # LRS          learning rates to choose from (1e-4 3e-5)

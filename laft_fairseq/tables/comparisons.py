@@ -25,6 +25,7 @@ from laft_fairseq.tables.statistics import (
 )
 
 JUDGED = ("random-subspace", "no-removal")  # the controls that the verdict asks
+COLLAPSED = 1.0  # ROUGE-L, below which a system writes nothing that could vary
 Key = tuple[str, str, str, str, str]  # task, setting, lang, method, variant
 
 
@@ -164,20 +165,35 @@ class Comparisons:
 
     def difference(self, one: System, other: System) -> Estimate:
         """The first minus the second; a side of one seed is lent the spread of its method."""
-        lent = [self._lent(one.row, other.row), self._lent(other.row, one.row)]
+        rows = (one.row, other.row)
+        methods = {row.method for row in rows if len(self._scores[row]) == 1}
+        own = all(self._lenders(one.row, method) for method in methods)  # else all lend to both
+        lent = [
+            self._lent(row, another, own) for row, another in zip(rows, rows[::-1], strict=True)
+        ]
         return estimate(one.matrix, other.matrix, lent)
 
-    def _lent(self, row: Row, other: Row | None = None) -> Spread | None:
-        """The spread between the seeds of the method's systems, of its task and language.
+    def _lenders(self, row: Row, method: str = "") -> list[Row]:
+        """The systems of a row's task and language, or a method's of these, that lend a spread.
 
-        Where none of them has several seeds, that of all methods' systems. Rates that
-        target-language data chose do not take part. `other` is the row that it is compared with.
+        They have several seeds, and have not collapsed: at the floor nothing can vary. Rates that
+        target-language data chose do not take part.
         """
-        alike = [each for each, scores in self._scores.items()
-                 if (each.task, each.lang) == (row.task, row.lang)
-                 and each.selection != "target" and len(scores) > 1]  # fmt: skip
-        own = [each for each in alike if each.method == row.method] or alike
-        return pooled([self._scores[each] for each in own], holds_other=other in own)
+        return [each for each, scores in self._scores.items()
+                if (each.task, each.lang) == (row.task, row.lang) and each.selection != "target"
+                and method in ("", each.method) and len(scores) > 1
+                and scores.mean() >= COLLAPSED]  # fmt: skip
+
+    def _lent(self, row: Row, other: Row | None = None, own: bool = True) -> Spread | None:
+        """The spread between the seeds of the row's method, or of all where it has none to lend.
+
+        Args:
+            row: whose task, language and method count.
+            other: the row that it is compared with.
+            own: False: of all methods.
+        """
+        lenders = (self._lenders(row, row.method) if own else []) or self._lenders(row)
+        return pooled([self._scores[each] for each in lenders], holds_other=other in lenders)
 
     def family(self, keys: Sequence[Key]) -> list[Comparison]:
         """LAFT minus each, corrected by Holm's procedure over all of them."""

@@ -81,7 +81,7 @@ class LaftGeneration(SplitTask):
         adversarial = train and bool(self.target_langs())
         rows = 1 + max(0, self.cfg.target_per_source) if adversarial else 1  # of an item
         longest = self.longest(train, rows, **kwargs)
-        if rows > 1 and longest < min(self.max_positions()):
+        if rows > 1 and longest < max(self.max_positions()):
             logger.info(
                 "%s: --max-tokens leaves %d tokens to a text, as %d rows come together at least",
                 split, longest, rows,

@@ -46,11 +46,6 @@ class LaftTask(FairseqTask):
     def setup_task(cls, cfg: Any, **kwargs: Any) -> LaftTask:
         """Read dictionary and languages from the data directory."""
         refuse_lost_processes()
-        if os.pathsep in cfg.data:
-            raise LaftError(
-                f"{cfg.data}: fairseq takes {os.pathsep!r} for the end of a folder's name, and the "
-                "laft tasks read one folder; rename it"
-            )
         if not Path(cfg.data).is_dir():
             raise LaftError(f"{cfg.data}: no such data directory")
         tags = language_tags.dictionary_tags(cfg.data, cfg.langs)
@@ -97,6 +92,7 @@ class LaftTask(FairseqTask):
         """
         model = super().build_model(cfg, from_checkpoint)
         if isinstance(model, LAFTMBart) and not from_checkpoint:
+            refuse_several_folders(self.cfg.data)
             warn_of_ignored(model.args)
             model.start(self.train_langs())
         source, target = model.max_positions()
@@ -246,3 +242,16 @@ def set_beam(models: Any, size: int) -> None:
     """
     for model in models:
         model.set_beam_size(size)
+
+
+def refuse_several_folders(data: str) -> None:
+    """Refuse to train on a path that fairseq's trainer would take for several folders.
+
+    Raises:
+        LaftError: names the path.
+    """
+    if os.pathsep in data:
+        raise LaftError(
+            f"{data}: fairseq takes {os.pathsep!r} for the end of a folder's name, and the laft "
+            "tasks train on one folder; rename it"
+        )

@@ -1,5 +1,6 @@
 """`translate.sh`: nothing lost, moved or made up; resumable; a wrong engine is refused."""
 
+import gzip
 import hashlib
 import json
 import lzma
@@ -103,6 +104,17 @@ def test_a_wrong_input_leaves_nothing(tmp_path: Path, text: bytes, words: str) -
     said = one_line(translate(tmp_path / "in.txt", tmp_path / "out.txt", "cat"))
     assert "in.txt" in said and words in said
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
+
+
+def test_output_that_could_not_be_read_again_is_refused(numbers: Path, tmp_path: Path) -> None:
+    """Input may be gzip; output is not, whatever its name promises."""
+    packed = tmp_path / "in.txt.gz"
+    packed.write_bytes(gzip.compress(numbers.read_bytes()))
+    said = one_line(translate(packed, tmp_path / "out.txt.gz", "cat"))
+    assert "out.txt.gz: output is plain or .xz" in said
+    done = translate(packed, tmp_path / "out.txt", "cat")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.txt").read_bytes() == numbers.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -259,5 +259,11 @@ def test_a_missing_file_is_one_line(
         tools["evaluate"].main()
     for name in ("model.pt", "sentence.bpe.model", "dict.txt", "langs.txt"):
         (tmp_path / name).write_text("x")
+    only = [*map(str, options), "--retrieval-only", "--langs"]
+    for langs, words in (("en_XX", "--langs: name two"), ("en_XX,en_XX", "en_XX is listed twice")):
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *only, langs])
+        with pytest.raises(SystemExit, match=words):
+            tools["evaluate"].main()
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, options)])
     with pytest.raises(SystemExit, match=r"dict.txt: not the same as \S+dict.txt$"):
         tools["evaluate"].main()

@@ -60,6 +60,42 @@ def test_one_seed_is_lent_its_own_methods_spread(tmp_path: Path) -> None:
     assert errors["laft"] < errors["adapter"] < errors["tm_adv"]  # of both methods' seeds
 
 
+def test_a_collapsed_system_lends_nothing(tmp_path: Path) -> None:
+    """Its seeds are all alike, which says nothing of how the method varies where it works."""
+    made.write(tmp_path, {("laft", "main"): 30.0})
+    zero = [0.0] * made.N
+    for seed in (1, 2, 3):
+        collapsed = made.result("tm_adv", "stage1", "fr_XX", seed, zero, setting="zero-shot")
+        made.put(tmp_path, f"cells/t{seed}.json", collapsed)
+    for method, setting in (("tm_adv", "zero-shot"), ("laft", "translate-train")):
+        made.put(tmp_path, f"cells/{method}.json", joint(setting, method, 20.0))
+    found = Comparisons(results.read(tmp_path))
+    one = found.find("headlines", "zero-shot", "fr_XX", "tm_adv")
+    other = found.find("headlines", "translate-train", "fr_XX", "laft")
+    assert one is not None and other is not None
+    laft = found.find("headlines", "zero-shot", "fr_XX", "laft")
+    assert laft is not None
+    between = laft.matrix.mean(1).var(ddof=1)  # which LAFT lends to both; the items are the same
+    assert found.difference(one, other).error == pytest.approx((2 * between) ** 0.5)
+
+
+def test_two_of_one_seed_borrow_alike(tmp_path: Path) -> None:
+    """One whose method lends and one whose does not: all methods lend to both."""
+    made.write(tmp_path, {("laft", "main"): 30.0, ("adapter", "main"): 25.0})
+    for seed, mean in enumerate((20.0, 25.0, 30.0), 1):
+        made.put(tmp_path, f"cells/v{seed}.json", joint("zero-shot", "mbart_enc", mean, seed))
+    for method in ("laft", "adapter", "tm_adv"):
+        made.put(tmp_path, f"cells/{method}.json", joint("translate-train", method, 20.0))
+    found = Comparisons(results.read(tmp_path))
+    laft, adapter, tm_adv = (found.find("headlines", "translate-train", "fr_XX", method)
+                             for method in ("laft", "adapter", "tm_adv"))  # fmt: skip
+    assert laft is not None and adapter is not None and tm_adv is not None
+    assert found.difference(laft, adapter).error < 1  # each by its own method
+    wide = found.difference(laft, tm_adv)
+    assert wide.error > 2  # the unstable method's seeds are among those that lend to both
+    assert wide.freedom == pytest.approx(found.difference(tm_adv, laft).freedom)
+
+
 @pytest.mark.parametrize(
     ("task", "setting", "selection", "said"),
     [

@@ -97,13 +97,16 @@ def amendments(results: Results) -> list[Node]:
     """What was changed after the run had begun, as experiment.json records it."""
     lines = []
     for change in results.experiment.get("amended", []):
+        words = f"{change['field']}, from {change['was']} to {change['now']}"
+        if change.get("added"):
+            lines.append(f"More seeds than planned, of what the verdict does not read: {words}.")
+            continue
         gave = ", ".join(f"{name} {score}" for name, score in change.get("gave", {}).items())
         before = (
             f" Before, ROUGE-L: {gave}." if gave else " No cell that rests on it had been scored."
         )
         lines.append(
-            f"Changed after the run had begun: {change['field']}, from {change['was']} to "
-            f"{change['now']}; what rests on it is run anew.{before}"
+            f"Changed after the run had begun: {words}; what rests on it is run anew.{before}"
         )
     return [Bullets(lines)] if lines else []
 

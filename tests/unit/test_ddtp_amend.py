@@ -111,9 +111,27 @@ def test_killed_on_its_way_it_goes_on(out: Path) -> None:
     assert read_json(path) == expected
 
 
+def test_more_seeds_of_what_explores_are_named(out: Path) -> None:
+    """What is there stays, and a second call has nothing to say; fewer are no change."""
+    path, before = out / "results" / "experiment.json", files(out)
+    more = dataclasses.replace(SHORT, joint_seeds=3)
+    assert amend.amend(out, path, more) == ["JOINT_SEEDS was 1, is now 3; what is there stays"]
+    assert files(out) == before
+    written = read_json(path)
+    change = {"field": "joint_seeds", "was": 1, "now": 3, "added": True}
+    assert written["amended"] == [change]
+    assert written["asked"]["joint_seeds"] == written["budget"]["joint_seeds"] == 3
+    assert amend.amend(out, path, more) == amend.amend(out, path, SHORT) == []
+    (lines,) = appendix.amendments(Results(out, experiment=written))
+    assert isinstance(lines, Bullets)
+    said = "More seeds than planned, of what the verdict does not read: joint_seeds, from 1 to 3."
+    assert lines.items == [said]
+
+
 def test_nothing_else_may_be_changed() -> None:
-    """What a comparison rests on is not amendable."""
+    """What a comparison rests on is not amendable, nor are the seeds that the verdict reads."""
     assert set(amend.AMENDABLE) == {"supervised_updates"}
+    assert not {"seeds", "seeds_near"} & set(amend.RAISABLE)
     recorded, longer = budget.recorded(SHORT), budget.recorded(LONG)
     assert amend.difference(recorded, recorded) is None
     assert amend.difference(recorded, longer) == "SUPERVISED_UPDATES was 4, is now 9"

@@ -1,8 +1,9 @@
 """What may be changed in a run that has begun, and how that is written down.
 
 The supervised trainings stand behind the first gate alone and are part of no comparison. Where the
-gate fails because they were short, the same run may train them for longer: what they gave before is
-set aside, and experiment.json and the page name both.
+gate fails because they were short, the same run may train them for longer: what they gave before
+is set aside, and experiment.json and the page name both. Of what the verdict does not read there
+may be more seeds than were planned; what is there stays, and the change is named too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.files import read_json, write_json
 
 AMENDABLE = {"supervised_updates": "supervised"}  # a field of the budget: the setting it changes
+RAISABLE = ("joint_seeds", "control_seeds", "question_seeds")
 ASIDE = "superseded"
 PLACES = ("results", "select", "runs/stage2", "runs/cell")
 
@@ -46,7 +48,7 @@ def overtaken(theirs: Mapping[str, Any], mine: Mapping[str, Any]) -> dict[str, s
 
 
 def amend(out: Path, experiment: Path, budget: Budget) -> list[str]:
-    """Set aside what an amended field has changed, and record the change.
+    """Set aside what an amended field has changed, and record the change, or more seeds.
 
     Args:
         out: the run's folder.
@@ -71,6 +73,14 @@ def amend(out: Path, experiment: Path, budget: Budget) -> list[str]:
         written["asked"][name] = written["budget"][name] = now
         kept = f"what it gave is in {aside}" if aside.exists() else "nothing had been run with it"
         said.append(f"{name.upper()} was {was}, is now {now}; {kept}")
+    for name in RAISABLE:
+        was, now = written["asked"].get(name), getattr(budget, name)
+        if was is None or now <= was:
+            continue
+        change = {"field": name, "was": was, "now": now, "added": True}
+        written.setdefault("amended", []).append(change)
+        written["asked"][name] = written["budget"][name] = now
+        said.append(f"{name.upper()} was {was}, is now {now}; what is there stays")
     if said:
         write_json(experiment, written)
     return said

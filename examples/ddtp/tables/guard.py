@@ -40,6 +40,8 @@ def guard(out: Path, work: Work) -> None:
         return
     path, recorded = found
     may_change = {*budgets.SELECTING, *amend.AMENDABLE}
+    if path == out / carry.EXPERIMENT:  # where the change can be written down
+        may_change |= set(amend.RAISABLE)
     difference = budgets.first_difference(recorded["asked"], work.budget, may_change)
     if difference is None and recorded["arch"] != work.place.arch:
         difference = f"ARCH was {recorded['arch']}, is now {work.place.arch}"

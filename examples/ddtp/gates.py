@@ -20,7 +20,7 @@ import gate_rules
 from gate_cells import Results, read_json, read_results
 from gate_rules import Gate
 
-from laft_fairseq.cli._files import write_json
+from laft_fairseq.cli._files import check_output, write_json
 from laft_fairseq.errors import LaftError
 
 
@@ -69,15 +69,17 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Read, judge, write, print; wrong input ends in one line."""
     args = arguments()
+    out = args.out or args.results / "gates.json"
     try:
         found = read_results(args.results)
+        check_output(out, args.card, args.retrieval)
         card = read_json(args.card)
         lacking = {"fingerprint", "denoising", "reconstruction", "retrieval"} - set(card)
         if lacking:
             raise LaftError(f"{args.card}: lacks {', '.join(sorted(lacking))}")
         gates = all_gates(found, card, retrieval_of(card, args.retrieval))
         content = {"format": "laft-gates/1", "gates": [gate.as_json() for gate in gates]}
-        write_json(args.out or args.results / "gates.json", content)
+        write_json(out, content)
     except LaftError as error:
         raise SystemExit(f"gates.py: error: {error}") from None
     words = {True: "passed", False: "FAILED", None: "not run"}

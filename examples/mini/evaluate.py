@@ -27,7 +27,7 @@ from typing import Any
 import card as cards
 
 from laft_fairseq import language_tags
-from laft_fairseq.cli._files import write_json
+from laft_fairseq.cli._files import check_output, write_json
 from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.errors import ScoringError
 
@@ -48,8 +48,7 @@ def check(args: argparse.Namespace) -> None:
         for name in names:
             if (args.model / name).read_bytes() != (folder / name).read_bytes():
                 raise LaftError(f"{folder / name}: not the same as {args.model / name}")
-    if not args.out.absolute().parent.is_dir():
-        raise LaftError(f"{args.out}: no such folder {args.out.parent}; make it first")
+    check_output(args.out, args.components, *(args.model / name for name in FILES))
     args.langs = language_tags.split_tags(args.langs) or None
     if args.langs is not None and len(args.langs) < 2:
         raise LaftError("--langs: name two languages or more, such as en_XX,fr_XX")

@@ -25,8 +25,11 @@ class Bar:
 
 
 def intervals(title: str, bars: Sequence[Bar], mark: float | None = None) -> str:
-    """A row for each system: a dot at its mean, a line over its interval; `mark`: a dashed line."""
-    low = math.floor(min(bar.low for bar in bars) / 5) * 5
+    """A row for each system: a dot at its mean, a line over its interval; `mark`: a dashed line.
+
+    No score is below 0, so an interval's line is cut there.
+    """
+    low = max(0, math.floor(min(bar.low for bar in bars) / 5) * 5)
     high = math.ceil(max(bar.high for bar in bars) / 5 + 1e-9) * 5
     if high == low:
         high = low + 5
@@ -49,7 +52,7 @@ def intervals(title: str, bars: Sequence[Bar], mark: float | None = None) -> str
         parts += [
             f'<g class="{bar.kind or "rival"}{" single" if bar.single else ""}">',
             _text(_LEFT - 10, y + 4, bar.title, "name", "end"),
-            f'<line x1="{x(bar.low):.1f}" x2="{x(bar.high):.1f}" y1="{y}" y2="{y}"/>',
+            f'<line x1="{x(max(0.0, bar.low)):.1f}" x2="{x(bar.high):.1f}" y1="{y}" y2="{y}"/>',
             f'<circle cx="{x(bar.value):.1f}" cy="{y}" r="4"/>',
             _text(x(bar.high) + 6, y + 4, f"{bar.value:.1f}", "value", "start"),
             "</g>",

@@ -9,7 +9,7 @@ import pytest
 from laft_fairseq.cli import parameters
 from laft_fairseq.errors import LaftError
 from laft_fairseq.methods import METHODS
-from laft_fairseq.tables import html, markdown, names
+from laft_fairseq.tables import charts, html, markdown, names
 from laft_fairseq.tables.document import Table
 from tests import result_files as made
 from tests.page_parts import built, rows, section
@@ -150,3 +150,15 @@ def test_a_figure_that_is_no_png_is_refused(tmp_path: Path) -> None:
     (tmp_path / "figure2.png").write_bytes(b"<svg>")
     with pytest.raises(LaftError, match=r"figure2\.png: no PNG"):
         html.render(built(tmp_path))
+
+
+def test_no_chart_goes_below_zero() -> None:
+    """An unstable system's symmetric interval does; its line is cut, and its numbers stay."""
+    bars = [charts.Bar("stable", 29.0, 28.0, 30.0), charts.Bar("unstable", 18.8, -4.7, 42.3)]
+    drawn = charts.intervals("ROUGE-L", bars)
+    ticks = re.findall(r'class="tick"[^>]*>(-?\d+)<', drawn)
+    assert (ticks[0], ticks[-1]) == ("0", "40")
+    lines = re.findall(r'<line x1="([\d.]+)" x2="([\d.]+)"', drawn)
+    axis = re.search(r'class="grid" x1="([\d.]+)"', drawn)
+    assert axis is not None and len(lines) == 2
+    assert lines[1][0] == axis.group(1)

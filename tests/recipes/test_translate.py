@@ -106,6 +106,13 @@ def test_a_wrong_input_leaves_nothing(tmp_path: Path, text: bytes, words: str) -
     assert [path.name for path in tmp_path.iterdir()] == ["in.txt"]
 
 
+def test_what_the_system_refuses_is_named_first(numbers: Path, tmp_path: Path) -> None:
+    """The file and the reason, without a number."""
+    (tmp_path / "file").touch()
+    said = one_line(translate(numbers, tmp_path / "file" / "out.txt", "cat"))
+    assert f"translate: {tmp_path / 'file'}" in said and "Errno" not in said
+
+
 def test_output_that_could_not_be_read_again_is_refused(numbers: Path, tmp_path: Path) -> None:
     """Input may be gzip; output is not, whatever its name promises."""
     packed = tmp_path / "in.txt.gz"

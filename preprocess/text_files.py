@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 PARAGRAPH = " ⏎ "
+# As laft_fairseq/scoring/compressed.py has them, which a bare python3 (ddtp.sh) has not.
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 MAGIC = {b"\x1f\x8b": ".gz", b"\xfd7zXZ\x00": ".xz"}  # first bytes
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]

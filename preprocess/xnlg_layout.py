@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from text_files import DataError, read_lines
@@ -94,7 +95,7 @@ def notes(layout: Layout, folder: Path, counts: Counts) -> Iterator[str]:
             known = ", ".join(f"{split} {count:,}" for split, count in layout.known.items())
             yield f"{tag}: not {layout.name}'s own counts: {known}"
         path = layout.path(folder, "dev", layout.sides[0], tag)
-        lines = [line for _, line in zip(range(SAMPLE), read_lines(path), strict=False)]
+        lines = list(islice(read_lines(path), SAMPLE))
         cased = sum(line != line.lower() for line in lines)
         if cased:
             yield f"{tag}: {path.name} is not lower-cased: {cased:,} of {len(lines):,} lines"

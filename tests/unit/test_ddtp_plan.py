@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from examples.ddtp.tables import budget as budgets
+from examples.ddtp.tables import commands
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.controls import CONTROLS, JUDGED
 from examples.ddtp.tables.plan import plan
@@ -34,6 +35,25 @@ def test_a_cell_comes_from_a_training_on_its_own_language(setting: str, kind: st
         assert training.args["data"] == cell.args["data"] == f"{kind}.{cell.args['lang']}"
         assert cell.args["lang"] in training.title
     assert len({cell.args["training"] for cell in cells}) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("targets", "folder"),
+    [
+        (("fr_XX", "zh_CN"), "examples/ddtp/data"),
+        (("zh_CN",), "examples/ddtp/data"),
+        (("de_DE",), "ddtp"),
+    ],
+)
+def test_the_retrieval_gate_is_read_for_any_targets(targets: tuple[str, ...], folder: str) -> None:
+    """On the shipped descriptions where they have the languages, else on the run's own."""
+    budget = Budget(rows=("laft",), targets=targets)
+    assert "retrieval" in steps(budget)
+    assert "retrieval" not in steps(budget, dataclasses.replace(TWO, card=False))
+    place = commands.Place(Path("out"), Path("mbart"), "laft_mbart", cpu=True)
+    command = commands.retrieval(place, budget, Path("ddtp"), Path("retrieval.json"))
+    assert command[command.index("--ddtp") + 1] == folder
+    assert command[command.index("--langs") + 1] == ",".join(("en_XX", *targets))
 
 
 def test_another_step_of_the_same_name_is_refused() -> None:

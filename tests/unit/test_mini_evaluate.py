@@ -50,6 +50,16 @@ def held(tools: dict[str, ModuleType], data: Path, model: LAFTMBart) -> tuple[An
     return tools["held_out"].validation(str(data), model, 1)  # type: ignore[no-any-return]
 
 
+def test_the_held_out_languages_may_be_chosen(
+    tools: dict[str, ModuleType], held: tuple[Any, Any], data: Path, model: LAFTMBart
+) -> None:
+    """Those of a backbone that knows more than there is text of; their noise is the same."""
+    _, texts = tools["held_out"].validation(str(data), model, 1, ["zh_CN", "en_XX"])
+    assert list(texts) == ["zh_CN", "en_XX"]
+    for tag, found in texts.items():
+        assert torch.equal(found[0]["source"], held[1][tag][0]["source"])
+
+
 @pytest.mark.parametrize("tag", tiny.TAGS)
 def test_what_is_not_hidden_is_what_is_seen(
     tools: dict[str, ModuleType], held: tuple[Any, Any], tag: str

@@ -108,7 +108,7 @@ def _draw_weights(folder: Path, arch: str) -> None:
     from fairseq.models import ARCH_CONFIG_REGISTRY
 
     import laft_fairseq
-    from laft_fairseq.language_tags import load_dictionary
+    from laft_fairseq.languages.dictionary import load_dictionary
     from laft_fairseq.models.laft_mbart import LAFTMBart
     from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
 

@@ -7,7 +7,7 @@ import argparse
 import torch
 
 from laft_fairseq.cli.components import _batches
-from laft_fairseq.loading import load_backbone_model
+from laft_fairseq.hub.loading import load_backbone_model
 
 
 def main() -> None:

@@ -20,8 +20,8 @@ import sentencepiece
 import torch
 from safetensors.torch import save_file
 
-from laft_fairseq.backbone import EMBEDDING
-from laft_fairseq.hugging_face import expected_shapes
+from laft_fairseq.backbone.hugging_face import expected_shapes
+from laft_fairseq.checkpoints.backbone import EMBEDDING
 
 SHIPPED = Path(__file__).resolve().parents[1] / "examples" / "mini" / "model" / "sentence.bpe.model"
 UNUSED = 5  # SentencePiece.Type

@@ -18,7 +18,7 @@ from typing import Any
 
 from text_files import DataError, read_lines
 
-from laft_fairseq.scoring.floors import sentences
+from laft_fairseq.scoring.trivial_baselines import sentences
 
 Span = tuple[int, int]
 
@@ -56,7 +56,7 @@ def one_line(text: str) -> str:
 
 
 def sentence_spans(text: str, lang: str) -> list[Span]:
-    """Where the sentences of `laft_fairseq.scoring.floors.sentences` stand in the text."""
+    """Where the sentences of `trivial_baselines.sentences` stand in the text."""
     spans, end = [], 0
     for sentence in sentences(text, lang):
         start = text.index(sentence, end)

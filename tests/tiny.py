@@ -18,14 +18,16 @@ from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 from torch import Tensor
 
-from laft_fairseq import language_tags
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages import tags as language_tags
+from laft_fairseq.languages.dictionary import MASK
+from laft_fairseq.languages.vocabulary_files import LAYOUT_FILE
 from laft_fairseq.models.architectures import laft_mbart_tiny
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_denoising import LaftDenoising, LaftDenoisingOptions
 from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
 
-PACKAGE = Path(language_tags.__file__).parent
+PACKAGE = Path(__file__).parents[1] / "laft_fairseq"
 TAGS = ("en_XX", "fr_XX", "zh_CN")
 D, K = 32, 3  # the tiny model's width; components a language
 BYTES = ("<0xE4>", "<0xB8>", "<0xAD>")  # 中 in UTF-8
@@ -53,7 +55,7 @@ def pieces_dictionary() -> Dictionary:
 def dictionary(tags: Sequence[str] = TAGS, new: Sequence[str] = ()) -> Dictionary:
     """The dictionary in full: pieces, tags, `<mask>`, tags of new languages."""
     full, symbol = pieces_dictionary(), language_tags.symbol
-    for entry in [*map(symbol, tags), language_tags.MASK, *map(symbol, new)]:
+    for entry in [*map(symbol, tags), MASK, *map(symbol, new)]:
         full.add_symbol(entry)
     return full
 
@@ -175,7 +177,7 @@ def write_dictionary(folder: Path, tags: Sequence[str] = TAGS, layout: str | Non
     pieces_dictionary().save(str(folder / "dict.txt"))
     (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in tags))
     if layout is not None:
-        (folder / language_tags.LAYOUT_FILE).write_text(f"{layout}\n")
+        (folder / LAYOUT_FILE).write_text(f"{layout}\n")
 
 
 def write_data(

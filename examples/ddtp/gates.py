@@ -20,8 +20,8 @@ import gate_rules
 from gate_cells import Results, read_json, read_results
 from gate_rules import Gate
 
-from laft_fairseq.cli._files import check_output, write_json
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import check_output, write_json
 
 
 def retrieval_of(card: dict[str, Any], path: Path | None) -> dict[str, Any]:

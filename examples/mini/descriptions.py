@@ -14,13 +14,13 @@ import sentencepiece as spm
 import torch
 from fairseq.data import ListDataset
 
+from laft_fairseq.analysis.metrics import retrieval
+from laft_fairseq.analysis.representations import Floats, represent
+from laft_fairseq.data.tagged_texts import TaggedTexts
 from laft_fairseq.errors import LaftError
-from laft_fairseq.geometry import retrieval
-from laft_fairseq.language_components import Scaling, removed_part
+from laft_fairseq.method.removal import Scaling, language_projection
 from laft_fairseq.models.laft_mbart import LAFTMBart
-from laft_fairseq.representations import Floats, represent
 from laft_fairseq.tasks.laft_task import LaftTask
-from laft_fairseq.tasks.text_data import TaggedTexts
 
 # A name or a command, as scoring.language_id sees it in a text of another script.
 LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
@@ -104,7 +104,7 @@ def after_removal(
     out = []
     for rows, c in zip(e, components, strict=True):
         e_L = torch.from_numpy(rows)  # (n, d)
-        out.append((e_L - removed_part(e_L, c, scaling)).numpy())
+        out.append((e_L - language_projection(e_L, c, scaling)).numpy())
     return out
 
 

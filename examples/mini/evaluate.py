@@ -26,10 +26,10 @@ from typing import Any
 
 import card as cards
 
-from laft_fairseq import language_tags
-from laft_fairseq.cli._files import check_output, write_json
+from laft_fairseq.analysis.representations import evenly_spaced_indices
 from laft_fairseq.errors import LaftError
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.files import check_output, write_json
+from laft_fairseq.languages import tags as language_tags
 
 RETRIEVED = ("en_XX", "fr_XX", "zh_CN")  # the first with each other
 FILES = ("model.pt", "dict.txt", "sentence.bpe.model")  # without langs.txt: mBART-cc25's languages
@@ -61,8 +61,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """All numbers of the card, or with --retrieval-only those of retrieval."""
     from sentencepiece import SentencePieceProcessor
 
-    from laft_fairseq.backbone import read
-    from laft_fairseq.loading import load_model
+    from laft_fairseq.checkpoints.backbone import read
+    from laft_fairseq.hub.loading import load_model
 
     path = str(args.model / "model.pt")
     model, generation = load_model(path, str(args.model))
@@ -92,7 +92,7 @@ def read_components(
     """c_L, (d, k), by language, of this backbone; None without a file."""
     if path is None:
         return None
-    from laft_fairseq import components_file
+    from laft_fairseq.components import file as components_file
 
     found = components_file.load(path, list(langs))
     found.expect(fingerprint=fingerprint)
@@ -122,18 +122,19 @@ def measure_held_out(
     where a forward pass would trip over it."""
     from held_out import denoising, reconstruction, unigram
 
-    from laft_fairseq.representations import spread
-    from laft_fairseq.tasks.text_data import load_texts
+    from laft_fairseq.data.tagged_texts import load_texts
 
     scores, outputs = {}, {}
     for tag, data in texts.items():
         say(f"{tag}: denoising")
         train = load_texts(str(args.data / tag / "train"), task.dictionary, tag)
         filler = unigram(train, len(task.dictionary))
-        scores[tag] = denoising(model, data, spread(len(data), args.valid_items), filler)
+        scores[tag] = denoising(
+            model, data, evenly_spaced_indices(len(data), args.valid_items), filler
+        )
     for tag, data in texts.items():
         say(f"{tag}: reconstruction")
-        rows = spread(len(data), args.reconstruct)
+        rows = evenly_spaced_indices(len(data), args.reconstruct)
         outputs[tag] = reconstruction(model, task, data, tag, rows, list(texts))
     return {"denoising": scores, "reconstruction": outputs}
 
@@ -177,7 +178,7 @@ def main() -> None:
         if not args.retrieval_only:
             card |= {"tokens": args.tokens, "gates": cards.gates(card)}
         write_json(args.out, card)
-    except (LaftError, ScoringError, OSError) as error:
+    except (LaftError, OSError) as error:
         raise SystemExit(f"evaluate.py: error: {error}") from None
     print("\n".join(cards.retrieval(card)) if args.retrieval_only else cards.markdown(card))
 

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from laft_fairseq.language_tags import MASK
+from laft_fairseq.data.infilling import WORD_START, InfillingDataset, seeded
+from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.language_id import right_language
 from laft_fairseq.scoring.rouge import rouge_items
-from laft_fairseq.tasks.infilling import WORD_START, Infilling, seeded
 from laft_fairseq.tasks.laft_denoising import LaftDenoising, LaftDenoisingOptions
 from laft_fairseq.tasks.laft_task import LaftTask
 
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 def validation(
     data: str, model: LAFTMBart, seed: int, langs: Sequence[str] | None = None
-) -> tuple[LaftTask, dict[str, Infilling]]:
+) -> tuple[LaftTask, dict[str, InfillingDataset]]:
     """Stage 1's task, and the validation texts of languages (or all) with their fixed noise."""
     source, target = model.max_positions()
     options = LaftDenoisingOptions(data=data, seed=seed)
@@ -42,14 +42,14 @@ def validation(
     return task, dict(zip(task.train_langs(), task.datasets["valid"].datasets, strict=True))
 
 
-def batches(data: Infilling, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
+def batches(data: InfillingDataset, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Collated batches of ``rows``, similar lengths together."""
     by_size = np.asarray(sorted(rows, key=data.num_tokens), dtype=np.int64)
     for batch in data.batch_by_size(by_size, max_tokens=MAX_TOKENS):
         yield data.collater([data[int(row)] for row in batch])
 
 
-def hidden_tokens(data: Infilling, row: int) -> Tensor:
+def hidden_tokens(data: InfillingDataset, row: int) -> Tensor:
     """(t,) bool: which tokens of ``X </s>`` this row's noise puts under a mask.
 
     The noise goes by places and word starts alone: drawn again over the places in place of the
@@ -69,7 +69,7 @@ def hidden_tokens(data: Infilling, row: int) -> Tensor:
 
 @torch.inference_mode()
 def log_probabilities(
-    model: LAFTMBart, data: Infilling, rows: Sequence[int]
+    model: LAFTMBart, data: InfillingDataset, rows: Sequence[int]
 ) -> Iterator[tuple[int, Tensor]]:
     """Each row and (t,) log-probabilities of its tokens ``X </s>``."""
     for sample in batches(data, rows):
@@ -90,7 +90,7 @@ def unigram(texts: Any, entries: int) -> Floats:
 
 
 def denoising(
-    model: LAFTMBart, data: Infilling, rows: Sequence[int], filler: Floats
+    model: LAFTMBart, data: InfillingDataset, rows: Sequence[int], filler: Floats
 ) -> dict[str, Any]:
     """Perplexities of a language under the model and the unigram filler."""
     parts = []
@@ -118,7 +118,7 @@ def text_of(task: LaftTask, tokens: Tensor, masks: bool = False) -> str:
 
 
 def reconstruction(
-    model: LAFTMBart, task: LaftTask, data: Infilling, tag: str, rows: Sequence[int],
+    model: LAFTMBart, task: LaftTask, data: InfillingDataset, tag: str, rows: Sequence[int],
     langs: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """Restore noised texts and compare them with the originals; identified among `langs`."""

@@ -74,8 +74,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Estimate, merge or derive; write the file whole or not at all."""
-    from laft_fairseq import component_controls, components_file
-    from laft_fairseq.cli._files import check_output
+    from laft_fairseq.components import controls as component_controls
+    from laft_fairseq.components import file as components_file
+    from laft_fairseq.files import check_output
 
     check(args)
     check_output(args.out, args.source, args.backbone, *(args.merge or ()))
@@ -108,7 +109,7 @@ def _estimate(args: argparse.Namespace) -> bool:
     """Estimate, alone or together with other processes; whether this one has written the file."""
     import torch
 
-    from laft_fairseq.compat_distributed import connected
+    from laft_fairseq.training.launch import connected
 
     with connected(args.cpu or not torch.cuda.is_available()) as rank:
         return _estimate_connected(args, rank)
@@ -117,11 +118,12 @@ def _estimate(args: argparse.Namespace) -> bool:
 def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
     import torch
 
-    from laft_fairseq import agreement, components_file
-    from laft_fairseq.component_shards import add_up
-    from laft_fairseq.components import Shard
-    from laft_fairseq.language_tags import NEVER_SEEN, split_tags, unknown
-    from laft_fairseq.loading import load_backbone_model
+    from laft_fairseq.components import file as components_file
+    from laft_fairseq.components.schema import Shard
+    from laft_fairseq.components.shards import all_reduce_statistics
+    from laft_fairseq.hub.loading import load_backbone_model
+    from laft_fairseq.languages.tags import NEVER_SEEN, split_tags, unknown
+    from laft_fairseq.training import rank_consistency
 
     tags = split_tags(args.langs)
     given = {"backbone": args.backbone, "data": args.data, "langs": tags}
@@ -142,14 +144,14 @@ def _estimate_connected(args: argparse.Namespace, rank: int) -> bool:
     if k > d:
         raise LaftError(f"--num-components {k}: {args.backbone} is {d} wide and has no more")
     asked = {"--langs": ",".join(tags), "k": str(k), "the backbone": model.fingerprint}
-    if agreement.several():
-        agreement.expect_same(asked, "start all of them with the same options")
+    if rank_consistency.is_distributed():
+        rank_consistency.expect_same(asked, "start all of them with the same options")
     shard = Shard.parse(args.shard) if args.shard else None
     if shard is None:
         _enough(model, dictionary, tags, args, k)
     statistics = {tag: _statistics(model, dictionary, tag, args, shard) for tag in tags}
     for own in statistics.values():
-        add_up(own)
+        all_reduce_statistics(own)
     if rank == 0:
         layout = model.encoder.language_tags.layout
         components_file.save(
@@ -172,7 +174,8 @@ def _statistics(model: Any, dictionary: Any, tag: str, args: argparse.Namespace,
     """Stream one language's text through the encoder into its statistics."""
     import torch
 
-    from laft_fairseq.language_components import ComponentStatistics, sentence_mean
+    from laft_fairseq.method.language_components import ComponentStatistics
+    from laft_fairseq.method.removal import sentence_mean
 
     device = model.encoder.embed_tokens.weight.device
     statistics = ComponentStatistics.zeros(model.encoder.embed_tokens.embedding_dim, device)
@@ -192,7 +195,7 @@ def _texts(model: Any, dictionary: Any, tag: str, args: argparse.Namespace) -> t
     """The texts of one language, the (n,) sizes of those that are asked for, and their files."""
     import os
 
-    from laft_fairseq.tasks.text_data import TaggedTexts, load_texts
+    from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts
 
     prefix = os.path.join(args.data, tag, args.split or SPLIT)
     if not os.path.exists(f"{prefix}.idx") and os.path.exists(f"{prefix}.src-tgt.src.idx"):
@@ -213,7 +216,8 @@ def _batches(
     from fairseq.data import data_utils
     from tqdm import tqdm
 
-    from laft_fairseq import component_shards
+    from laft_fairseq.components import shards as component_shards
+    from laft_fairseq.training import rank_consistency
 
     texts, sizes, prefix = _texts(model, dictionary, tag, args)
     count = len(sizes)
@@ -225,7 +229,7 @@ def _batches(
         raise LaftError(f"--max-tokens {most}: a text of {prefix} has {longest}")
     batches = data_utils.batch_by_size(order.copy(), texts.num_tokens, max_tokens=most)
     own = component_shards.share(tag, batches, sizes, shard)
-    first = component_shards.writes()
+    first = rank_consistency.is_rank_zero()
     mine = sum(map(len, own))
     share = "" if mine == count else f"{mine} of "
     shown = first and sys.stderr.isatty()

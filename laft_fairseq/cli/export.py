@@ -40,12 +40,12 @@ def run(args: argparse.Namespace) -> int:
     """Write every tensor, to a temporary name first."""
     import torch
 
-    from laft_fairseq import backbone as backbones
-    from laft_fairseq.backbone_folder import halved
-    from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
-    from laft_fairseq.cli._files import check_output, replacing
-    from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
+    from laft_fairseq.backbone.folder import to_fp16
+    from laft_fairseq.checkpoints import backbone as backbones
+    from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
+    from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, text_tensor
     from laft_fairseq.errors import LaftError
+    from laft_fairseq.files import check_output, replacing
 
     check_output(args.out, args.checkpoint, args.backbone)
     content = read_checkpoint(args.checkpoint)
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         for name in header.frozen:
             state[name] = found.state[name]
     if args.half:
-        state = halved(state, args.checkpoint)
+        state = to_fp16(state, args.checkpoint)
     header.kind, header.frozen = "whole", []
     if args.as_backbone:  # a plain mBART, whichever row trained it
         header.method, header.removal, header.fingerprint, header.backbone = (
@@ -85,10 +85,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argparse.Namespace:
     """The shape and what no tensor shows, without paths and other options of the training."""
-    from laft_fairseq.backbone import is_added
-    from laft_fairseq.checkpoint_format import unseen
+    from laft_fairseq.checkpoints.backbone import is_added
+    from laft_fairseq.checkpoints.header import architecture_options
+    from laft_fairseq.checkpoints.record import recorded_arguments
     from laft_fairseq.errors import LaftError
-    from laft_fairseq.loading import recorded_arguments
 
     added = next((key for key in state if is_added(key)), None)
     if added is not None:
@@ -99,4 +99,4 @@ def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argpars
         raise LaftError(f"{name}: records no options, so the number of heads is not known")
     names = [f"{side}_{width}" for side in ("encoder", "decoder") for width in widths]
     shape = {key: getattr(recorded, key) for key in ("arch", *names)}
-    return argparse.Namespace(**(unseen(vars(recorded)) | shape))
+    return argparse.Namespace(**(architecture_options(vars(recorded)) | shape))

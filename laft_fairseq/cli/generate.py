@@ -105,8 +105,9 @@ def _generate(args: argparse.Namespace) -> int:
 
     from laft_fairseq import hub
     from laft_fairseq.errors import LaftError
-    from laft_fairseq.hub_search import Search
-    from laft_fairseq.hub_text import decoded_lines
+    from laft_fairseq.hub.generator import BUFFER
+    from laft_fairseq.hub.raw_text import decoded_lines
+    from laft_fairseq.hub.search import Search
 
     if sys.stdin is None:
         raise LaftError("standard input is closed: the texts are read from it, a line each")
@@ -122,7 +123,7 @@ def _generate(args: argparse.Namespace) -> int:
     )
     size = args.buffer_size
     if size is None:
-        size = 1 if sys.stdin.isatty() else hub.BUFFER
+        size = 1 if sys.stdin.isatty() else BUFFER
     lines = decoded_lines(sys.stdin.buffer, "standard input")
     found = generator.hypotheses(lines, args.lang, args.output_lang, size, **search)
     out = sys.stdout

@@ -47,8 +47,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert, check, write; say what came out."""
-    from laft_fairseq import backbone_folder, hugging_face, hugging_face_vocabulary
-    from laft_fairseq.language_tags import split_tags
+    from laft_fairseq.backbone import folder as backbone_folder
+    from laft_fairseq.backbone import hugging_face, hugging_face_vocabulary
+    from laft_fairseq.languages.tags import split_tags
 
     if not args.folder.is_dir():
         raise LaftError(f"{args.folder}: no such directory; give a downloaded Hugging Face model")
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     _say(f"{args.folder}: {len(vocabulary.pieces)} pieces, {len(vocabulary.tags)} languages")
     state = hugging_face.read_state(args.folder, config)
     if args.half:
-        state = backbone_folder.halved(state, args.folder)
+        state = backbone_folder.to_fp16(state, args.folder)
     options = hugging_face.arguments(config, vocabulary.tags, vocabulary.layout.value)
     made = backbone_folder.BackboneFolder(
         state,

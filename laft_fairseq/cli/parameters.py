@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from laft_fairseq.parameter_counts import Counts, Part
+    from laft_fairseq.analysis.parameter_counts import Counts, Part
 
 _DESCRIPTION = """\
 Count the parameters of a method at an architecture, by part, and those that stage 1 (task
@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: unknown architecture or method, no language, too small a vocabulary.
     """
-    from laft_fairseq.cli._files import check_output, write_json
-    from laft_fairseq.language_tags import split_tags
-    from laft_fairseq.parameter_counts import count
+    from laft_fairseq.analysis.parameter_counts import count
+    from laft_fairseq.files import check_output, write_json
+    from laft_fairseq.languages.tags import split_tags
 
     if args.json is not None:
         check_output(args.json)

@@ -1,7 +1,6 @@
 """`laft score`: ROUGE with intervals, and what else a set of outputs has to be asked."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,10 +35,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     outputs.add_argument(
         "--generate-log",
         type=Path,
-        nargs="+",
-        default=[],
         metavar="LOG",
-        help="what fairseq-generate printed; of a run in shards, the logs of all of them",
+        help="what fairseq-generate printed",
     )
     outputs.add_argument("--hyp", type=Path, metavar="H", help="outputs, one a line")
     parser.add_argument("--ref", type=Path, metavar="R", help="references, one a line")
@@ -96,62 +93,43 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names the file and the remedy.
     """
-    from laft_fairseq.scoring.errors import ScoringError
+    from laft_fairseq.files import write_json
     from laft_fairseq.scoring.report_table import format_report
 
-    try:
-        report = _score(args)
-    except ScoringError as error:
-        raise LaftError(str(error)) from error
+    report = _score(args)
     if args.json is not None:
-        content = json.dumps(report, indent=2, ensure_ascii=False)
-        _write(args.json, f"{content}\n", "--json")
+        write_json(args.json, report)
     print(format_report(report))
     return 0
 
 
 def _score(args: argparse.Namespace) -> dict[str, Any]:
-    from laft_fairseq.cli._files import check_output
-    from laft_fairseq.scoring.errors import ScoringError
+    from laft_fairseq.files import check_output, replacing
     from laft_fairseq.scoring.inputs import read_inputs
     from laft_fairseq.scoring.report import Settings, score, score_floors, score_items
 
     if args.items and args.json is None:
-        raise ScoringError("--items writes each item's ROUGE-L to the JSON: give --json OUT")
-    logs = args.generate_log or ()
+        raise LaftError("--items writes each item's ROUGE-L to the JSON: give --json OUT")
+    inputs = (args.generate_log, args.hyp, args.ref, args.src, args.english_ref)
     for path in filter(None, (args.json, args.write_hypotheses)):
-        check_output(path, args.hyp, args.ref, args.src, args.english_ref, *logs)
+        check_output(path, *inputs)
     langs = None
     if args.langs is not None:
         langs = [lang.strip() for lang in args.langs.split(",") if lang.strip()]
     settings = Settings(args.lang, args.protocol, langs, args.bootstrap, args.seed)
     settings.check()
-    texts = read_inputs(
-        args.lang, args.generate_log, args.hyp, args.ref, args.src, args.english_ref
-    )
+    texts = read_inputs(args.lang, *inputs)
     if args.floors and texts.sources is None:
-        raise ScoringError(f"--floors needs the source texts of {args.lang}: give --src")
+        raise LaftError(f"--floors needs the source texts of {args.lang}: give --src")
     for note in texts.notes:
         print(f"note: {note}", file=sys.stderr)
     if args.write_hypotheses is not None:
         lines = "".join(f"{text}\n" for text in texts.hypotheses)
-        _write(args.write_hypotheses, lines, "--write-hypotheses")
+        with replacing(args.write_hypotheses) as temporary:
+            temporary.write_text(lines, "utf-8")
     report = score(texts.hypotheses, texts.references, settings, texts.sources)
     sources = texts.sources if args.floors else None
     report["floors"] = score_floors(texts.references, settings, sources, texts.english)
     if args.items:
         report["items"] = score_items(texts.hypotheses, texts.references, settings)
     return report
-
-
-def _write(path: Path, content: str, option: str) -> None:
-    """Whole or not at all: a reader never sees half a file."""
-    from laft_fairseq import whole_files
-
-    try:
-        with whole_files.replacing(path) as temporary:
-            temporary.write_text(content, "utf-8")
-    except OSError as error:
-        raise LaftError(
-            f"{path}: cannot be written ({error.strerror}): give {option} another path"
-        ) from error

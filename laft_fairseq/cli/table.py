@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: nothing to write, or wrong input, in one line with file and remedy.
     """
-    from laft_fairseq.cli._files import replacing
+    from laft_fairseq.files import replacing
     from laft_fairseq.tables import html, markdown, page, results
     from laft_fairseq.tables.document import Callout
 

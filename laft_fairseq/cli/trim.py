@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from laft_fairseq.errors import LaftError
 
 if TYPE_CHECKING:
-    from laft_fairseq.backbone_folder import BackboneFolder
-    from laft_fairseq.piece_selection import Selection
-    from laft_fairseq.trimming import Coverage, Folder
+    from laft_fairseq.backbone.folder import BackboneFolder
+    from laft_fairseq.backbone.subword_selection import Selection
+    from laft_fairseq.backbone.trimming import Coverage, Folder
 
 _DESCRIPTION = """\
 Keep only the sentencepiece pieces that texts or languages need. The result is a backbone's folder
@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: options or files that do not fit; an existing, different --out.
     """
-    from laft_fairseq import piece_selection, trimming
+    from laft_fairseq.backbone import subword_selection as piece_selection
+    from laft_fairseq.backbone import trimming
 
     _check(args)
     folder = trimming.read_folder(args.backbone)
@@ -113,7 +114,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _kept_tags(args: argparse.Namespace, folder: "Folder") -> list[str]:
     """The tags that stay, in the dictionary's order."""
-    from laft_fairseq.language_tags import split_tags, unknown
+    from laft_fairseq.languages.tags import split_tags, unknown
 
     wanted = split_tags(args.keep_langs) or folder.tags
     for tag in wanted:
@@ -123,11 +124,14 @@ def _kept_tags(args: argparse.Namespace, folder: "Folder") -> list[str]:
 
 
 def _select(args: argparse.Namespace, folder: "Folder", tags: list[str]) -> "Selection":
-    from laft_fairseq import piece_selection, sentencepiece_dictionary, trimming
+    from laft_fairseq.backbone import subword_selection as piece_selection
+    from laft_fairseq.backbone import trimming
+    from laft_fairseq.languages import sentencepiece_dictionary
+    from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 
     if not args.text:
         return piece_selection.by_script(folder.pieces, tags)
-    model = sentencepiece_dictionary.load(folder.path / trimming.PIECES)
+    model = sentencepiece_dictionary.load(folder.path / SENTENCEPIECE)
     counts, number = trimming.count_pieces(model, _texts(args, "counting"), args.workers)
     if not counts.any():
         raise LaftError(f"{args.text[0]}: {number} texts, and all are empty")
@@ -138,7 +142,7 @@ def _texts(args: argparse.Namespace, doing: str) -> Iterator[str]:
     """The texts of all files, with progress."""
     from tqdm import tqdm
 
-    from laft_fairseq.text_lines import lines
+    from laft_fairseq.files import lines
 
     for path in args.text:
         shown = sys.stderr.isatty()
@@ -153,12 +157,14 @@ def _compare(
     """Segment the text by the whole and the trimmed model; None without text."""
     import sentencepiece
 
-    from laft_fairseq import sentencepiece_dictionary, trimming
+    from laft_fairseq.backbone import trimming
+    from laft_fairseq.languages import sentencepiece_dictionary
+    from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 
     small = sentencepiece.SentencePieceProcessor(model_proto=pieces)
     if not args.text:
         return None
-    whole = sentencepiece_dictionary.load(folder.path / trimming.PIECES)
+    whole = sentencepiece_dictionary.load(folder.path / SENTENCEPIECE)
     texts = _texts(args, "checking")
     return trimming.compare(whole, small, selection.new_ids, texts, args.workers)
 
@@ -166,8 +172,8 @@ def _compare(
 def _report(
     folder: "Folder", trimmed: "BackboneFolder", selection: "Selection", covered: "Coverage | None"
 ) -> None:
-    from laft_fairseq.backbone import EMBEDDING
-    from laft_fairseq.trimming import parameters, stored
+    from laft_fairseq.backbone.trimming import parameters, stored
+    from laft_fairseq.checkpoints.backbone import EMBEDDING
 
     total, kept, forced = (
         int(n) for n in (selection.keep.size, selection.keep.sum(), selection.forced.sum())

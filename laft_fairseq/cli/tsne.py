@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from laft_fairseq.errors import LaftError
 
 if TYPE_CHECKING:
-    from laft_fairseq.language_figure import Panel
-    from laft_fairseq.language_measures import Measured
+    from laft_fairseq.analysis.figure2 import Panel
+    from laft_fairseq.analysis.report import Measured
 
 _DESCRIPTION = """\
 Draw t-SNE maps of sentence representations (the mean over a text's own tokens), the first language
@@ -80,8 +80,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names the file and the remedy.
     """
-    from laft_fairseq.cli._files import write_json
-    from laft_fairseq.language_tags import split_tags
+    from laft_fairseq.files import write_json
+    from laft_fairseq.languages.tags import split_tags
 
     tags = split_tags(args.langs)
     _check(args, tags)
@@ -99,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(args: argparse.Namespace, tags: list[str], report: Any, measured: "Measured") -> None:
     """A map for each panel of the report, its perplexity added there."""
-    from laft_fairseq.cli._files import replacing
-    from laft_fairseq.language_figure import draw, save
+    from laft_fairseq.analysis.figure2 import draw, save
+    from laft_fairseq.files import replacing
 
     panels: list[list[Panel]] = [[] for _ in tags[1:]]
     for numbers in report["panels"]:
@@ -125,7 +125,7 @@ def _quiet() -> None:
 
 def _check(args: argparse.Namespace, tags: list[str]) -> None:
     """What can be refused before anything is loaded."""
-    from laft_fairseq.cli._files import check_output
+    from laft_fairseq.files import check_output
 
     if len(tags) < 2:
         raise LaftError(f"--langs {args.langs}: name two languages or more, such as en_XX,fr_XX")
@@ -151,14 +151,14 @@ def _measured(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, Any]
     """The report, and what it was measured on."""
     import torch
 
-    from laft_fairseq.language_measures import Measured, measures
-    from laft_fairseq.loading import load_model
-    from laft_fairseq.representations import read_texts
+    from laft_fairseq.analysis.report import Measured, measures
+    from laft_fairseq.analysis.representations import read_lines
+    from laft_fairseq.hub.loading import load_model
 
     model, task = load_model(
         args.checkpoint, args.data, args.dictionary_langs, args.backbone, args.tag_layout
     )
-    texts = {tag: read_texts(task, tag, args.split) for tag in tags}
+    texts = {tag: read_lines(task, tag, args.split) for tag in tags}
     lengths = {tag: len(own) for tag, own in texts.items()}
     if args.parallel and len(set(lengths.values())) > 1:
         counts = ", ".join(f"{tag} {length}" for tag, length in lengths.items())
@@ -175,8 +175,8 @@ def _measured(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, Any]
 
 def _panel(groups: Any, numbers: dict[str, Any], seed: int) -> "Panel":
     """The map of two languages at one stage, and the lines under it."""
-    from laft_fairseq import geometry
-    from laft_fairseq.language_figure import Panel
+    from laft_fairseq.analysis import metrics as geometry
+    from laft_fairseq.analysis.figure2 import Panel
 
     a, b = groups
     probe = percent(numbers["probe"]["value"])

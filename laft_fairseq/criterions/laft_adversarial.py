@@ -5,7 +5,7 @@ fairseq reads the fields' types at run time, so this module keeps plain annotati
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -17,9 +17,9 @@ from fairseq.logging import metrics
 from omegaconf import II
 from torch import Tensor
 
+from laft_fairseq.baselines.language_classifier import LanguageClassifier
 from laft_fairseq.errors import LaftError
-from laft_fairseq.methods import METHODS, find
-from laft_fairseq.modules.language_classifier import LanguageClassifier
+from laft_fairseq.method.systems import METHODS, find
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ class LaftAdversarialOptions(FairseqDataclass):
     """Smoothing and routing."""
 
     label_smoothing: float = field(
-        default=0.1, metadata={"help": "epsilon of L_gen, spread over the other |V| - 1 entries"}
+        default=0.1,
+        metadata={"help": "epsilon of L_gen, evenly_spaced_indices over the other |V| - 1 entries"},
     )
     unrouted_adversary: bool = field(
         default=False,
@@ -110,26 +111,27 @@ class LaftAdversarial(FairseqCriterion):
         size = target.size(0) if self.sentence_avg else tokens
 
         source = sample["net_input"]["src_tokens"]  # (B, S)
-        is_source = self.is_source(model.encoder.language_tags, source)  # (B,)
-        text_mask = model.encoder.language_tags.text_mask(source)  # (B, S)
-        h = extra["encoder"]["h"][0]  # (S, B, d)
+        encoded = extra["encoder"]
+        h = encoded["h"][0]  # (S, B, d)
+        text_mask = encoded["text_mask"][0]  # (B, S)
+        is_source = self.is_source(model.tags, encoded["languages"][0])  # (B,)
         self.classifier.to(h.device)  # fairseq-validate leaves it on the CPU
         l_cls, l_adv, z = self.classifier(h, text_mask, is_source, routed=self.routed)
         l_cls, l_adv = l_cls * size, l_adv * size
         loss = l_cls + l_adv + l_gen if self.training else l_gen
         sums = {"loss": loss, "loss_cls": l_cls, "loss_adv": l_adv, "loss_gen": l_gen,
                 "nll_loss": nll}  # fmt: skip
-        sums |= _counts(z, is_source, extra["encoder"]["alpha"][0], source.ne(self.padding_idx))
+        sums |= _counts(z, is_source, encoded["alpha"][0], source.ne(self.padding_idx))
         told = [name for name in sums if not (self.drawn and name.startswith(OF_CLASSIFIER))]
         logging_output = {name: sums[name].detach() for name in told}
         logging_output |= {"ntokens": tokens, "nsentences": source.size(0), "sample_size": size,
                            "batches": 1}  # fmt: skip
         return loss, size, logging_output
 
-    def is_source(self, tags: Any, source: Tensor) -> Tensor:
-        """(B, S) source tokens -> (B,) bool, True where the row's language is annotated."""
-        annotated = [tag in self.source_langs for tag in tags.tags]  # by language index
-        return torch.tensor(annotated, device=source.device)[tags.of_source(source)]
+    def is_source(self, tags: Sequence[str], languages: Tensor) -> Tensor:
+        """(B,) language indices -> (B,) bool, True where the example's language is annotated."""
+        annotated = [tag in self.source_langs for tag in tags]  # by language index
+        return torch.tensor(annotated, device=languages.device)[languages]
 
     def load_state_dict(
         self, state_dict: Optional[Mapping[str, Any]], strict: bool = True, assign: bool = False

@@ -11,12 +11,12 @@ from fairseq.modules.transformer_layer import TransformerDecoderLayerBase
 from torch import Tensor, nn
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import LanguageTags
-from laft_fairseq.methods import Method
-from laft_fairseq.models.adapted_layers import AdaptedDecoderLayer, wrapped
+from laft_fairseq.languages.language_ids import LanguageTags
+from laft_fairseq.languages.new_tag_embeddings import NewTagEmbeddings
+from laft_fairseq.method.language_adapter import LanguageAdapters, RowGroup, group_rows
+from laft_fairseq.method.systems import Method
+from laft_fairseq.models.layers import AdaptedDecoderLayer, with_activation_checkpointing
 from laft_fairseq.models.options import LAFTOptions
-from laft_fairseq.modules.language_adapter import LanguageAdapters, RowGroup, group_rows
-from laft_fairseq.modules.new_tag_rows import NewTagRows
 
 
 class LAFTDecoderLayer(TransformerDecoderLayerBase):
@@ -56,7 +56,9 @@ class LAFTDecoder(TransformerDecoderBase):
         self.has_task_adapters = "task_adapter" in method.modules
         super().__init__(cfg, dictionary, embed_tokens)
         self.language_tags = tags
-        self.new_tag_rows = NewTagRows(tags.beyond(embed_tokens.num_embeddings), embed_tokens)
+        self.new_tag_rows = NewTagEmbeddings(
+            tags.tags_without_embedding(embed_tokens.num_embeddings), embed_tokens
+        )
 
     def build_decoder_layer(
         self, cfg: TransformerConfig, no_encoder_attn: bool = False
@@ -65,13 +67,15 @@ class LAFTDecoder(TransformerDecoderBase):
         options = self.laft_options
         if self.has_task_adapters:
             adapted = AdaptedDecoderLayer(cfg, no_encoder_attn, options.task_adapter_reduction)
-            return wrapped(adapted, cfg)
+            return with_activation_checkpointing(adapted, cfg)
         if not self.has_adapters:
-            return wrapped(TransformerDecoderLayerBase(cfg, no_encoder_attn), cfg)
+            return with_activation_checkpointing(
+                TransformerDecoderLayerBase(cfg, no_encoder_attn), cfg
+            )
         layer = LAFTDecoderLayer(
             cfg, no_encoder_attn, options.adapter_norm, options.language_adapter_dim
         )
-        return wrapped(layer, cfg)
+        return with_activation_checkpointing(layer, cfg)
 
     def adapter_tags(self) -> list[str]:
         """The languages that have an adapter."""

@@ -14,22 +14,24 @@ from fairseq.models import register_model
 from fairseq.models.transformer import TransformerConfig
 from torch import Tensor, nn
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq import components_file, frozen_weights
-from laft_fairseq.checkpoint_format import check_options
+from laft_fairseq.baselines.task_adapter import TaskAdapter
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.checkpointed_model import CheckpointedMBart
+from laft_fairseq.checkpoints.header import check_options
+from laft_fairseq.checkpoints.positions import fit_positions
+from laft_fairseq.checkpoints.untrained_parts import describe_parts, language_of
+from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import LanguageTags, TagLayout
-from laft_fairseq.methods import find, is_trained
+from laft_fairseq.languages.language_ids import LanguageTags
+from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.languages.new_languages import backbone_part
+from laft_fairseq.languages.new_tag_embeddings import mean_of_tags
+from laft_fairseq.method.systems import find, is_trained
 from laft_fairseq.models import architectures
-from laft_fairseq.models.checkpointed import CheckpointedMBart
 from laft_fairseq.models.laft_decoder import LAFTDecoder
 from laft_fairseq.models.laft_encoder import LAFTEncoder
 from laft_fairseq.models.options import LAFTOptions, options_from
-from laft_fairseq.models.positions import fit_positions
-from laft_fairseq.models.trained_parts import in_words, language_of
-from laft_fairseq.modules.new_tag_rows import mean_of_tags
-from laft_fairseq.modules.task_adapter import TaskAdapter
-from laft_fairseq.new_languages import backbone_part
+from laft_fairseq.training import frozen_weights
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class LAFTMBart(CheckpointedMBart):
         super().__init__(args, encoder, decoder)
         self.options = options_from(args)
         self.stage = args.stage
-        self.remember_nothing()
+        self.reset_provenance()
         if self.options.task_module_init == "identity":
             if encoder.task_module is not None:
                 encoder.task_module.start_as_identity()
@@ -57,7 +59,7 @@ class LAFTMBart(CheckpointedMBart):
                 encoder.fusion.start_as_identity()
         for module in self.modules():
             if isinstance(module, TaskAdapter):  # BERT's initialisation went over it
-                module.start()
+                module.reset_parameters()
         self.start_new_tags()
         self.freeze()
 
@@ -162,7 +164,7 @@ class LAFTMBart(CheckpointedMBart):
 
     def untrained_words(self) -> str:
         """The added parts that no training touches, this one included; empty for none."""
-        return in_words(self.never_trained())
+        return describe_parts(self.never_trained())
 
     def untrained_tags(self) -> set[str]:
         """The languages of these parts."""
@@ -191,7 +193,7 @@ class LAFTMBart(CheckpointedMBart):
         own = self.backbone_parameters()
         layout = self.encoder.language_tags.layout
         backbones.check(backbone, {n: t.shape for n, t in own.items()}, self.backbone_tags, layout)
-        check_options(backbone.options, self.unseen_options, backbone.path)
+        check_options(backbone.options, self.architecture_options, backbone.path)
         frozen_weights.adopt(own, backbone.state)
         self.start_new_tags()
         self.backbone_path, self.fingerprint = os.path.abspath(backbone.path), backbone.fingerprint
@@ -217,3 +219,8 @@ class LAFTMBart(CheckpointedMBart):
 
 
 architectures.register()
+
+
+def own_model(model: Any) -> LAFTMBart | None:
+    """Our model in what fairseq's trainer wraps around it; None for another's."""
+    return next((module for module in model.modules() if isinstance(module, LAFTMBart)), None)

@@ -8,10 +8,10 @@ from typing import Any, Optional
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
-from laft_fairseq.language_components import SCALINGS
-from laft_fairseq.methods import METHODS
-from laft_fairseq.modules.language_adapter import NORMS
-from laft_fairseq.modules.task_module import INITIALISATIONS
+from laft_fairseq.method.language_adapter import NORMS
+from laft_fairseq.method.removal import SCALINGS
+from laft_fairseq.method.systems import METHODS
+from laft_fairseq.method.task_module import INITIALISATIONS
 
 FUSION_INPUTS = ("subtracted", "mean", "none")
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import regex
 
-from laft_fairseq.scoring.errors import ScoringError
-from laft_fairseq.scoring.log_shards import LogFacts, join
-from laft_fairseq.scoring.text_files import lines
+from laft_fairseq.errors import LaftError
+from laft_fairseq.files import lines
 
 _RECORD = regex.compile(r"([STHDP])-(\d+)\t(.*)", flags=regex.DOTALL)
 _WORD_START = "▁"
@@ -39,51 +38,41 @@ class _Records:
     """The first line of each kind and id."""
 
     by_kind: dict[str, dict[int, str]] = field(default_factory=lambda: {k: {} for k in "STHD"})
-    facts: LogFacts = field(default_factory=LogFacts)
     tags: dict[str, set[frozenset[str]]] = field(default_factory=lambda: {"S": set(), "T": set()})
 
     def add(self, kind: str, item: int, text: str) -> None:
         if kind in self.by_kind:
             self.by_kind[kind].setdefault(item, text)
         if kind in self.tags:
-            ends = frozenset(found.strip().strip("[]") for found in _LANGUAGE_TAG.findall(text))
-            self.tags[kind].add(ends)
-        tag = _LANGUAGE_TAG.search(text) if kind == "S" else None
-        if tag is not None:
-            self.facts.languages.add(tag[0].strip())
+            ends = (tag.strip().strip("[]") for tag in _LANGUAGE_TAG.findall(text))
+            self.tags[kind].add(frozenset(ends))
 
 
-def read_generate_log(*paths: Path) -> GenerateLog:
-    """Read a log, or the logs of all shards of a run; hypotheses are its D- lines, or its H- lines
-    with their pieces joined.
+def read_generate_log(path: Path) -> GenerateLog:
+    """Read a log; hypotheses are its D- lines, or its H- lines with their subwords joined.
+
+    The logs of a generation in parts may be concatenated first, whatever their order.
 
     Raises:
-        ScoringError: a file is unreadable, there is no hypothesis, an item stands there twice or
-            is missing, or the files are not exactly the shards of one run.
+        LaftError: the file is unreadable, there is no hypothesis, or an item stands there twice or
+            is missing.
     """
-    logs = {path: _collect(path) for path in paths}
-    if len(logs) != len(paths):
-        raise ScoringError(f"{', '.join(map(str, paths))}: a log is given twice")
-    found, items = join(
-        {path: log.by_kind for path, log in logs.items()},
-        {path: log.facts for path, log in logs.items()},
-    )
-    path = ", ".join(map(str, paths))
-    hypotheses = found["D"] or found["H"]
+    records = _collect(path)
+    by_kind = records.by_kind
+    hypotheses = by_kind["D"] or by_kind["H"]
     if not hypotheses:
-        raise ScoringError(
+        raise LaftError(
             f"{path}: no H- or D- line: give the output of fairseq-generate, run without --quiet"
         )
-    expected = max(items or 0, max(max(ids) for ids in found.values() if ids) + 1)
+    expected = max(max(ids) for ids in by_kind.values() if ids) + 1
     _check_complete(path, "hypothesis (H- or D- line)", hypotheses, expected)
     inputs: dict[str, list[str] | None] = {"S": None, "T": None}
     for kind, name in (("S", "source (S- line)"), ("T", "target (T- line)")):
-        if found[kind]:
-            _check_complete(path, name, found[kind], expected)
-            inputs[kind] = [_LANGUAGE_TAG.sub("", text) for text in _detokenise(found[kind])]
-    tags = {kind: {ends for log in logs.values() for ends in log.tags[kind]} for kind in "TS"}
-    said = next((tags[kind] for kind in "TS" if tags[kind] and all(tags[kind])), set())
-    return GenerateLog(_detokenise(hypotheses), inputs["T"], inputs["S"], frozenset(said))
+        if by_kind[kind]:
+            _check_complete(path, name, by_kind[kind], expected)
+            inputs[kind] = [_LANGUAGE_TAG.sub("", text) for text in _detokenise(by_kind[kind])]
+    tags = next((tags for tags in map(records.tags.get, "TS") if tags and all(tags)), set())
+    return GenerateLog(_detokenise(hypotheses), inputs["T"], inputs["S"], frozenset(tags))
 
 
 def _collect(path: Path) -> _Records:
@@ -93,7 +82,6 @@ def _collect(path: Path) -> _Records:
     for line in lines(path):
         match = _RECORD.match(line)
         if match is None:
-            records.facts.read(line)
             continue
         kind, item, rest = match[1], int(match[2]), match[3]
         # The items of one run stand each in one block, so a second block is a second run.
@@ -103,7 +91,7 @@ def _collect(path: Path) -> _Records:
                 finished.add(current)
             current = item
         if again or item in finished:
-            raise ScoringError(
+            raise LaftError(
                 f"{path}: item {item} stands there twice: the log holds more than one run; "
                 "generate again into a new file"
             )
@@ -111,11 +99,11 @@ def _collect(path: Path) -> _Records:
     return records
 
 
-def _check_complete(path: str, what: str, texts: Mapping[int, str], expected: int) -> None:
+def _check_complete(path: Path, what: str, texts: Mapping[int, str], expected: int) -> None:
     missing = [item for item in range(expected) if item not in texts]
     if missing:
         some = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
-        raise ScoringError(
+        raise LaftError(
             f"{path}: no {what} for {len(missing)} of {expected} items (id {some}): the run "
             "was cut short or dropped items; generate again, whole, into a new file"
         )

@@ -10,7 +10,7 @@ from typing import Optional
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.scoring import BaseScorer, register_scorer
 
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.rouge import PROTOCOLS, rouge_items, signature, tokenizer
 
 
@@ -35,14 +35,14 @@ class RougeScorer(BaseScorer):
     """Collects references and hypotheses, and scores them at the end.
 
     Raises:
-        ScoringError: an xnlg protocol without a language or not defined for it, or an
+        LaftError: an xnlg protocol without a language or not defined for it, or an
             unknown language.
     """
 
     def __init__(self, cfg: RougeConfig) -> None:
         super().__init__(cfg)
         if cfg.rouge_lang is None and cfg.rouge_protocol != "unicode":
-            raise ScoringError(
+            raise LaftError(
                 f"--rouge-protocol {cfg.rouge_protocol} needs --rouge-lang, such as fr_XX"
             )
         if cfg.rouge_lang is not None:

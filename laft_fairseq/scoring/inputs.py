@@ -1,12 +1,12 @@
 """Bring together the texts of one test set from files and logs."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
+from laft_fairseq.files import read_lines
 from laft_fairseq.scoring.fairseq_log import read_generate_log
-from laft_fairseq.scoring.text_files import read_texts
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Inputs:
 
 def read_inputs(
     lang: str,
-    logs: Sequence[Path] = (),
+    log: Path | None = None,
     hyp: Path | None = None,
     ref: Path | None = None,
     src: Path | None = None,
@@ -32,24 +32,23 @@ def read_inputs(
 
     Args:
         lang: the language of the references, named in errors.
-        logs: output of fairseq-generate, of each shard where there are several; without `ref`
-            and `src` its T- and S- lines serve.
-        hyp: hypotheses, one a line; one of `logs` and `hyp` is given.
+        log: output of fairseq-generate; without `ref` and `src` its T- and S- lines serve.
+        hyp: hypotheses, one a line; one of `log` and `hyp` is given.
         ref: references, one a line.
         src: source texts, one a line.
         english: English references of the same items, one a line.
 
     Raises:
-        ScoringError: a file is unreadable, empty, incomplete or of another length, or a log is of
+        LaftError: a file is unreadable, empty, incomplete or of another length, or a log is of
             another language.
     """
     texts: dict[str, list[str] | None] = dict.fromkeys(("ref", "src", "english"))
     notes = []
-    if not logs and hyp is None:
-        raise ScoringError("nothing to score: give --generate-log or --hyp")
-    given = ", ".join(map(str, logs)) or str(hyp)
+    given = str(log or hyp)
     if hyp is None:
-        read = read_generate_log(*logs)
+        if log is None:
+            raise LaftError("nothing to score: give --generate-log or --hyp")
+        read = read_generate_log(log)
         _check_language(given, read.languages, lang)
         hypotheses = read.hypotheses
         texts |= {"ref": read.references, "src": read.sources}
@@ -60,23 +59,23 @@ def read_inputs(
                     f"--{name}; give the raw file for scores to report"
                 )
     else:
-        hypotheses = read_texts(hyp)
+        hypotheses = read_lines(hyp)
     for name, path in (("ref", ref), ("src", src), ("english", english)):
         if path is not None:
-            texts[name] = read_texts(path)
+            texts[name] = read_lines(path)
             _check_length(given, hypotheses, path, texts[name] or [], lang)
     references = texts["ref"]
     if references is None:
-        raise ScoringError(f"{given}: no references for {lang}: give them with --ref")
+        raise LaftError(f"{given}: no references for {lang}: give them with --ref")
     return Inputs(hypotheses, references, texts["src"], texts["english"], notes)
 
 
 def _check_language(given: str, ends: Iterable[Collection[str]], lang: str) -> None:
     """Each text is tagged as in `lang`, at its beginning or end."""
     code = lang.split("_")[0]
-    tags = {tag for own in ends if all(one.split("_")[0] != code for one in own) for tag in own}
+    tags = {tag for pair in ends if all(t.split("_")[0] != code for t in pair) for tag in pair}
     if tags:
-        raise ScoringError(
+        raise LaftError(
             f"{given}: its texts are tagged {', '.join(sorted(tags))}, not {lang} alone: "
             "score each language's own log by its --lang"
         )
@@ -86,7 +85,7 @@ def _check_length(
     given: str, hypotheses: list[str], path: Path, texts: list[str], lang: str
 ) -> None:
     if len(hypotheses) != len(texts):
-        raise ScoringError(
+        raise LaftError(
             f"{given} has {len(hypotheses)} hypotheses for {lang} but {path} has {len(texts)} "
             "lines: line i must belong to item i; use the files of the set that was generated"
         )

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 import regex
 
-from laft_fairseq.scoring.errors import ScoringError
-from laft_fairseq.scoring.languages import language_code, language_codes
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.scripts import language_code, language_codes
 from laft_fairseq.scoring.tokenizers import unicode_tokens
 
 DEFAULT_LANGUAGES = ("de", "en", "fr", "zh")
@@ -71,7 +71,7 @@ def _classifier(codes: tuple[str, ...]) -> Callable[[str], str]:
     try:
         identifier.set_languages(list(codes))
     except ValueError as error:
-        raise ScoringError(f"py3langid cannot tell these languages: {error}") from error
+        raise LaftError(f"py3langid cannot tell these languages: {error}") from error
     return lambda text: str(identifier.classify(text)[0])
 
 
@@ -84,7 +84,7 @@ def identify(text: str, langs: Sequence[str], source: str | None = None) -> str 
         source: the text that the output was generated from, if known.
 
     Raises:
-        ScoringError: a language is unknown.
+        LaftError: a language is unknown.
     """
     codes = language_codes(langs)
     rest = text if source is None else strip_copied_names(text, source)
@@ -118,11 +118,11 @@ def right_language(
         sources: the n source texts, for `strip_copied_names`.
 
     Raises:
-        ScoringError: a language is unknown, or `lang` is none of `langs`.
+        LaftError: a language is unknown, or `lang` is none of `langs`.
     """
     code = language_code(lang)
     if code not in language_codes(langs):
-        raise ScoringError(f"{lang} is none of the languages {', '.join(langs)}: add it to --langs")
+        raise LaftError(f"{lang} is none of the languages {', '.join(langs)}: add it to --langs")
     if sources is None:
         found = [identify(text, langs) for text in texts]
     else:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from laft_fairseq.scoring.languages import language_code
+from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.rouge import rouge_of_tokens
 from laft_fairseq.scoring.tokenizers import unicode_tokens
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from laft_fairseq.scoring import floors, measures
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.scripts import language_code, language_codes
+from laft_fairseq.scoring import measures
+from laft_fairseq.scoring import trivial_baselines as floors
 from laft_fairseq.scoring.language_id import DEFAULT_LANGUAGES, right_language
-from laft_fairseq.scoring.languages import language_code, language_codes
 from laft_fairseq.scoring.rouge import Scores, rouge_items, signature, summarise
 from laft_fairseq.scoring.tokenizers import tokenizer
 
@@ -37,16 +38,16 @@ class Settings:
         """Refuse settings that cannot score, before any file is read.
 
         Raises:
-            ScoringError: an unknown language or protocol, a protocol that is not defined for the
+            LaftError: an unknown language or protocol, a protocol that is not defined for the
                 language, a language that is none of `langs`, or fewer than one resample.
         """
         tokenizer(self.protocol, self.lang)
         if language_code(self.lang) not in self.languages:
-            raise ScoringError(
+            raise LaftError(
                 f"--lang {self.lang} is none of --langs {','.join(self.languages)}: add it there"
             )
         if self.resamples < 1 or self.seed < 0:
-            raise ScoringError(
+            raise LaftError(
                 f"--bootstrap {self.resamples} --seed {self.seed}: the first must be at least 1, "
                 "the second at least 0"
             )
@@ -71,7 +72,7 @@ def score(
         and the names with `n` counts, `rouge*` a dict of f, low, high. None is "not defined".
 
     Raises:
-        ScoringError: the language or protocol is unknown, or the sets do not belong together.
+        LaftError: the language or protocol is unknown, or the sets do not belong together.
     """
     report, rouge_l = _rouge(hypotheses, references, settings)
     report |= _languages(hypotheses, references, settings, sources, rouge_l)
@@ -150,7 +151,7 @@ def score_floors(
         english: n English references, for what an output in the wrong language gets.
 
     Raises:
-        ScoringError: as `score`.
+        LaftError: as `score`.
     """
     outputs = floors.floor_outputs(
         references, settings.lang, settings.protocol, sources=sources, english=english
@@ -166,7 +167,7 @@ def score_items(
     They are rounded to four decimals, so that their mean is `score`'s within 0.0001.
 
     Raises:
-        ScoringError: as `score`.
+        LaftError: as `score`.
     """
     items = rouge_items(
         hypotheses, references, settings.lang, settings.protocol, metrics=["rougeL"]

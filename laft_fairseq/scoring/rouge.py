@@ -14,8 +14,8 @@ from importlib.metadata import version
 import numpy as np
 import numpy.typing as npt
 
-from laft_fairseq.scoring.errors import ScoringError
-from laft_fairseq.scoring.languages import language_code
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.tokenizers import PROTOCOLS, hypothesis_tokenizer, tokenizer
 
 Scores = npt.NDArray[np.float64]
@@ -59,12 +59,12 @@ def check_pairs(hypotheses: Sequence[str], references: Sequence[str]) -> None:
     """Refuse sets that do not belong together.
 
     Raises:
-        ScoringError: there is nothing to score, or the numbers of texts differ.
+        LaftError: there is nothing to score, or the numbers of texts differ.
     """
     if not references:
-        raise ScoringError("there is no reference to score against")
+        raise LaftError("there is no reference to score against")
     if len(hypotheses) != len(references):
-        raise ScoringError(
+        raise LaftError(
             f"{len(hypotheses)} hypotheses but {len(references)} references: "
             "every test item needs exactly one hypothesis"
         )
@@ -90,7 +90,7 @@ def rouge_items(
         By metric an array of shape (n,): F of each pair, 0 to 100.
 
     Raises:
-        ScoringError: the language or protocol is unknown, or the sets do not belong together.
+        LaftError: the language or protocol is unknown, or the sets do not belong together.
     """
     check_pairs(hypotheses, references)
     cut_hypothesis = hypothesis_tokenizer(protocol, lang)
@@ -150,11 +150,11 @@ def summarise(
         seed: of the resampling.
 
     Raises:
-        ScoringError: there are no items, or fewer than one resample.
+        LaftError: there are no items, or fewer than one resample.
     """
     table = np.stack(list(items.values()))
     if table.shape[1] == 0 or resamples < 1:
-        raise ScoringError(
+        raise LaftError(
             f"a bootstrap interval needs items and resamples: got {table.shape[1]} items and "
             f"{resamples} resamples (--bootstrap)"
         )

@@ -22,8 +22,8 @@ from collections.abc import Callable
 
 import regex
 
-from laft_fairseq.scoring.errors import ScoringError
-from laft_fairseq.scoring.languages import language_code
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.scripts import language_code
 
 Tokenizer = Callable[[str], list[str]]
 
@@ -77,16 +77,16 @@ def tokenizer(protocol: str, lang: str) -> Tokenizer:
         lang: the language of the references, as a tag or a code.
 
     Raises:
-        ScoringError: the protocol or the language is unknown, or the protocol is not defined for
+        LaftError: the protocol or the language is unknown, or the protocol is not defined for
             the language.
     """
     code = language_code(lang)
     if protocol == "unicode":
         return unicode_tokens
     if protocol not in PROTOCOLS:
-        raise ScoringError(f"unknown protocol {protocol!r}: choose {', '.join(PROTOCOLS)}")
+        raise LaftError(f"unknown protocol {protocol!r}: choose {', '.join(PROTOCOLS)}")
     if code not in XNLG_LANGUAGES:
-        raise ScoringError(
+        raise LaftError(
             f"protocol {protocol} is not defined for {lang}, only for "
             f"{', '.join(XNLG_LANGUAGES)}: use --protocol unicode"
         )

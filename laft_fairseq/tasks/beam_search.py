@@ -89,7 +89,7 @@ class OneModel(EnsembleModel):
         return torch.log_softmax(last, dim=-1, out=last), None
 
 
-def hasten(generator: Any) -> None:
+def use_fast_beam_search(generator: Any) -> None:
     """Let a plain beam search over one model run this way; others stay as they are."""
     plain = type(generator) is SequenceGenerator and type(generator.search) is BeamSearch
     if plain and generator.model.models_size == 1:

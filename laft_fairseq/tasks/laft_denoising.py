@@ -13,10 +13,10 @@ import numpy as np
 from fairseq.data import ResamplingDataset
 from fairseq.tasks import register_task
 
-from laft_fairseq.tasks.infilling import Infilling
+from laft_fairseq.data.infilling import InfillingDataset
+from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedTexts, load_texts
+from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
-from laft_fairseq.tasks.split_task import SplitTask
-from laft_fairseq.tasks.text_data import Mixed, TaggedTexts, load_texts
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def size_ratios(sizes: Sequence[int], alpha: float) -> list[float]:
 
 
 @register_task("laft_denoising", dataclass=LaftDenoisingOptions)
-class LaftDenoising(SplitTask):
+class LaftDenoising(LaftTask):
     """Monolingual text of source and target languages, ``data-bin/<tag>/<split>.{bin,idx}``."""
 
     stage = "denoising"
@@ -55,11 +55,11 @@ class LaftDenoising(SplitTask):
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         """Training texts are sampled by p^alpha; other splits keep every text, in order."""
         epoch = int(kwargs.get("epoch", 1))
-        train = self.trains(split, **kwargs)
+        train = self.is_train_split(split, **kwargs)
         tags, longest = self.split_langs(train), self.longest(train, **kwargs)
         parts = [self._infilling(tag, split, train, longest) for tag in tags]
         if not train:
-            self.datasets[split] = Mixed(parts, shuffle=False)
+            self.datasets[split] = MultilingualDataset(parts, shuffle=False)
             return
         ratios = size_ratios([len(part) for part in parts], self.cfg.multilang_sampling_alpha)
         for tag, part, ratio in zip(tags, parts, ratios, strict=True):
@@ -72,16 +72,16 @@ class LaftDenoising(SplitTask):
             )
             for part, r in zip(parts, ratios, strict=True)
         ]
-        self.datasets[split] = Mixed(sampled, shuffle=True)
+        self.datasets[split] = MultilingualDataset(sampled, shuffle=True)
 
-    def _infilling(self, tag: str, split: str, train: bool, longest: int) -> Infilling:
+    def _infilling(self, tag: str, split: str, train: bool, longest: int) -> InfillingDataset:
         """A language's texts of a split; the noise of those that do not train is fixed."""
         prefix = os.path.join(self.cfg.data, tag, split)
         positions = min(self.cfg.max_source_positions, self.cfg.max_target_positions)
         limit = min(self.cfg.tokens_per_sample, positions, longest)
         raw = load_texts(prefix, self.dictionary, tag)
         texts = TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
-        return Infilling(
+        return InfillingDataset(
             texts,
             self.dictionary,
             tag,

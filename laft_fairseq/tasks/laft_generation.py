@@ -13,17 +13,22 @@ from fairseq.data import Dictionary
 from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 
+from laft_fairseq.data.adversarial_batches import TARGET_ROWS, AdversarialRows
+from laft_fairseq.data.tagged_texts import (
+    MultilingualDataset,
+    TaggedPairDataset,
+    TaggedTexts,
+    load_texts,
+)
 from laft_fairseq.errors import LaftError
-from laft_fairseq.methods import find
-from laft_fairseq.models.cached_encoding import encoder_name
-from laft_fairseq.models.laft_mbart import LAFTMBart
-from laft_fairseq.precision import wants_bf16
+from laft_fairseq.method.systems import find
+from laft_fairseq.models.laft_mbart import LAFTMBart, own_model
 from laft_fairseq.scoring.rouge import PROTOCOLS
-from laft_fairseq.tasks.adversarial_batches import TARGET_ROWS, AdversarialRows
+from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
 from laft_fairseq.tasks.rouge_validation import RougeValidation
-from laft_fairseq.tasks.split_task import SplitTask, own_model
-from laft_fairseq.tasks.text_data import Mixed, Pairs, TaggedTexts, load_texts
+from laft_fairseq.training.cached_encoding import encoder_name, use_cache
+from laft_fairseq.training.precision import wants_bf16
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +70,7 @@ class LaftGenerationOptions(LaftTaskOptions):
 
 
 @register_task("laft_generation", dataclass=LaftGenerationOptions)
-class LaftGeneration(SplitTask):
+class LaftGeneration(LaftTask):
     """Pairs, ``data-bin/<tag>/<split>.src-tgt.{src,tgt}.{bin,idx}``, of one or more languages."""
 
     stage = "generation"
@@ -77,7 +82,7 @@ class LaftGeneration(SplitTask):
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         """The pairs of the split's languages, each batch free to mix them."""
-        train = self.trains(split, **kwargs)
+        train = self.is_train_split(split, **kwargs)
         adversarial = train and bool(self.target_langs())
         rows = 1 + max(0, self.cfg.target_per_source) if adversarial else 1  # of an item
         longest = self.longest(train, rows, **kwargs)
@@ -87,7 +92,9 @@ class LaftGeneration(SplitTask):
                 split, longest, rows,
             )  # fmt: skip
         read = partial(self._pairs, split=split, train=train, longest=longest)
-        self.datasets[split] = Mixed([read(tag) for tag in self.split_langs(train)], shuffle=train)
+        self.datasets[split] = MultilingualDataset(
+            [read(tag) for tag in self.split_langs(train)], shuffle=train
+        )
         if adversarial:
             self.datasets[split] = self._with_target_rows(self.datasets[split], split, longest)
         elif train:
@@ -115,13 +122,15 @@ class LaftGeneration(SplitTask):
                 option = "--" + name.replace("_", "-")
                 raise LaftError(f"{option}: needs --target-langs, such as fr_XX,zh_CN")
 
-    def _with_target_rows(self, sources: Mixed, split: str, longest: int) -> AdversarialRows:
+    def _with_target_rows(
+        self, sources: MultilingualDataset, split: str, longest: int
+    ) -> AdversarialRows:
         if self.cfg.reconstruct_target and self.cfg.target_rows == "pairs":
             raise LaftError("--reconstruct-target: is for --target-rows monolingual")
         monolingual = self.cfg.target_rows == "monolingual"
         kind = self._texts if monolingual else partial(self._pairs, train=True)
         read = partial(kind, split=split, longest=longest)
-        targets = Mixed([read(tag) for tag in self.target_langs()], shuffle=True)
+        targets = MultilingualDataset([read(tag) for tag in self.target_langs()], shuffle=True)
         each, pad = self.cfg.target_per_source, self.dictionary.pad()
         rows = AdversarialRows(sources, targets, each, self.cfg.seed, pad)
         logger.info(
@@ -130,7 +139,7 @@ class LaftGeneration(SplitTask):
         )  # fmt: skip
         return rows
 
-    def _texts(self, tag: str, split: str, longest: int) -> Pairs:
+    def _texts(self, tag: str, split: str, longest: int) -> TaggedPairDataset:
         """Monolingual texts without a target, or with themselves as one."""
         prefix = os.path.join(self.cfg.data, tag, split)
         texts = load_texts(prefix, self.dictionary, tag)
@@ -138,12 +147,12 @@ class LaftGeneration(SplitTask):
         source, target = read(min(self.cfg.max_source_positions, longest)), None
         if self.cfg.reconstruct_target:
             target = read(min(self.cfg.max_target_positions, longest))
-        return Pairs(source, target, self.dictionary, shuffle=True)
+        return TaggedPairDataset(source, target, self.dictionary, shuffle=True)
 
     def _side(self, texts: Any, tag: str, name: str, limit: int) -> TaggedTexts:
         return TaggedTexts(texts, self.tag_ids[tag], limit, name, self.layout)
 
-    def _pairs(self, tag: str, split: str, train: bool, longest: int) -> Pairs:
+    def _pairs(self, tag: str, split: str, train: bool, longest: int) -> TaggedPairDataset:
         """A language's pairs, their sides cut to ``longest`` tokens and to the positions."""
         prefix = os.path.join(self.cfg.data, tag, f"{split}.src-tgt.")
         sides = []
@@ -159,7 +168,7 @@ class LaftGeneration(SplitTask):
                 f"{prefix}src has {len(source)} texts but {prefix}tgt has {len(target)} "
                 f"(language {tag}); binarise them again from files of one length"
             )
-        return Pairs(source, target, self.dictionary, shuffle=train)
+        return TaggedPairDataset(source, target, self.dictionary, shuffle=train)
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Build the model; what validation cannot score is refused now."""
@@ -181,7 +190,7 @@ class LaftGeneration(SplitTask):
             weight = own.encoder.embed_tokens.weight
             bf16 = wants_bf16(weight, self.cfg.autocast)
             precision = "bf16-autocast" if bf16 else str(weight.dtype).removeprefix("torch.")
-            own.encoder.use_cache(self.cfg.encoder_cache, limit, encoder_name(own), precision)
+            use_cache(own.encoder, self.cfg.encoder_cache, limit, encoder_name(own), precision)
         return super().train_step(sample, model, *args, **kwargs)
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:

@@ -1,34 +1,42 @@
-"""What both stages share: the dictionary, precision, checks and generation."""
+"""What both stages share: dictionary and languages, splits, precision, checks."""
 
 from __future__ import annotations
 
-import copy
-import math
+import logging
 import os
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from fairseq import utils
-from fairseq.data import Dictionary, ListDataset
+from fairseq.data import Dictionary
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask
-from torch import Tensor
 
-from laft_fairseq import agreement, frozen_weights, language_tags, new_languages
-from laft_fairseq.compat import read_checkpoint
-from laft_fairseq.compat_distributed import refuse_lost_processes
+from laft_fairseq.checkpoints.reading import read_checkpoint
+from laft_fairseq.data.adversarial_batches import AdversarialRows
+from laft_fairseq.data.tagged_texts import refuse_longer
 from laft_fairseq.errors import LaftError
-from laft_fairseq.models.laft_mbart import LAFTMBart
-from laft_fairseq.precision import autocast
-from laft_fairseq.tasks import sharing
-from laft_fairseq.tasks.beam_search import block_repeats, hasten
-from laft_fairseq.tasks.ignored_options import warn_of_ignored
-from laft_fairseq.tasks.text_data import Pairs, TaggedTexts
+from laft_fairseq.languages import new_languages
+from laft_fairseq.languages import tags as language_tags
+from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary
+from laft_fairseq.languages.layout import tag_layout
+from laft_fairseq.models.laft_mbart import LAFTMBart, own_model
+from laft_fairseq.tasks.decoding import Decoding
+from laft_fairseq.tasks.options import interpolated_or_default
+from laft_fairseq.tasks.unused_options import warn_of_ignored
+from laft_fairseq.training import batch_sharding, frozen_weights, rank_consistency
+from laft_fairseq.training.launch import refuse_lost_processes
+from laft_fairseq.training.precision import autocast
+
+logger = logging.getLogger(__name__)
 
 
-class LaftTask(FairseqTask):
-    """Base of the two stages. A subclass names its ``stage`` (methods.py)."""
+class LaftTask(Decoding, FairseqTask):
+    """Base of the two stages: the split named by ``--train-subset`` trains, others are read.
+
+    A subclass names its ``stage`` (method/systems.py).
+    """
 
     stage: ClassVar[str]
 
@@ -36,11 +44,12 @@ class LaftTask(FairseqTask):
         super().__init__(cfg)
         self.dictionary = dictionary
         self.tags = tags
-        self.shard = ""  # of a generation, in words
         self.checkpoint = ""  # that the model was read from, where none is trained
         self.casts = frozen_weights.Casts()
-        self.layout = language_tags.tag_layout(cfg.data, cfg.tag_layout)
+        self.layout = tag_layout(cfg.data, cfg.tag_layout)
         self.tag_ids = {tag: dictionary.index(language_tags.symbol(tag)) for tag in tags}
+        self.begun = False  # training
+        self.warned = set()
 
     @classmethod
     def setup_task(cls, cfg: Any, **kwargs: Any) -> LaftTask:
@@ -48,19 +57,19 @@ class LaftTask(FairseqTask):
         refuse_lost_processes()
         if not Path(cfg.data).is_dir():
             raise LaftError(f"{cfg.data}: no such data directory")
-        tags = language_tags.dictionary_tags(cfg.data, cfg.langs)
-        new = new_languages.listed(cfg.data, cfg.new_langs, tags)
-        dictionary = language_tags.load_dictionary(cfg.data, tags, new)
+        tags = dictionary_tags(cfg.data, cfg.langs)
+        new = new_languages.read_new_langs(cfg.data, cfg.new_langs, tags)
+        dictionary = load_dictionary(cfg.data, tags, new)
         return cls(cfg, dictionary, [*tags, *new])
 
     @property
     def source_dictionary(self) -> Dictionary:
-        """One dictionary serves both sides."""
+        """The dictionary; one serves both sides."""
         return self.dictionary
 
     @property
     def target_dictionary(self) -> Dictionary:
-        """The same."""
+        """The dictionary; one serves both sides."""
         return self.dictionary
 
     def max_positions(self) -> tuple[int, int]:
@@ -76,13 +85,46 @@ class LaftTask(FairseqTask):
         tags = language_tags.split_tags(listed)
         for tag in tags:
             if tag not in self.tag_ids:
-                said = language_tags.unknown(option, tag, self.cfg.data, self.tags)
-                raise LaftError(f"{said}; {language_tags.NEVER_SEEN}")
+                reason = language_tags.unknown(option, tag, self.cfg.data, self.tags)
+                raise LaftError(f"{reason}; {language_tags.NEVER_SEEN}")
         return tags
 
     def train_langs(self) -> list[str]:
         """The languages trained on, by default all of the dictionary's."""
         return self.languages("train_langs") or list(self.tags)
+
+    def is_train_split(self, split: str, **kwargs: Any) -> bool:
+        """Whether ``split`` is loaded to train on.
+
+        Args:
+            split: its name.
+            kwargs: fairseq's, of ``load_dataset``; ``task_cfg`` among them, the checkpoint's
+                options, says that a model is only used, so that ``--gen-lang`` decides.
+        """
+        if split != interpolated_or_default(self.cfg, "train_subset", "train"):
+            return False
+        return not (self.cfg.gen_lang and "task_cfg" in kwargs)
+
+    def split_langs(self, train: bool) -> list[str]:
+        """The languages to read: those trained on, or those generated in or validated on."""
+        if train:
+            return self.train_langs()
+        return self.languages("gen_lang") or self.languages("valid_langs") or self.train_langs()
+
+    def longest(self, train: bool, rows: int = 1, **kwargs: Any) -> int:
+        """The most tokens of a text that a batch has room for, to which training cuts it.
+
+        Fairseq would leave longer ones out of training, and fail at them in validation. Where a
+        model is only used, nothing is cut for a batch's sake: see :func:`refuse_longer`.
+
+        Args:
+            train: whether the text trains.
+            rows: texts, padded to one length, that come into a batch together at least.
+            kwargs: as of :meth:`is_train_split`.
+        """
+        name = "max_tokens" if train else "max_tokens_valid"
+        most = None if "task_cfg" in kwargs else interpolated_or_default(self.cfg, name, None)
+        return sys.maxsize if most is None else int(most) // rows
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Build the model; where no checkpoint follows, put in what training begins with.
@@ -108,26 +150,46 @@ class LaftTask(FairseqTask):
             criterion.load_state_dict(state)
         return criterion
 
-    def get_batch_iterator(self, *args: Any, **kwargs: Any) -> Any:
-        """fairseq drops a last batch whose size is no multiple of 8; here nothing is dropped.
+    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        """Batches of every text, none left out, made anew each epoch as in a resumed run.
 
-        Batches are made anew each epoch, as they are in a run that is resumed there.
+        fairseq would drop texts that are too long or fail at them, and drop a last batch whose
+        size is no multiple of 8.
         """
+        max_tokens = kwargs.get("max_tokens", args[0] if args else None)
+        checks_itself = isinstance(dataset, AdversarialRows)
+        if max_tokens is not None and len(dataset) and not checks_itself:
+            refuse_longer(dataset, int(max_tokens))
         kwargs["required_batch_size_multiple"] = 1
         kwargs["disable_iterator_cache"] = True
         if not kwargs.get("num_workers"):
             # fairseq would read ahead in a thread, and the noise would seed torch under dropout.
             kwargs["data_buffer_size"] = 0
-        batches = super().get_batch_iterator(*args, **kwargs)
-        sharing.check_sharing(batches)
-        sharing.keep_place(batches)
-        self.shard = sharing.shard_words(batches)
+        batches = super().get_batch_iterator(dataset, *args, **kwargs)
+        batch_sharding.check_sharing(batches)
+        batch_sharding.resume_across_world_sizes(batches)
         return batches
 
     def begin_epoch(self, epoch: int, model: Any) -> None:
-        """Several processes have to go on from one model."""
+        """Check that all processes go on from one model; before the first update, warn.
+
+        The warning names what no training has touched; the weights are in place by then.
+        """
         super().begin_epoch(epoch, model)
-        agreement.expect_same_model(model)
+        rank_consistency.expect_same_model(model)
+        laft_model = own_model(model)
+        if laft_model is None or self.begun:
+            return
+        self.begun = True
+        self.warned |= laft_model.untrained_tags()
+        parts = laft_model.untrained_words()
+        if parts and rank_consistency.is_rank_zero():
+            logger.warning(
+                "no training has touched %s: as initialised they stay, unless they are trained in "
+                "stage 1, with their languages among its --train-langs, and its checkpoint is "
+                "given by --finetune-from-model",
+                parts,
+            )
 
     def train_step(
         self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
@@ -157,91 +219,6 @@ class LaftTask(FairseqTask):
         """The criterion without gradients, in training's precision."""
         with autocast(model, self.cfg.autocast, self.casts):
             return super().valid_step(sample, model, criterion)
-
-    def build_generator(
-        self, models: Any, args: Any, seq_gen_cls: Any = None,
-        extra_gen_cls_kwargs: dict[str, Any] | None = None, **kwargs: Any,
-    ) -> Any:  # fmt: skip
-        """Beam search that ends on ``</s>`` and never writes a tag, ``<mask>``, ``<s>`` or unk."""
-        if getattr(args, "print_alignment", None):
-            raise LaftError("--print-alignment: attention weights are not formed; leave it out")
-        args = copy.copy(args)
-        args.unkpen = math.inf
-        symbols = [language_tags.symbol(tag) for tag in self.tags]
-        extra = dict(extra_gen_cls_kwargs or {})
-        extra["tokens_to_suppress"] = (*symbols, language_tags.MASK, "<s>")
-        extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
-        generator = super().build_generator(models, args, seq_gen_cls, extra, **kwargs)
-        hasten(generator)
-        block_repeats(generator)
-        if hasattr(generator, "max_len"):
-            generator.max_len -= self.layout.lead  # positions that the search does not see
-        set_beam(models, 1)
-        sharing.say_shard(self.shard, models)
-        return generator
-
-    def inference_step(
-        self, generator: Any, models: Any, sample: Any, prefix_tokens: Any = None,
-        constraints: Any = None,
-    ) -> Any:  # fmt: skip
-        """Generate, each row in its own language: the search begins with the source's tag.
-
-        ``net_input`` may hold ``output_language``, (B,) index of another one to write in, which
-        the encoder reads too.
-
-        What the decoder's input has before the tag is the decoder's affair, so that in both
-        layouts hypotheses, scores and lengths are those of the text and ``</s>`` alone.
-        ``prefix_tokens``, (B, t) first tokens of targets, are forced after the tag.
-        """
-        tokens: Tensor = sample["net_input"]["src_tokens"]
-        tags: language_tags.LanguageTags = models[0].encoder.language_tags
-        token_ids = torch.tensor(tags.token_ids, device=tokens.device)
-        languages = sample["net_input"].get("output_language")  # (B,), or None: the source's own
-        first = token_ids[tags.of_source(tokens) if languages is None else languages]  # (B,)
-        if not hasattr(generator, "beam_size"):  # the scorer of given references
-            return generator.generate(models, sample)
-        if prefix_tokens is not None:
-            prefix_tokens = self.layout.text_start(prefix_tokens)
-        set_beam(models, generator.beam_size)
-        try:
-            with torch.no_grad():
-                return generator.generate(
-                    models,
-                    sample,
-                    prefix_tokens=prefix_tokens,
-                    constraints=constraints,
-                    bos_token=first.repeat_interleave(generator.beam_size),
-                )
-        finally:
-            set_beam(models, 1)
-
-    def inference_language(self) -> str:
-        """The language of raw text given to fairseq-interactive: ``--gen-lang``."""
-        tags = self.languages("gen_lang")
-        if len(tags) != 1:
-            raise LaftError("--gen-lang: name the one language of the input, such as fr_XX")
-        return tags[0]
-
-    def build_dataset_for_inference(
-        self, src_tokens: list[Tensor], src_lengths: list[int], constraints: Any = None
-    ) -> Any:
-        """Raw input of ``--gen-lang`` for fairseq-interactive."""
-        tag = self.inference_language()
-        raw = ListDataset(src_tokens, [len(text) for text in src_tokens])
-        name = f"input in {tag}"
-        limit = self.cfg.max_source_positions
-        texts = TaggedTexts(raw, self.tag_ids[tag], limit, name, self.layout)
-        return Pairs(texts, None, self.dictionary, shuffle=False, constraints=constraints)
-
-
-def set_beam(models: Any, size: int) -> None:
-    """Tell the decoders how many rows of a batch share a source.
-
-    fairseq sets it once, when a generator is built, and cross-attention then skips sources in
-    training and validation as well; so it is set around each search, and 1 otherwise.
-    """
-    for model in models:
-        model.set_beam_size(size)
 
 
 def refuse_several_folders(data: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Optional
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from omegaconf import II, MISSING
 
-from laft_fairseq.language_tags import TagLayout
-from laft_fairseq.precision import CHOICES
+from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.training.precision import CHOICES
 
 
 @dataclass
@@ -69,7 +69,7 @@ class LaftTaskOptions(FairseqDataclass):
     max_tokens_valid: Optional[int] = II("dataset.max_tokens_valid")
 
 
-def resolved(options: Any, name: str, default: Any) -> Any:
+def interpolated_or_default(options: Any, name: str, default: Any) -> Any:
     """An option that fairseq copies from another group, or ``default`` where none was copied.
 
     That is so in options made by hand, and in an older checkpoint's, which lack it.

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from fairseq.logging import metrics
 
+from laft_fairseq.models.laft_mbart import own_model
 from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.rouge import rouge_items
 from laft_fairseq.scoring.tokenizers import tokenizer
-from laft_fairseq.tasks.split_task import SplitTask, own_model
+from laft_fairseq.tasks.laft_task import LaftTask
 
 
 class RougeValidation:
@@ -21,7 +22,7 @@ class RougeValidation:
         task: a LaftGeneration, whose options ``eval_rouge_*`` say how.
     """
 
-    def __init__(self, task: SplitTask) -> None:
+    def __init__(self, task: LaftTask) -> None:
         self.task, self.protocol = task, task.cfg.eval_rouge_protocol
         self.generator: Any = None
 
@@ -34,7 +35,7 @@ class RougeValidation:
         """Refuse now what would fail after an epoch.
 
         Raises:
-            ScoringError: the protocol does not define a language.
+            LaftError: the protocol does not define a language.
         """
         for tag in self.tags:
             tokenizer(self.protocol, tag)

@@ -65,26 +65,26 @@ def check(module: str, code: str, is_package: bool = False) -> list[str]:
     ("module", "code", "allowed"),
     [
         ("laft_fairseq.cli.score", "from laft_fairseq.tasks import laft_generation", True),
-        ("laft_fairseq.models.laft_mbart", "from laft_fairseq.modules.fusion import Fusion", True),
+        ("laft_fairseq.models.laft_mbart", "from laft_fairseq.method.fusion import Fusion", True),
         ("laft_fairseq.models.laft_mbart", "import laft_fairseq.tasks.laft_generation", False),
         ("laft_fairseq.models.laft_mbart", "from ..tasks import laft_generation", False),
-        ("laft_fairseq.modules", "from .. import models", False),
-        ("laft_fairseq.methods", "def f():\n    from laft_fairseq import models", False),
-        ("laft_fairseq.methods", "from laft_fairseq.errors import LaftError", True),
-        ("laft_fairseq.scoring.rouge", "from laft_fairseq.language_tags import x", False),
-        ("laft_fairseq.scoring.rouge", "from laft_fairseq.scoring.words import x", True),
+        ("laft_fairseq.method", "from .. import models", False),
+        ("laft_fairseq.method.systems", "def f():\n    from laft_fairseq import models", False),
+        ("laft_fairseq.method.systems", "from laft_fairseq.errors import LaftError", True),
+        ("laft_fairseq.languages.tags", "from laft_fairseq.scoring.rouge import x", False),
+        ("laft_fairseq.scoring.rouge", "from laft_fairseq.languages.scripts import x", True),
         ("laft_fairseq.hub", "import preprocess.trim", False),
-        ("laft_fairseq.methods", "import torch, laft", True),
+        ("laft_fairseq.method.systems", "import torch, laft", True),
     ],
 )
 def test_the_rule_itself(module: str, code: str, allowed: bool) -> None:
-    wrong = check(module, code, is_package=module.count(".") == 1 and module.endswith("modules"))
+    wrong = check(module, code, is_package=module.count(".") == 1 and module.endswith("method"))
     assert bool(wrong) is not allowed
 
 
 def test_a_part_without_a_level_is_reported() -> None:
     with pytest.raises(LookupError, match=r"laft_fairseq\.utils: no level"):
-        check("laft_fairseq.methods", "import laft_fairseq.utils")
+        check("laft_fairseq.method.systems", "import laft_fairseq.utils")
 
 
 def test_top_level_imports_sees_through_if_and_class_but_not_functions() -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq import components_file
-from laft_fairseq.language_components import ComponentStatistics, sentence_mean
-from laft_fairseq.language_tags import TagLayout
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.components import file as components_file
+from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.method.language_components import ComponentStatistics
+from laft_fairseq.method.removal import sentence_mean
 from tests import tiny
 
 SAVING = ("--no-epoch-checkpoints", "--disable-validation")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints.header import pop_header
 from tests import tiny
 from tests.integration.conftest import SAVING, Run
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from laft_fairseq import backbone as backbones
 from laft_fairseq import register  # noqa: F401  registers the criterion in this process
-from laft_fairseq.loading import load_model
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.hub.loading import load_model
 from tests import tiny
 from tests.integration.conftest import SAVING, Run
 from tests.integration.test_two_stages import Killed, kill_at, moved

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from laft_fairseq.cli import main
-from laft_fairseq.language_tags import TagLayout
-from laft_fairseq.loading import load_model
+from laft_fairseq.hub.loading import load_model
+from laft_fairseq.languages.layout import TagLayout
 from tests import tiny
 from tests.integration.conftest import SAVING, Run
 

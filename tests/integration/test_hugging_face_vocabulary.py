@@ -13,9 +13,12 @@ import pytest
 import sentencepiece
 from fairseq.data import Dictionary
 
-from laft_fairseq import hugging_face_vocabulary, sentencepiece_dictionary
+from laft_fairseq.backbone import hugging_face_vocabulary
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import CC25, MBART50, TagLayout, load_dictionary, symbol
+from laft_fairseq.languages import sentencepiece_dictionary
+from laft_fairseq.languages.dictionary import load_dictionary
+from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.languages.tags import CC25, MBART50, symbol
 from tests import hf_folder
 
 transformers = pytest.importorskip("transformers")

@@ -7,10 +7,10 @@ import pytest
 import sentencepiece
 import torch
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli import main
-from laft_fairseq.language_tags import LAYOUT_FILE
+from laft_fairseq.languages.vocabulary_files import LAYOUT_FILE
 from tests import hf_folder, tiny
 
 pytest.importorskip("transformers")

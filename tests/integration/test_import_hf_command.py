@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq import backbone as backbones
+from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_tags import CC25, MBART50
-from laft_fairseq.loading import load_backbone_model
+from laft_fairseq.hub.loading import load_backbone_model
+from laft_fairseq.languages.tags import CC25, MBART50
 from tests import hf_folder
 
 pytest.importorskip("transformers")

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq import backbone as backbones
 from laft_fairseq import hub
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli.main import main
-from laft_fairseq.hub_text import Pieces
-from laft_fairseq.language_tags import LAYOUT_FILE, load_dictionary
+from laft_fairseq.hub.raw_text import Pieces
+from laft_fairseq.languages.dictionary import load_dictionary
+from laft_fairseq.languages.vocabulary_files import LAYOUT_FILE
 from tests import tiny
 from tests.integration.conftest import SAVING
 from tests.integration.test_generate import outputs

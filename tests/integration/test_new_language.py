@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq import components_file
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli import main
-from laft_fairseq.loading import load_model
+from laft_fairseq.components import file as components_file
+from laft_fairseq.hub.loading import load_model
 from tests import tiny, tiny_text
 from tests.integration.conftest import SAVING
 from tests.integration.test_raw_text import generated

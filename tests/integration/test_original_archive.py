@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from laft_fairseq import hub
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli.main import main
 from tests import tiny, tiny_text
 from tests.integration.conftest import SAVING
-from tests.unit.test_original_archive import write_archive
+from tests.unit.checkpoints.test_original_archive import write_archive
 
 HEADS = ("--encoder-attention-heads", "4", "--decoder-attention-heads", "4")
 

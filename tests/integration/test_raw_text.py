@@ -11,7 +11,7 @@ import pytest
 
 from laft_fairseq import hub
 from laft_fairseq.cli.main import main
-from laft_fairseq.language_tags import TagLayout
+from laft_fairseq.languages.layout import TagLayout
 from tests import tiny, tiny_text
 from tests.integration.conftest import Run
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq import components_file
-from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import HEADER_KEY, Header, pop_header
+from laft_fairseq.checkpoints.reading import text_tensor
 from laft_fairseq.cli import main
-from laft_fairseq.compat import text_tensor
-from laft_fairseq.loading import load_model
+from laft_fairseq.components import file as components_file
+from laft_fairseq.hub.loading import load_model
 from tests import tiny
 from tests.integration.conftest import SAVING, Run
 from tests.integration.test_bad_input import said

@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from laft_fairseq import (
-    components_file,
-    register,  # noqa: F401  registers the criterion in this process
-)
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli.main import main
-from laft_fairseq.loading import load_model
+from laft_fairseq.components import file as components_file
+from laft_fairseq.hub.loading import load_model
 from tests import tiny
 from tests.integration.conftest import ROUGE, SAVING, Run
 from tests.integration.test_generate import FLAGS, MARKS, outputs

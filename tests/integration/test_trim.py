@@ -11,8 +11,8 @@ import torch
 
 from laft_fairseq import hub
 from laft_fairseq.cli import main
-from laft_fairseq.language_tags import dictionary_tags
-from laft_fairseq.loading import load_model
+from laft_fairseq.hub.loading import load_model
+from laft_fairseq.languages.dictionary import dictionary_tags
 
 TAGS = ("en_XX", "fr_XX", "zh_CN")
 TEXTS = 40  # a language

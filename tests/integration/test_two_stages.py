@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq import components_file
-from laft_fairseq.language_tags import TagLayout
-from laft_fairseq.loading import load_model
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.components import file as components_file
+from laft_fairseq.hub.loading import load_model
+from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.tasks.laft_task import LaftTask
 from tests import tiny
 from tests.integration.conftest import SAVING, Run

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
-from laft_fairseq.compat import text_tensor
-from laft_fairseq.loading import load_model
+from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
+from laft_fairseq.checkpoints.reading import text_tensor
+from laft_fairseq.hub.loading import load_model
 from tests import tiny
 from tests.integration.conftest import SAVING, Run
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from laft_fairseq.scoring.floors import sentences
+from laft_fairseq.scoring.trivial_baselines import sentences
 from tests.recipes.warm import Warm
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from examples.ddtp.tables.plan import plan
 from examples.ddtp.tables.sources import Sources
 from examples.ddtp.tables.steps import Resources, Step, System
 from examples.ddtp.tables.work import Work
-from laft_fairseq.methods import METHODS
+from laft_fairseq.method.systems import METHODS
 
 ROOT = Path(__file__).parents[2]
 EVERYTHING = Resources(("fr_XX",), ("fr_XX",), True, True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from examples.ddtp.tables.budget import Budget
 from examples.ddtp.tables.controls import CONTROLS
 from examples.ddtp.tables.steps import System
-from laft_fairseq.methods import METHODS
+from laft_fairseq.method.systems import METHODS
 
 SHIPPED = Path("examples/ddtp/data")
 LABEL_SMOOTHING = "0.1"

@@ -58,7 +58,7 @@ def fingerprint(folder: Path) -> tuple[str, int]:
     import logging
 
     logging.getLogger("fairseq").setLevel(logging.WARNING)  # it tells what it did not find
-    from laft_fairseq import backbone
+    from laft_fairseq.checkpoints import backbone
 
     read = backbone.read(str(folder / "model.pt"))
     seen = {tensor.data_ptr(): tensor.numel() for tensor in read.state.values()}

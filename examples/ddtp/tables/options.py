@@ -96,7 +96,7 @@ def _check_places(given: Mapping[str, str]) -> None:
 def check_architecture(arch: str) -> None:
     """Whether fairseq knows it; the import takes seconds, so this is asked before a run alone."""
     logging.getLogger("fairseq").setLevel(logging.WARNING)  # it tells what it did not find
-    from laft_fairseq.parameter_counts import architectures
+    from laft_fairseq.analysis.parameter_counts import architectures
 
     if arch not in architectures():
         known = ", ".join(architectures())

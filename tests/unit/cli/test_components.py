@@ -9,9 +9,9 @@ import pytest
 import scipy.linalg
 import torch
 
-from laft_fairseq import components_file
-from laft_fairseq.checkpoint_format import HEADER_KEY
+from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.cli import components, main
+from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_encoder import LAFTEncoder
 from tests import tiny

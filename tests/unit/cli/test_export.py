@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
-from laft_fairseq.loading import load_model
+from laft_fairseq.hub.loading import load_model
 from tests import tiny
 
 SHAPE = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}

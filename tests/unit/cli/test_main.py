@@ -67,7 +67,7 @@ def test_the_packages_log_is_ours_and_nobody_elses(
     """Once, without a library's prefix, and no other library's."""
 
     def run(args: argparse.Namespace) -> int:
-        logging.getLogger("laft_fairseq.tasks.text_data").info("2 of 3 texts cut to 4 tokens")
+        logging.getLogger("laft_fairseq.data.tagged_texts").info("2 of 3 texts cut to 4 tokens")
         logging.getLogger("fairseq.tasks").info("loaded 3 examples")
         return 0
 

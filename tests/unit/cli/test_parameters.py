@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from laft_fairseq import parameter_counts
+from laft_fairseq.analysis import parameter_counts
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
-from laft_fairseq.methods import METHODS
+from laft_fairseq.method.systems import METHODS
 from tests import tiny
 
 BACKBONE = 610_851_840

@@ -8,7 +8,7 @@ import pytest
 
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
-from laft_fairseq.text_lines import lines
+from laft_fairseq.files import lines
 from tests import tiny
 
 MINI = tiny.PACKAGE.parent / "examples" / "mini" / "model"

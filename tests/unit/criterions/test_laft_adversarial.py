@@ -193,9 +193,8 @@ def test_accuracy_counts_both_kinds(data: Path) -> None:
     h_l = (h * mask.t().unsqueeze(2)).sum(0) / mask.sum(1, keepdim=True)  # (B, d)
     with torch.no_grad():  # says "source" of whatever resembles the first row
         built.classifier.linear.weight.copy_(h_l[:1])
-    right = (h_l @ h_l[0] > 0) == built.is_source(
-        model.encoder.language_tags, sample["net_input"]["src_tokens"]
-    )
+    languages = model.encoder.language_tags.of_source(sample["net_input"]["src_tokens"])
+    right = (h_l @ h_l[0] > 0) == built.is_source(model.tags, languages)
     values = logged([built(model, sample)[2]])
     assert values["accuracy_source"] == pytest.approx(
         100 * float(right[:6].float().mean()), abs=0.1

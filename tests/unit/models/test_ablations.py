@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from laft_fairseq import component_controls, components_file
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints.header import pop_header
+from laft_fairseq.components import controls as component_controls
+from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_components import ComponentStatistics
+from laft_fairseq.method.language_components import ComponentStatistics
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from tests import tiny
 
@@ -50,9 +51,9 @@ def with_file(path: Path, **options: Any) -> LAFTMBart:
 def test_the_mean_vector_is_what_is_removed(files: Path) -> None:
     built = with_file(files / "true", removal="mean")
     out = built.encoder.forward_backbone(SOURCE)
-    found = built.encoder.represent(SOURCE, out)
+    found = built.encoder.representations(SOURCE, out)
     means = np.stack([sentences(0).mean(0), sentences(2).mean(0), np.zeros(tiny.D)])
-    np.testing.assert_allclose(tiny.numpy(found.s_l), means, atol=1e-5)
+    np.testing.assert_allclose(tiny.numpy(found.s_L), means, atol=1e-5)
     np.testing.assert_allclose(tiny.numpy(found.r), tiny.numpy(found.e) - means[None], atol=1e-5)
     assert pop_header(built.state_dict())[0].removal == "mean"
 
@@ -63,11 +64,11 @@ def test_a_random_subspace_is_used_with_its_gain(files: Path, scaling: str) -> N
     built = with_file(files / "random-subspace", removal=scaling)
     file = components_file.load(files / "random-subspace")
     out = built.encoder.forward_backbone(SOURCE)
-    found = built.encoder.represent(SOURCE, out)
+    found = built.encoder.representations(SOURCE, out)
     e_l = tiny.numpy(out["encoder_out"][0])[:3, 0].mean(0)  # en_XX: three tokens, then </s>, tag
     c, gain = tiny.numpy(file.select("en_XX").components), file.select("en_XX").gains[scaling]
     expected = gain * c @ c.T @ e_l / (np.linalg.norm(e_l) if scaling == "scaled" else 1)
-    np.testing.assert_allclose(tiny.numpy(found.s_l)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(tiny.numpy(found.s_L)[0], expected, atol=1e-5)
 
 
 def test_a_control_is_logged_and_recorded(files: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -97,7 +98,7 @@ def test_the_masked_tag() -> None:
     seen = masked.encoder.forward_backbone(SOURCE)["encoder_out"][0]
     assert torch.equal(seen, plain.encoder.forward_backbone(source)["encoder_out"][0])
     assert not torch.equal(seen, plain.encoder.forward_backbone(SOURCE)["encoder_out"][0])
-    s_l = masked.encoder.represent(SOURCE, masked.encoder.forward_backbone(SOURCE)).s_l
+    s_l = masked.encoder.representations(SOURCE, masked.encoder.forward_backbone(SOURCE)).s_L
     c = tiny.numpy(masked.encoder.language_components["zh_CN"].components)
     e_l = tiny.numpy(seen)[1:3, 1].mean(0)  # after the padding
     np.testing.assert_allclose(tiny.numpy(s_l)[1], c @ c.T @ e_l / np.linalg.norm(e_l), atol=1e-5)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq.checkpoint_format import HEADER_KEY
-from laft_fairseq.compat import ORIGIN_KEY, text_tensor
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import HEADER_KEY
+from laft_fairseq.checkpoints.reading import ORIGIN_KEY, text_tensor
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from tests import tiny
 

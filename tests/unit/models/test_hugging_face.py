@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq import hugging_face
+from laft_fairseq.backbone import hugging_face
+from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration
 from tests import tiny

@@ -56,13 +56,13 @@ def test_removal_agrees_with_numpy(scaling: str, layout: str, after: int) -> Non
     built = scrambled(removal=scaling, layout=layout)
     source = tiny.rows(tiny.laid_out(TEXTS, layout))
     out = built.encoder.forward_backbone(source)
-    found = built.encoder.represent(source, out)
+    found = built.encoder.representations(source, out)
     e = tiny.numpy(out["encoder_out"][0])  # (T, B, d)
     s = expected_removal(built, e, scaling, after)
     assert np.abs(s).max() > 0.1
-    np.testing.assert_allclose(tiny.numpy(found.s_l), s, atol=1e-5)
+    np.testing.assert_allclose(tiny.numpy(found.s_L), s, atol=1e-5)
     np.testing.assert_allclose(tiny.numpy(found.r), e - s[None], atol=1e-5)
-    assert not found.s_l[2].any()  # the empty text
+    assert not found.s_L[2].any()  # the empty text
 
 
 @torch.no_grad()
@@ -70,11 +70,11 @@ def test_the_decoder_sees_the_fused_representation() -> None:
     built = scrambled()
     out = built.encoder(SOURCE)["encoder_out"][0]
     plain = built.encoder.forward_backbone(SOURCE)
-    found = built.encoder.represent(SOURCE, plain)
+    found = built.encoder.representations(SOURCE, plain)
     padding = SOURCE.eq(1)
     assert torch.equal(out, found.fused)
     assert torch.equal(found.h, built.encoder.task_module(found.r, padding))
-    assert torch.equal(found.fused, built.encoder.fusion(found.h, found.s_l))
+    assert torch.equal(found.fused, built.encoder.fusion(found.h, found.s_L))
 
 
 @torch.no_grad()
@@ -94,7 +94,8 @@ def fused_with(built: LAFTMBart, output: list[int] | None = None) -> torch.Tenso
     """(B, d): what the fusion is given, for output languages by index."""
     languages = built.encoder.language_tags.of_source(SOURCE)
     e = built.encoder.forward_backbone(SOURCE)["encoder_out"][0]
-    s_l = built.encoder.removed(SOURCE, e, languages)
+    text_mask = built.encoder.language_tags.text_mask(SOURCE)
+    s_l = built.encoder.subtracted(e, text_mask, languages)
     target = None if output is None else torch.tensor(output)
     return built.encoder.fusion_vector(s_l, languages, target)
 
@@ -181,9 +182,10 @@ def test_removal_is_in_fp32_under_autocast() -> None:
     built = scrambled()
     e = built.encoder.forward_backbone(SOURCE)["encoder_out"][0]
     languages = built.encoder.language_tags.of_source(SOURCE)
+    text_mask = built.encoder.language_tags.text_mask(SOURCE)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = built.encoder.removed(SOURCE, e, languages)
-    assert torch.equal(found, built.encoder.removed(SOURCE, e, languages))
+        found = built.encoder.subtracted(e, text_mask, languages)
+    assert torch.equal(found, built.encoder.subtracted(e, text_mask, languages))
 
 
 @pytest.mark.parametrize(

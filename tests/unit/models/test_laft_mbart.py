@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq import components_file
-from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
-from laft_fairseq.compat import ORIGIN_KEY, text_tensor
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
+from laft_fairseq.checkpoints.reading import ORIGIN_KEY, text_tensor
+from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
-from laft_fairseq.language_components import ComponentStatistics
-from laft_fairseq.language_tags import TagLayout
+from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.method.language_components import ComponentStatistics
 from laft_fairseq.models import architectures
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from tests import tiny

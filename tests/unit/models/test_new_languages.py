@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from laft_fairseq import backbone as backbones
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.errors import LaftError
-from laft_fairseq.methods import METHODS
+from laft_fairseq.method.systems import METHODS
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from tests import tiny
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from laft_fairseq.frozen_weights import Casts
-from laft_fairseq.methods import METHODS
-from laft_fairseq.precision import autocast
+from laft_fairseq.method.systems import METHODS
+from laft_fairseq.training.frozen_weights import Casts
+from laft_fairseq.training.precision import autocast
 from tests import tiny
 
 SOURCES = ["▁w1 c1 </s> [en_XX]", "▁w1 c1 ▁w2 c2 </s> [fr_XX]"]

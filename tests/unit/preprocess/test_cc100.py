@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from laft_fairseq.scoring.languages import MBART50
+from laft_fairseq.languages.scripts import MBART50
 
 ROOT = Path(__file__).parents[3]
 BITS = 2**64 - 1

@@ -109,7 +109,7 @@ def test_without_langs_txt_the_languages_are_cc25s(
     encode: ModuleType, backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The scripts know them without torch; the package's list is the same."""
-    from laft_fairseq.language_tags import CC25
+    from laft_fairseq.languages.tags import CC25
 
     bare = Path(shutil.copytree(backbone, tmp_path / "bare"))
     (bare / "langs.txt").unlink()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.fairseq_log import GenerateLog, join_pieces, read_generate_log
 
 SHUFFLED = """\
@@ -91,16 +91,16 @@ def test_join_pieces(pieces: str, text: str) -> None:
     ],
 )
 def test_incomplete_and_doubled_logs_are_refused(tmp_path: Path, log: str, said: str) -> None:
-    with pytest.raises(ScoringError, match=f"generate-test.txt: {said}"):
+    with pytest.raises(LaftError, match=f"generate-test.txt: {said}"):
         read_generate_log(written(tmp_path, log))
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ScoringError, match=r"absent.txt: cannot be read \(No such file"):
+    with pytest.raises(LaftError, match=r"absent.txt: cannot be read \(No such file"):
         read_generate_log(tmp_path / "absent.txt")
     path = tmp_path / "latin1.txt"
     path.write_bytes(b"H-0\t-1\ta\nH-1\t-1\t\xe9\n")
-    with pytest.raises(ScoringError, match=r"latin1.txt: line 2 is not UTF-8"):
+    with pytest.raises(LaftError, match=r"latin1.txt: line 2 is not UTF-8"):
         read_generate_log(path)
 
 

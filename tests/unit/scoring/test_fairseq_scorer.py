@@ -4,7 +4,7 @@ import pytest
 from fairseq import options, scoring
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.fairseq_scorer import RougeConfig, RougeScorer
 
 
@@ -45,5 +45,5 @@ def test_nothing_generated_scores_nothing() -> None:
 def test_wrong_options_are_refused_before_generation(
     lang: str | None, protocol: str, said: str
 ) -> None:
-    with pytest.raises(ScoringError, match=said):
+    with pytest.raises(LaftError, match=said):
         RougeScorer(RougeConfig(rouge_lang=lang, rouge_protocol=protocol))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.language_id import identify, right_language, strip_copied_names
 
 LANGS = ["en_XX", "fr_XX", "zh_CN", "de_DE"]
@@ -89,5 +89,5 @@ def test_no_share_where_nothing_is_decidable() -> None:
     ],
 )
 def test_unknown_languages_are_refused(lang: str, langs: list[str], said: str) -> None:
-    with pytest.raises(ScoringError, match=said):
+    with pytest.raises(LaftError, match=said):
         right_language(["un texte"], lang, langs)

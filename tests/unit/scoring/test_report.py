@@ -2,7 +2,7 @@
 
 import pytest
 
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.report import Settings, score, score_floors
 from laft_fairseq.scoring.report_table import format_report
 
@@ -66,7 +66,7 @@ def test_floors_are_scored_on_the_same_items() -> None:
 
 def test_settings_are_checked_before_any_text() -> None:
     assert Settings("ru_RU").languages == ("de", "en", "fr", "ru", "zh")
-    with pytest.raises(ScoringError, match="--lang zh_CN is none of --langs en,fr"):
+    with pytest.raises(LaftError, match="--lang zh_CN is none of --langs en,fr"):
         Settings("zh_CN", langs=["en_XX", "fr_XX"]).check()
-    with pytest.raises(ScoringError, match="--bootstrap 0"):
+    with pytest.raises(LaftError, match="--bootstrap 0"):
         Settings("zh_CN", resamples=0).check()

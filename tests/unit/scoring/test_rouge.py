@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.rouge import bootstrap_means, rouge_items, signature, summarise
 
 # F = 2 * common / (tokens of the hypothesis + tokens of the reference)
@@ -165,11 +165,11 @@ def test_signature_says_how_the_score_was_made() -> None:
 def test_sets_that_do_not_belong_together_are_refused(
     hypotheses: list[str], references: list[str], said: str
 ) -> None:
-    with pytest.raises(ScoringError, match=said):
+    with pytest.raises(LaftError, match=said):
         rouge_items(hypotheses, references, "en")
 
 
 def test_a_bootstrap_without_resamples_is_refused() -> None:
-    with pytest.raises(ScoringError, match="--bootstrap"):
+    with pytest.raises(LaftError, match="--bootstrap"):
         summarise({"rougeL": np.array([1.0])}, resamples=0)
     assert math.isfinite(summarise({"rougeL": np.array([1.0])}, resamples=1)["rougeL"].low)

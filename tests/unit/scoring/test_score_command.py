@@ -136,7 +136,7 @@ def test_compressed_texts_are_read(folder: Path, end: str, pack: Any) -> None:
     assert run(f"--hyp hyp{end} --ref ref{end} --lang fr_XX --json out.json") == 0
     assert json.loads((folder / "out.json").read_text())["rougeL"]["f"] == pytest.approx(57.5)
     (folder / "misnamed").write_bytes((folder / f"ref{end}").read_bytes())
-    with pytest.raises(LaftError, match=rf"misnamed: compressed, .* let its name end in \{end}"):
+    with pytest.raises(LaftError, match=rf"misnamed: compressed, .* has to end in \{end}"):
         run("--hyp hyp --ref misnamed --lang fr_XX")
     (folder / f"cut{end}").write_bytes((folder / f"ref{end}").read_bytes()[:-9])
     with pytest.raises(LaftError, match=rf"cut\{end}: damaged"):

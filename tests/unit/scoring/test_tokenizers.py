@@ -2,7 +2,7 @@
 
 import pytest
 
-from laft_fairseq.scoring.errors import ScoringError
+from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, tokenizer, unicode_tokens
 
 
@@ -57,5 +57,5 @@ def test_xnlg_literal_adds_a_token_to_chinese_hypotheses_only() -> None:
     ],
 )
 def test_unknown_protocols_and_languages_are_refused(protocol: str, lang: str, said: str) -> None:
-    with pytest.raises(ScoringError, match=said):
+    with pytest.raises(LaftError, match=said):
         tokenizer(protocol, lang)

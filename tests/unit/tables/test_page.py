@@ -8,7 +8,7 @@ import pytest
 
 from laft_fairseq.cli import parameters
 from laft_fairseq.errors import LaftError
-from laft_fairseq.methods import METHODS
+from laft_fairseq.method.systems import METHODS
 from laft_fairseq.tables import charts, html, markdown, names
 from laft_fairseq.tables.document import Table
 from tests import result_files as made

@@ -11,13 +11,14 @@ from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 from fairseq.search import BeamSearch
 from fairseq.sequence_generator import EnsembleModel, SequenceGenerator
 
-from laft_fairseq.loading import load_model, shape_arguments
+from laft_fairseq.checkpoints.record import shape_arguments
+from laft_fairseq.hub.loading import load_model
 from laft_fairseq.tasks.beam_search import (
     BLOCK,
     OneModel,
     RowwiseBeamSearch,
     best_of_rows,
-    hasten,
+    use_fast_beam_search,
 )
 
 MINI = Path(__file__).resolve().parents[3] / "examples" / "mini" / "model"
@@ -112,5 +113,5 @@ def test_other_searches_stay_as_they_are(ours: tuple[Any, Any]) -> None:
     search = Namespace(beam=4, diverse_beam_groups=2, diverse_beam_strength=0.5, max_len_b=20)
     assert type(task.build_generator([model], search).model) is EnsembleModel
     pair = SequenceGenerator([model, model], task.dictionary)
-    hasten(pair)
+    use_fast_beam_search(pair)
     assert type(pair.model) is EnsembleModel and type(pair.search) is BeamSearch

@@ -10,7 +10,6 @@ from fairseq.logging import metrics
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.architectures import laft_mbart_tiny
-from laft_fairseq.scoring.errors import ScoringError
 from laft_fairseq.tasks.laft_generation import LaftGeneration
 from laft_fairseq.tasks.rouge_validation import MeanOf
 from tests import tiny
@@ -208,7 +207,7 @@ def test_what_rouge_cannot_be_computed_for_is_refused_before_training(
     made = tiny.task(new=[new], eval_rouge=True, eval_rouge_protocol=protocol, valid_langs=new)
     options = Namespace(arch="laft_mbart_tiny", method="mbart_full")
     laft_mbart_tiny(options)
-    with pytest.raises(ScoringError, match=said):
+    with pytest.raises(LaftError, match=said):
         made.build_model(options)
     made.cfg.valid_langs = "fr_XX"
     made.build_model(options)

@@ -1,0 +1,1 @@
+"""What makes a backbone's folder: Hugging Face import and vocabulary trimming."""

@@ -1,0 +1,154 @@
+"""A backbone folder: model.pt and the files of its vocabulary, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.backbone import EMBEDDING, TIED
+from laft_fairseq.checkpoints.header import architecture_options
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.languages.sentencepiece_dictionary import dictionary_text
+from laft_fairseq.languages.vocabulary_files import (
+    DICTIONARY,
+    LANGS_FILE,
+    LAYOUT_FILE,
+    SENTENCEPIECE,
+)
+
+MODEL = "model.pt"
+
+
+@dataclass(frozen=True)
+class BackboneFolder:
+    """What is in the folder.
+
+    Attributes:
+        state: the tensors under fairseq's names.
+        options: fairseq's options of the model (``args`` of its checkpoints).
+        sentencepiece: the bytes of the sentencepiece model.
+        pieces: its pieces by id, ``<unk>`` first.
+        tags: languages, in the order of their rows.
+        layout: where the tag stands.
+    """
+
+    state: dict[str, Tensor]
+    options: Namespace
+    sentencepiece: bytes
+    pieces: list[str]
+    tags: list[str]
+    layout: TagLayout
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See backbone.py."""
+        return backbones.fingerprint(self.state)
+
+    @property
+    def _tensors(self) -> list[Tensor]:
+        """Those of mBART, tied ones once."""
+        return [t for n, t in self.state.items() if backbones.is_backbone(n) and n not in TIED]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers."""
+        return sum(tensor.numel() for tensor in self._tensors)
+
+    @property
+    def size(self) -> int:
+        """Bytes of them."""
+        return sum(tensor.nbytes for tensor in self._tensors)
+
+    @property
+    def rows(self) -> int:
+        """Entries of the vocabulary."""
+        return self.state[EMBEDDING].size(0)
+
+    @property
+    def precision(self) -> str:
+        """Of the stored tensors: `float32`; several are joined by `+`."""
+        return "+".join(sorted({str(t.dtype).removeprefix("torch.") for t in self._tensors}))
+
+    def files(self) -> dict[str, bytes]:
+        """The small files by name."""
+        return {
+            DICTIONARY: dictionary_text(self.pieces).encode(),
+            LANGS_FILE: "".join(f"{tag}\n" for tag in self.tags).encode(),
+            LAYOUT_FILE: f"{self.layout}\n".encode(),
+            SENTENCEPIECE: self.sentencepiece,
+        }
+
+    def write(self, out: Path) -> bool:
+        """Write the folder ``out``; False if the same is there already.
+
+        Raises:
+            LaftError: something else is there, or it cannot be written.
+        """
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            if self._is_in(out):
+                return False
+            raise LaftError(f"{out}: exists and holds something else; choose another or remove it")
+        partial = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
+        try:
+            partial.mkdir(parents=True)
+            torch.save({"args": self.options, "model": self.state}, partial / MODEL)
+            for name, content in self.files().items():
+                (partial / name).write_bytes(content)
+            partial.replace(out)
+        except (OSError, RuntimeError) as error:
+            reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+            raise LaftError(f"{out}: cannot be written ({reason})") from None
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return True
+
+    def _is_in(self, out: Path) -> bool:
+        """Whether ``out`` holds exactly this."""
+        for name, content in self.files().items():
+            if not (out / name).is_file() or (out / name).read_bytes() != content:
+                return False
+        if not (out / MODEL).is_file():
+            return False
+        try:
+            found = backbones.read(str(out / MODEL))
+        except LaftError:
+            return False
+        own = {name: tensor.dtype for name, tensor in self.state.items()}
+        return (
+            found.options == architecture_options(vars(self.options))
+            and all(tensor.dtype == own.get(name) for name, tensor in found.state.items())
+            and found.fingerprint == self.fingerprint
+        )
+
+
+def to_fp16(state: Mapping[str, Tensor], name: str | Path) -> dict[str, Tensor]:
+    """The state in fp16, tied tensors kept tied.
+
+    Language components, fairseq's version marks and a header stay as they are.
+
+    Raises:
+        LaftError: a number too large for fp16, in the model ``name``.
+    """
+    done: dict[int, Tensor] = {}
+    half: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        is_weight = backbones.is_backbone(key) or backbones.is_added(key)
+        if not is_weight or ".language_components." in key:
+            half[key] = tensor
+            continue
+        if tensor.data_ptr() not in done:
+            done[tensor.data_ptr()] = tensor.half()
+        half[key] = done[tensor.data_ptr()]
+        if not half[key].isfinite().all():
+            raise LaftError(f"{name}: {key} does not fit into fp16; leave --half out")
+    return half

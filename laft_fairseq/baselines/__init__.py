@@ -1,0 +1,1 @@
+"""The trainable parts of the systems that the paper compares LAFT with."""

@@ -1,0 +1,1 @@
+"""Checkpoints and backbones on disk: reading, headers, checks, completion."""

@@ -1,0 +1,244 @@
+"""Find, read and check a pretrained mBART; tell one from another by its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
+from laft_fairseq.checkpoints.reading import read_checkpoint
+from laft_fairseq.checkpoints.record import recorded_langs, recorded_layout, recorded_options
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.training.frozen_weights import FileState, drop_pages
+
+ENVIRONMENT = "LAFT_BACKBONE"
+FINGERPRINT_CHUNK = 1 << 22  # numbers rounded at once
+TIED = ("decoder.embed_tokens.weight", "decoder.output_projection.weight")
+EMBEDDING = "encoder.embed_tokens.weight"
+# Names by which a state dict shows that it is a pre-norm transformer with mBART's parts.
+MARKS = (EMBEDDING, "encoder.layer_norm.weight", "decoder.layer_norm.weight",
+         "encoder.embed_positions.weight", "encoder.layernorm_embedding.weight")  # fmt: skip
+ADDED = (".task_module.", ".fusion.", ".language_adapter.", ".language_components.", ".gate.",
+         ".task_adapter.", ".new_tag_rows.")  # fmt: skip
+
+
+def is_added(name: str) -> bool:
+    """Whether a tensor of this name was added to mBART by a method."""
+    return any(part in f".{name}" for part in ADDED)
+
+
+def is_backbone(name: str) -> bool:
+    """Whether a tensor of this name is part of mBART (fairseq's version marks are not)."""
+    return not is_added(name) and not name.endswith(".version") and name != HEADER_KEY
+
+
+def fingerprint(state: Mapping[str, Tensor], mapped: bool = False) -> str:
+    """SHA-256 over names, shapes and contents rounded to fp16, tied copies left out.
+
+    fp16, fp32, fairseq and converted copies of the same weights agree. Tensors that are mapped
+    from a file, and unchanged, are given back one by one.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(name for name in state if is_backbone(name) and name not in TIED):
+        tensor = state[name]
+        digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
+        for part in tensor.detach().reshape(-1).split(FINGERPRINT_CHUNK):
+            digest.update(part.to("cpu", torch.float16).numpy().data)
+        if mapped:
+            drop_pages(tensor)
+    return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained mBART: its path, its tensors under fairseq's names.
+
+    ``langs`` are its languages in order and ``layout`` is where their tags stand, if known.
+    ``options`` are those of ARCHITECTURE_OPTIONS that the file records, ``file`` is the file as it
+    was when it was mapped.
+    """
+
+    path: str
+    state: dict[str, Tensor]
+    langs: list[str] | None
+    layout: TagLayout | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    file: FileState | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See :func:`fingerprint`."""
+        return fingerprint(self.state, self.file is not None)
+
+
+def read(path: str) -> Backbone:
+    """Read a backbone; large files are mapped, not copied.
+
+    Raises:
+        LaftError: unreadable, unsafe, or not an mBART, which ties its embeddings.
+    """
+    content = read_checkpoint(path, mmap=True)
+    file = FileState.of(path)
+    state = content.get("model")
+    if not isinstance(state, dict):
+        raise LaftError(f"{path}: not a fairseq checkpoint of mBART: it has no 'model'")
+    header, _ = pop_header(state)
+    if header is not None and header.kind == "slim":
+        raise LaftError(
+            f"{path}: a slim checkpoint is no backbone; make it whole first with `laft export`"
+        )
+    added = next((name for name in state if is_added(name)), None)
+    if added is not None:
+        raise LaftError(f"{path}: holds {added}: a trained model, not a plain mBART backbone")
+    state = unpack_attention(state)
+    missing = [name for name in MARKS if name not in state]
+    if missing:
+        raise LaftError(
+            f"{path}: not a pre-norm mBART (no {missing[0]}); "
+            "give mBART's own model.pt, or convert one first"
+        )
+    tie(state, path)
+    tensors = {name: tensor for name, tensor in state.items() if is_backbone(name)}
+    langs = header.langs if header is not None else recorded_langs(content)
+    layout = recorded_layout(path, header, content)
+    options = {} if header is None else header.options
+    return Backbone(path, tensors, langs, layout, options | recorded_options(content), file)
+
+
+def is_slim(path: str) -> bool:
+    """Whether a file is one of our checkpoints without the backbone's tensors."""
+    state = read_checkpoint(path, mmap=True).get("model")
+    header, _ = pop_header(state) if isinstance(state, dict) else (None, "")
+    return header is not None and header.kind == "slim"
+
+
+def tie(state: dict[str, Tensor], path: str) -> None:
+    """Let the copies of the embedding be the one tensor.
+
+    Raises:
+        LaftError: one of them is another matrix, for which mBART has no place.
+    """
+    embedding = state[EMBEDDING]
+    for name in TIED:
+        copy = state.get(name, embedding)
+        same = copy.data_ptr() == embedding.data_ptr() and copy.shape == embedding.shape
+        if not (same or (copy.dtype == embedding.dtype and torch.equal(copy, embedding))):
+            raise LaftError(
+                f"{path}: its {name} is another than {EMBEDDING}; only models that tie them, as "
+                "mBART does, can be a backbone"
+            )
+        state[name] = embedding
+
+
+def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Part ``in_proj`` into ``q_proj``, ``k_proj``, ``v_proj``, without copying.
+
+    fairseq of 2019, which wrote mbart.cc25.v2, kept the three (d, d) projections of an attention
+    as one (3d, d), and their biases as one (3d,).
+    """
+    parted: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        stem, packed, kind = name.rpartition(".in_proj_")
+        if packed:
+            for projection, part in zip("qkv", tensor.chunk(3), strict=True):
+                parted[f"{stem}.{projection}_proj.{kind}"] = part
+        else:
+            parted[name] = tensor
+    return parted
+
+
+def check(
+    backbone: Backbone, shapes: Mapping[str, torch.Size], langs: Sequence[str], layout: TagLayout
+) -> None:
+    """Refuse a backbone that does not fit the model's ``shapes`` or the dictionary's tags.
+
+    Raises:
+        LaftError: names the file, what differs and the remedy.
+    """
+    path = backbone.path
+    rows, entries = backbone.state[EMBEDDING].size(0), shapes[EMBEDDING][0]
+    if rows != entries:
+        raise LaftError(
+            f"{path}: has {rows} embedding rows, but dict.txt, {len(langs)} language tags and "
+            f"<mask> make {entries}; use the backbone's own dict.txt and its --langs or langs.txt, "
+            "and name languages that it never saw by --new-langs"
+        )
+    if backbone.langs is not None and list(langs) != backbone.langs:
+        raise LaftError(
+            f"{path}: its languages are {','.join(backbone.langs)}, in this order; "
+            f"--langs or langs.txt says {','.join(langs)}"
+        )
+    if backbone.layout is not None and backbone.layout is not layout:
+        raise LaftError(
+            f"{path}: its tag layout is {backbone.layout}, but --tag-layout or the data's "
+            f"tag-layout.txt says {layout}; use the backbone's"
+        )
+    for name, shape in shapes.items():
+        if name not in backbone.state:
+            raise LaftError(f"{path}: has no {name}; choose the --arch of the backbone's size")
+        if backbone.state[name].shape != shape:
+            raise LaftError(
+                f"{path}: {name} is {tuple(backbone.state[name].shape)}, but this --arch wants "
+                f"{tuple(shape)}; choose the --arch of the backbone's size"
+            )
+    extra = sorted(set(backbone.state) - set(shapes))
+    if extra:
+        raise LaftError(
+            f"{path}: has {extra[0]}, which this --arch has no place for; "
+            "choose the --arch of the backbone's size"
+        )
+
+
+def places(option: str | None, origin: str, recorded: str) -> list[str]:
+    """Where :func:`find` looks, in its order; what is not given is left out."""
+    named = [option, os.environ.get(ENVIRONMENT), str(Path(origin).parent / "backbone.pt")]
+    return [path for path in (*named, *_hints(origin, recorded)) if path]
+
+
+def _hints(origin: str, recorded: str) -> list[str]:
+    """Of the name that a checkpoint remembers: beside it, and where it was."""
+    return [str(Path(origin).parent / Path(recorded).name), recorded] if recorded else []
+
+
+def find(option: str | None, origin: str, recorded: str, expected: str) -> Backbone:
+    """The backbone of a slim checkpoint: option, environment, beside the checkpoint, recorded.
+
+    Args:
+        option: path given by the user, if any.
+        origin: path of the checkpoint.
+        recorded: path that the checkpoint remembers.
+        expected: fingerprint that the checkpoint remembers.
+
+    Raises:
+        LaftError: none found, or the one found is another backbone.
+    """
+    for where, path in (("--backbone", option), (ENVIRONMENT, os.environ.get(ENVIRONMENT))):
+        if path and not os.path.exists(path):
+            raise LaftError(f"{path}: no such backbone ({where})")
+    named, hints = option or os.environ.get(ENVIRONMENT), _hints(origin, recorded)
+    for candidate in [named] if named else places(None, origin, recorded):
+        if not os.path.exists(candidate) or (
+            not named and candidate in hints and is_slim(candidate)  # another's of its name
+        ):
+            continue
+        backbone = read(candidate)
+        if backbone.fingerprint != expected:
+            raise LaftError(
+                f"{candidate}: another backbone (fingerprint {backbone.fingerprint}) than the "
+                f"one {origin or 'the checkpoint'} was trained on ({expected}); give that one "
+                f"by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"
+            )
+        return backbone
+    raise LaftError(
+        f"{origin or 'checkpoint'}: a slim checkpoint needs its backbone, and {recorded} is not "
+        f"there; give it by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"
+    )

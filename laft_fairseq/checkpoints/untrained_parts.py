@@ -1,0 +1,60 @@
+"""Which of the parts that a method adds to mBART no training has touched.
+
+A part goes by a name: ``fusion``, or with its language ``language_adapter.fr_XX``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+WORDS = {
+    "task_module": "the task module",
+    "fusion": "the fusion",
+    "gate": "the gate",
+    "task_adapter": "the task adapters",
+    "language_adapter": "the language adapters",
+    "new_tag_rows": "the new tags",
+}
+# The encoder's rows of new tags are left out: under a frozen encoder they are not to be trained.
+PART = re.compile(
+    r"^(?:encoder\.(task_module|fusion|gate)\.|.*\.(task_adapter)\.|"
+    r"decoder\.layers\.\d+\.(language_adapter\.[^.]+)\.|decoder\.(new_tag_rows\.[^.]+)$)"
+)
+
+
+def part_of(parameter: str) -> str | None:
+    """The added part that a parameter of this name belongs to; None for mBART's own and others."""
+    found = PART.match(parameter)
+    return next(filter(None, found.groups())) if found else None
+
+
+def parts_of(parameters: Iterable[str]) -> set[str]:
+    """The added parts that parameters of these names belong to."""
+    return {part for part in map(part_of, parameters) if part is not None}
+
+
+def language_of(part: str) -> str:
+    """The language of a part; empty for one of all languages."""
+    return part.partition(".")[2]
+
+
+def parts_trained_by(trainable: Iterable[str], langs: Collection[str]) -> set[str]:
+    """The parts that a stage moves.
+
+    Args:
+        trainable: names of the parameters that it trains.
+        langs: languages of its texts: others' parts get no gradient.
+    """
+    found = parts_of(trainable)
+    return {part for part in found if not language_of(part) or language_of(part) in langs}
+
+
+def describe_parts(parts: Iterable[str]) -> str:
+    """``the fusion and the language adapters of en_XX, fr_XX``; empty for none."""
+    tags: dict[str, list[str]] = {}
+    for part in sorted(parts, key=lambda part: (list(WORDS).index(part.split(".")[0]), part)):
+        kind = part.split(".")[0]
+        tags.setdefault(kind, []).extend(filter(None, [language_of(part)]))
+    said = [f"{WORDS[kind]} of {', '.join(of)}" if of else WORDS[kind] for kind, of in tags.items()]
+    return " and ".join(filter(None, [", ".join(said[:-1]), *said[-1:]]))

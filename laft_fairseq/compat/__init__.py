@@ -1,0 +1,11 @@
+"""What fairseq needs on today's Python and torch; each patch applies once."""
+
+from laft_fairseq.compat import checkpoints, distributed, startup, trainer
+
+
+def apply() -> None:
+    """Apply every patch, once."""
+    startup.apply()
+    distributed.apply()
+    checkpoints.apply()
+    trainer.apply()

@@ -1,0 +1,1 @@
+"""The data sets of both stages: tagged texts, infilling, adversarial batches."""

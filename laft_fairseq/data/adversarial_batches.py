@@ -1,0 +1,147 @@
+"""Batches of TM + adv (appendix): annotated source rows and target rows, in a fixed proportion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import FairseqDataset, data_utils
+
+from laft_fairseq.data.tagged_texts import MultilingualDataset, batch_of
+from laft_fairseq.errors import LaftError
+
+TARGET_ROWS = ("monolingual", "pairs")
+
+
+def drawn_targets(epoch: int, sources: int, each: int, targets: int, seed: int) -> np.ndarray:
+    """Which target rows an epoch takes: (sources · each,) numbers below ``targets``.
+
+    The target rows are gone through again and again, each time in another order, and an epoch
+    goes on where the last one stopped: none is left out for good, and none comes twice before
+    all have come. It depends on the arguments alone, so a resumed run draws the same.
+    """
+    first, count = (epoch - 1) * sources * each, sources * each
+    rounds = range(first // targets, (first + count - 1) // targets + 1)
+    orders = [np.random.default_rng([seed, n]).permutation(targets) for n in rounds]
+    start = first - rounds[0] * targets
+    return np.concatenate(orders)[start : start + count]
+
+
+class AdversarialRows(FairseqDataset):
+    """Items of one annotated source row and ``each`` target rows of about its length.
+
+    So every batch holds both kinds, 1 : ``each``, and an epoch takes every annotated row once.
+    Within an epoch the drawn target rows, ordered by length, go to the annotated rows ordered by
+    length: little padding, and the classifier cannot tell the languages by their lengths alone.
+    """
+
+    def __init__(
+        self,
+        sources: MultilingualDataset,
+        targets: MultilingualDataset,
+        each: int,
+        seed: int,
+        pad: int,
+    ) -> None:
+        super().__init__()
+        if each < 1:
+            raise LaftError(f"--target-per-source {each}: at least one target row is needed")
+        self.sources, self.targets = sources, targets
+        self.each, self.seed, self.pad = each, seed, pad
+        self.set_epoch(1)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the epoch's target rows and give them to annotated rows."""
+        n = len(self.sources)
+        drawn = drawn_targets(epoch, n, self.each, len(self.targets), self.seed)  # (n each,)
+        drawn = drawn[np.argsort(source_sizes(self.targets)[drawn], kind="mergesort")]
+        shuffled = np.random.default_rng([self.seed, epoch, 1]).permutation(n)  # ties at random
+        by_size = shuffled[np.argsort(source_sizes(self.sources)[shuffled], kind="mergesort")]
+        self.given = np.empty((n, self.each), dtype=np.int64)  # target rows of each annotated one
+        self.given[by_size] = drawn.reshape(n, self.each)
+        rows = np.stack([both_sizes(self.sources), *both_sizes(self.targets)[self.given.T]])
+        self.sizes = rows.max(axis=0)  # (n, 2): longest source and longest target of an item
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, index: int) -> list[dict[str, Any]]:
+        return [self.sources[index], *(self.targets[int(row)] for row in self.given[index])]
+
+    def collater(self, samples: list[list[dict[str, Any]]]) -> dict[str, Any]:
+        """A batch, see :func:`adversarial_batch`."""
+        return adversarial_batch([row for item in samples for row in item], self.pad)
+
+    def num_tokens(self, index: int) -> int:
+        """Of all the item's rows, padded to its longest: what ``--max-tokens`` bounds."""
+        return (1 + self.each) * int(self.sizes[index].max())
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Longest source and target, for filtering."""
+        return int(self.sizes[index, 0]), int(self.sizes[index, 1])
+
+    def ordered_indices(self) -> np.ndarray:
+        """By source, then target length; ties at random (fairseq seeds numpy for each epoch)."""
+        order = np.random.permutation(len(self))
+        for column in (1, 0):
+            order = order[np.argsort(self.sizes[order, column], kind="mergesort")]
+        return order
+
+    def batch_by_size(
+        self, indices: Any, max_tokens: Any = None, max_sentences: int | None = None,
+        required_batch_size_multiple: int = 1,
+    ) -> Any:  # fmt: skip
+        """Batches of at most ``max_sentences`` rows, both kinds counted.
+
+        Raises:
+            LaftError: an item does not fit, or would not in an epoch that draws other rows.
+        """
+        rows = 1 + self.each
+        longest = max(int(both_sizes(kind).max()) for kind in (self.sources, self.targets))
+        limits = (("--max-tokens", max_tokens, rows * longest, f", of up to {longest} tokens each"),
+                  ("--batch-size", max_sentences, rows, ""))  # fmt: skip
+        for option, given, least, each in limits:
+            if given is not None and given < least:
+                raise LaftError(
+                    f"{option} {given}: a batch holds an annotated row and {self.each} target rows "
+                    f"(--target-per-source){each}, so at least {least}"
+                )
+        if max_sentences is not None:
+            max_sentences //= rows
+        return super().batch_by_size(
+            indices, max_tokens, max_sentences, required_batch_size_multiple
+        )
+
+
+def both_sizes(rows: MultilingualDataset) -> np.ndarray:
+    """(n, 2) lengths of source and target, 0 where there is no target."""
+    sizes = np.asarray(rows.sizes).reshape(len(rows), -1)  # (n, 1 or 2)
+    return np.pad(sizes, ((0, 0), (0, 2 - sizes.shape[1])))
+
+
+def source_sizes(rows: MultilingualDataset) -> np.ndarray:
+    """(n,) lengths of the sources."""
+    return both_sizes(rows)[:, 0]
+
+
+def adversarial_batch(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
+    """Collate rows, of which some may have no target: those take no part in L_gen.
+
+    Rows with a target come first, by falling source length; ``target`` (R, T) and the decoder's
+    input are theirs alone, and ``net_input`` says so in ``decoded_rows`` (R,) where R < B.
+    """
+    with_target = [row for row in rows if row["target"] is not None]
+    without = [row for row in rows if row["target"] is None]
+    batch: dict[str, Any] = batch_of(with_target, pad)
+    if not without:
+        return batch
+    inputs = batch["net_input"]
+    decoded = [source[source.ne(pad)] for source in inputs["src_tokens"]]  # R of (s,)
+    sources = [*decoded, *(row["source"] for row in without)]  # B of (s,)
+    inputs["decoded_rows"] = torch.arange(len(decoded))  # (R,)
+    inputs["src_tokens"] = data_utils.collate_tokens(sources, pad, left_pad=True)  # (B, S)
+    inputs["src_lengths"] = torch.tensor([len(source) for source in sources])  # (B,)
+    batch["nsentences"] = len(sources)
+    batch["id"] = torch.cat([batch["id"], torch.tensor([row["id"] for row in without])])  # (B,)
+    return batch

@@ -1,0 +1,225 @@
+"""Binarised texts with their language's tag, and batches of them, in the data's tag layout."""
+
+from __future__ import annotations
+
+import logging
+import os
+import struct
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import BaseWrapperDataset, ConcatDataset, Dictionary, data_utils, indexed_dataset
+from fairseq.data.language_pair_dataset import LanguagePairDataset, collate
+from torch import Tensor
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.layout import TagLayout
+
+logger = logging.getLogger(__name__)
+
+SHORTEST = 3  # tokens to cut a text to: one of its own, </s> and the tag
+MMAP_MAGIC = b"MMIDIDX\x00\x00"  # how the index of fairseq's default format begins
+
+
+def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
+    """The indexed texts ``X </s>`` of ``prefix`` (``data-bin/fr_XX/train``).
+
+    Raises:
+        LaftError: absent, empty, unreadable, or made with a larger dictionary.
+    """
+    folder = os.path.dirname(prefix)
+    for file in (f"{prefix}.idx", f"{prefix}.bin"):
+        if not os.path.exists(file):
+            raise LaftError(f"{file}: no such data for language {tag}; binarise it into {folder}")
+    if os.path.getsize(f"{prefix}.bin") == 0:
+        raise LaftError(
+            f"{prefix}.bin: no text of language {tag} in it; binarise a file with lines"
+        )
+    try:
+        if not _is_whole(prefix):
+            raise ValueError("its index and its data do not fit each other")
+        texts = data_utils.load_indexed_dataset(prefix, dictionary)
+        size = len(texts)
+    except (AssertionError, ValueError, OSError, EOFError, struct.error) as error:
+        raise LaftError(
+            f"{prefix}.idx: damaged data of language {tag} ({error}); binarise it again"
+        ) from None
+    highest = max(int(texts[index].max()) for index in {0, size // 2, size - 1})
+    if highest >= len(dictionary):
+        raise LaftError(
+            f"{prefix}.bin: token {highest} of language {tag} is outside the dictionary of "
+            f"{len(dictionary)} entries; binarise with the backbone's dict.txt"
+        )
+    return texts
+
+
+def _is_whole(prefix: str) -> bool:
+    """Whether .idx and .bin of fairseq's mmap format are as long as the index says."""
+    with open(f"{prefix}.idx", "rb") as file:
+        if file.read(len(MMAP_MAGIC)) != MMAP_MAGIC:
+            return True  # another format, or none: fairseq looks at it
+        header = file.read(17)  # version, type, number of texts
+        _, kind, count = struct.unpack("<QBQ", header)
+        if os.fstat(file.fileno()).st_size != len(MMAP_MAGIC) + len(header) + 12 * count:
+            return False
+        sizes = np.frombuffer(file.read(4 * count), dtype=np.int32)  # (n,) tokens
+    width = np.dtype(indexed_dataset._code_to_dtype[kind]).itemsize
+    return os.path.getsize(f"{prefix}.bin") == int(sizes.sum(dtype=np.int64)) * width
+
+
+class TaggedTexts(BaseWrapperDataset):
+    """``X </s>`` with its tag where ``layout`` has it.
+
+    X is cut to make it fit ``max_tokens``, and how many were cut is logged.
+
+    Raises:
+        LaftError: nothing of X would be left.
+    """
+
+    def __init__(
+        self, texts: Any, tag_id: int, max_tokens: int, name: str, layout: TagLayout
+    ) -> None:
+        super().__init__(texts)
+        if max_tokens < SHORTEST:
+            raise LaftError(
+                f"{name}: texts cut to {max_tokens} tokens would be empty; allow {SHORTEST} or more"
+            )
+        self.tag_id, self.layout, self.name = tag_id, layout, name
+        self.max_text = max_tokens - 1
+        sizes = np.asarray(texts.sizes)
+        over_long = int((sizes > self.max_text).sum())
+        if over_long:
+            logger.info(
+                "%s: %d of %d texts cut to %d tokens", name, over_long, len(sizes), max_tokens
+            )
+        self._sizes = np.minimum(sizes, self.max_text) + 1
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """(n,) tokens of each text, tag included."""
+        return self._sizes
+
+    def cut(self, text: Tensor) -> Tensor:
+        """(t,) ``X </s>`` -> the same, X cut so that it fits."""
+        if len(text) <= self.max_text:
+            return text
+        return torch.cat([text[: self.max_text - 1], text[-1:]])
+
+    def text(self, index: int) -> Tensor:
+        """(t,) ``X </s>``, cut."""
+        return self.cut(self.dataset[index])
+
+    def tagged(self, text: Tensor) -> Tensor:
+        """(t,) ``X </s>`` -> (t + 1,) with the tag."""
+        return self.layout.tagged(text, self.tag_id)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.tagged(self.text(index))
+
+    def num_tokens(self, index: int) -> int:
+        """Tokens of one text, tag included."""
+        return int(self._sizes[index])
+
+    def size(self, index: int) -> int:
+        """The same, for filtering."""
+        return int(self._sizes[index])
+
+
+def batch_of(samples: list[dict[str, Any]], pad: int) -> dict[str, Any]:
+    """Collate items of ``id``, ``source``, ``target``, each with its own language's tag.
+
+    Sources are padded on the left; each target's last token moves to the front of the decoder
+    input, be it the tag or ``</s>``.
+    """
+    return collate(samples, pad, None, left_pad_source=True, left_pad_target=False)
+
+
+class TaggedPairDataset(LanguagePairDataset):
+    """Source and target of one language, both tagged; languages may be mixed in a batch.
+
+    ``constraints`` are fairseq's, of a constrained search: what each output has to hold.
+    """
+
+    def __init__(
+        self,
+        source: TaggedTexts,
+        target: TaggedTexts | None,
+        dictionary: Dictionary,
+        shuffle: bool,
+        constraints: Any = None,
+    ) -> None:
+        super().__init__(
+            source,
+            source.sizes,
+            dictionary,
+            target,
+            None if target is None else target.sizes,
+            dictionary,
+            shuffle=shuffle,
+            constraints=constraints,
+        )
+        self.eos = None  # each target's own last token begins the decoder's input
+
+    def name_of(self, index: int) -> str:
+        """The file of an item's source."""
+        return str(self.src.name)
+
+
+class MultilingualDataset(ConcatDataset):
+    """Several languages' items as one data set, numbered throughout."""
+
+    def __init__(self, parts: list[Any], shuffle: bool) -> None:
+        super().__init__(parts)
+        self.shuffle = shuffle
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**super().__getitem__(index), "id": index}
+
+    def name_of(self, index: int) -> str:
+        """The file of an item."""
+        part = self.datasets[int(np.searchsorted(self.cumulative_sizes, index, side="right"))]
+        own = getattr(part, "dataset", part)  # of texts drawn anew for each epoch
+        return str(own.name_of(0))
+
+    def ordered_indices(self) -> np.ndarray:
+        """By source, then target length; ties at random (fairseq seeds numpy for each epoch)."""
+        sizes = self.sizes.reshape(len(self), -1)  # (n, 1 or 2)
+        order = np.random.permutation(len(self)) if self.shuffle else np.arange(len(self))
+        for column in reversed(range(sizes.shape[1])):
+            order = order[np.argsort(sizes[order, column], kind="mergesort")]
+        return order
+
+    def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
+        """(n,) tokens of the longer side, as `num_tokens` gives them one by one."""
+        longest: np.ndarray = self.sizes.reshape(len(self), -1).max(axis=1)[indices]
+        return longest
+
+    def filter_indices_by_size(
+        self, indices: np.ndarray, max_sizes: Any
+    ) -> tuple[np.ndarray, list[int]]:
+        """Texts are cut when read, so all fit; fairseq would ask each of millions."""
+        limits = max_sizes if isinstance(max_sizes, tuple | list) else (max_sizes,)
+        if len(self) and self.sizes.max() <= min(
+            (m for m in limits if m is not None), default=np.inf
+        ):
+            return indices, []
+        kept, ignored = super().filter_indices_by_size(indices, max_sizes)
+        return kept, ignored
+
+
+def refuse_longer(dataset: Any, max_tokens: int) -> None:
+    """Refuse a batch size in tokens that holds less than the longest item.
+
+    Raises:
+        LaftError: names the length and the file.
+    """
+    sizes = np.asarray(dataset.sizes).reshape(len(dataset), -1)  # (n, 1 or 2)
+    longest = int(sizes.max(axis=1).argmax())  # an item
+    tokens = int(dataset.num_tokens(longest))
+    if tokens > max_tokens:
+        where = f" of {dataset.name_of(longest)}" if hasattr(dataset, "name_of") else ""
+        raise LaftError(
+            f"--max-tokens {max_tokens}: a text{where} takes {tokens}, and none is left out; allow "
+            "as many, or cut texts by --max-source-positions and --max-target-positions"
+        )

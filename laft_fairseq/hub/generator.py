@@ -1,0 +1,175 @@
+"""Raw text in, raw text out: ``load(checkpoint).generate([...], lang="fr_XX")``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.hub.loading import load_model
+from laft_fairseq.hub.raw_text import SubwordTokenizer, find_dictionary, find_sentencepiece, folders
+from laft_fairseq.hub.search import Hypothesis, Search, SearchRun
+from laft_fairseq.languages.tags import unknown
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.tasks.laft_generation import LaftGeneration
+
+BUFFER = 1024  # texts read ahead, of which those of similar length share a batch
+
+
+def load(
+    checkpoint: str,
+    data: str | None = None,
+    sentencepiece_model: str | None = None,
+    backbone: str | None = None,
+    langs: str | None = None,
+    device: str | None = None,
+) -> Generator:
+    """Load a checkpoint, slim or whole, or a plain mBART backbone, for raw text; weights only.
+
+    Args:
+        checkpoint: as fairseq-train or `laft export` wrote it.
+        data: folder of dict.txt, langs.txt and tag-layout.txt: a data-bin or the backbone's.
+            Default: the checkpoint's folder, the backbone's, the data-bin trained on.
+        sentencepiece_model: default: ``sentence.bpe.model`` in one of these folders.
+        backbone: of a slim checkpoint, where it is not found by itself (backbone.py).
+        langs: the dictionary's tags in order, where no langs.txt says them.
+        device: ``cpu``, ``cuda`` or ``cuda:1``; default: cuda where there is one.
+
+    Raises:
+        LaftError: a file is missing, damaged or does not fit the others; no such device.
+    """
+    target = _device(device)
+    places = folders(checkpoint, data, backbone)
+    folder = find_dictionary(checkpoint, data, places)
+    model_file = find_sentencepiece(checkpoint, sentencepiece_model, [folder, *places])
+    model, task = load_model(checkpoint, str(folder), langs, backbone)
+    pieces = SubwordTokenizer(model_file, task.dictionary)
+    return Generator(model.to(target), task, pieces, checkpoint)
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device).tolist()  # "meta" has no numbers
+    except (RuntimeError, AssertionError):
+        raise LaftError(f"--device {name}: this machine or torch has no such device") from None
+    return device
+
+
+class Generator:
+    """A loaded model that writes raw text; made by :func:`load`.
+
+    It may be used by several threads: their searches, each of a buffer of texts, come one after
+    another, as the task's ``gen_lang`` and the decoder's beam are those of one search.
+
+    Args:
+        model: in eval and fp32.
+        task: with the model's dictionary; its ``gen_lang`` is set here.
+        pieces: the dictionary's sentencepiece model.
+        name: of the checkpoint, for errors.
+    """
+
+    def __init__(
+        self, model: LAFTMBart, task: LaftGeneration, pieces: SubwordTokenizer, name: str
+    ) -> None:
+        self.model, self.task, self.pieces, self.name = model, task, pieces, name
+        self._one_search = threading.Lock()
+
+    def generate(
+        self, texts: Sequence[str], lang: str, output_lang: str | None = None, **search: Any
+    ) -> list[str]:
+        """The best output of each text, in order; an empty text's is empty.
+
+        Args:
+            texts: in the language ``lang``, such as ``fr_XX``.
+            lang: whose components are removed.
+            output_lang: the language to write in, ``lang`` by default. Another one's mean s_L is
+                fused and its adapters are used, which the paper does not do.
+            search: fields of :class:`Search`, but ``nbest``.
+
+        Raises:
+            LaftError: an unknown language, or one for which the checkpoint lacks a part; options
+                that do not go together.
+        """
+        return list(self.generate_iter(texts, lang, output_lang, len(texts) or 1, **search))
+
+    def generate_iter(
+        self,
+        texts: Iterable[str],
+        lang: str,
+        output_lang: str | None = None,
+        buffer_size: int = BUFFER,
+        **search: Any,
+    ) -> Iterator[str]:
+        """The same for a stream without end: outputs come after each ``buffer_size`` texts."""
+        if search.get("nbest", 1) != 1:
+            raise LaftError("nbest: is for hypotheses(), which gives a list for each text")
+        found = self.hypotheses(texts, lang, output_lang, buffer_size, **search)
+        return (best[0].text for best in found)
+
+    def hypotheses(
+        self,
+        texts: Iterable[str],
+        lang: str,
+        output_lang: str | None = None,
+        buffer_size: int = BUFFER,
+        **search: Any,
+    ) -> Iterator[list[Hypothesis]]:
+        """The ``nbest`` outputs of each text, best first, and their scores; otherwise the same.
+
+        An empty text has ``nbest`` empty outputs of score 0. Where the search ends with fewer than
+        ``nbest`` (everything else was forbidden to it), empty ones of score -inf stand for them.
+        """
+        if isinstance(texts, str):
+            raise LaftError("texts: a list of texts is needed, not one string")
+        if buffer_size < 1:
+            raise LaftError(f"--buffer-size {buffer_size}: at least 1")
+        options = Search(**search)
+        output = self._checked(lang, output_lang or lang)
+        other = None if output == lang else output
+        with self._one_search:
+            run = SearchRun(self.model, self.task, self.pieces, options, lang, other)
+        return self._stream(iter(texts), run, buffer_size)
+
+    def _stream(
+        self, texts: Iterator[str], run: SearchRun, buffer_size: int
+    ) -> Iterator[list[Hypothesis]]:
+        read = 0
+        while buffer := list(islice(texts, buffer_size)):
+            with self._one_search:
+                found = run.outputs(buffer, read)
+            yield from found
+            read += len(buffer)
+
+    def _checked(self, lang: str, output: str) -> str:
+        """Check both languages against dictionary and checkpoint."""
+        for tag, option in ((lang, "--lang"), (output, "--output-lang")):
+            if "," in tag:
+                raise LaftError(f"{option} {tag}: name one language, such as fr_XX")
+            if tag not in self.task.tag_ids:
+                raise LaftError(unknown(option, tag, self.name, self.task.tags))
+        encoder, decoder = self.model.encoder, self.model.decoder
+        if encoder.needs_components:
+            held = list(encoder.language_components)
+            needed = [(lang, "components")]
+            needed += [(output, "mean s_L, to be fused in,")] if encoder.fusion is not None else []
+            for tag, what in needed:
+                if tag not in held:
+                    raise LaftError(
+                        f"{self.name}: holds no {what} of language {tag}, only of "
+                        f"{', '.join(held) or 'none'}; train both stages with {tag} in "
+                        "--language-components"
+                    )
+        if decoder.has_adapters and output not in decoder.adapter_tags():
+            raise LaftError(
+                f"{self.name}: holds no adapter of language {output}, only of "
+                f"{', '.join(decoder.adapter_tags()) or 'none'}; train stage 1 with {output} among "
+                "--train-langs"
+            )
+        return output

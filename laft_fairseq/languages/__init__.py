@@ -1,0 +1,1 @@
+"""Languages: tags, layouts, dictionaries, scripts and languages new to a backbone."""

@@ -1,0 +1,47 @@
+"""Language tags as mBART writes them: ``[fr_XX]`` beside the text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from laft_fairseq.errors import LaftError
+
+CC25 = (
+    "ar_AR,cs_CZ,de_DE,en_XX,es_XX,et_EE,fi_FI,fr_XX,gu_IN,hi_IN,it_IT,ja_XX,kk_KZ,"
+    "ko_KR,lt_LT,lv_LV,my_MM,ne_NP,nl_XX,ro_RO,ru_RU,si_LK,tr_TR,vi_VN,zh_CN"
+).split(",")
+MBART50 = CC25 + (
+    "af_ZA,az_AZ,bn_IN,fa_IR,he_IL,hr_HR,id_ID,ka_GE,km_KH,mk_MK,ml_IN,mn_MN,mr_IN,"
+    "pl_PL,ps_AF,pt_XX,sv_SE,sw_KE,ta_IN,te_IN,th_TH,tl_XX,uk_UA,ur_PK,xh_ZA,gl_ES,sl_SI"
+).split(",")
+NEVER_SEEN = "one that the backbone never saw is named by --new-langs"
+
+
+def words_of(path: Path) -> list[str]:
+    """The words of a small text file, a tag or a layout each. Raises LaftError if it is no text."""
+    try:
+        return path.read_text(encoding="utf-8-sig").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise LaftError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+
+
+def symbol(tag: str) -> str:
+    """The dictionary's entry for a language: ``fr_XX`` -> ``[fr_XX]``."""
+    return f"[{tag}]"
+
+
+def split_tags(text: str | None) -> list[str]:
+    """``"en_XX,fr_XX"`` -> ``["en_XX", "fr_XX"]``; duplicates are refused."""
+    tags = [tag.strip() for tag in (text or "").split(",") if tag.strip()]
+    repeated = sorted({tag for tag in tags if tags.count(tag) > 1})
+    if repeated:
+        raise LaftError(f"language {repeated[0]} is listed twice in {text!r}")
+    return tags
+
+
+def unknown(option: str, tag: str, where: str | Path, tags: Sequence[str]) -> str:
+    """What an error says of a ``tag`` that is none of ``tags``: which are, which one is meant."""
+    alike = [known for known in tags if known.split("_")[0] == tag.split("_")[0].lower()]
+    meant = f" (did you mean {alike[0]}?)" if alike else ""
+    return f"{option}: unknown language {tag}{meant}; {where} has {', '.join(tags)}"

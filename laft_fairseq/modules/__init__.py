@@ -1,1 +1,0 @@
-"""The trainable parts that LAFT adds to mBART (§3.2)."""

@@ -1,0 +1,96 @@
+"""What costs nothing to generate: the scores that a system has to be compared with.
+
+LEAD-1 is the first sentence of the source, the source copy all of it; the oracle is the sentence
+of the source with the best ROUGE-L against the reference, the ceiling of extraction by sentence.
+The English reference, given as a file of its own, is what an output in the wrong language gets.
+"""
+
+from collections.abc import Sequence
+
+import regex
+
+from laft_fairseq.languages.scripts import language_code
+from laft_fairseq.scoring.rouge import rouge_of_tokens
+from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, tokenizer
+
+# The mark between the paragraphs of a source that stands on one line.
+PARAGRAPH = "⏎"
+_PARAGRAPHS = regex.compile(rf"\s*(?:{PARAGRAPH}|\n)\s*")
+_SPACED_SENTENCE = regex.compile(r"(?<=[.!?…](?:\s?»|[\"'”’)\]])*)\s+(?!»)")
+_CJK_SENTENCE = regex.compile(r"[^。！？]*[。！？]+[”’」』）》\"']*|[^。！？]+")
+_CJK_LANGUAGES = ("ja", "zh")
+
+
+def sentences(text: str, lang: str) -> list[str]:
+    """Cut a source into sentences, by rule.
+
+    A paragraph mark ends a sentence, and so does `.`, `!`, `?` or `…` before a space; in zh and ja
+    `。`, `！` or `？`, spaces or not. Closing quotes and brackets stay with their sentence.
+    Abbreviations are not looked for: `e.g. this` is cut.
+
+    Raises:
+        LaftError: the language is unknown.
+    """
+    if language_code(lang) in _CJK_LANGUAGES:
+        cut = _CJK_SENTENCE.findall
+    else:
+        cut = _SPACED_SENTENCE.split
+    pieces = (piece.strip() for part in _PARAGRAPHS.split(text) for piece in cut(part))
+    return [piece for piece in pieces if piece]
+
+
+def lead(source: str, lang: str) -> str:
+    """LEAD-1: the first sentence of the source, empty where the source is."""
+    return next(iter(sentences(source, lang)), "")
+
+
+def oracle(source: str, reference: str, lang: str, protocol: str = "unicode") -> str:
+    """Pick the source's sentence with the best ROUGE-L, the first among equals.
+
+    Raises:
+        LaftError: the language or the protocol is unknown.
+    """
+    candidates = sentences(source, lang)
+    if not candidates:
+        return ""
+    cut = hypothesis_tokenizer(protocol, lang)
+    expected = tokenizer(protocol, lang)(reference)
+    scores = rouge_of_tokens(
+        [cut(sentence) for sentence in candidates], [expected] * len(candidates), ["rougeL"]
+    )["rougeL"]
+    return candidates[int(scores.argmax())]
+
+
+def floor_outputs(
+    references: Sequence[str],
+    lang: str,
+    protocol: str = "unicode",
+    sources: Sequence[str] | None = None,
+    english: Sequence[str] | None = None,
+) -> dict[str, list[str]]:
+    """Give the outputs of each floor for n items.
+
+    Args:
+        references: n references, for the oracle.
+        lang: the language of references and sources.
+        protocol: by which the oracle measures.
+        sources: n source texts; without them only the English reference is a floor.
+        english: the n English references, if there are any.
+
+    Returns:
+        By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n texts.
+
+    Raises:
+        LaftError: the language or the protocol is unknown.
+    """
+    outputs: dict[str, list[str]] = {}
+    if sources is not None:
+        outputs["lead1"] = [lead(source, lang) for source in sources]
+        outputs["source_copy"] = [_PARAGRAPHS.sub(" ", source) for source in sources]
+        outputs["oracle"] = [
+            oracle(source, reference, lang, protocol)
+            for source, reference in zip(sources, references, strict=True)
+        ]
+    if english is not None:
+        outputs["english_reference"] = list(english)
+    return outputs

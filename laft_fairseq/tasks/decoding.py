@@ -1,0 +1,137 @@
+"""Generation, of both stages: search in each text's own language, which no tag is written in."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from fairseq.data import Dictionary, ListDataset
+from torch import Tensor
+
+from laft_fairseq.data.tagged_texts import TaggedPairDataset, TaggedTexts
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages import tags as language_tags
+from laft_fairseq.languages.dictionary import MASK
+from laft_fairseq.languages.language_ids import LanguageTags
+from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.tasks.beam_search import block_repeats, use_fast_beam_search
+
+logger = logging.getLogger(__name__)
+
+
+class Decoding:
+    """Mixin of a fairseq task; the task has the attributes below and ``languages``."""
+
+    cfg: Any
+    dictionary: Dictionary
+    tags: list[str]
+    tag_ids: dict[str, int]
+    layout: TagLayout
+    warned: set[str]  # languages that a warning has named
+    languages: Callable[[str], list[str]]  # those that a task option lists
+
+    def build_generator(
+        self, models: Any, args: Any, seq_gen_cls: Any = None,
+        extra_gen_cls_kwargs: dict[str, Any] | None = None, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        """Beam search that ends on ``</s>`` and never writes a tag, ``<mask>``, ``<s>`` or unk."""
+        if getattr(args, "print_alignment", None):
+            raise LaftError("--print-alignment: attention weights are not formed; leave it out")
+        args = copy.copy(args)
+        args.unkpen = math.inf
+        symbols = [language_tags.symbol(tag) for tag in self.tags]
+        extra = dict(extra_gen_cls_kwargs or {})
+        extra["tokens_to_suppress"] = (*symbols, MASK, "<s>")
+        extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
+        generator = super().build_generator(models, args, seq_gen_cls, extra, **kwargs)  # type: ignore[misc]
+        use_fast_beam_search(generator)
+        block_repeats(generator)
+        if hasattr(generator, "max_len"):
+            generator.max_len -= self.layout.lead  # positions that the search does not see
+        set_beam(models, 1)
+        return generator
+
+    def inference_step(
+        self, generator: Any, models: Any, sample: Any, prefix_tokens: Any = None,
+        constraints: Any = None,
+    ) -> Any:  # fmt: skip
+        """Generate, each example in its own language: the search begins with the source's tag.
+
+        ``net_input`` may hold ``output_language``, (B,) index of another one to write in, which
+        the encoder reads too.
+
+        What the decoder's input has before the tag is the decoder's affair, so that in both
+        layouts hypotheses, scores and lengths are those of the text and ``</s>`` alone.
+        ``prefix_tokens``, (B, t) first tokens of targets, are forced after the tag.
+        """
+        tokens: Tensor = sample["net_input"]["src_tokens"]
+        tags: LanguageTags = models[0].encoder.language_tags
+        token_ids = torch.tensor(tags.token_ids, device=tokens.device)
+        languages = sample["net_input"].get("output_language")  # (B,), or None: the source's own
+        languages = tags.of_source(tokens) if languages is None else languages  # (B,)
+        self._warn_of_untrained_parts(models, languages)
+        if not hasattr(generator, "beam_size"):  # the scorer of given references
+            return generator.generate(models, sample)
+        if prefix_tokens is not None:
+            prefix_tokens = self.layout.text_start(prefix_tokens)
+        set_beam(models, generator.beam_size)
+        try:
+            with torch.no_grad():
+                return generator.generate(
+                    models,
+                    sample,
+                    prefix_tokens=prefix_tokens,
+                    constraints=constraints,
+                    bos_token=token_ids[languages].repeat_interleave(generator.beam_size),
+                )
+        finally:
+            set_beam(models, 1)
+
+    def _warn_of_untrained_parts(self, models: Any, languages: Tensor) -> None:
+        """Warn once of each language, of (B,) ``languages``, whose own parts were never trained."""
+        written = {self.tags[index] for index in torch.unique(languages).tolist()}
+        for model in models:
+            untrained = model.untrained_tags() if isinstance(model, LAFTMBart) else set()
+            for tag in (untrained - self.warned) & written:
+                self.warned.add(tag)
+                logger.warning(
+                    "no training has touched what this model has for %s alone, its adapter or tag: "
+                    "train stage 1 with %s among --train-langs, and stage 2 from its checkpoint",
+                    tag,
+                    tag,
+                )
+
+    def inference_language(self) -> str:
+        """The language of raw text given to fairseq-interactive: ``--gen-lang``."""
+        tags = self.languages("gen_lang")
+        if len(tags) != 1:
+            raise LaftError("--gen-lang: name the one language of the input, such as fr_XX")
+        return tags[0]
+
+    def build_dataset_for_inference(
+        self, src_tokens: list[Tensor], src_lengths: list[int], constraints: Any = None
+    ) -> Any:
+        """Raw input of ``--gen-lang`` for fairseq-interactive."""
+        tag = self.inference_language()
+        raw = ListDataset(src_tokens, [len(text) for text in src_tokens])
+        name = f"input in {tag}"
+        limit = self.cfg.max_source_positions
+        texts = TaggedTexts(raw, self.tag_ids[tag], limit, name, self.layout)
+        return TaggedPairDataset(
+            texts, None, self.dictionary, shuffle=False, constraints=constraints
+        )
+
+
+def set_beam(models: Any, size: int) -> None:
+    """Tell the decoders how many rows of a batch share a source.
+
+    fairseq sets it once, when a generator is built, and cross-attention then skips sources in
+    training and validation as well; so it is set around each search, and 1 otherwise.
+    """
+    for model in models:
+        model.set_beam_size(size)

@@ -1,0 +1,1 @@
+"""What a training run needs beside fairseq: precision, caches, processes, resuming."""

@@ -1,0 +1,74 @@
+"""bf16 autocast where the processor multiplies bf16 matrices fast."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from laft_fairseq.training.frozen_weights import Casts
+
+# But for cuDNN's, which makes a plan for each new shape, and batches by size have many.
+ALL_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+CHOICES = ("auto", "bf16", "none")
+
+
+@cache
+def cpu_has_bf16() -> bool:
+    """Whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX)."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return False
+    flags = info.read_text(errors="replace")
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def wants_bf16(parameter: torch.Tensor, choice: str) -> bool:
+    """Whether a model of this (fp32) parameter runs under bf16 autocast.
+
+    ``auto``: on CPUs with bf16 instructions, and on CUDA devices that have them too, not those on
+    which torch emulates them; never for a model that fairseq already holds in half precision.
+    """
+    if choice == "none" or parameter.dtype != torch.float32:
+        return False
+    if choice == "bf16":
+        return True
+    if parameter.device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return parameter.device.type == "cpu" and cpu_has_bf16()
+
+
+def autocast(
+    model: Any, choice: str, casts: Casts | None = None
+) -> contextlib.AbstractContextManager[Any]:
+    """The context in which ``model`` computes forward and loss, frozen weights cast by ``casts``.
+
+    On a CPU attention that is differentiated is computed by plain products in bf16: forward and
+    backward together torch's fused kernel took up to three times as long for the mini backbone, and
+    about as long at mBART-large's shape. Without a backward pass the fused one is the faster, four
+    times and more: see :func:`frozen_forward`.
+    """
+    parameter = next(model.parameters())
+    if not wants_bf16(parameter, choice):
+        return contextlib.nullcontext()
+    stack = contextlib.ExitStack()
+    stack.enter_context(torch.autocast(parameter.device.type, dtype=torch.bfloat16))
+    if parameter.device.type != "cpu":
+        stack.enter_context(sdpa_kernel(ALL_KERNELS))
+    elif torch.is_grad_enabled():
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+    if casts is not None:
+        stack.enter_context(casts.in_place(model))
+    return stack
+
+
+@contextlib.contextmanager
+def frozen_forward() -> Iterator[None]:
+    """No gradients, and every kernel of attention again: for a frozen part within autocast."""
+    with torch.no_grad(), sdpa_kernel(ALL_KERNELS):
+        yield

@@ -1,0 +1,82 @@
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from laft_fairseq.checkpoints.header import (
+    HEADER_KEY,
+    Header,
+    architecture_options,
+    check_options,
+    pop_header,
+)
+from laft_fairseq.checkpoints.reading import ORIGIN_KEY, text_tensor
+from laft_fairseq.errors import LaftError
+
+
+def test_a_header_comes_out_as_it_went_in() -> None:
+    header = Header("slim", "laft", ["en_XX"], "scaled", ["encoder.x"], "f" * 32, "café/model.pt")
+    state = {"w": torch.ones(1), HEADER_KEY: header.to_tensor(), ORIGIN_KEY: text_tensor("c.pt")}
+    assert pop_header(state) == (header, "c.pt")
+    assert set(state) == {"w"}
+    assert header.to_tensor().dtype == torch.uint8
+
+
+def test_a_stock_checkpoint_has_none() -> None:
+    assert pop_header({"w": torch.ones(1)}) == (None, "")
+
+
+def test_header_of_another_version_is_refused() -> None:
+    header = Header("whole", "laft", ["en_XX"], "scaled", version=99)
+    with pytest.raises(LaftError, match=r"c\.pt: format .* version 99, but this is .* version 1"):
+        pop_header({HEADER_KEY: header.to_tensor(), ORIGIN_KEY: text_tensor("c.pt")})
+    with pytest.raises(LaftError, match="its header cannot be read"):
+        pop_header({HEADER_KEY: text_tensor("{")})
+
+
+def test_a_header_of_a_later_laft_fairseq_is_refused() -> None:
+    values = {**asdict(Header("whole", "laft", ["en_XX"], "scaled")), "surprise": 1}
+    with pytest.raises(LaftError, match="its header says surprise, which this laft_fairseq does"):
+        pop_header({HEADER_KEY: text_tensor(json.dumps(values))})
+
+
+def test_an_older_header_lacks_options_and_parts() -> None:
+    values = asdict(Header("whole", "laft", ["en_XX"], "scaled"))
+    for name in ("options", "untrained", "tag_layout", "new_langs"):
+        del values[name]
+    header, _ = pop_header({HEADER_KEY: text_tensor(json.dumps(values))})
+    assert header == Header("whole", "laft", ["en_XX"], "scaled")
+
+
+RECORDED = {"encoder_attention_heads": 4, "activation_fn": "gelu", "no_scale_embedding": False}
+
+
+def test_options_that_no_tensor_shows() -> None:
+    """What either side does not say is not compared."""
+    assert (
+        architecture_options({**RECORDED, "encoder_layers": 2, "decoder_attention_heads": None})
+        == RECORDED
+    )
+    check_options(RECORDED, {**RECORDED, "decoder_attention_heads": 2}, "c.pt")
+    check_options({}, {"encoder_attention_heads": 2}, "c.pt")
+    check_options(RECORDED, {}, "c.pt")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "own", "said"),
+    [
+        ({}, {"encoder_attention_heads": 2},
+         "with --encoder-attention-heads 4, but this model has 2; give that option"),
+        ({}, {"activation_fn": "relu"}, "with --activation-fn gelu, but this model has relu; give"),
+        ({}, {"no_scale_embedding": True},
+         "without --no-scale-embedding, but this model is with it; do as there"),
+        ({"no_scale_embedding": True}, {"no_scale_embedding": False},
+         "with --no-scale-embedding, but this model is without it; do as there"),
+    ],
+)  # fmt: skip
+def test_other_options_are_refused(
+    recorded: dict[str, bool], own: dict[str, bool], said: str
+) -> None:
+    with pytest.raises(LaftError, match=rf"^c\.pt: was made {said}"):
+        check_options(RECORDED | recorded, own, "c.pt")

@@ -1,0 +1,318 @@
+"""The components file: what is written is read, and what is wrong is refused by name."""
+
+import errno
+import json
+import pickle
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from scipy.linalg import subspace_angles
+
+from laft_fairseq.components.file import load, merge, save
+from laft_fairseq.errors import LaftError
+from laft_fairseq.method.language_components import ComponentStatistics
+from laft_fairseq.method.removal import SCALINGS
+
+D, K = 16, 3
+FINGERPRINT = "f00d"
+
+
+def largest_sine(c1: torch.Tensor, c2: torch.Tensor) -> float:
+    """The distance of two subspaces, (d, k) each, by scipy: 0 for the same span, at most 1."""
+    return float(np.sin(subspace_angles(c1.double().numpy(), c2.double().numpy())[0]))
+
+
+def statistics(seed, n=50, d=D):
+    generator = torch.Generator().manual_seed(seed)
+    shard = ComponentStatistics.zeros(d)
+    shard.update(1 + torch.randn(n, d, generator=generator) * torch.linspace(3, 0.5, d))
+    return shard
+
+
+@pytest.fixture
+def path(tmp_path):
+    file = tmp_path / "components.safetensors"
+    save(file, {"en_XX": statistics(0), "fr_XX": statistics(1)}, K, FINGERPRINT)
+    return file
+
+
+def edit(path, metadata=None, drop=(), **tensors):
+    """Write the file anew with some metadata and tensors changed (`__` stands for the dot)."""
+    with safe_open(path, "pt") as handle:
+        kept = handle.metadata()
+    held = {key: tensor.clone() for key, tensor in load_file(path).items() if key not in drop}
+    held |= {key.replace("__", "."): tensor for key, tensor in tensors.items()}
+    kept |= metadata or {}
+    save_file(held, path, {key: value for key, value in kept.items() if value is not None})
+
+
+def refused(path, *words, **options):
+    """Assert that `load` ends in one line with the file's path and these words."""
+    with pytest.raises(LaftError) as caught:
+        load(path, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in (str(path), "laft components", *words):
+        assert word in message
+
+
+# --- writing and reading -----------------------------------------------------------------
+
+
+def test_what_is_saved_is_loaded(path):
+    held = load(path, with_statistics=True)
+    assert (held.path, held.fingerprint, held.d, held.k) == (path, FINGERPRINT, D, K)
+    assert list(held.languages) == ["en_XX", "fr_XX"]
+    for seed, tag in enumerate(held.languages):
+        source, language = statistics(seed), held.select(tag)
+        c, values = source.components(K)
+        assert torch.equal(language.components, c)
+        assert language.singular_values == values[:K].tolist()
+        assert language.count == 50
+        for scaling in SCALINGS:
+            assert torch.equal(language.mean_removed[scaling], source.mean_removed(c, scaling))
+        assert language.statistics.count == 50
+        for name in ("gram", "sum", "unit_sum"):
+            assert torch.equal(getattr(language.statistics, name), getattr(source, name))
+
+
+def test_the_file_has_the_documented_keys_and_metadata(path):
+    with safe_open(path, "pt") as handle:
+        names = ["components", "mean_scaled", "mean_projection", "gram", "sum", "unit_sum"]
+        names += ["unit_gram"]
+        assert set(handle.keys()) == {f"{n}.{tag}" for n in names for tag in ("en_XX", "fr_XX")}
+        metadata = handle.metadata()
+        assert handle.get_tensor("components.fr_XX").dtype == torch.float32
+        assert handle.get_tensor("gram.fr_XX").dtype == torch.float64
+    assert (metadata["k"], metadata["d"], metadata["fingerprint"]) == ("3", "16", FINGERPRINT)
+    assert metadata["source_tag"] == "shown"
+    assert "control" not in metadata
+    assert json.loads(metadata["counts"]) == {"en_XX": 50, "fr_XX": 50}
+    assert len(json.loads(metadata["singular_values"])["fr_XX"]) == K
+
+
+def test_only_what_is_asked_for_is_read(path):
+    assert load(path).select("fr_XX").statistics is None
+    held = load(path, langs=["fr_XX"])
+    assert list(held.languages) == ["fr_XX"]
+    edit(path, gram__fr_XX=torch.zeros(D, D).double(), components__en_XX=torch.zeros(D, K))
+    assert torch.equal(
+        load(path, langs=["fr_XX"]).select("fr_XX").components, held.select("fr_XX").components
+    )
+    refused(path, "fr_XX", "gram", langs=["fr_XX"], with_statistics=True)
+
+
+def test_saving_is_whole_or_not_at_all(path):
+    before = path.read_bytes()
+    with pytest.raises(LaftError, match=r"components\.safetensors: language fr_XX: 2 sentences"):
+        save(path, {"en_XX": statistics(0), "fr_XX": statistics(1, n=2)}, K, FINGERPRINT)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_full_disk_leaves_the_old_file(path, monkeypatch):
+    before, write_bytes = path.read_bytes(), Path.write_bytes
+
+    def full(target, content):
+        write_bytes(target, content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(LaftError, match=r"components\.safetensors: cannot be written \(No space"):
+        save(path, {"en_XX": statistics(5)}, K, FINGERPRINT)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_what_is_loaded_does_not_change_with_the_file(path):
+    held = load(path).select("fr_XX").components
+    before = held.tolist()
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        file.write(bytes(len(content)))
+    assert held.tolist() == before
+
+
+def test_the_file_is_as_readable_as_any_other(path):
+    ordinary = path.with_name("ordinary")
+    ordinary.touch()
+    assert path.stat().st_mode == ordinary.stat().st_mode
+
+
+def test_what_cannot_be_saved_is_refused(tmp_path):
+    file = tmp_path / "c.safetensors"
+    with pytest.raises(LaftError, match=re.escape(f"{file}: expected languages of one width")):
+        save(file, {}, K, FINGERPRINT)
+    with pytest.raises(LaftError, match=r"one width, got \[8, 16\]"):
+        save(file, {"en_XX": statistics(0), "fr_XX": statistics(0, d=8)}, K, FINGERPRINT)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text").touch()
+    for target in (tmp_path / "none" / "c", tmp_path / "folder", tmp_path / "text" / "c"):
+        with pytest.raises(LaftError, match=re.escape(f"{target}: cannot be written")):
+            save(target, {"en_XX": statistics(0)}, K, FINGERPRINT)
+    assert sorted(left.name for left in tmp_path.iterdir()) == ["folder", "text"]
+
+
+# --- what load refuses -------------------------------------------------------------------
+
+
+def test_missing_file(tmp_path):
+    refused(tmp_path / "none.safetensors", "no such components file")
+    refused(tmp_path, "no such components file")
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.999])
+def test_truncated_file(path, share):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    refused(path, "truncated")
+
+
+def test_one_changed_bit(path):
+    with safe_open(path, "pt") as handle:
+        original = handle.get_tensor("mean_scaled.fr_XX").numpy().tobytes()
+    content = bytearray(path.read_bytes())
+    content[content.index(original) + 5] ^= 1
+    path.write_bytes(content)
+    refused(path, "fr_XX", "mean_scaled", "corrupt")
+
+
+class Boom:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('the pickle ran')",))
+
+
+def test_not_safetensors(path):
+    path.write_bytes(pickle.dumps(Boom()))
+    refused(path, "not a safetensors file")
+    path.write_text("components of fr_XX\n" * 100)
+    refused(path, "not a safetensors file")
+
+
+def test_another_safetensors_file(path):
+    save_file({"model": torch.ones(3)}, path)
+    refused(path, "not of components")
+    save_file({"model": torch.ones(3)}, path, {"format": "pt"})
+    refused(path, "not of components")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({"version": "2"}, ["version 2", "reads 1"]),
+        ({"fingerprint": None}, ["fingerprint"]),
+        ({"counts": None}, ["counts"]),
+        ({"counts": '{"en_XX"'}, ["metadata"]),
+        ({"k": "six"}, ["six"]),
+        ({"singular_values": "{}"}, ["en_XX"]),
+        ({"checksums": "3"}, ["metadata"]),
+        ({"k": "4"}, ["en_XX", "(16, 3)", "(16, 4)"]),
+        ({"d": "17"}, ["en_XX", "(16, 3)", "(17, 3)"]),
+    ],
+)
+def test_wrong_metadata(path, metadata, words):
+    edit(path, metadata)
+    refused(path, *words)
+
+
+@pytest.mark.parametrize("name", ["components", "mean_scaled", "gram", "sum"])
+def test_missing_tensor(path, name):
+    edit(path, drop=[f"{name}.fr_XX"])
+    refused(path, "fr_XX", f"{name} missing", with_statistics=True)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        (torch.zeros(D, K), "all zero"),
+        (torch.full((D, K), float("nan")), "not finite"),
+        (torch.eye(D)[:, : K + 1].contiguous(), "(16, 4)"),
+        (torch.eye(D)[:, :K].contiguous().half(), "float16"),
+        (torch.eye(D)[:, :K].contiguous(), "wrong checksum"),
+    ],
+)
+def test_wrong_components(path, tensor, words):
+    edit(path, components__fr_XX=tensor)
+    refused(path, "fr_XX", words)
+
+
+def test_components_that_are_not_orthonormal(path, monkeypatch):
+    monkeypatch.setattr(
+        ComponentStatistics, "components", lambda self, k: (torch.ones(D, k), torch.ones(D))
+    )
+    save(path, {"fr_XX": statistics(1)}, K, FINGERPRINT)
+    refused(path, "fr_XX", "not orthonormal")
+
+
+def test_unknown_language(path):
+    words = ("zh_CN", "en_XX, fr_XX")
+    refused(path, *words, langs=["en_XX", "zh_CN"])
+    with pytest.raises(LaftError) as caught:
+        load(path).select("zh_CN")
+    assert all(word in str(caught.value) for word in (str(path), *words))
+
+
+def test_another_backbone_k_or_width(path):
+    held = load(path)
+    held.expect()
+    held.expect(fingerprint=FINGERPRINT, k=K, d=D)
+    for options, words in [
+        ({"fingerprint": "beef"}, ["another backbone", "f00d", "beef", "on this backbone"]),
+        ({"d": 1024}, ["another backbone", "16", "1024"]),
+        ({"k": 6}, ["3 components", "6", "--num-components 6"]),
+    ]:
+        with pytest.raises(LaftError) as caught:
+            held.expect(**options)
+        assert all(word in str(caught.value) for word in (str(path), *words))
+
+
+# --- merging -----------------------------------------------------------------------------
+
+
+def test_merged_shards_equal_one_pass_and_languages_unite(tmp_path):
+    a, b, out = (tmp_path / name for name in ("a", "b", "out"))
+    save(a, {"en_XX": statistics(0), "fr_XX": statistics(1)}, K, FINGERPRINT)
+    save(b, {"fr_XX": statistics(2, n=70), "zh_CN": statistics(3)}, K, FINGERPRINT)
+    whole = statistics(1)
+    whole.merge(statistics(2, n=70))
+    merge([a, b], out)
+    held = load(out, with_statistics=True)
+    assert {tag: entry.count for tag, entry in held.languages.items()} == {
+        "en_XX": 50,
+        "fr_XX": 120,
+        "zh_CN": 50,
+    }
+    assert torch.equal(held.select("fr_XX").statistics.gram, whole.gram)
+    assert torch.equal(held.select("fr_XX").components, whole.components(K)[0])
+    assert largest_sine(held.select("fr_XX").components, statistics(1).components(K)[0]) > 1e-3
+    assert torch.equal(held.select("en_XX").components, statistics(0).components(K)[0])
+    merge([a, b], a)  # onto one of the shards
+    assert load(a).select("fr_XX").count == 120
+
+
+def test_shards_that_do_not_fit_are_refused(path, tmp_path):
+    other, out = tmp_path / "other", tmp_path / "out"
+    for arguments, words in [
+        (({"fr_XX": statistics(2)}, K, "beef"), "another backbone"),
+        (({"fr_XX": statistics(2)}, K + 1, FINGERPRINT), "4 components"),
+        (({"fr_XX": statistics(2, d=8)}, K, FINGERPRINT), "width 8"),
+    ]:
+        save(other, *arguments)
+        with pytest.raises(LaftError, match=rf"{re.escape(str(other))}.*{words}"):
+            merge([path, other], out)
+    with pytest.raises(LaftError, match="given twice"):
+        merge([path, path], out)
+    copy = shutil.copy(path, tmp_path / "copy")
+    with pytest.raises(LaftError, match=r"copy: language \w+: the same statistics as another"):
+        merge([path, copy], out)
+    with pytest.raises(LaftError, match="no components file"):
+        merge([], out)
+    with pytest.raises(LaftError, match="no such components file"):
+        merge([path, tmp_path / "none"], out)
+    assert not out.exists()

@@ -1,0 +1,186 @@
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fairseq.data import ListDataset
+
+from laft_fairseq.data.tagged_texts import (
+    MultilingualDataset,
+    TaggedPairDataset,
+    TaggedTexts,
+    load_texts,
+)
+from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.layout import TagLayout
+from tests import tiny
+
+EN, FR, ZH = (tiny.ids(f"[{tag}]")[0] for tag in tiny.TAGS)
+
+
+def tagged(
+    texts: list[list[int]], tag: int, most: int = 64, layout: TagLayout = TagLayout.SUFFIX
+) -> TaggedTexts:
+    tensors = [torch.tensor(text) for text in texts]
+    raw = ListDataset(tensors, [len(t) for t in texts])
+    return TaggedTexts(raw, tag, most, "fr_XX/train", layout)
+
+
+def test_a_text_ends_in_sentence_end_and_tag() -> None:
+    texts = tagged([[5, 6, 2], [7, 2]], FR)
+    assert texts[0].tolist() == [5, 6, 2, FR]
+    assert texts.sizes.tolist() == [4, 3]
+    assert (texts.num_tokens(1), texts.size(1)) == (3, 3)
+
+
+def test_cutting_keeps_sentence_end_and_tag(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        texts = tagged([[5, 6, 7, 8, 2], [5, 6, 7, 2], [5, 6, 2]], FR, most=4)
+    assert [texts[index].tolist() for index in range(3)] == [[5, 6, 2, FR]] * 3
+    assert texts.sizes.tolist() == [4, 4, 4]
+    assert "fr_XX/train: 2 of 3 texts cut to 4 tokens" in caplog.text
+
+
+def test_the_tag_before_the_text() -> None:
+    """mBART-50's layout: so it is when cut too."""
+    texts = tagged([[5, 6, 7, 8, 2], [7, 2]], FR, most=4, layout=TagLayout.PREFIX)
+    assert [texts[index].tolist() for index in range(2)] == [[FR, 5, 6, 2], [FR, 7, 2]]
+    assert texts.sizes.tolist() == [4, 3]
+
+
+def test_nothing_cut_nothing_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        tagged([[5, 6, 2]], FR, most=4)
+    assert not caplog.records
+
+
+def pairs(
+    source: list[list[int]], target: list[list[int]], tag: int, layout: str = "suffix"
+) -> TaggedPairDataset:
+    sides = [tagged(side, tag, layout=TagLayout(layout)) for side in (source, target)]
+    return TaggedPairDataset(*sides, tiny.dictionary(), shuffle=False)
+
+
+def test_a_batch_in_the_layout_of_mbart50() -> None:
+    """Source `[l] X </s>`, target `[l] Y </s>`, decoder input `</s> [l] Y`."""
+    parts = [pairs([[5, 6, 7, 2]], [[8, 2]], EN, "prefix"),
+             pairs([[9, 2]], [[10, 11, 2]], ZH, "prefix")]  # fmt: skip
+    mixed = MultilingualDataset(parts, shuffle=False)
+    batch = mixed.collater([mixed[0], mixed[1]])
+    assert batch["net_input"]["src_tokens"].tolist() == [[EN, 5, 6, 7, 2], [1, 1, ZH, 9, 2]]
+    assert batch["target"].tolist() == [[EN, 8, 2, 1], [ZH, 10, 11, 2]]
+    assert batch["net_input"]["prev_output_tokens"].tolist() == [[2, EN, 8, 1], [2, ZH, 10, 11]]
+    assert batch["ntokens"] == 7
+
+
+def test_a_batch_of_mixed_languages() -> None:
+    """Source `X </s> [l]` padded on the left, target `Y </s> [l]`, decoder input `[l] Y </s>`."""
+    mixed = MultilingualDataset(
+        [pairs([[5, 6, 7, 2]], [[8, 2]], EN), pairs([[9, 2]], [[10, 11, 2]], ZH)], False
+    )
+    batch = mixed.collater([mixed[0], mixed[1]])
+    assert batch["id"].tolist() == [0, 1]
+    assert batch["net_input"]["src_tokens"].tolist() == [[5, 6, 7, 2, EN], [1, 1, 9, 2, ZH]]
+    assert batch["net_input"]["src_lengths"].tolist() == [5, 3]
+    assert batch["target"].tolist() == [[8, 2, EN, 1], [10, 11, 2, ZH]]
+    assert batch["net_input"]["prev_output_tokens"].tolist() == [[EN, 8, 2, 1], [ZH, 10, 11, 2]]
+    assert batch["ntokens"] == 7
+
+
+def test_items_of_several_languages_are_numbered_throughout() -> None:
+    """Or two outputs of fairseq-generate would bear the same number."""
+    three = [[5, 2], [6, 2], [7, 2]]
+    mixed = MultilingualDataset([pairs(three, three, EN), pairs(three, three, FR)], shuffle=False)
+    assert [mixed[index]["id"] for index in range(6)] == list(range(6))
+    assert [int(mixed[index]["source"][-1]) for index in range(6)] == [EN] * 3 + [FR] * 3
+
+
+def test_order_is_by_length_and_ties_are_shuffled_each_epoch() -> None:
+    texts = [[5] * n + [2] for n in (3, 1, 2, 1, 3, 1, 2, 1, 1, 3)]
+    fixed = MultilingualDataset([pairs(texts, texts, EN), pairs(texts, texts, FR)], shuffle=False)
+    shuffled = MultilingualDataset([pairs(texts, texts, EN), pairs(texts, texts, FR)], shuffle=True)
+    lengths = [len(text) for text in texts * 2]
+    orders = []
+    for seed in (1, 2, 1):
+        np.random.seed(seed)
+        orders.append(shuffled.ordered_indices().tolist())
+    for order in (fixed.ordered_indices().tolist(), *orders):
+        assert sorted(order) == list(range(20))
+        assert [lengths[index] for index in order] == sorted(lengths)
+    assert fixed.ordered_indices()[:3].tolist() == [1, 3, 5]
+    assert orders[0] != orders[1]
+    assert orders[0] == orders[2]
+
+
+def test_texts_are_read(tmp_path: Path) -> None:
+    tiny.write_texts(tmp_path / "fr_XX" / "train", [[5, 6, 2], [7, 2]])
+    texts = load_texts(str(tmp_path / "fr_XX" / "train"), tiny.dictionary(), "fr_XX")
+    assert [texts[index].tolist() for index in range(2)] == [[5, 6, 2], [7, 2]]
+
+
+def test_no_texts(tmp_path: Path) -> None:
+    with pytest.raises(LaftError, match=r"fr_XX/train\.idx: no such data for language fr_XX"):
+        load_texts(str(tmp_path / "fr_XX" / "train"), tiny.dictionary(), "fr_XX")
+
+
+@pytest.mark.parametrize("suffix", ["idx", "bin"])
+def test_half_of_the_texts(tmp_path: Path, suffix: str) -> None:
+    tiny.write_texts(tmp_path / "fr_XX" / "train", [[5, 2]])
+    (tmp_path / "fr_XX" / f"train.{suffix}").unlink()
+    with pytest.raises(LaftError, match=rf"train\.{suffix}: no such data for language fr_XX"):
+        load_texts(str(tmp_path / "fr_XX" / "train"), tiny.dictionary(), "fr_XX")
+
+
+def test_empty_texts(tmp_path: Path) -> None:
+    tiny.write_texts(tmp_path / "fr_XX" / "train", [])
+    with pytest.raises(LaftError, match=r"train\.bin: no text of language fr_XX"):
+        load_texts(str(tmp_path / "fr_XX" / "train"), tiny.dictionary(), "fr_XX")
+
+
+@pytest.mark.parametrize(
+    ("which", "kept"), [("idx", 0), ("idx", 11), ("idx", 30), ("idx", -7), ("bin", 11), ("bin", -1)]
+)
+def test_damaged_texts(tmp_path: Path, which: str, kept: int) -> None:
+    prefix = tmp_path / "fr_XX" / "train"
+    tiny.write_texts(prefix, [[5, 6, 2]] * 10)
+    path = Path(f"{prefix}.{which}")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(LaftError, match=r"train\.idx: damaged data of language fr_XX"):
+        load_texts(str(prefix), tiny.dictionary(), "fr_XX")
+
+
+def test_texts_of_a_larger_dictionary(tmp_path: Path) -> None:
+    prefix = tmp_path / "fr_XX" / "train"
+    tiny.write_texts(prefix, [[5, 2], [999, 2], [5, 2]])
+    message = r"train\.bin: token 999 of language fr_XX is outside the dictionary of 43 entries"
+    with pytest.raises(LaftError, match=message):
+        load_texts(str(prefix), tiny.dictionary(), "fr_XX")
+
+
+def test_sizes_at_once_are_those_one_by_one() -> None:
+    texts = [[5, 2], [5, 6, 7, 2], [5, 6, 2]]
+    mixed = MultilingualDataset(
+        [pairs(texts, texts[::-1], EN), pairs(texts, texts, FR)], shuffle=False
+    )
+    order = mixed.ordered_indices()
+    one_by_one = [mixed.num_tokens(index) for index in order]
+    assert mixed.num_tokens_vec(order).tolist() == one_by_one
+
+
+@pytest.mark.parametrize("limits", [(4, 3), (3, 4), (9, 3), (None, 4), (5, 5), (9, None), 4])
+def test_texts_too_long_are_filtered_as_fairseq_does(limits: object) -> None:
+    texts = [[5, 2], [5, 6, 7, 2], [5, 6, 2]]
+    mixed = MultilingualDataset(
+        [pairs(texts, texts[::-1], EN), pairs(texts, texts, FR)], shuffle=False
+    )
+    order = mixed.ordered_indices()
+    as_pair = limits if isinstance(limits, tuple) else (limits, limits)
+    expected = [
+        int(index)
+        for index in order
+        if all(m is None or n <= m for n, m in zip(mixed.size(index), as_pair, strict=True))
+    ]
+    kept, ignored = mixed.filter_indices_by_size(order, as_pair)
+    assert kept.tolist() == expected
+    assert sorted([*kept, *ignored]) == list(range(len(mixed)))

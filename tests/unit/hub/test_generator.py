@@ -1,0 +1,289 @@
+"""Raw text in, raw text out on a tiny model: order, batches, streams, another output language."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from laft_fairseq import hub
+from laft_fairseq.errors import LaftError
+from laft_fairseq.hub.raw_text import SubwordTokenizer
+from laft_fairseq.hub.search import Search
+from laft_fairseq.method.fusion import fuse
+from tests import tiny, tiny_text
+
+SEARCH: dict[str, Any] = {"beam": 3, "max_len_b": 4}
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory: pytest.TempPathFactory) -> SubwordTokenizer:
+    path = tmp_path_factory.mktemp("pieces") / "sentence.bpe.model"
+    return SubwordTokenizer(tiny_text.write_sentencepiece(path), tiny.dictionary())
+
+
+def generator(pieces: SubwordTokenizer, layout: str | None = None, **options: Any) -> hub.Generator:
+    """A model whose outputs differ from text to text and from language to language."""
+    model = tiny.model(layout=layout, **options)
+    noise = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:  # layer norms stay, so that no bias drowns the text
+                parameter.copy_(torch.randn(parameter.shape, generator=noise) * 0.4)
+    task = tiny.task(tag_layout=layout, max_source_positions=64, max_target_positions=64)
+    return hub.Generator(model, task, pieces, "checkpoint.pt")
+
+
+@pytest.fixture(scope="module")
+def french(pieces: SubwordTokenizer) -> hub.Generator:
+    return generator(pieces)
+
+
+TEXTS = [*tiny_text.raw("fr_XX", 5, seed=4), "", " \t ", *tiny_text.raw("fr_XX", 3, seed=5), ""]
+
+
+def test_a_line_out_for_each_line_in(french: hub.Generator) -> None:
+    """Each text's output is what it gets alone, whatever the batches and buffers."""
+    alone = [french.generate([text], "fr_XX", **SEARCH)[0] for text in TEXTS]
+    assert [not text.strip() for text in TEXTS] == [not text for text in alone]
+    assert len(set(alone)) > 3
+    for batches in ({}, {"batch_size": 2}, {"max_tokens": 25}):
+        assert french.generate(TEXTS, "fr_XX", **SEARCH, **batches) == alone
+    for size in (1, 4, 100):
+        assert list(french.generate_iter(TEXTS, "fr_XX", None, size, **SEARCH)) == alone
+    assert french.generate([], "fr_XX") == []
+
+
+def test_a_length_limit_by_the_source_is_the_texts_own(french: hub.Generator) -> None:
+    search = {"beam": 2, "max_len_a": 0.3, "max_len_b": 1, "min_len": 1}
+    alone = [french.generate([text], "fr_XX", **search)[0] for text in TEXTS]
+    assert french.generate(TEXTS, "fr_XX", **search) == alone
+
+
+def test_n_best_with_scores(french: hub.Generator) -> None:
+    found = list(french.hypotheses(TEXTS, "fr_XX", **SEARCH, nbest=3))
+    assert [len(own) for own in found] == [3] * len(TEXTS)
+    for own, text in zip(found, TEXTS, strict=True):
+        scores = [one.score for one in own]
+        assert scores == sorted(scores, reverse=True)
+        assert (scores == [0.0] * 3) == (not text.strip())
+    best = french.generate(TEXTS, "fr_XX", **SEARCH)
+    assert [own[0].text for own in found] == best
+
+
+def test_scores_are_divided_by_the_length(french: hub.Generator) -> None:
+    """Four tokens and ``</s>``."""
+    search = {"beam": 1, "max_len_b": 4, "min_len": 4}
+    whole, mean, more = (
+        [own[0].score for own in french.hypotheses(TEXTS[:3], "fr_XX", lenpen=lenpen, **search)]
+        for lenpen in (0.0, 1.0, 2.0)
+    )
+    assert mean == pytest.approx([score / 5 for score in whole])
+    assert more == pytest.approx([score / 25 for score in whole])
+
+
+def greedy(owner: hub.Generator, text: str, lang: str, output: str) -> str:
+    """Step by step: remove with ``lang``'s components, fuse the mean s_L of ``output``."""
+    model, words = owner.model, tiny.dictionary()
+    source = owner.pieces.encode(text).tolist()
+    source = [*source, words.index(f"[{lang}]")]
+    tokens = torch.tensor([source])  # (1, T)
+    out = model.encoder.forward_backbone(tokens, None)
+    h = model.encoder.representations(tokens, out).h  # (T, 1, d)
+    mean = model.encoder.language_components[output].mean_removed  # (d,)
+    fusion = model.encoder.fusion
+    assert fusion is not None
+    fused = fuse(h, mean.unsqueeze(0), fusion.down, fusion.up)
+    written = [words.index(f"[{output}]")]
+    forbidden = [0, 1, 3, *tiny.ids("<mask> [en_XX] [fr_XX] [zh_CN]")]
+    while len(written) < 7 and written[-1] != 2:
+        encoded = {**out, "encoder_out": [fused]}
+        logits = model.decoder(torch.tensor([written]), encoder_out=encoded)[0][0, -1]  # (V,)
+        logits[[*forbidden, 2] if len(written) == 1 else forbidden] = -math.inf
+        written.append(int(logits.argmax()))
+    return owner.pieces.decode(torch.tensor([t for t in written[1:] if t != 2]), set())
+
+
+def test_another_output_language(french: hub.Generator) -> None:
+    texts = tiny_text.raw("fr_XX", 6, seed=4)
+    search = {"beam": 1, "max_len_b": 6}
+    with torch.no_grad():
+        expected = [greedy(french, text, "fr_XX", "zh_CN") for text in texts]
+    found = french.generate(texts, "fr_XX", "zh_CN", **search)
+    assert found == expected
+    own = french.generate(texts, "fr_XX", **search)
+    assert found != own
+    assert french.generate(texts, "fr_XX", "fr_XX", **search) == own
+
+
+def test_a_row_without_fusion_changes_its_tag_alone(pieces: SubwordTokenizer) -> None:
+    plain = generator(pieces, method="mbart_full", adapters=())
+    texts = tiny_text.raw("fr_XX", 6, seed=4)
+    first = plain.model.tags.index("zh_CN")
+    found = plain.generate(texts, "fr_XX", "zh_CN", **SEARCH)
+    assert found != plain.generate(texts, "fr_XX", **SEARCH)
+    seen = []
+    encoder_forward = plain.model.encoder.forward
+
+    def spy(*args: Any, **kwargs: Any) -> Any:
+        seen.append(kwargs.pop("output_language").tolist())
+        return encoder_forward(*args, **kwargs)
+
+    plain.model.encoder.forward = spy  # type: ignore[method-assign]
+    assert plain.generate(texts, "fr_XX", "zh_CN", **SEARCH) == found
+    assert seen == [[first] * 6]
+
+
+def test_the_prefix_layout_works_alike(pieces: SubwordTokenizer, french: hub.Generator) -> None:
+    """mBART-50's: no tag in the output, and the same whatever the batches."""
+    prefixed = generator(pieces, layout="prefix")
+    found = prefixed.generate(TEXTS, "fr_XX", "zh_CN", **SEARCH)
+    alone = [prefixed.generate([text], "fr_XX", "zh_CN", **SEARCH)[0] for text in TEXTS]
+    assert found == alone
+    assert not any("[" in text for text in found)
+    hypotheses = [next(own.hypotheses(TEXTS, "fr_XX", **SEARCH)) for own in (prefixed, french)]
+    assert hypotheses[0][0].score != pytest.approx(hypotheses[1][0].score, abs=1e-3)
+
+
+def test_a_stream_is_read_no_further_than_the_buffer(french: hub.Generator) -> None:
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        while True:
+            read += 1
+            yield TEXTS[read % 3]
+
+    outputs = french.generate_iter(endless(), "fr_XX", None, 4, beam=1, max_len_b=3)
+    assert read == 0
+    first = [next(outputs) for _ in range(4)]
+    assert read == 4
+    first.append(next(outputs))
+    assert read == 8
+    assert first == [french.generate([TEXTS[n % 3]], "fr_XX", beam=1, max_len_b=3)[0]
+                     for n in range(1, 6)]  # fmt: skip
+
+
+def test_two_languages_from_one_generator_at_once(french: hub.Generator) -> None:
+    texts = tiny_text.raw("en_XX", 4, seed=6)
+    both = [french.generate_iter(texts, tag, None, 2, **SEARCH) for tag in ("en_XX", "fr_XX")]
+    pairs = list(zip(*both, strict=True))
+    assert [list(own) for own in zip(*pairs, strict=True)] == [
+        french.generate(texts, tag, **SEARCH) for tag in ("en_XX", "fr_XX")
+    ]
+
+
+def test_threads_take_turns(french: hub.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two languages at once; each search waits a little where it would let the other one in."""
+    texts = {tag: tiny_text.raw(tag, 4, seed=4) for tag in ("en_XX", "fr_XX")}
+    expected = {tag: french.generate(own, tag, **SEARCH) for tag, own in texts.items()}
+    stock = french.task.inference_step
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.01)
+        found = stock(*args, **kwargs)
+        time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(french.task, "inference_step", slow)
+    with ThreadPoolExecutor(2) as threads:
+        jobs = [(tag, threads.submit(french.generate, texts[tag], tag, **SEARCH, batch_size=size))
+                for size in (1, 2, 4) for tag in texts]  # fmt: skip
+        assert all(job.result() == expected[tag] for tag, job in jobs)
+
+
+def test_an_over_long_text_is_cut_and_named(
+    french: hub.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, cut = " ".join(["w6c6"] * 99), " ".join(["w6c6"] * 31)  # 62 tokens, </s>, tag: 64
+    with caplog.at_level(logging.WARNING):
+        found = french.generate(["", "w7c7", whole], "fr_XX", **SEARCH)
+    assert caplog.messages == ["input line 3: cut to the model's 64 tokens (it has 200)"]
+    caplog.clear()
+    assert french.generate([cut], "fr_XX", **SEARCH) == found[2:]
+    assert not caplog.messages
+    with caplog.at_level(logging.WARNING):
+        list(french.generate_iter(["w6c6", "w6c6", whole], "fr_XX", None, 2, **SEARCH))
+    assert caplog.messages[0].startswith("input line 3:")
+
+
+def test_what_the_checkpoint_lacks_is_named(pieces: SubwordTokenizer) -> None:
+    bare = generator(pieces, adapters=("fr_XX",))
+    with pytest.raises(LaftError, match=r"checkpoint\.pt: holds no adapter of language zh_CN, onl"):
+        bare.generate(["w6c6"], "fr_XX", "zh_CN")
+    assert bare.generate(["w6c6"], "en_XX", "fr_XX", **SEARCH)  # the output's alone is needed
+    del bare.model.encoder.language_components["fr_XX"]
+    with pytest.raises(
+        LaftError, match=r"holds no mean s_L, .* of language fr_XX, only of en_XX, "
+    ):
+        bare.generate(["w6c6"], "en_XX", "fr_XX")
+    with pytest.raises(LaftError, match="holds no components of language fr_XX"):
+        bare.generate(["w6c6"], "fr_XX")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lang": "xx_XX"}, r"--lang: unknown language xx_XX; \S+ has en_XX, fr_XX, zh_CN$"),
+        ({"lang": "fr"}, r"--lang: unknown language fr \(did you mean fr_XX\?\); "),
+        ({"lang": "en_XX,fr_XX"}, "--lang en_XX,fr_XX: name one language"),
+        ({"lang": "fr_XX", "output_lang": "de_DE"}, "--output-lang: unknown language de_DE"),
+        ({"lang": "fr_XX", "nbest": 6}, "--nbest 6: --beam 5 has no more"),
+        ({"lang": "fr_XX", "beam": 0}, "--beam 0: at least 1"),
+        ({"lang": "fr_XX", "batch_size": 0}, "--batch-size 0: at least 1"),
+        ({"lang": "fr_XX", "max_len_b": -1}, "--max-len-b -1: is negative"),
+        ({"lang": "fr_XX", "max_len_b": 5, "min_len": 6}, "at most 5 tokens, but --min-len 6"),
+        ({"lang": "fr_XX", "min_len": 64}, "--min-len 64: the model writes at most 63 tokens"),
+        ({"lang": "fr_XX", "buffer_size": 0}, "--buffer-size 0: at least 1"),
+    ],
+)
+def test_refusals(french: hub.Generator, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(LaftError, match=message):
+        french.hypotheses(["w6c6"], **arguments)
+
+
+def test_one_string_is_no_list(french: hub.Generator) -> None:
+    with pytest.raises(LaftError, match="a list of texts is needed"):
+        french.generate("w6c6", "fr_XX")
+    with pytest.raises(LaftError, match="is for hypotheses"):
+        french.generate(["w6c6"], "fr_XX", nbest=2)
+
+
+def test_a_device_that_is_not_there() -> None:
+    for name in ("nonsense", "cuda:77", "meta"):
+        with pytest.raises(LaftError, match=f"--device {name}: .* no such device"):
+            hub.load("checkpoint.pt", device=name)
+
+
+def test_the_smallest_limits_are_allowed() -> None:
+    assert Search(max_len_b=1).max_len_b == 1
+    with pytest.raises(LaftError, match="at most 0 tokens"):
+        Search(max_len_b=0)
+    for name in ("lenpen", "max_len_a"):
+        for value in (float("nan"), float("inf")):
+            with pytest.raises(LaftError, match=f"--{name.replace('_', '-')} {value}: no number"):
+                Search(**{name: value})
+
+
+def test_plain_backbone_from_its_folder(tmp_path: Path) -> None:
+    """`load` finds everything beside it."""
+    model = tiny.model(method="mbart_full")
+    tiny.scramble(model.decoder, std=0.3)
+    from argparse import Namespace
+
+    heads = Namespace(encoder_attention_heads=2, decoder_attention_heads=2)
+    state = {name: t for name, t in model.whole_state_dict().items() if name != "laft.header"}
+    torch.save({"args": heads, "model": state}, tmp_path / "model.pt")
+    tiny.write_dictionary(tmp_path)
+    tiny_text.write_sentencepiece(tmp_path / "sentence.bpe.model")
+    loaded = hub.load(str(tmp_path / "model.pt"), device="cpu")
+    assert not loaded.model.training
+    task = tiny.task(max_source_positions=64, max_target_positions=64)
+    own = hub.Generator(model, task, loaded.pieces, "")
+    texts = tiny_text.raw("zh_CN", 3)
+    assert loaded.generate(texts, "zh_CN", **SEARCH) == own.generate(texts, "zh_CN", **SEARCH)

@@ -1,0 +1,183 @@
+"""Loading for evaluation: slim, whole and plain mBART give the model that was saved."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.header import HEADER_KEY
+from laft_fairseq.checkpoints.record import shape_arguments
+from laft_fairseq.errors import LaftError
+from laft_fairseq.hub.loading import load_backbone_model, load_model
+from laft_fairseq.models.laft_mbart import LAFTMBart
+from tests import tiny
+
+POSITIONS = {"max_source_positions": 64, "max_target_positions": 64}
+
+
+def options(**more: Any) -> Namespace:
+    """What a checkpoint records of the tiny model."""
+    return Namespace(arch="laft_mbart_tiny", task="laft_generation", **POSITIONS, **more)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write_data(tmp_path_factory.mktemp("data"), 5)
+
+
+@pytest.fixture(scope="module")
+def plain() -> LAFTMBart:
+    built = tiny.model(method="mbart_full")
+    tiny.scramble(built)
+    return built
+
+
+@pytest.fixture
+def mbart(plain: LAFTMBart, tmp_path: Path) -> Path:
+    """A plain mBART in fp16 that records its heads (2, where 32 / 64 would say 1)."""
+    state = {name: tensor.half() for name, tensor in nn.Module.state_dict(plain).items()}
+    heads = Namespace(encoder_attention_heads=2, decoder_attention_heads=2)
+    torch.save({"args": heads, "model": state}, tmp_path / "mbart.pt")
+    return tmp_path / "mbart.pt"
+
+
+@pytest.fixture
+def trained(mbart: Path) -> LAFTMBart:
+    """A `laft` on that mBART, its own parts scrambled."""
+    built = tiny.model(backbone=str(mbart))
+    built.load_backbone(backbones.read(str(mbart)))
+    for name, module in built.named_modules():
+        if backbones.is_added(f"{name}."):
+            tiny.scramble(module)
+    return built
+
+
+def logits(model: LAFTMBart) -> torch.Tensor:
+    source = tiny.rows(["▁w1 c1 ▁w2 c2 </s> [en_XX]", "一 二 </s> [zh_CN]"])
+    decoder_input = tiny.rows(["[en_XX] ▁w1 c1", "[zh_CN] 一"], left=False)
+    with torch.no_grad():
+        return model(source, None, decoder_input)[0]
+
+
+def write(path: Path, model: dict[str, Any], args: Namespace, key: str = "args") -> Path:
+    content = {"args": args} if key == "args" else {"args": None, "cfg": {"model": args}}
+    torch.save({**content, "model": model}, path)
+    return path
+
+
+@pytest.mark.parametrize("key", ["args", "cfg"])
+def test_a_slim_checkpoint(trained: LAFTMBart, mbart: Path, data: Path, key: str) -> None:
+    state = trained.state_dict()
+    assert "encoder.embed_tokens.weight" not in state
+    path = write(mbart.parent / "slim.pt", state, options(backbone=str(mbart)), key)
+    model, task = load_model(str(path), str(data))
+    assert not model.training
+    assert torch.equal(logits(model), logits(trained))
+    assert model.fingerprint == trained.fingerprint
+    assert task.tags == list(tiny.TAGS)
+    assert task.max_positions() == (64, 64)
+
+
+def test_a_slim_checkpoint_with_its_backbone_elsewhere(
+    trained: LAFTMBart, mbart: Path, data: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "slim.pt", trained.state_dict(), options(backbone=str(mbart)))
+    moved = mbart.rename(tmp_path / "moved.pt")
+    with pytest.raises(LaftError, match=r"slim\.pt: a slim checkpoint needs its backbone"):
+        load_model(str(path), str(data))
+    model, _ = load_model(str(path), str(data), backbone=str(moved))
+    assert torch.equal(logits(model), logits(trained))
+    with pytest.raises(LaftError, match=r"none\.pt: no such backbone"):
+        load_model(str(path), str(data), backbone=str(tmp_path / "none.pt"))
+
+
+def test_a_backbone_that_is_named_is_taken(
+    trained: LAFTMBart, mbart: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the environment's and what lies beside, even where the checkpoint has that path."""
+    path = write(tmp_path / "slim.pt", trained.state_dict(), options(backbone=str(mbart)))
+    other = tiny.model(method="mbart_full")
+    tiny.scramble(other, seed=9)
+    content = torch.load(mbart, weights_only=True)
+    torch.save(content | {"model": nn.Module.state_dict(other)}, tmp_path / "backbone.pt")
+    for variable in (False, True):
+        if variable:
+            monkeypatch.setenv(backbones.ENVIRONMENT, str(tmp_path / "backbone.pt"))
+        with pytest.raises(LaftError, match="another backbone"):
+            load_model(str(path), str(data))
+        model, _ = load_model(str(path), str(data), backbone=str(mbart))
+        assert torch.equal(logits(model), logits(trained))
+
+
+def test_a_whole_checkpoint_needs_no_backbone(
+    trained: LAFTMBart, mbart: Path, data: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "whole.pt", trained.whole_state_dict(), options())
+    mbart.unlink()
+    model, _ = load_model(str(path), str(data))
+    assert torch.equal(logits(model), logits(trained))
+
+
+@pytest.mark.parametrize("layout", ["suffix", "prefix"])
+def test_what_the_folder_does_not_say_the_checkpoint_does(tmp_path: Path, layout: str) -> None:
+    """With dict.txt alone: tags, layout, new languages; a file that is there is believed."""
+    built = tiny.model(tags=tiny.TAGS[:2], new=["zh_CN"], layout=layout)
+    path = write(tmp_path / "whole.pt", built.whole_state_dict(), options())
+    tiny.pieces_dictionary().save(str(tmp_path / "dict.txt"))
+    model, task = load_model(str(path), str(tmp_path))
+    assert task.tags == list(model.tags) == list(tiny.TAGS)
+    assert model.header("whole", []).tag_layout == layout
+    (tmp_path / "langs.txt").write_text("fr_XX\nen_XX\n")
+    with pytest.raises(LaftError, match="trained with languages en_XX,fr_XX, in this order"):
+        load_model(str(path), str(tmp_path))
+
+
+def test_a_plain_mbart(mbart: Path, plain: LAFTMBart, data: Path) -> None:
+    model, tags = load_backbone_model(str(mbart), str(data))
+    assert tags == list(tiny.TAGS)
+    assert not model.training
+    assert model.encoder.layers[0].self_attn.num_heads == 2
+    assert model.max_positions() == (64, 64)
+    assert model.fingerprint == backbones.read(str(mbart)).fingerprint
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert torch.allclose(logits(model), logits(plain), atol=0.02)  # fp16 between them
+    again, _ = load_model(str(mbart), str(data))
+    assert torch.equal(logits(again), logits(model))
+
+
+def test_heads_are_not_guessed_at_an_odd_width(mbart: Path, data: Path) -> None:
+    content = torch.load(mbart, weights_only=True)
+    torch.save({"model": content["model"]}, mbart)
+    with pytest.raises(LaftError, match=r"mbart\.pt: records no number of attention heads"):
+        load_backbone_model(str(mbart), str(data))
+
+
+def test_the_shape_is_read_off_the_tensors(plain: LAFTMBart) -> None:
+    sides = {"layers": 2, "embed_dim": tiny.D, "ffn_embed_dim": 64}
+    both = {f"{side}_{key}": n for side in ("encoder", "decoder") for key, n in sides.items()}
+    assert shape_arguments(nn.Module.state_dict(plain)) == {**both, **POSITIONS}
+
+
+def test_a_broken_checkpoint_is_one_line(
+    trained: LAFTMBart, mbart: Path, data: Path, tmp_path: Path
+) -> None:
+    state = trained.whole_state_dict()
+    del state["decoder.layer_norm.weight"]
+    path = write(tmp_path / "lacking.pt", state, options())
+    with pytest.raises(
+        LaftError, match=r"lacking\.pt: does not fit .*decoder\.layer_norm"
+    ) as found:
+        load_model(str(path), str(data))
+    assert "\n" not in str(found.value)
+    del state[HEADER_KEY]
+    path = write(tmp_path / "headless.pt", state, options())
+    with pytest.raises(LaftError, match=r"headless\.pt: .* not a plain mBART backbone"):
+        load_model(str(path), str(data))
+    with pytest.raises(LaftError, match="no such data directory"):
+        load_model(str(mbart), str(tmp_path / "nothing"))
+    with pytest.raises(LaftError, match="embedding rows"):
+        load_backbone_model(str(mbart), str(data), "en_XX,fr_XX")

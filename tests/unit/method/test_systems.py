@@ -1,0 +1,179 @@
+"""What each row of the table trains, against lists written out by hand (2 + 2 layers)."""
+
+import pytest
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.method import systems as methods
+from laft_fairseq.method.systems import is_trained
+from tests import tiny
+
+ATTENTION = ("k_proj", "v_proj", "q_proj", "out_proj")
+LINEAR = (".weight", ".bias")
+
+
+def both(*names: str) -> set[str]:
+    """Weight and bias of each."""
+    return {name + part for name in names for part in LINEAR}
+
+
+def encoder_layer(prefix: str) -> set[str]:
+    """The 16 parameters of one of mBART's encoder layers."""
+    attention = both(*(f"{prefix}.self_attn.{name}" for name in ATTENTION))
+    rest = ("self_attn_layer_norm", "fc1", "fc2", "final_layer_norm")
+    return attention | both(*(f"{prefix}.{name}" for name in rest))
+
+
+def decoder_layer(prefix: str) -> set[str]:
+    """The 26 parameters of one of mBART's decoder layers."""
+    cross = both(*(f"{prefix}.encoder_attn.{name}" for name in ATTENTION))
+    return encoder_layer(prefix) | cross | both(f"{prefix}.encoder_attn_layer_norm")
+
+
+ENCODER_LAYERS = encoder_layer("encoder.layers.0") | encoder_layer("encoder.layers.1")
+TASK_MODULE = encoder_layer("encoder.task_module.0") | encoder_layer("encoder.task_module.1")
+GATE = both("encoder.gate.linear")
+FUSION = both("encoder.fusion.down", "encoder.fusion.up")
+ADAPTERS = both(
+    "decoder.layers.0.language_adapter.en_XX.down",
+    "decoder.layers.0.language_adapter.en_XX.up",
+    "decoder.layers.0.language_adapter.en_XX.layer_norm",
+    "decoder.layers.0.language_adapter.fr_XX.down",
+    "decoder.layers.0.language_adapter.fr_XX.up",
+    "decoder.layers.0.language_adapter.fr_XX.layer_norm",
+    "decoder.layers.1.language_adapter.en_XX.down",
+    "decoder.layers.1.language_adapter.en_XX.up",
+    "decoder.layers.1.language_adapter.en_XX.layer_norm",
+    "decoder.layers.1.language_adapter.fr_XX.down",
+    "decoder.layers.1.language_adapter.fr_XX.up",
+    "decoder.layers.1.language_adapter.fr_XX.layer_norm",
+)
+BACKBONE = {
+    "encoder.embed_tokens.weight",  # tied: also the decoder's, and the output projection
+    "encoder.embed_positions.weight",
+    "decoder.embed_positions.weight",
+    *both("encoder.layernorm_embedding", "decoder.layernorm_embedding"),
+    *both("encoder.layer_norm", "decoder.layer_norm"),
+    *ENCODER_LAYERS,
+    *decoder_layer("decoder.layers.0"),
+    *decoder_layer("decoder.layers.1"),
+}
+QUERY_AND_KEY = both(
+    "encoder.layers.0.self_attn.q_proj",
+    "encoder.layers.0.self_attn.k_proj",
+    "encoder.layers.1.self_attn.q_proj",
+    "encoder.layers.1.self_attn.k_proj",
+    "decoder.layers.0.self_attn.q_proj",
+    "decoder.layers.0.self_attn.k_proj",
+    "decoder.layers.0.encoder_attn.q_proj",
+    "decoder.layers.0.encoder_attn.k_proj",
+    "decoder.layers.1.self_attn.q_proj",
+    "decoder.layers.1.self_attn.k_proj",
+    "decoder.layers.1.encoder_attn.q_proj",
+    "decoder.layers.1.encoder_attn.k_proj",
+)
+TASK_ADAPTERS = both(
+    "encoder.layers.0.task_adapter.down",
+    "encoder.layers.0.task_adapter.up",
+    "encoder.layers.1.task_adapter.down",
+    "encoder.layers.1.task_adapter.up",
+    "decoder.layers.0.task_adapter.down",
+    "decoder.layers.0.task_adapter.up",
+    "decoder.layers.1.task_adapter.down",
+    "decoder.layers.1.task_adapter.up",
+)
+ADDED = {
+    "laft": TASK_MODULE | FUSION | ADAPTERS,
+    "adapter": TASK_ADAPTERS,
+    "tm_adv": TASK_MODULE | GATE,
+    "tm_adv_frozen": TASK_MODULE | GATE,
+}
+TRAINED = [
+    ("laft", "denoising", TASK_MODULE | FUSION | ADAPTERS),
+    ("laft", "generation", TASK_MODULE),
+    *(("mbart_full", stage, BACKBONE) for stage in methods.STAGES),
+    *(("mbart_enc", stage, ENCODER_LAYERS) for stage in methods.STAGES),
+    *(("mbart_enc_top2", stage, ENCODER_LAYERS) for stage in methods.STAGES),
+    *(("adapter", stage, TASK_ADAPTERS) for stage in methods.STAGES),
+    *(("mbart_attn_qk", stage, QUERY_AND_KEY) for stage in methods.STAGES),
+    *(("tm_adv", stage, BACKBONE | TASK_MODULE | GATE) for stage in methods.STAGES),
+    *(("tm_adv_frozen", stage, TASK_MODULE | GATE) for stage in methods.STAGES),
+]
+
+
+def test_the_literal_list_has_every_row_and_stage() -> None:
+    assert [(method, stage) for method, stage, _ in TRAINED].count(("laft", "denoising")) == 1
+    assert {(method, stage) for method, stage, _ in TRAINED} == {
+        (method, stage) for method in methods.METHODS for stage in methods.STAGES
+    }
+
+
+@pytest.mark.parametrize(("method", "stage", "expected"), TRAINED)
+def test_what_is_trained(method: str, stage: str, expected: set[str]) -> None:
+    built = tiny.model(stage, method=method, adapters=("en_XX", "fr_XX"))
+    assert {name for name, p in built.named_parameters() if p.requires_grad} == expected
+    assert {name for name, _ in built.named_parameters()} == BACKBONE | ADDED.get(method, set())
+
+
+def test_freezing_works_both_ways() -> None:
+    built = tiny.model("generation")
+    for parameter in built.parameters():
+        parameter.requires_grad = not parameter.requires_grad
+    built.freeze()
+    assert {name for name, p in built.named_parameters() if p.requires_grad} == TASK_MODULE
+
+
+def test_top2_of_twelve_layers() -> None:
+    trained = [
+        layer
+        for layer in range(12)
+        if is_trained(f"encoder.layers.{layer}.fc1.weight", "mbart_enc_top2", "generation", 12)
+    ]
+    assert trained == [10, 11]
+    assert not is_trained("decoder.layers.11.fc1.weight", "mbart_enc_top2", "generation", 12)
+
+
+@pytest.mark.parametrize(
+    ("method", "frozen"),
+    [
+        ("laft", True),
+        ("adapter", False),
+        ("tm_adv", False),
+        ("tm_adv_frozen", True),
+        ("mbart_enc", False),
+        ("mbart_attn_qk", False),
+        ("mbart_full", False),
+    ],
+)
+def test_the_encoder_knows_whether_it_is_frozen(method: str, frozen: bool) -> None:
+    assert tiny.model(method=method).encoder.frozen is frozen
+
+
+@pytest.mark.parametrize(
+    ("method", "trained"),
+    [
+        ("laft", False),
+        ("adapter", False),
+        ("tm_adv_frozen", False),
+        ("mbart_enc", True),
+        ("mbart_enc_top2", True),
+        ("mbart_attn_qk", True),
+        ("mbart_full", True),
+        ("tm_adv", True),
+    ],
+)
+def test_the_rows_that_change_e_L(method: str, trained: bool) -> None:
+    assert methods.trains_encoder(method) is trained
+
+
+def test_unknown_method_or_stage() -> None:
+    with pytest.raises(
+        LaftError, match="--method mbart_deep: unknown; choose from laft, mbart_full"
+    ):
+        methods.find("mbart_deep")
+    with pytest.raises(ValueError, match="stage 'pretraining'"):
+        is_trained("encoder.fusion.up.weight", "laft", "pretraining", 2)
+
+
+def test_groups_of_every_row_exist() -> None:
+    for row in methods.METHODS.values():
+        assert set(row.denoising) | set(row.generation) <= set(methods.GROUPS)

@@ -1,0 +1,63 @@
+"""Whole or not at all; what is no plain file stays what it is."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.files import replacing
+
+
+def write(path: Path, text: str) -> None:
+    with replacing(path) as name:
+        name.write_text(text)
+
+
+def test_a_reader_sees_the_old_or_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write(path, "old")
+    with pytest.raises(ValueError), replacing(path) as name:
+        name.write_text("half")
+        assert path.read_text() == "old"
+        raise ValueError
+    assert os.listdir(tmp_path) == ["x.json"]
+    write(path, "new")
+    assert path.read_text() == "new"
+
+
+def test_a_link_keeps_its_place(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "x.json"
+    link.symlink_to("real/y.json")
+    for text in ("first", "second"):
+        write(link, text)
+        assert link.is_symlink() and (tmp_path / "real" / "y.json").read_text() == text
+    assert os.listdir(tmp_path / "real") == ["y.json"]
+
+
+def test_a_pipe_is_written_to(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()))
+    reader.start()
+    write(pipe, "text")
+    reader.join(10)
+    assert read == ["text"]
+    assert pipe.is_fifo()
+
+
+def test_a_shells_pipe_is_written_to() -> None:
+    """`--json >(cat)` gives /dev/fd/N, whose real name is no path."""
+    reader, writer = os.pipe()
+    write(Path(f"/dev/fd/{writer}"), "text")
+    os.close(writer)
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+
+
+def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LaftError, match=r"x\.json: cannot be written"):
+        write(tmp_path / "none" / "x.json", "text")

@@ -13,7 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from laft_fairseq.checkpoint_format import HEADER_KEY, Header, pop_header, unseen
+from laft_fairseq.checkpoint_format import (
+    HEADER_KEY,
+    Header,
+    checked_tensors,
+    checked_unseen,
+    pop_header,
+    unseen,
+)
+from laft_fairseq.checkpoint_options import recorded_groups
 from laft_fairseq.compat import read_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.frozen_weights import FileState, drop_pages
@@ -91,6 +99,7 @@ def read(path: str) -> Backbone:
     if not isinstance(state, dict):
         raise LaftError(f"{path}: not a fairseq checkpoint of mBART: it has no 'model'")
     header, _ = pop_header(state)
+    checked_tensors(state, path)
     if header is not None and header.kind == "slim":
         raise LaftError(
             f"{path}: a slim checkpoint is no backbone; make it whole first with `laft export`"
@@ -107,10 +116,14 @@ def read(path: str) -> Backbone:
         )
     tie(state, path)
     tensors = {name: tensor for name, tensor in state.items() if is_backbone(name)}
-    langs = header.langs if header is not None else _recorded_langs(content)
-    layout = _recorded_layout(path, header, content)
+    groups = recorded_groups(content, path)
+    given = [groups["task"], groups["model"]]  # of either, what is there
+    said = {k: v for part in reversed(given) for k, v in part.items() if v is not None}
+    langs = header.langs if header is not None else _recorded_langs(said)
+    layout = _recorded_layout(path, header, said)
     options = {} if header is None else header.options
-    return Backbone(path, tensors, langs, layout, options | _recorded_options(content), file)
+    options = checked_unseen(options | unseen(groups["model"]), path)
+    return Backbone(path, tensors, langs, layout, options, file)
 
 
 def is_slim(path: str) -> bool:
@@ -155,39 +168,21 @@ def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return parted
 
 
-def _parts(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """fairseq's ``args``, and the task's and the model's part of its ``cfg``."""
-    cfg = content.get("cfg")
-    parts = (cfg.get("task"), cfg.get("model")) if isinstance(cfg, Mapping) else (None, None)
-    given = (content.get("args"), *parts)
-    return [one if isinstance(one, Mapping) else getattr(one, "__dict__", {}) for one in given]
-
-
-def _recorded_options(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of UNSEEN in fairseq's ``args``, or in the model's part of its ``cfg``."""
-    args, _, model = _parts(content)
-    return unseen(args or model)
-
-
-def _recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
-    langs = _recorded(content, "langs")
+def _recorded_langs(recorded: Mapping[str, Any]) -> list[str] | None:
+    langs = recorded.get("langs")
     return [tag for tag in langs.split(",") if tag] if isinstance(langs, str) else None
 
 
-def _recorded(content: Mapping[str, Any], name: str) -> Any:
-    return next((part[name] for part in _parts(content) if part.get(name) is not None), None)
-
-
 def _recorded_layout(
-    path: str, header: Header | None, content: Mapping[str, Any]
+    path: str, header: Header | None, recorded: Mapping[str, Any]
 ) -> TagLayout | None:
     """What header, options or the folder's ``tag-layout.txt`` say; None where nothing does."""
     if header is not None:
         return TagLayout(header.tag_layout)
-    recorded = _recorded(content, "tag_layout")
+    said = recorded.get("tag_layout")
     folder = Path(path).parent
-    if isinstance(recorded, str) or (folder / LAYOUT_FILE).exists():
-        return tag_layout(folder, recorded)
+    if isinstance(said, str) or (folder / LAYOUT_FILE).exists():
+        return tag_layout(folder, said)
     return None
 
 

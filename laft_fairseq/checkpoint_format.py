@@ -9,11 +9,13 @@ uint8 tensor, so that the file stays loadable weights-only.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, strided, uint8
+from torch.nn import Parameter
 
 from laft_fairseq.compat import ORIGIN_KEY, tensor_text, text_tensor
 from laft_fairseq.errors import LaftError
@@ -24,6 +26,13 @@ VERSION = 1
 # Options that no tensor shows, and a wrong value of which nothing else would tell.
 UNSEEN = ("encoder_attention_heads", "decoder_attention_heads", "activation_fn",
           "no_scale_embedding")  # fmt: skip
+
+
+LARGEST_HEADER = 1 << 20  # bytes
+CONTROL = re.compile(r"[\x00-\x1f\x7f]|\$\{")  # none in a path or tag; nor what omegaconf resolves
+TAG = re.compile(r"[^\s,.\[\]/]{1,64}")
+KINDS = ("slim", "whole")
+LAYOUTS = ("suffix", "prefix")
 
 
 @dataclass
@@ -83,10 +92,7 @@ def pop_header(state: dict[str, Tensor]) -> tuple[Header | None, str]:
     if tensor is None:
         return None, origin
     name = origin or "checkpoint"
-    try:
-        values = json.loads(tensor_text(tensor))
-    except ValueError:
-        raise LaftError(f"{name}: its header cannot be read; the file is damaged") from None
+    values = _values(tensor, name)
     if values.get("format") != FORMAT or values.get("version") != VERSION:
         raise LaftError(
             f"{name}: format {values.get('format')!r} version {values.get('version')}, but this is "
@@ -98,12 +104,71 @@ def pop_header(state: dict[str, Tensor]) -> tuple[Header | None, str]:
             f"{name}: its header says {unknown[0]}, which this laft_fairseq does not know; use the "
             "one that wrote it"
         )
+    for entry in fields(Header):
+        if entry.name in values:
+            right = _is_right(entry.name, str(entry.type), values[entry.name])
+        else:
+            right = entry.default is not MISSING or entry.default_factory is not MISSING
+        if not right:
+            raise LaftError(f"{name}: its header's {entry.name} cannot be read; it is damaged")
+    checked_unseen(values.get("options", {}), name)
     return Header(**values), origin
+
+
+def _values(tensor: Any, name: str) -> dict[str, Any]:
+    """A header's JSON."""
+    text = isinstance(tensor, Tensor) and tensor.dtype is uint8 and tensor.dim() == 1
+    try:
+        if not text or len(tensor) > LARGEST_HEADER:
+            raise ValueError
+        values = json.loads(tensor_text(tensor))
+        if not isinstance(values, dict):
+            raise ValueError
+    except (ValueError, RuntimeError, RecursionError):
+        raise LaftError(f"{name}: its header cannot be read; the file is damaged") from None
+    return values
+
+
+def _is_right(name: str, kind: str, value: Any) -> bool:
+    """Whether a header's field may have the value."""
+    if kind == "dict[str, Any]":
+        return isinstance(value, dict) and set(value) <= set(UNSEEN)
+    if kind == "list[str]":
+        tags = name in ("langs", "new_langs")
+        return isinstance(value, list) and all(
+            isinstance(one, str) and (TAG.fullmatch(one) if tags else not CONTROL.search(one))
+            for one in value
+        )
+    if kind != "str":
+        return type(value).__name__ == kind
+    choices = {"kind": KINDS, "tag_layout": LAYOUTS}.get(name)
+    return isinstance(value, str) and not CONTROL.search(value) and value in (choices or [value])
 
 
 def unseen(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of UNSEEN among a model's options."""
     return {name: values[name] for name in UNSEEN if values.get(name) is not None}
+
+
+def checked_unseen(values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Those of UNSEEN among a file's options, each as it may be.
+
+    Raises:
+        LaftError: names the file and the option.
+    """
+    from fairseq.utils import get_available_activation_fns
+
+    found = unseen(values)
+    for name, value in found.items():
+        if name == "no_scale_embedding":
+            right = isinstance(value, bool)
+        elif name == "activation_fn":
+            right = isinstance(value, str) and value in get_available_activation_fns()
+        else:
+            right = type(value) is int and 0 < value < 1 << 16
+        if not right:
+            raise LaftError(f"{path}: its {name} is {said(value)}, which no model can have")
+    return found
 
 
 def check_options(recorded: Mapping[str, Any], own: Mapping[str, Any], path: str) -> None:
@@ -124,3 +189,30 @@ def check_options(recorded: Mapping[str, Any], own: Mapping[str, Any], path: str
         raise LaftError(
             f"{path}: was made with {flag} {value}, but this model has {given}; give that option"
         )
+
+
+def checked_tensors(state: Any, path: str) -> dict[str, Tensor]:
+    """A copy of a state dict, all of whose entries are plain tensors.
+
+    Raises:
+        LaftError: names the file and an entry.
+    """
+    if not isinstance(state, dict):
+        raise LaftError(f"{path}: not a checkpoint of a model: no 'model' with tensors is in it")
+    for name, tensor in state.items():
+        if not isinstance(name, str) or CONTROL.search(name) or len(name) > 400:
+            raise LaftError(f"{path}: a tensor's name in it is {said(name)}; the file is damaged")
+        if type(tensor) not in (Tensor, Parameter) or tensor.layout is not strided:
+            raise LaftError(f"{path}: its {name} is no plain tensor; the file is damaged")
+        needed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
+        if tensor.is_meta or needed > held:
+            raise LaftError(f"{path}: its {name} has no numbers of its own; the file is damaged")
+    return type(state)(state)
+
+
+def said(value: Any) -> str:
+    """A value in a message: short, on one line."""
+    plain = (isinstance(value, str | int | float) and not isinstance(value, int)) or (
+        isinstance(value, int) and abs(value) < 1 << 64
+    )
+    return ascii(value)[:60] if plain else f"a {type(value).__name__}"

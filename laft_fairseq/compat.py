@@ -13,6 +13,7 @@ import logging
 import os
 import pickle
 import re
+import stat
 import sys
 import types
 import typing
@@ -67,9 +68,10 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, typing.Any]:
     """Load a torch file to the CPU, weights only; the file is mapped where its format allows.
 
     Raises:
-        LaftError: missing, corrupt or truncated file, or a pickle with anything but tensors
-            and plain values in it (nothing of it is run).
+        LaftError: missing, corrupt or truncated file, no regular one, or a pickle with anything
+            but tensors and plain values in it (nothing of it is run).
     """
+    refuse_special(path)
     allow_checkpoint_classes()
     try:
         mappable = mmap and zipfile.is_zipfile(path)
@@ -92,7 +94,23 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, typing.Any]:
         ) from None
     if not isinstance(state, dict):
         raise LaftError(f"{path}: not a checkpoint: it holds a {type(state).__name__}, not a dict")
+    if isinstance(state.get("model"), dict):
+        state["model"].pop(ORIGIN_KEY, None)  # said by who reads a file, and not by the file
     return state
+
+
+def refuse_special(path: str) -> None:
+    """Refuse a pipe, which may never end or begin, and a device.
+
+    Raises:
+        LaftError: it is one.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # what reads it says so
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise LaftError(f"{path}: a pipe or a device, no regular file")
 
 
 def remember_checkpoint_origin() -> None:

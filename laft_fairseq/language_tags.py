@@ -69,7 +69,7 @@ def tag_layout(folder: str | Path, option: str | None = None) -> TagLayout:
     """
     path = Path(folder) / LAYOUT_FILE
     where, word = "--tag-layout", option
-    if not word and path.exists():
+    if not word and path.is_file():
         where, word = str(path), " ".join(words_of(path))
     elif not word:
         return TagLayout.SUFFIX
@@ -121,7 +121,7 @@ def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:
     if langs:
         return split_tags(langs)
     path = Path(data) / "langs.txt"
-    if not path.exists():
+    if not path.is_file():
         return list(CC25)
     tags = split_tags(",".join(words_of(path)))
     if not tags:
@@ -138,7 +138,7 @@ def load_dictionary(
         LaftError: no ``dict.txt``, one that is none, or that already holds a tag or ``<mask>``.
     """
     path = Path(data) / "dict.txt"
-    if not path.exists():
+    if not path.is_file():
         raise LaftError(f"{path}: no dictionary; copy the backbone's dict.txt there")
     try:
         dictionary = Dictionary.load(str(path))

@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from laft_fairseq import backbone as backbones
-from laft_fairseq import new_languages
-from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq import checkpoint_options, new_languages
+from laft_fairseq.checkpoint_format import checked_tensors, pop_header
+from laft_fairseq.checkpoint_size import check_size
 from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import LAYOUT_FILE
@@ -53,7 +54,6 @@ def load_model(
     if backbone is not None and not os.path.exists(backbone):
         raise LaftError(f"{backbone}: no such backbone")
     content = read_checkpoint(checkpoint, mmap=True)
-    args = recorded_arguments(content)
     state = content.get("model")
     recorded = _recorded_languages(data, state)
     task = _task(
@@ -62,20 +62,26 @@ def load_model(
         layout or recorded.get(LAYOUT_FILE),
         new_langs or recorded.get(new_languages.FILE),
     )
+    args = recorded_arguments(content)
     if args is None or not isinstance(state, dict) or _is_backbone(args, state):
         return _load_backbone(checkpoint, task), task
+    args = checkpoint_options.model_options(content, checkpoint)
+    state = checked_tensors(state, checkpoint)
+    check_size(args, state, checkpoint, backbone)
     if backbone is not None:
         args.backbone = backbone
     state[ORIGIN_KEY] = text_tensor(checkpoint)
-    model = task.build_model(args, from_checkpoint=True)
-    model.backbone_named = backbone is not None
     try:
+        model = task.build_model(args, from_checkpoint=True)
+        model.backbone_named = backbone is not None
         model.load_state_dict(state, strict=True, model_cfg=args)
-    except RuntimeError as error:
+    except LaftError:
+        raise
+    except Exception as error:  # whatever fairseq or torch makes of odd options and tensors
         reason = " ".join(str(error).split())[:200]
         raise LaftError(
             f"{checkpoint}: does not fit its own options and {data}/dict.txt ({reason})"
-        ) from None
+        ) from error
     return _for_evaluation(model, task), task
 
 
@@ -102,12 +108,12 @@ def load_backbone_model(
 
 def recorded_arguments(content: Mapping[str, Any]) -> Namespace | None:
     """The model's options as a checkpoint of fairseq keeps them; None if it keeps none."""
-    args = content.get("args")
-    if args is None and isinstance(content.get("cfg"), Mapping):
-        args = content["cfg"].get("model")
-    if isinstance(args, Mapping):
-        return Namespace(**args)
-    return args if isinstance(args, Namespace) else None
+    recorded = checkpoint_options.recorded_model(content)
+    if not recorded:
+        return None
+    args = Namespace()
+    vars(args).update(recorded)
+    return args
 
 
 def shape_arguments(state: Mapping[str, Tensor]) -> dict[str, int]:
@@ -154,7 +160,7 @@ def _load_backbone(path: str, task: LaftGeneration) -> LAFTMBart:
     backbone = backbones.read(path)
     try:
         shape = shape_arguments(backbone.state)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError) as error:
         raise LaftError(f"{path}: not an mBART ({error} is missing or has another shape)") from None
     unseen = {"activation_fn": "gelu", "no_scale_embedding": False} | dict(backbone.options)
     for side in ("encoder", "decoder"):

@@ -36,7 +36,7 @@ def listed(data: str | Path, option: str | None, tags: Sequence[str]) -> list[st
     """
     path = Path(data) / FILE
     where = "--new-langs"
-    if not option and path.exists():
+    if not option and path.is_file():
         where, option = str(path), ",".join(words_of(path))
     new = split_tags(option)
     for tag in new:

@@ -41,24 +41,28 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from laft_fairseq import backbone as backbones
+    from laft_fairseq import register  # noqa: F401  whose options are checked
     from laft_fairseq.backbone_folder import halved
-    from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
+    from laft_fairseq.checkpoint_format import HEADER_KEY, checked_tensors, pop_header
+    from laft_fairseq.checkpoint_options import cleaned
     from laft_fairseq.cli._files import check_output, replacing
     from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
     from laft_fairseq.errors import LaftError
 
     check_output(args.out, args.checkpoint, args.backbone)
     content = read_checkpoint(args.checkpoint)
-    state = content.get("model")
-    if not isinstance(state, dict):
-        raise LaftError(f"{args.checkpoint}: not a fairseq checkpoint: it has no 'model'")
+    if HEADER_KEY not in checked_tensors(content.get("model"), args.checkpoint):
+        raise LaftError(f"{args.checkpoint}: not written by laft_fairseq; nothing to export")
+    content = cleaned(content, args.checkpoint)
+    state = content["model"]
     state[ORIGIN_KEY] = text_tensor(args.checkpoint)
     header, origin = pop_header(state)
-    if header is None:
-        raise LaftError(f"{args.checkpoint}: not written by laft_fairseq; nothing to export")
+    assert header is not None
     if header.kind == "slim":
         found = backbones.find(args.backbone, origin, header.backbone, header.fingerprint)
         for name in header.frozen:
+            if name not in found.state:
+                raise LaftError(f"{origin}: wants {name} from the backbone: not there")
             state[name] = found.state[name]
     if args.half:
         state = halved(state, args.checkpoint)

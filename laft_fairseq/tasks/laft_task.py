@@ -16,6 +16,7 @@ from fairseq.tasks import FairseqTask
 from torch import Tensor
 
 from laft_fairseq import agreement, frozen_weights, language_tags, new_languages
+from laft_fairseq.checkpoint_format import checked_tensors
 from laft_fairseq.compat import read_checkpoint
 from laft_fairseq.compat_distributed import refuse_lost_processes
 from laft_fairseq.errors import LaftError
@@ -102,10 +103,19 @@ class LaftTask(FairseqTask):
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Build the criterion, for fairseq-validate with what it had learnt in training."""
+        if cfg is None:
+            raise LaftError(f"{self.checkpoint}: records no criterion to validate with")
         criterion = super().build_criterion(cfg, from_checkpoint)
         if utils.has_parameters(criterion) and Path(self.checkpoint).is_file():
             state = read_checkpoint(self.checkpoint, mmap=True).get("criterion")
-            criterion.load_state_dict(state)
+            state = None if state is None else checked_tensors(state, self.checkpoint)
+            try:
+                criterion.load_state_dict(state)
+            except RuntimeError as error:
+                reason = " ".join(str(error).split())[:200]
+                raise LaftError(
+                    f"{self.checkpoint}: its criterion does not fit ({reason})"
+                ) from None
         return criterion
 
     def get_batch_iterator(self, *args: Any, **kwargs: Any) -> Any:

@@ -161,6 +161,8 @@ def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         stem, packed, kind = name.rpartition(".in_proj_")
         if packed:
+            if not tensor.dim() or len(tensor) % 3:
+                raise LaftError(f"{name}: is {tuple(tensor.shape)}, not three projections in one")
             for projection, part in zip("qkv", tensor.chunk(3), strict=True):
                 parted[f"{stem}.{projection}_proj.{kind}"] = part
         else:

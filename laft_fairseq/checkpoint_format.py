@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
@@ -28,6 +29,7 @@ UNSEEN = ("encoder_attention_heads", "decoder_attention_heads", "activation_fn",
           "no_scale_embedding")  # fmt: skip
 
 
+LONGEST_TEXT = 1 << 12  # as of a path
 LARGEST_HEADER = 1 << 20  # bytes
 CONTROL = re.compile(r"[\x00-\x1f\x7f]|\$\{")  # none in a path or tag; nor what omegaconf resolves
 TAG = re.compile(r"[^\s,.\[\]/]{1,64}")
@@ -95,14 +97,14 @@ def pop_header(state: dict[str, Tensor]) -> tuple[Header | None, str]:
     values = _values(tensor, name)
     if values.get("format") != FORMAT or values.get("version") != VERSION:
         raise LaftError(
-            f"{name}: format {values.get('format')!r} version {values.get('version')}, but this is "
-            f"{FORMAT!r} version {VERSION}; use the laft_fairseq that wrote it"
+            f"{name}: format {said(values.get('format'))} version {said(values.get('version'))}, "
+            f"but this is {FORMAT!r} version {VERSION}; use the laft_fairseq that wrote it"
         )
     unknown = sorted(values.keys() - {entry.name for entry in fields(Header)})
     if unknown:
         raise LaftError(
-            f"{name}: its header says {unknown[0]}, which this laft_fairseq does not know; use the "
-            "one that wrote it"
+            f"{name}: its header says {said(unknown[0])[1:-1]}, which this laft_fairseq does not "
+            "know; use the one that wrote it"
         )
     for entry in fields(Header):
         if entry.name in values:
@@ -141,8 +143,9 @@ def _is_right(name: str, kind: str, value: Any) -> bool:
         )
     if kind != "str":
         return type(value).__name__ == kind
-    choices = {"kind": KINDS, "tag_layout": LAYOUTS}.get(name)
-    return isinstance(value, str) and not CONTROL.search(value) and value in (choices or [value])
+    if not isinstance(value, str) or CONTROL.search(value) or len(value) > LONGEST_TEXT:
+        return False
+    return value in {"kind": KINDS, "tag_layout": LAYOUTS}.get(name, [value])
 
 
 def unseen(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,17 +205,18 @@ def checked_tensors(state: Any, path: str) -> dict[str, Tensor]:
     for name, tensor in state.items():
         if not isinstance(name, str) or CONTROL.search(name) or len(name) > 400:
             raise LaftError(f"{path}: a tensor's name in it is {said(name)}; the file is damaged")
-        if type(tensor) not in (Tensor, Parameter) or tensor.layout is not strided:
+        plain = type(tensor) in (Tensor, Parameter) and tensor.layout is strided
+        if not plain or tensor.is_quantized or tensor.is_complex():
             raise LaftError(f"{path}: its {name} is no plain tensor; the file is damaged")
         needed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
         if tensor.is_meta or needed > held:
             raise LaftError(f"{path}: its {name} has no numbers of its own; the file is damaged")
-    return type(state)(state)
+    return copy(state)
 
 
 def said(value: Any) -> str:
     """A value in a message: short, on one line."""
-    plain = (isinstance(value, str | int | float) and not isinstance(value, int)) or (
-        isinstance(value, int) and abs(value) < 1 << 64
-    )
-    return ascii(value)[:60] if plain else f"a {type(value).__name__}"
+    if isinstance(value, str):
+        return ascii(value[:60])
+    plain = isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 64)
+    return str(value) if plain else f"a {type(value).__name__}"

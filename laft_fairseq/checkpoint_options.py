@@ -18,7 +18,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from laft_fairseq.checkpoint_format import CONTROL, HEADER_KEY, checked_tensors, said
+from laft_fairseq.checkpoint_format import CONTROL, HEADER_KEY, LONGEST_TEXT, checked_tensors, said
 from laft_fairseq.errors import LaftError
 
 MODEL = "laft_mbart"  # whose architectures are ours
@@ -53,7 +53,6 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("base_layers",), (0, 0)),
     **dict.fromkeys(("quant_noise_pq", "quant_noise_scalar", "label_smoothing"), (0, 1)),
 }  # fmt: skip
-LONGEST_TEXT = 1 << 14
 
 
 def architectures() -> list[str]:
@@ -188,7 +187,9 @@ def _group(
     if not isinstance(kind, str) or kind not in allowed:
         raise LaftError(f"{path}: its {name} is {said(kind)}, none of {', '.join(allowed)}")
     registry = TASK_DATACLASS_REGISTRY if name == "task" else CRITERION_DATACLASS_REGISTRY
-    options = registry[kind]
+    options = registry.get(kind)
+    if options is None:  # the process has not imported it, and has no use for it
+        return None
     actions = _actions(lambda parser: gen_parser_from_dataclass(parser, options(), True))
     values = {f.name: f.default for f in fields(options)} | _checked(actions, recorded, path)
     for option, (type_, default) in COPIED.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from argparse import Namespace
 from collections.abc import Mapping
 from copy import copy
@@ -11,6 +12,8 @@ from typing import Any
 from laft_fairseq import backbone as backbones
 from laft_fairseq.checkpoint_format import pop_header
 from laft_fairseq.errors import LaftError
+
+ADAPTER = re.compile(r"decoder\.layers\.\d+\.language_adapter\.[^.]+\.")
 
 
 def check_size(
@@ -55,8 +58,7 @@ def _parameters(options: Namespace, state: Mapping[str, Any]) -> int:
     d, ffn, layers = args.encoder_embed_dim, args.encoder_ffn_embed_dim, args.encoder_layers
     block = 4 * d * d + 2 * d * ffn
     wide = args.decoder_embed_dim
-    tags = {key.split(".")[4] for key in state if ".language_adapter." in key[:60]
-            and key.count(".") > 4}  # fmt: skip
+    tags = {key.split(".")[4] for key in state if ADAPTER.match(key)}
     count = layers * block + args.max_source_positions * d + args.max_target_positions * wide
     count += args.decoder_layers * (8 * wide * wide + 2 * wide * args.decoder_ffn_embed_dim)
     count += args.decoder_layers * len(tags) * 2 * wide * args.language_adapter_dim

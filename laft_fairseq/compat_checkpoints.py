@@ -38,12 +38,12 @@ class Restoring:
     Attributes:
         builds: a model is built of the file's options.
         ours_alone: every other file is refused.
-        found_ours: one of ours has been read.
+        found_ours: one of ours that has been read, or "".
     """
 
     builds: bool = False
     ours_alone: bool = False
-    found_ours: bool = False
+    found_ours: str = ""
 
 
 NOTHING_ASKED = Restoring()
@@ -89,8 +89,13 @@ def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
     """fairseq's, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
         resuming.check(cfg, trainer.task.cfg, trainer.task.tags)
-    with restoring(False, hasattr(trainer.task, "stage")):
-        return stock(cfg, trainer, **kwargs)
+    with restoring(False, hasattr(trainer.task, "stage")) as asked:
+        try:
+            return stock(cfg, trainer, **kwargs)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if asked.found_ours:
+                raise damaged(asked.found_ours, error) from error
+            raise
 
 
 def _is_user_dir() -> bool:
@@ -122,7 +127,7 @@ def load_checkpoint_to_cpu(
         checkpoint_options.refuse_foreign(content, path)
     if not checkpoint_options.is_own(content):
         return stock(path, arg_overrides, load_on_all_ranks)
-    asked.found_ours = True
+    asked.found_ours = str(path)
     content = checkpoint_options.cleaned(read_checkpoint(local), path)
     content["cfg"] = OmegaConf.create(content["cfg"], flags={"allow_objects": True})
     overwrite_args_by_name(content["cfg"], arg_overrides or {})
@@ -146,7 +151,7 @@ def damaged(path: str, error: Exception) -> LaftError:
     if isinstance(own, LaftError):
         return own
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return LaftError(f"{path}: no model can be made of it ({reason})")
+    return LaftError(f"{path}: cannot be used; it is damaged or of another model ({reason})")
 
 
 def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwargs: Any) -> Any:
@@ -171,7 +176,7 @@ def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwarg
             raise
         except Exception as error:  # whatever fairseq or torch makes of odd options and tensors
             if asked.found_ours:
-                raise damaged(str(filenames[0]), error) from error
+                raise damaged(asked.found_ours, error) from error
             raise
     if hasattr(task, "stage"):
         task.checkpoint = str(filenames[0]) if len(filenames) == 1 else ""

@@ -167,7 +167,12 @@ def _load_backbone(path: str, task: LaftGeneration) -> LAFTMBart:
         if f"{side}_attention_heads" not in unseen:
             unseen[f"{side}_attention_heads"] = _usual_heads(path, shape[f"{side}_embed_dim"])
     args = Namespace(arch="laft_mbart", method="mbart_full", **shape, **unseen)
-    model = LAFTMBart.build_model(args, task)
+    check_size(args, backbone.state, path)
+    try:
+        model = LAFTMBart.build_model(args, task)
+    except (AssertionError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise LaftError(f"{path}: its tensors and options make no mBART ({reason})") from error
     model.load_backbone(backbone)
     return _for_evaluation(model, task)
 

@@ -9,11 +9,9 @@ which a checkpoint records too, is left behind.
 
 from __future__ import annotations
 
-import math
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from copy import copy
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -30,9 +28,9 @@ KEPT = ("criterion", "optimizer_history", "extra_state", "last_optimizer_state")
 TEXTS = frozenset({"backbone", "language_components", "adapter_langs", "data", "langs", "new_langs",
                    "train_langs", "valid_langs", "gen_lang", "target_langs",
                    "train_subset"})  # fmt: skip
-# Of training alone, and without a meaning where a model is used.
+# Of training alone, or of no other value in an mBART.
 LEFT_BEHIND = frozenset({"min_params_to_wrap", "base_sublayers", "base_shuffle", "encoder_cache",
-                         "adaptive_softmax_factor"})  # fmt: skip
+                         "adaptive_softmax_factor", "decoder_output_dim"})  # fmt: skip
 # Copied by fairseq from another group: kind and default.
 COPIED: dict[str, tuple[type, Any]] = {
     "seed": (int, 1),
@@ -41,17 +39,15 @@ COPIED: dict[str, tuple[type, Any]] = {
     "max_tokens_valid": (int, None),
     "sentence_avg": (bool, False),
 }
-SIZE = (1, 1 << 20)
 RANGES: dict[str, tuple[float, float]] = {
-    **{f"{side}_{width}": SIZE for side in ("encoder", "decoder")
-       for width in ("embed_dim", "ffn_embed_dim", "attention_heads", "output_dim")},
-    **{f"{side}_layers": (1, 1 << 10) for side in ("encoder", "decoder")},
-    **dict.fromkeys(("fusion_dim", "task_adapter_reduction", "quant_noise_pq_block_size"), SIZE),
-    **dict.fromkeys(("task_module_layers",), (0, 1 << 10)),
-    **dict.fromkeys(("language_adapter_dim",), (0, 1 << 20)),
-    **dict.fromkeys(("max_source_positions", "max_target_positions"), (1, 1 << 40)),
-    **dict.fromkeys(("base_layers",), (0, 0)),
-    **dict.fromkeys(("quant_noise_pq", "quant_noise_scalar", "label_smoothing"), (0, 1)),
+    **{f"{side}_{width}": (1, 1 << 20) for side in ("encoder", "decoder")
+       for width in ("embed_dim", "ffn_embed_dim", "attention_heads")},
+    "encoder_layers": (1, 1 << 10), "decoder_layers": (1, 1 << 10), "base_layers": (0, 0),
+    "task_module_layers": (0, 1 << 10), "fusion_dim": (1, 1 << 20),
+    "language_adapter_dim": (0, 1 << 20), "task_adapter_reduction": (1, 1 << 20),
+    "max_source_positions": (1, 1 << 40), "max_target_positions": (1, 1 << 40),
+    "quant_noise_pq": (0, 1), "quant_noise_scalar": (0, 1), "label_smoothing": (0, 1),
+    "quant_noise_pq_block_size": (1, 1 << 20),
 }  # fmt: skip
 
 
@@ -107,7 +103,7 @@ def cleaned(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     _check_history(kept, path)
     if kept.get("criterion") is not None:
         kept["criterion"] = checked_tensors(kept["criterion"], path)
-    cfg = _other_groups()
+    cfg = dict(_other_groups())  # omegaconf copies them
     if groups["model"]:
         cfg["model"] = model_options(content, path)
     for name, allowed in (("task", TASKS), ("criterion", CRITERIONS)):
@@ -213,15 +209,12 @@ def _checked(actions: Iterable[Action], recorded: Mapping[str, Any], path: str) 
     found: dict[str, Any] = {}
     for action in actions:
         option, value = action.dest, recorded.get(action.dest)
-        if option in LEFT_BEHIND or option not in recorded:
+        if option in LEFT_BEHIND or value is None or (type(value) is str and value == ""):
             continue
-        if value is None or (type(value) is str and value == ""):
-            found[option] = None
-        elif _allowed(action, value):
-            found[option] = value
-        else:
+        if not _allowed(action, value):
             raise _refusal(path, option, value)
-    return {name: value for name, value in found.items() if value is not None}
+        found[option] = value
+    return found
 
 
 def _allowed(action: Action, value: Any) -> bool:
@@ -231,7 +224,7 @@ def _allowed(action: Action, value: Any) -> bool:
         return kind is str and value in action.choices
     if action.nargs == 0:
         return kind is bool
-    if action.type is int or action.dest == "decoder_output_dim":
+    if action.type is int:
         return kind is int and _fits(action.dest, value)
     if action.type is float:
         return kind in (int, float) and _fits(action.dest, value)
@@ -245,7 +238,7 @@ def _fits(option: str, value: Any) -> bool:
         return value is None
     share = option.endswith(("dropout", "layerdrop"))
     low, high = (0, 1) if share else RANGES.get(option, (-(1 << 40), 1 << 40))
-    return math.isfinite(value) and low <= value <= high
+    return low <= value <= high
 
 
 def _refusal(path: str, option: str, value: Any) -> LaftError:
@@ -272,7 +265,8 @@ def _check_history(content: Mapping[str, Any], path: str) -> None:
 
 
 @cache
-def _defaults() -> Mapping[str, Any]:
+def _other_groups() -> Mapping[str, Any]:
+    """fairseq's options of everything else, at their defaults."""
     from fairseq.dataclass.configs import FairseqConfig
     from omegaconf import OmegaConf
 
@@ -282,8 +276,3 @@ def _defaults() -> Mapping[str, Any]:
     return values | dict.fromkeys(
         ("criterion", "optimizer", "lr_scheduler", "scoring", "bpe", "tokenizer")
     )
-
-
-def _other_groups() -> dict[str, Any]:
-    """fairseq's options of everything else, at their defaults."""
-    return {name: copy(group) for name, group in _defaults().items()}

@@ -6,7 +6,7 @@ The ids are those of preprocess/binarize.sh, the text that of fairseq's ``--bpe 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from laft_fairseq import backbone as backbones
 from laft_fairseq import sentencepiece_dictionary
 from laft_fairseq.checkpoint_format import pop_header
+from laft_fairseq.checkpoint_options import recorded_groups
 from laft_fairseq.compat import decode_byte_pieces, read_checkpoint
 from laft_fairseq.errors import LaftError
 
@@ -42,16 +43,9 @@ def folders(checkpoint: str, data: str | None, backbone: str | None) -> list[Pat
     recorded = header.backbone if header is not None else ""
     found = [data, str(Path(checkpoint).parent)]
     found += [str(Path(path).parent) for path in backbones.places(backbone, checkpoint, recorded)]
-    found.append(_recorded_data(content))
+    recorded_data = recorded_groups(content, checkpoint)["task"].get("data")
+    found.append(recorded_data if isinstance(recorded_data, str) else None)
     return [Path(folder) for folder in dict.fromkeys(filter(None, found)) if os.path.isdir(folder)]
-
-
-def _recorded_data(content: Mapping[str, Any]) -> str | None:
-    """The data directory that fairseq kept in a checkpoint."""
-    cfg, args = content.get("cfg"), content.get("args")
-    task = cfg.get("task") if isinstance(cfg, Mapping) else args
-    path = task.get("data") if isinstance(task, Mapping) else getattr(task, "data", None)
-    return path if isinstance(path, str) else None
 
 
 def find_dictionary(checkpoint: str, data: str | None, places: list[Path]) -> Path:

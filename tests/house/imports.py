@@ -15,6 +15,8 @@ LEVELS: tuple[frozenset[str], ...] = (
             "backbone",
             "backbone_folder",
             "checkpoint_format",
+            "checkpoint_options",
+            "checkpoint_size",
             "compat",
             "compat_checkpoints",
             "compat_distributed",

@@ -41,19 +41,14 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from laft_fairseq import backbone as backbones
-    from laft_fairseq import register  # noqa: F401  whose options are checked
     from laft_fairseq.backbone_folder import halved
-    from laft_fairseq.checkpoint_format import HEADER_KEY, checked_tensors, pop_header
-    from laft_fairseq.checkpoint_options import cleaned
+    from laft_fairseq.checkpoint_format import HEADER_KEY, pop_header
     from laft_fairseq.cli._files import check_output, replacing
-    from laft_fairseq.compat import ORIGIN_KEY, read_checkpoint, text_tensor
+    from laft_fairseq.compat import ORIGIN_KEY, text_tensor
     from laft_fairseq.errors import LaftError
 
     check_output(args.out, args.checkpoint, args.backbone)
-    content = read_checkpoint(args.checkpoint)
-    if HEADER_KEY not in checked_tensors(content.get("model"), args.checkpoint):
-        raise LaftError(f"{args.checkpoint}: not written by laft_fairseq; nothing to export")
-    content = cleaned(content, args.checkpoint)
+    content = _read(args.checkpoint)
     state = content["model"]
     state[ORIGIN_KEY] = text_tensor(args.checkpoint)
     header, origin = pop_header(state)
@@ -85,6 +80,20 @@ def run(args: argparse.Namespace) -> int:
     size = args.out.stat().st_size / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
     return 0
+
+
+def _read(checkpoint: str) -> dict[str, Any]:
+    """What may be used of a checkpoint of ours."""
+    from laft_fairseq import register  # noqa: F401  whose options are checked
+    from laft_fairseq.checkpoint_format import HEADER_KEY, checked_tensors
+    from laft_fairseq.checkpoint_options import cleaned
+    from laft_fairseq.compat import read_checkpoint
+    from laft_fairseq.errors import LaftError
+
+    content = read_checkpoint(checkpoint)
+    if HEADER_KEY not in checked_tensors(content.get("model"), checkpoint):
+        raise LaftError(f"{checkpoint}: not written by laft_fairseq; nothing to export")
+    return cleaned(content, checkpoint)
 
 
 def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argparse.Namespace:

@@ -27,9 +27,7 @@ from laft_fairseq.backbone.subword_selection import Counts, PieceModel, Selectio
 from laft_fairseq.backbone.subword_selection import read as read_pieces
 from laft_fairseq.checkpoints.backbone import EMBEDDING, TIED, Backbone, unpack_attention
 from laft_fairseq.checkpoints.backbone import read as read_backbone
-from laft_fairseq.checkpoints.header import pop_header
-from laft_fairseq.checkpoints.reading import read_checkpoint
-from laft_fairseq.checkpoints.record import HEAD_WIDTH, recorded_arguments
+from laft_fairseq.checkpoints.record import HEAD_WIDTH, open_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary
@@ -192,11 +190,9 @@ def trimmed_folder(
         tags: the languages kept, in the whole dictionary's order.
         pieces: the trimmed sentencepiece model.
     """
-    content = read_checkpoint(folder.backbone.path, mmap=True)
-    state = content["model"]
-    pop_header(state)  # of a whole pretraining; without it a backbone is as mBART's own
-    state = unpack_attention(state)  # as it is read, or its fingerprint would be another one
-    options = _options(folder, vars(recorded_arguments(content) or Namespace()))
+    whole = open_checkpoint(folder.backbone.path)
+    state = unpack_attention(whole.state)  # as it is read, or its fingerprint would be another one
+    options = _options(folder, whole.options["model"])
     options.langs, options.tag_layout = ",".join(tags), str(folder.layout)
     names = [n for n, kept in zip(folder.pieces.names, selection.keep, strict=True) if kept]
     small = trim_state(state, rows(selection, folder.tags, tags))

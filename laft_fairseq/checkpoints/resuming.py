@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from laft_fairseq.checkpoints.reading import read_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.tags import split_tags
 
@@ -48,11 +47,12 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
             raise LaftError(f"--finetune-from-model {start}: no such checkpoint")
         return
     try:
-        content = torch.load(last, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:
+        content = read_checkpoint(str(last), mmap=True)
+    except LaftError:
         return  # what reads it whole says what is wrong with it
-    saved = content.get("cfg") or {}
-    before = (saved.get("checkpoint") or {}).get("finetune_from_model")
+    saved = _table(content.get("cfg"))
+    before = _table(saved.get("checkpoint")).get("finetune_from_model")
+    before = before if isinstance(before, str) else None
     remedy = "name another --save-dir, or remove that one to begin anew"
     # Beside --finetune-from-model fairseq takes none of them, so that it is left out.
     anew = start is None and any(getattr(cfg, name, False) for name in RESETS)
@@ -63,8 +63,13 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
         )
     if cfg.reset_dataloader:
         return
-    for option, was, now in _changed(saved.get("task") or {}, task, tags):
+    for option, was, now in _changed(_table(saved.get("task")), task, tags):
         raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
+
+
+def _table(values: Any) -> dict[str, Any]:
+    """What a file records under a name, where it is what fairseq writes there."""
+    return values if isinstance(values, dict) else {}
 
 
 def _same(before: str | None, start: str | None) -> bool:
@@ -90,6 +95,8 @@ def _changed(
 
 
 def _words(name: str, value: Any, tags: Sequence[str]) -> str:
+    if not isinstance(value, str | None):
+        return ascii(value)[:60]
     if name == "train_langs":
         return ",".join(split_tags(value) or tags)
     return ",".join(split_tags(value)) or "none" if name == "target_langs" else str(value)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.training import resuming
+from laft_fairseq.checkpoints import resuming
 
 TAGS = ("en_XX", "fr_XX", "zh_CN")
 SAVED = {"_name": "laft_generation", "train_langs": "en_XX", "target_langs": None}

@@ -59,8 +59,8 @@ def main() -> None:
 
             a, b = map(system, seeds, spreads)
             lending = [system(3, float(np.mean(spreads))) for _ in range(others)]
-            own = [system(3, spreads[1]) for _ in range(same_method)]
-            lent = pooled(own) if own else pooled([a, b, *lending], holds_other=True)
+            same = [system(3, spreads[1]) for _ in range(same_method)]
+            lent = pooled(same) if same else pooled([a, b, *lending], holds_other=True)
             difference = estimate(a, b, [None, lent])
             low, high = difference.interval()
             covered += low <= 0 <= high

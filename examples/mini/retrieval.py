@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import regex
 import torch
 from fairseq.data import ListDataset
 from torch import Tensor
@@ -18,13 +17,11 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.geometry import retrieval
 from laft_fairseq.hub_text import Pieces
 from laft_fairseq.language_components import Scaling, removed_part
+from laft_fairseq.latin_words import LATIN_WORD
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.representations import Floats, represent
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.text_data import TaggedTexts
-
-# A name or a command, as scoring.language_id sees it in a sentence of another script.
-LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
 
 SCALINGS: tuple[Scaling, ...] = ("scaled", "projection")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import measure, report, run
+from benchmarks import measure, run
 from benchmarks.comparisons import COMPARISONS, Setting
 from benchmarks.measure import System
 from benchmarks.shapes import SHAPES, search_work, work

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.data import BATCHES, MONO
 from benchmarks.measure import System
-from benchmarks.shapes import BEAM, SHAPES, Shape, search_work, work
+from benchmarks.shapes import BATCHES, BEAM, MONO, SHAPES, Shape, search_work, work
 
 PRECISIONS = (("fp32", "none"), ("bf16", "bf16"))  # name, --autocast
 FAIRSEQ = "fairseq, mBART (full), fp32"
@@ -45,7 +44,7 @@ class Setting:
     @property
     def fairseq_train(self) -> str:
         """fairseq-train; on a GPU it prints its peak memory."""
-        return "python -m benchmarks.steps fairseq-train" if self.cuda else "fairseq-train"
+        return f"python -m {'benchmarks.steps fairseq-train' if self.cuda else 'fairseq_cli.train'}"
 
     @property
     def device(self) -> str:
@@ -161,8 +160,7 @@ def processes(setting: Setting) -> list[System]:
     systems = [System("1 process", alone, threads=1)]
     for backend in ("pytorch_ddp", "legacy_ddp"):
         command = setting.laft("generation", "laft", f"--autocast none --ddp-backend {backend}")
-        command = command.replace("fairseq-train", "-m fairseq_cli.train", 1)
-        launched = f"torchrun --standalone --nproc_per_node=2 {command}"
+        launched = f"torchrun --standalone --nproc_per_node=2 {command.removeprefix('python ')}"
         systems.append(System(f"2 processes, {backend}", launched, threads=1))
     return systems
 

@@ -12,12 +12,10 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 
-from benchmarks.shapes import SHAPES, Shape
+from benchmarks.shapes import BATCHES, MONO, SHAPES, Shape
 
 LANGS = ("en_XX", "fr_XX", "zh_CN")
 ROOT = Path(__file__).resolve().parent.parent
-BATCHES = 32  # of each data set
-MONO = 128  # tokens of a monolingual sentence, tag included
 GAIN = 1.4  # of random matrices
 FIRST = 4  # ids below are <s>, <pad>, </s>, <unk>
 

@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import data, measure, report  # noqa: E402
+from benchmarks import measure, report  # noqa: E402
 from benchmarks.comparisons import COMPARISONS, Setting  # noqa: E402
 from benchmarks.measure import Failed, Run, System  # noqa: E402
 from benchmarks.shapes import SHAPES  # noqa: E402
@@ -115,6 +115,8 @@ def main() -> int:
     if args.list:
         print("\n".join(system.name for system in systems))
         return 0
+    from benchmarks import data  # imports torch and fairseq, which --help does not need
+
     data.prepare(args.work.absolute() / args.shape, args.shape, batch)
     result: dict[str, Any] = {
         "name": args.name, "shape": args.shape, "batch": batch, "source": shape.source,

@@ -42,6 +42,8 @@ class Shape:
 
 
 BEAM = 5  # of every search
+BATCHES = 32  # of each data set
+MONO = 128  # tokens of a monolingual sentence, tag included
 
 SHAPES = {
     "mini": Shape("laft_mbart_mini", 4, 256, 1024, 4, 8000, 32, 160, 24),

@@ -1,6 +1,5 @@
-"""The paper's tables from result files: read, compare, judge, and render; nothing is run.
+"""The paper's tables from result files: read, compare, and write the page; nothing is run.
 
-`results` reads and checks; `statistics` holds the mathematics; `comparisons` and `verdict` apply
-it; `main_tables` and `evidence` say what stands on the page, in the terms of `document`;
-`markdown` and `html` write it.
+`results` reads and checks; `statistics` holds the mathematics and `comparisons` applies it; `page`
+makes the tables and charts; `templates` say what stands on the page, and write HTML and Markdown.
 """

@@ -1,20 +1,19 @@
-"""LAFT against each rival named beforehand, and against each of its own controls.
+"""Paired differences between systems, each family of them corrected by Holm's procedure.
 
-Three families, each corrected by Holm's procedure over all of its members: the contrasts of
-`experiment.json`; the two controls that the verdict asks; and the other controls, which explore.
-All are fixed before a run: what was not run, or on fewer than three seeds, counts as p = 1, so that
-leaving it out never makes the others' tests easier. What a family of its own makes of other
-differences is in `explored.py`.
+LAFT is compared with the baselines named before the run (`contrasts` of the experiment's record),
+with all other systems, and with its ablations; every system is compared with itself zero-shot.
+A family that was fixed before the run keeps its members: what was not run, or on fewer than three
+seeds, counts as p = 1, so that leaving it out never makes the others' tests easier.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from laft_fairseq.tables import names
-from laft_fairseq.tables.results import Cell, Results, Row
-from laft_fairseq.tables.statistics import (
+from laft_fairseq.reporting import names
+from laft_fairseq.reporting.results import Cell, Results, Row, is_number
+from laft_fairseq.reporting.statistics import (
     ALPHA,
     Estimate,
     Scores,
@@ -24,9 +23,11 @@ from laft_fairseq.tables.statistics import (
     pooled,
 )
 
-JUDGED = ("random-subspace", "no-removal")  # the controls that the verdict asks
+MAIN_ABLATIONS = ("random-subspace", "no-removal")  # do the components, does removal, matter?
+SYSTEM_VARIANTS = ("main", "stage1")  # LAFT's other variants are its ablations
+HEADLINE = ("source", "fixed")  # no target-language data chose the learning rate
+_LAFT = ("headlines", "zero-shot", "laft")  # the task, setting and method of the ablations
 COLLAPSED = 1.0  # ROUGE-L, below which a system writes nothing that could vary
-Key = tuple[str, str, str, str, str]  # task, setting, lang, method, variant
 
 
 @dataclass(frozen=True)
@@ -43,55 +44,42 @@ class System:
         return np.stack([cell.rouge_l for cell in self.cells])
 
     def score(self, key: str) -> float | None:
-        """The mean over seeds of one of the scores; None where a seed lacks it."""
-        values = [cell.scores.get(key) for cell in self.cells]
-        if any(not isinstance(value, int | float) for value in values):
-            return None
-        return float(np.mean([value for value in values if value is not None]))
+        """Return the mean over seeds of one of the scores; None where a seed lacks it."""
+        values = [cell.data["scores"].get(key) for cell in self.cells]
+        return float(np.mean(values)) if all(map(is_number, values)) else None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """LAFT minus a rival. `difference` is None where one of the two was not run.
+    """One system minus another, in ROUGE-L, as a member of a family.
 
     Attributes:
-        task, setting, lang: of both.
-        method, variant: of the rival; `title` is its name.
-        laft, rival: the two systems.
-        difference: in ROUGE-L.
-        p, adjusted: two-sided, and adjusted by Holm's procedure over the family.
+        row: what the comparison is named after: the baseline, ablation or system.
+        one, other: the two systems; None where it was not run, and then so is `difference`.
+        adjusted: p, two-sided, adjusted by Holm's procedure over the family.
         level: at which Holm's procedure judged it; Bonferroni's, where it decides nothing.
         family: number of comparisons in the family.
     """
 
-    task: str
-    setting: str
-    lang: str
-    method: str
-    variant: str
-    laft: System | None
-    rival: System | None
+    row: Row
+    one: System | None
+    other: System | None
     difference: Estimate | None
     adjusted: float
     level: float
     family: int
 
     @property
-    def title(self) -> str:
-        """The rival's name."""
-        return names.system(self.method, self.variant)
-
-    @property
     def matched(self) -> float | None:
         """The difference on the seeds that both have, where one side has more."""
-        if not (self.laft and self.rival):
+        if not (self.one and self.other):
             return None
-        sides = [{cell.seed: cell for cell in one.cells} for one in (self.laft, self.rival)]
+        sides = [{cell.seed: cell for cell in each.cells} for each in (self.one, self.other)]
         shared = sides[0].keys() & sides[1].keys()
         if not shared or sides[0].keys() == sides[1].keys():
             return None
-        own, other = ([side[seed].rouge_l.mean() for seed in shared] for side in sides)
-        return float(np.mean(own) - np.mean(other))
+        one, other = ([side[seed].rouge_l.mean() for seed in shared] for side in sides)
+        return float(np.mean(one) - np.mean(other))
 
     @property
     def corrected(self) -> tuple[float, float]:
@@ -111,45 +99,70 @@ class Comparison:
         assert self.difference is not None
         return self.difference.detectable(ALPHA / self.family)
 
+    @property
+    def is_above(self) -> bool:
+        """Whether the corrected interval lies above 0, with three seeds or more on both sides."""
+        return bool(self.difference and self.difference.decides and self.corrected[0] > 0)
+
+    @property
+    def is_below(self) -> bool:
+        """Whether the corrected interval lies below 0, with three seeds or more on both sides."""
+        return bool(self.difference and self.difference.decides and self.corrected[1] < 0)
+
 
 class Comparisons:
-    """Systems by row, and the families."""
+    """The systems of a run, and their comparisons."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        rows = {row: [cell.rouge_l for cell in results.seeds_of(row)]
-                for row in sorted({cell.row for cell in results.cells})}  # fmt: skip
-        self._scores = {row: np.stack(scores) for row, scores in rows.items()}
-        self._systems = {
-            row: System(row, results.seeds_of(row), estimate(scores, lent=[self._lent(row)]))
-            for row, scores in self._scores.items()
+        rows = {row: results.seeds_of(row) for row in sorted({cell.row for cell in results.cells})}
+        self._scores = {
+            row: np.stack([cell.rouge_l for cell in cells]) for row, cells in rows.items()
         }
-        named = [(str(c.get("task", "headlines")), c["setting"], c["lang"], c["method"],
-                  c["variant"]) for c in results.experiment.get("contrasts", [])]  # fmt: skip
-        self.contrasts = self.family(list(dict.fromkeys(named)))
-        judged, explored = self._control_keys()
-        self.controls = self.family(judged) + self.family(explored)
+        self._systems = {
+            row: System(row, cells, estimate(self._scores[row], lent=[self._lent(row)]))
+            for row, cells in rows.items()
+        }
+        named = [
+            Row(c.get("task") or "headlines", c["setting"], c["method"], c["variant"], c["lang"])
+            for c in results.experiment.get("contrasts") or []
+        ]
+        self.contrasts = self._laft_minus(dict.fromkeys(named))
+        laft_rows = [row for row in rows if (row.task, row.setting, row.method) == _LAFT]
+        known = dict.fromkeys([*names.VARIANTS, *(row.variant for row in laft_rows)])
+        others = [v for v in known if v not in (*SYSTEM_VARIANTS, *MAIN_ABLATIONS)]
+        self.ablations = [
+            comparison
+            for variants in (MAIN_ABLATIONS, others)
+            for comparison in self._laft_minus(
+                [Row(*_LAFT, variant, lang) for variant in variants for lang in results.targets]
+            )
+        ]
 
     @property
     def systems(self) -> list[System]:
         """All of them, in the order of their rows."""
         return list(self._systems.values())
 
-    def find(self, task: str, setting: str, lang: str, method: str, variant: str = "main",
-             selections: Sequence[str] = ("source", "fixed")) -> System | None:  # fmt: skip
-        """The system, by the first of `selections` that there is."""
+    def find(self, row: Row, selections: Sequence[str] = HEADLINE) -> System | None:
+        """Return the row's system with the first choice of the learning rate that there is."""
         for selection in selections:
-            found = self._systems.get(Row(task, setting, method, variant, lang, selection))
-            if found:
-                return found
+            system = self._systems.get(Row(row.task, row.setting, row.method, row.variant,
+                                           row.lang, selection))  # fmt: skip
+            if system:
+                return system
         return None
+
+    def ablation(self, lang: str, variant: str) -> Comparison | None:
+        """Return LAFT minus one of its ablations."""
+        return next((c for c in self.ablations if (c.row.lang, c.row.variant) == (lang, variant)),
+                    None)  # fmt: skip
 
     def doubles(self, system: System) -> bool:
         """Whether a target-chosen system's runs are its source-chosen ones: the same rate won."""
         if system.row.selection != "target":
             return False
-        row = system.row
-        other = self.find(row.task, row.setting, row.lang, row.method, row.variant)
+        other = self.find(system.row)
         runs = {cell.seed: cell for cell in other.cells} if other else {}
         return all(
             cell.seed in runs
@@ -158,13 +171,8 @@ class Comparisons:
             for cell in system.cells
         )
 
-    def control(self, lang: str, variant: str) -> Comparison | None:
-        """LAFT against one of its controls."""
-        own = (c for c in self.controls if c.lang == lang and c.variant == variant)
-        return next(own, None)
-
     def difference(self, one: System, other: System) -> Estimate:
-        """The first minus the second; a side of one seed is lent the spread of its method."""
+        """Return the first minus the second; a side of one seed is lent its method's spread."""
         rows = (one.row, other.row)
         methods = {row.method for row in rows if len(self._scores[row]) == 1}
         own = all(self._lenders(one.row, method) for method in methods)  # else all lend to both
@@ -173,19 +181,72 @@ class Comparisons:
         ]
         return estimate(one.matrix, other.matrix, lent)
 
-    def _lenders(self, row: Row, method: str = "") -> list[Row]:
-        """The systems of a row's task and language, or a method's of these, that lend a spread.
+    def exploratory(self) -> dict[tuple[str, str], list[Comparison]]:
+        """Return LAFT minus each system that is no contrast, by task and setting, as run."""
+        named = {comparison.row for comparison in self.contrasts}
+        families: dict[tuple[str, str], dict[Row, None]] = {}
+        for system in sorted(self.systems, key=lambda system: page_order(system.row)):
+            row = system.row
+            row = Row(row.task, row.setting, row.method, row.variant, row.lang)
+            if row.method == "laft" or row.variant not in SYSTEM_VARIANTS or row in named:
+                continue
+            laft = Row(row.task, row.setting, "laft", "main", row.lang)
+            if system.row.selection != "target" and self.find(laft):
+                families.setdefault((row.task, row.setting), {})[row] = None
+        return {block: self._laft_minus(rows) for block, rows in families.items()}
 
-        They have several seeds, and have not collapsed: at the floor nothing can vary. Rates that
+    def gains(self) -> dict[str, list[Comparison]]:
+        """Return each system in another setting minus itself zero-shot, a family a setting."""
+        families = {}
+        for setting in names.SETTINGS:
+            if setting in ("zero-shot", "supervised"):  # those share no training data
+                continue
+            pairs = []
+            for more in self.systems:
+                row = more.row
+                less = self.find(Row(row.task, "zero-shot", row.method, row.variant, row.lang))
+                if row.setting == setting and row.selection != "target" and less:
+                    pairs.append((row, more, less))
+            if pairs:
+                families[setting] = self._family(pairs)
+        return families
+
+    def _laft_minus(self, rows: Iterable[Row]) -> list[Comparison]:
+        return self._family(
+            [(r, self.find(Row(r.task, r.setting, "laft", "main", r.lang)), self.find(r))
+             for r in rows]
+        )  # fmt: skip
+
+    def _family(
+        self, pairs: Sequence[tuple[Row, System | None, System | None]]
+    ) -> list[Comparison]:
+        """Return the first of each pair minus the second, corrected over all of the pairs."""
+        differences = [self.difference(one, other) if one and other else None
+                       for _, one, other in pairs]  # fmt: skip
+        adjusted, levels = corrected(differences)
+        return [
+            Comparison(row, one, other, differences[i], adjusted[i], levels[i], len(pairs))
+            for i, (row, one, other) in enumerate(pairs)
+        ]
+
+    def _lenders(self, row: Row, method: str = "") -> list[Row]:
+        """Return the systems of a row's task and language, or a method's, that lend a spread.
+
+        They have several seeds, and have not collapsed: at 0 nothing can vary. Rates that
         target-language data chose do not take part.
         """
-        return [each for each, scores in self._scores.items()
-                if (each.task, each.lang) == (row.task, row.lang) and each.selection != "target"
-                and method in ("", each.method) and len(scores) > 1
-                and scores.mean() >= COLLAPSED]  # fmt: skip
+        return [
+            each
+            for each, scores in self._scores.items()
+            if (each.task, each.lang) == (row.task, row.lang)
+            and each.selection != "target"
+            and method in ("", each.method)
+            and len(scores) > 1
+            and scores.mean() >= COLLAPSED
+        ]
 
     def _lent(self, row: Row, other: Row | None = None, own: bool = True) -> Spread | None:
-        """The spread between the seeds of the row's method, or of all where it has none to lend.
+        """Return the spread between the seeds of a row's method, or of all if it lends none.
 
         Args:
             row: whose task, language and method count.
@@ -195,30 +256,16 @@ class Comparisons:
         lenders = (self._lenders(row, row.method) if own else []) or self._lenders(row)
         return pooled([self._scores[each] for each in lenders], holds_other=other in lenders)
 
-    def family(self, keys: Sequence[Key]) -> list[Comparison]:
-        """LAFT minus each, corrected by Holm's procedure over all of them."""
-        pairs = []
-        for task, setting, lang, method, variant in keys:
-            laft = self.find(task, setting, lang, "laft")
-            rival = self.find(task, setting, lang, method, variant)
-            both = self.difference(laft, rival) if laft and rival else None
-            pairs.append((laft, rival, both))
-        adjusted, levels = corrected([both for *_, both in pairs])
-        return [
-            Comparison(*key, *pair, adjusted[i], levels[i], len(keys))
-            for i, (key, pair) in enumerate(zip(keys, pairs, strict=True))
-        ]
 
-    def _control_keys(self) -> tuple[list[Key], list[Key]]:
-        """Of the verdict's controls and of the others, in every target language, run or not."""
-        langs = self.results.experiment.get("targets", ["fr_XX", "zh_CN"])
-        run = [row.variant for row in self._systems if row.method == "laft"
-               and (row.task, row.setting) == ("headlines", "zero-shot")]  # fmt: skip
-        known = dict.fromkeys([*names.VARIANTS, *run])
-        others = [v for v in known if v not in ("main", "stage1", *JUDGED)]
-        judged, explored = (
-            [("headlines", "zero-shot", lang, "laft", variant)
-             for variant in variants for lang in langs]
-            for variants in (JUDGED, others)
-        )  # fmt: skip
-        return judged, explored
+def page_order(row: Row) -> tuple[int, int, int, int, str, str, str]:
+    """Return where a row stands among others on the page."""
+    variants = ["main", "stage1", *list(names.VARIANTS)[1:]]
+    return (
+        list(names.TASKS).index(row.task),
+        list(names.SETTINGS).index(row.setting),
+        list(names.METHODS).index(row.method),
+        variants.index(row.variant) if row.variant in variants else len(variants),
+        row.variant,
+        row.lang,
+        row.selection,
+    )

@@ -1,6 +1,5 @@
 """What the page calls things: systems in the paper's order, settings, languages, numbers."""
 
-import re
 from collections.abc import Sequence
 
 TASKS = {"headlines": "Headlines", "questions": "Question generation"}
@@ -48,7 +47,7 @@ VARIANTS = {
     "k-2": "k = 2",
     "k-12": "k = 12",
 }
-FLOORS = {
+TRIVIAL_BASELINES = {
     "lead1": "LEAD-1 (first sentence)",
     "source_copy": "source copy",
     "english_reference": "English reference",
@@ -64,7 +63,7 @@ MINUS = "−"
 
 
 def system(method: str, variant: str) -> str:
-    """A system's name; of LAFT's controls what was changed."""
+    """Return a system's name; for LAFT's ablations what was changed."""
     name = METHODS.get(method, method)
     if variant == "main":
         return name
@@ -74,7 +73,7 @@ def system(method: str, variant: str) -> str:
 
 
 def chosen(task: str, setting: str, selection: str) -> str:
-    """How the learning rate was chosen: headlines' zero-shot choice serves other settings too."""
+    """Return how the learning rate was chosen; other settings take zero-shot headlines' rate."""
     if selection != "source":
         return SELECTIONS[selection]
     if setting == "supervised":
@@ -85,55 +84,52 @@ def chosen(task: str, setting: str, selection: str) -> str:
 
 
 def language(tag: str) -> str:
-    """`fr_XX` -> `French`."""
+    """Return the language's English name: `fr_XX` -> `French`."""
     return LANGUAGES.get(tag, tag)
 
 
 def html_lang(tag: str) -> str:
-    """`fr_XX` -> `fr`, `zh_CN` -> `zh-CN`: what the attribute `lang` takes (BCP 47)."""
-    found = re.fullmatch(r"([a-z]{2,3})_([A-Z]{2})", tag)
-    if not found:
-        return tag.replace("_", "-")
-    return found[1] if found[2] == "XX" else f"{found[1]}-{found[2]}"
+    """Return the tag as the attribute `lang` takes it (BCP 47): `zh_CN` -> `zh-CN`."""
+    return tag.removesuffix("_XX").replace("_", "-")
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A number for reading; None is a dash."""
+    """Return a number for reading; None is a dash."""
     if value is None:
         return NONE
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def signed(value: float, digits: int = 1) -> str:
-    """A difference with its sign."""
+    """Return a difference with its sign."""
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
 def interval(ends: tuple[float, float], digits: int = 1, sign: bool = False) -> str:
-    """`[1.2, 3.4]`."""
+    """Return an interval as `[1.2, 3.4]`."""
     shown = signed if sign else number
     return f"[{shown(ends[0], digits)}, {shown(ends[1], digits)}]"
 
 
 def percent(value: float | None) -> str:
-    """A percentage, given as 0 to 100."""
+    """Return a percentage, given as 0 to 100."""
     return NONE if value is None else f"{value:.1f} %"
 
 
 def p_value(p: float) -> str:
-    """`0.031`, or `< 0.001`."""
+    """Return a p-value as `0.031`, or `< 0.001`."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def millions(count: int) -> str:
-    """Parameters as `laft parameters` prints them."""
+    """Return a number of parameters as `laft parameters` prints it."""
     if count == 0:
         return NONE
     return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e6:.3g}M"
 
 
 def join(parts: Sequence[str]) -> str:
-    """`a, b and c`."""
+    """Return a list in words: `a, b and c`."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

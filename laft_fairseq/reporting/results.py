@@ -1,8 +1,9 @@
-"""Read a folder of result files, and refuse what does not belong together."""
+"""Reads result files, from a folder or from one `cells.jsonl.xz`, and refuses what is damaged."""
 
 import json
+import lzma
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,75 @@ from typing import Any
 import numpy as np
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.tables import names
-from laft_fairseq.tables.statistics import Scores
+from laft_fairseq.reporting import names
+from laft_fairseq.reporting.statistics import Scores
 
-FORMATS = ("laft-result/1", "laft-experiment/1", "laft-gates/1", "laft-representations/1")
 _AGAIN = "delete it and run its cell again"
 _ROUNDED = 1e-3  # items are rounded to four decimals
-_REQUIRED: dict[str, type | tuple[type, ...]] = {
-    "task": str,
-    "setting": str,
-    "method": str,
-    "variant": str,
-    "lang": str,
-    "seed": int,
-    "selection": str,
-    "scores": dict,
-    "items": dict,
+_LARGEST = 1e15
+_DAMAGED = (ValueError, RecursionError, EOFError, lzma.LZMAError)
+
+# What the page relies on: a type; [kind] a list of it; a tuple a choice of names; a dict by key,
+# "?" after a key that may be absent or null, "*" for every key. Other keys are not looked at.
+_INTERVAL = {"f": float, "low": float, "high": float}
+_COST = {
+    **dict.fromkeys(("stage1_seconds?", "stage2_seconds?", "generate_seconds?"), float),
+    **dict.fromkeys(("stage1_updates?", "stage2_updates?", "threads?"), int),
+}
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "laft-result/1": {
+        "task": tuple(names.TASKS),
+        "setting": tuple(names.SETTINGS),
+        "method": tuple(names.METHODS),
+        "variant": str,
+        "lang": str,
+        "selection": tuple(names.SELECTIONS),
+        "seed": int,
+        "scores": {
+            "rougeL": {"f": float},
+            "signature?": str,
+            "floors?": {"*": {"rougeL?": _INTERVAL}},
+        },
+        "items": {"rougeL": [float]},
+        "learning_rate?": {"stage1?": float, "stage2?": float},
+        "grid?": [float],
+        "trained?": {"parameters?": int, "of?": int},
+        "cost?": _COST,
+        "commands?": [str],
+        "curve?": [dict],
+        "outputs?": [str],
+        "training_pairs?": dict,
+    },
+    "laft-experiment/1": {
+        "title?": str,
+        "backbone?": {"name?": str, "parameters?": int},
+        "budget?": dict,
+        "targets?": [str],
+        "contrasts?": [
+            {
+                "task?": tuple(names.TASKS),
+                "setting": tuple(names.SETTINGS),
+                "lang": str,
+                "method": tuple(names.METHODS),
+                "variant": str,
+            }
+        ],
+        "not_testable?": [{"*": str}],
+        "samples?": {"*": {"*": {"inputs?": [str], "references?": [str]}}},
+        "paper?": {
+            "source?": str,
+            "statements?": list,
+            "cells?": [{"table": int, "variant?": str, "rougeL?": float}],
+        },
+    },
+    "laft-gates/1": {
+        "gates": [{"passed?": bool, "title?": str, "name?": str, "detail?": str, "hangs?": str}]
+    },
+    "laft-representations/1": {
+        "variant?": str,
+        "measures?": {"removed?": {"*": float}, "panels?": [{"langs?": [str], "stage?": str}]},
+    },
+    "selection": {"source?": str, "target?": str, "chosen?": str, "validation": dict},
 }
 
 
@@ -38,7 +92,7 @@ class Row:
     method: str
     variant: str
     lang: str
-    selection: str
+    selection: str = "source"
 
     @property
     def title(self) -> str:
@@ -48,161 +102,188 @@ class Row:
 
 @dataclass(frozen=True)
 class Cell:
-    """One trained system, one seed, one test language: a file `laft-result/1`."""
+    """One trained system, one seed, one test language: a document `laft-result/1`."""
 
-    path: Path
+    file: str
     row: Row
     seed: int
     rouge_l: Scores  # (n,), 0 to 100, in test order
     data: dict[str, Any]
 
-    @property
-    def scores(self) -> dict[str, Any]:
-        """What `laft score --json` wrote."""
-        scores: dict[str, Any] = self.data["scores"]
-        return scores
 
-
-@dataclass(frozen=True)
+@dataclass
 class Results:
-    """All of a folder. `experiment` is empty and `gates` None where the file is not there."""
+    """Everything read from one place; `gates` is None where no file gives them."""
 
-    folder: Path
     cells: list[Cell] = field(default_factory=list)
     experiment: dict[str, Any] = field(default_factory=dict)
     gates: list[dict[str, Any]] | None = None
     representations: dict[str, dict[str, Any]] = field(default_factory=dict)  # by variant
+    selections: dict[str, dict[str, Any]] = field(default_factory=dict)  # by file
     figure: Path | None = None
-    left_out: list[Path] = field(default_factory=list)  # JSON files that state no format
+    left_out: list[str] = field(default_factory=list)  # files that state no format
+
+    @property
+    def targets(self) -> list[str]:
+        """The target languages' tags."""
+        return self.experiment.get("targets") or ["fr_XX", "zh_CN"]
 
     def seeds_of(self, row: Row) -> list[Cell]:
         """The row's cells, by seed."""
         return sorted((c for c in self.cells if c.row == row), key=lambda cell: cell.seed)
 
 
-def read(folder: Path) -> Results:
-    """Read `folder` and the folders in it.
+def documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every JSON document of a folder, or of a file that `pack` made, with its file's name.
 
     Raises:
-        LaftError: no such folder, a damaged file, an unknown format or name, a cell given twice,
+        LaftError: nothing there, or a damaged file.
+    """
+    if path.is_dir():
+        for file in sorted(path.rglob("*.json")):
+            if not file.name.startswith("."):  # half-written by a run that is still going
+                data = _parse(_bytes(file), str(file))
+                yield file.relative_to(path).as_posix(), data if isinstance(data, dict) else {}
+    elif path.is_file():
+        try:
+            lines = lzma.decompress(_bytes(path)).splitlines()
+        except _DAMAGED as error:
+            raise LaftError(f"{path}: not a whole .jsonl.xz ({error}); fetch it again") from error
+        for number, line in enumerate(lines, 1):
+            data = _parse(line, f"{path}: line {number}")
+            if not isinstance(data, dict) or not isinstance(data.get("file"), str):
+                raise LaftError(f"{path}: line {number} names no file; write it with --cells")
+            yield data.pop("file"), data
+    else:
+        raise LaftError(f"{path}: no such folder or file; give the one that holds the results")
+
+
+def pack(given: Sequence[tuple[str, dict[str, Any]]]) -> bytes:
+    """Return documents as JSON lines, each with its file's name, compressed: a `cells.jsonl.xz`."""
+    lines = [json.dumps({"file": name, **data}) for name, data in given]
+    return lzma.compress("".join(f"{line}\n" for line in lines).encode(), preset=9)
+
+
+def read(path: Path) -> Results:
+    """Read a folder and the folders in it, or a `cells.jsonl.xz`.
+
+    Raises:
+        LaftError: nothing there, a damaged file, an unknown format or name, a cell given twice,
             or cells of one test set with different items.
     """
-    if not folder.is_dir():
-        raise LaftError(f"{folder}: no such folder; give the one that the runs wrote results to")
-    results, once = Results(folder, gates=None), dict[str, Path]()
-    gates, experiment = None, dict[str, Any]()
-    for path, data in _files(folder):
+    return collect(list(documents(path)), path)
+
+
+def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
+    """Check documents read from `path` and sort them by kind; errors as `read`."""
+    results, seen = Results(), dict[str, str]()
+    for file, data in given:
+        where = str(path / file) if path.is_dir() else f"{path}: {file}"
         form = data.get("format")
-        if form is None:
-            results.left_out.append(path)
-        elif form not in FORMATS:
+        if form is None and isinstance(data.get("validation"), dict):
+            form = "selection"
+        elif form is None:
+            results.left_out.append(file)
+            continue
+        if form not in list(_SCHEMAS):
             raise LaftError(
-                f"{path}: unknown format {form!r}; this version reads {', '.join(FORMATS)}: "
+                f"{where}: unknown format {form!r}; this version reads {', '.join(_SCHEMAS)}: "
                 "use the version of laft_fairseq that wrote it"
             )
-        elif form == "laft-result/1":
-            results.cells.append(_cell(path, data))
+        _check(data, _SCHEMAS[form], "", where)
+        what = form
+        if form == "laft-result/1":
+            row = Row(*(data[key] for key in Row.__dataclass_fields__))
+            results.cells.append(Cell(file, row, data["seed"], _items(where, data), data))
+            what = " ".join(["the cell", *(data[k] for k in Row.__dataclass_fields__),
+                             str(data["seed"])])  # fmt: skip
         elif form == "laft-representations/1":
-            variant = str(data.get("variant", "main"))
-            _once(once, f"representations of {variant}", path)
+            variant = data.get("variant") or "main"
             results.representations[variant] = data
+            what = f"representations of {variant}"
+        elif form == "selection":
+            results.selections[file] = data
+            what = file
+        elif form == "laft-gates/1":
+            results.gates = data["gates"]
         else:
-            _once(once, form, path)
-            if form == "laft-gates/1":
-                gates = _gates(path, data)
-            else:
-                experiment = _experiment(path, data)
-    _check_cells(results.cells)
-    figures = sorted(folder.rglob("figure2.png"))
-    return Results(folder, sorted(results.cells, key=lambda c: (c.row, c.seed)), experiment, gates,
-                   results.representations, figures[0] if figures else None,
-                   results.left_out)  # fmt: skip
+            results.experiment = data
+        if what in seen:
+            raise LaftError(f"{where}: {what} was already given by {seen[what]}; remove one")
+        seen[what] = where
+    _check_lengths(results.cells, path)
+    results.cells.sort(key=lambda cell: (cell.row, cell.seed))
+    folder = path if path.is_dir() else path.parent
+    figures = folder.rglob("figure2.png") if path.is_dir() else folder.glob("figure2.png")
+    results.figure = next(iter(sorted(figures)), None)
+    return results
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in sorted(folder.rglob("*.json")):
-        if path.name.startswith("."):  # half-written by a run that is still going
-            continue
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise LaftError(f"{path}: damaged JSON ({error}); {_AGAIN}") from error
-        except OSError as error:
-            raise LaftError(f"{path}: cannot be read ({error.strerror})") from error
-        yield path, data if isinstance(data, dict) else {}
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number of a size that a score or a count may have."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -_LARGEST < value < _LARGEST
 
 
-def _once(seen: dict[str, Path], what: str, path: Path) -> None:
-    if what in seen:
-        raise LaftError(f"{path}: {what} was already given by {seen[what]}; remove one of the two")
-    seen[what] = path
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise LaftError(f"{file}: cannot be read ({error.strerror})") from error
 
 
-def _cell(path: Path, data: dict[str, Any]) -> Cell:
-    for key, kind in _REQUIRED.items():
-        if not isinstance(data.get(key), kind) or isinstance(data.get(key), bool):
-            raise LaftError(f"{path}: {key!r} is missing or of the wrong kind; {_AGAIN}")
-    for key, known in (("task", names.TASKS), ("setting", names.SETTINGS),
-                       ("method", names.METHODS), ("selection", names.SELECTIONS)):  # fmt: skip
-        if data[key] not in known:
-            raise LaftError(f"{path}: unknown {key} {data[key]!r}; choose from {', '.join(known)}")
-    row = Row(*(data[key] for key in ("task", "setting", "method", "variant", "lang",
-                                      "selection")))  # fmt: skip
-    return Cell(path, row, data["seed"], _items(path, data), data)
+def _parse(content: bytes, where: str) -> Any:
+    try:
+        return json.loads(content)
+    except _DAMAGED as error:
+        raise LaftError(f"{where}: damaged JSON ({error}); {_AGAIN}") from error
 
 
-def _items(path: Path, data: dict[str, Any]) -> Scores:
-    """The items' ROUGE-L -> (n,); held against the score that they make up."""
-    items, total = data["items"].get("rougeL"), data["scores"].get("rougeL")
-    if not isinstance(items, list) or not items or not all(_is_score(item) for item in items):
+def _check(value: Any, kind: Any, key: str, where: str) -> None:
+    """Refuse a value that is not of the kind that a schema gives."""
+    if isinstance(kind, tuple):
+        if value not in kind:
+            raise LaftError(f"{where}: unknown {key} {value!r}; choose from {', '.join(kind)}")
+    elif isinstance(kind, list):
+        _check(value, list, key, where)
+        for one in value:
+            _check(one, kind[0], key, where)
+    elif isinstance(kind, dict):
+        _check(value, dict, key, where)
+        for name, inner in kind.items():
+            known = name.rstrip("?")
+            for each in value if name == "*" else [known]:
+                if not (name.endswith("?") and value.get(each) is None):
+                    _check(value.get(each), inner, f"{key}.{each}".lstrip("."), where)
+    else:
+        right = is_number(value) if kind in (int, float) else True
+        if not right or not isinstance(value, int | float if kind is float else kind):
+            raise LaftError(f"{where}: {key!r} is missing or of the wrong type; {_AGAIN}")
+
+
+def _items(where: str, data: dict[str, Any]) -> Scores:
+    """Return the items' ROUGE-L, (n,); their mean has to be the cell's score."""
+    items, total = data["items"]["rougeL"], data["scores"]["rougeL"]["f"]
+    if not items or not all(0 <= item <= 100 + _ROUNDED for item in items):
+        raise LaftError(f"{where}: items.rougeL is no list of numbers from 0 to 100; "
+                        "score it with --items")  # fmt: skip
+    mean = math.fsum(items) / len(items)
+    if abs(mean - total) > _ROUNDED:
         raise LaftError(
-            f"{path}: items.rougeL is no list of numbers from 0 to 100; score it with --items"
-        )
-    if not isinstance(total, dict) or not _is_score(total.get("f")):
-        raise LaftError(f"{path}: scores.rougeL.f is no number from 0 to 100; {_AGAIN}")
-    mean = float(np.mean(items))
-    if abs(mean - total["f"]) > _ROUNDED:
-        raise LaftError(
-            f"{path}: its items have a mean ROUGE-L of {mean:.3f}, but scores.rougeL.f is "
-            f"{total['f']:.3f}; items and scores are not of one run: {_AGAIN}"
+            f"{where}: its items have a mean ROUGE-L of {mean:.3f}, but scores.rougeL.f is "
+            f"{total:.3f}; items and scores are not of one run: {_AGAIN}"
         )
     return np.array(items, dtype=np.float64)
 
 
-def _is_score(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return math.isfinite(value) and 0 <= value <= 100 + _ROUNDED
-
-
-def _check_cells(cells: list[Cell]) -> None:
-    seen: dict[str, Path] = {}
-    length: dict[tuple[str, str], Cell] = {}
+def _check_lengths(cells: list[Cell], path: Path) -> None:
+    first: dict[tuple[str, str], Cell] = {}
     for cell in cells:
-        row = cell.row
-        what = " ".join([*(getattr(row, key) for key in row.__dataclass_fields__), f"{cell.seed}"])
-        _once(seen, f"the cell {what}", cell.path)
-        first = length.setdefault((row.task, row.lang), cell)
-        if len(first.rouge_l) != len(cell.rouge_l):
+        other = first.setdefault((cell.row.task, cell.row.lang), cell)
+        if len(other.rouge_l) != len(cell.rouge_l):
             raise LaftError(
-                f"{cell.path}: {len(cell.rouge_l)} items of {row.task} in {row.lang}, but "
-                f"{first.path} has {len(first.rouge_l)}; systems are compared on the same items: "
-                "score all of them on one test set"
+                f"{path}: {cell.file} has {len(cell.rouge_l)} items of {cell.row.task} in "
+                f"{cell.row.lang}, {other.file} has {len(other.rouge_l)}; systems are compared on "
+                "the same items: score all of them on one test set"
             )
-
-
-def _gates(path: Path, data: dict[str, Any]) -> list[dict[str, Any]]:
-    gates = data.get("gates")
-    whole = isinstance(gates, list) and all(isinstance(gate, dict) for gate in gates)
-    if not whole or any(gate.get("passed") not in (True, False, None) for gate in gates or []):
-        raise LaftError(f"{path}: gates is no list of gates with passed true, false or null")
-    return list(gates or [])
-
-
-def _experiment(path: Path, data: dict[str, Any]) -> dict[str, Any]:
-    """Check what the comparisons rest on."""
-    for contrast in data.get("contrasts", []):
-        lacking = [k for k in ("setting", "lang", "method", "variant") if k not in contrast]
-        if lacking:
-            raise LaftError(f"{path}: a contrast without {', '.join(lacking)}: {contrast}")
-    return data

@@ -25,7 +25,7 @@ Scores = npt.NDArray[np.float64]
 
 ALPHA = 0.05
 POWER = 0.8
-DECIDING = 3  # seeds a side; benchmarks/coverage.py shows what fewer do
+DECIDING = 3  # seeds a side; docs/statistics.md shows what fewer do
 _ZERO = 1e-9  # ROUGE points; below it a standard error is rounding
 
 

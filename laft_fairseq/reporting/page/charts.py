@@ -1,17 +1,31 @@
-"""Small drawings as SVG text, in the page's own colours: no library, no script, no font."""
+"""Charts as SVG text for the page: the same results draw the same bytes."""
 
+import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 
-_WIDTH, _LEFT, _STEP = 520, 240, 22
-_CURVE_WIDTH, _CURVE_HEIGHT = 220, 120
+from markupsafe import escape
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+_COLOURS = {"main": "#0b62a8", "trivial": "#a06a00", "": "#6b7785"}
+_STYLE = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.parse_math": False,
+}
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A mean with its interval; `main` stands out, `floor` is one of what costs nothing.
+    """A mean with its interval; kind "main" stands out, "trivial" is a trivial baseline.
 
     `single`: of one seed; drawn as a ring.
     """
@@ -20,87 +34,81 @@ class Bar:
     value: float
     low: float
     high: float
-    kind: str = ""  # "main", "floor" or ""
+    kind: str = ""
     single: bool = False
 
 
 def intervals(title: str, bars: Sequence[Bar], mark: float | None = None) -> str:
-    """A row for each system: a dot at its mean, a line over its interval; `mark`: a dashed line.
+    """Return an SVG with a row for each system: a dot at its mean, a line over its interval.
 
-    No score is below 0, so an interval's line is cut there.
+    No score is below 0: the axis does not begin below it, and an interval is cut there.
+
+    Args:
+        title: what the drawing shows, for those who do not see it.
+        bars: from top to bottom.
+        mark: where a dashed line stands.
     """
+    with rc_context({**_STYLE, "svg.hashsalt": title}):
+        figure = Figure(figsize=(6.4, 0.27 * len(bars) + 0.5), layout="constrained")
+        draw_intervals(figure.subplots(), bars, mark)
+        return _svg(figure, title)
+
+
+def draw_intervals(axes: Axes, bars: Sequence[Bar], mark: float | None = None) -> None:
+    """Draw the rows of `intervals`, the first on top."""
+    for place, bar in enumerate(bars):
+        colour = _COLOURS[bar.kind]
+        face = "white" if bar.single else colour
+        axes.plot([max(0.0, bar.low), bar.high], [place, place], color=colour, linewidth=2)
+        axes.plot([bar.value], [place], "o", color=colour, markerfacecolor=face, markersize=5)
+        axes.annotate(f"{bar.value:.1f}", (bar.high, place), (4, 0), va="center", color=colour,
+                      textcoords="offset points", annotation_clip=False)  # fmt: skip
     low = max(0, math.floor(min(bar.low for bar in bars) / 5) * 5)
     high = math.ceil(max(bar.high for bar in bars) / 5 + 1e-9) * 5
-    if high == low:
-        high = low + 5
-
-    def x(value: float) -> float:
-        return _LEFT + (_WIDTH - _LEFT - 44) * (value - low) / (high - low)
-
-    height = _STEP * len(bars) + 34
-    parts = []
-    step = 5 if high - low <= 40 else 10
-    for tick in range(low, high + 1, step):
-        parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="4" '
-                     f'y2="{height - 26}"/>')  # fmt: skip
-        parts.append(_text(x(tick), height - 10, str(tick), "tick", "middle"))
-    if mark is not None and low <= mark <= high:
-        parts.append(f'<line class="mark" x1="{x(mark):.1f}" x2="{x(mark):.1f}" y1="4" '
-                     f'y2="{height - 26}"/>')  # fmt: skip
-    for place, bar in enumerate(bars):
-        y = _STEP * place + 18
-        parts += [
-            f'<g class="{bar.kind or "rival"}{" single" if bar.single else ""}">',
-            _text(_LEFT - 10, y + 4, bar.title, "name", "end"),
-            f'<line x1="{x(max(0.0, bar.low)):.1f}" x2="{x(bar.high):.1f}" y1="{y}" y2="{y}"/>',
-            f'<circle cx="{x(bar.value):.1f}" cy="{y}" r="4"/>',
-            _text(x(bar.high) + 6, y + 4, f"{bar.value:.1f}", "value", "start"),
-            "</g>",
-        ]
-    return _svg("dots", _WIDTH, height, title, parts)
+    if mark is not None:
+        axes.axvline(mark, color=_COLOURS["trivial"], linestyle="--", linewidth=1, zorder=0)
+    axes.set_xlim(low, max(high, low + 5))
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    axes.set_yticks(range(len(bars)), [bar.title for bar in bars])
+    for label, bar in zip(axes.get_yticklabels(), bars, strict=True):
+        label.set_color(_COLOURS[bar.kind] if bar.kind else "black")
+    axes.grid(axis="x", color="#d5dce3", linewidth=0.8)
+    axes.tick_params(axis="y", length=0)
 
 
-def curves(title: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Loss against updates, a line for each of `lines`; single points are dots."""
-    points = [point for line in lines.values() for point in line]
-    x0, x1 = _ends([point[0] for point in points])
-    y0, y1 = _ends([point[1] for point in points])
-    left, top, right, bottom = 34, 8, _CURVE_WIDTH - 10, _CURVE_HEIGHT - 20
+def curves(title: str, stages: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> str:
+    """Return an SVG with loss against updates, a panel for each of `stages`.
 
-    def place(point: tuple[float, float]) -> tuple[float, float]:
-        across = (point[0] - x0) / (x1 - x0)
-        return left + (right - left) * across, bottom - (bottom - top) * (point[1] - y0) / (y1 - y0)
-
-    parts = [
-        f'<path class="axis" d="M{left} {top}V{bottom}H{right}"/>',
-        _text(left - 4, top + 8, f"{y1:.3g}", "tick", "end"),
-        _text(left - 4, bottom, f"{y0:.3g}", "tick", "end"),
-        _text(left, _CURVE_HEIGHT - 6, f"{x0:g}", "tick", "start"),
-        _text(right, _CURVE_HEIGHT - 6, f"{x1:g} updates", "tick", "end"),
-    ]
-    for name, line in lines.items():
-        placed = [place(point) for point in sorted(line)]
-        if len(placed) == 1:
-            parts.append(f'<circle class="{escape(name)}" cx="{placed[0][0]:.1f}" '
-                         f'cy="{placed[0][1]:.1f}" r="2.5"/>')  # fmt: skip
-        else:
-            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
-            parts.append(f'<polyline class="{escape(name)}" points="{path}"/>')
-    return _svg("curve", _CURVE_WIDTH, _CURVE_HEIGHT, title, parts)
+    Args:
+        title: what the drawing shows, for those who do not see it.
+        stages: by title, points (update, loss) by split, "train" or "valid".
+    """
+    with rc_context({**_STYLE, "svg.hashsalt": title}):
+        figure = Figure(figsize=(3.2 * len(stages), 1.7), layout="constrained")
+        panels = figure.subplots(1, len(stages), squeeze=False)[0]
+        for axes, (name, splits) in zip(panels, stages.items(), strict=True):
+            draw_curves(axes, name, splits)
+        return _svg(figure, title)
 
 
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+def draw_curves(axes: Axes, name: str, splits: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """Draw one panel of `curves`: updates grow to the right, loss grows upwards."""
+    for split, points in splits.items():
+        updates, losses = zip(*sorted(points), strict=True)
+        style = {"train": ("#6b7785", "--"), "valid": ("#0b62a8", "-")}[split]
+        axes.plot(updates, losses, color=style[0], linestyle=style[1],
+                  marker="o" if len(points) == 1 else "", markersize=3)  # fmt: skip
+    axes.set_title(name, fontsize=9)
+    axes.set_xlabel("updates")
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
 
 
-def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
-    return (f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-            f"{escape(text)}</text>")  # fmt: skip
-
-
-def _svg(kind: str, width: int, height: int, title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
-    )
+def _svg(figure: Figure, title: str) -> str:
+    """Return the figure as an `svg` element: no date, no address, its own identifiers."""
+    written = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(written, format="svg", metadata=nothing, transparent=True)
+    text = written.getvalue()
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text[text.index("<svg") :])
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)

@@ -1,128 +1,189 @@
-"""The page: the verdict first, then the tables, then everything that they rest on."""
+"""Writes the page by its templates, as one HTML file that needs nothing else or as Markdown."""
 
-from laft_fairseq.tables import (
-    appendix,
-    differences,
-    evidence,
-    main_tables,
-    mechanism,
-    names,
-    verdict,
-)
-from laft_fairseq.tables.comparisons import Comparisons
-from laft_fairseq.tables.document import Bullets, Callout, Details, Node, Page, Section, Text
-from laft_fairseq.tables.results import Results
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-_KINDS = {verdict.CONFIRMED: "good", verdict.REFUTED: "bad"}
-STATISTICS = (
-    "Intervals and tests: hierarchical bootstrap over seeds and items, in closed form. "
-    "Seeds are drawn with replacement on each side by itself (S − 1 of S, which makes their part "
-    "of the variance unbiased), items with replacement and shared by both sides. The standard "
-    "error of the bootstrap goes with the t distribution at Satterthwaite's degrees of freedom; p "
-    "is two-sided.",
-    "Holm's step-down procedure runs over all contrasts named beforehand; one that was not run "
-    "counts as p = 1, and so does one with fewer than three seeds on a side, whose own p is not "
-    "reliable and whose values are Bonferroni's. The two controls that the verdict asks are a "
-    "second family, LAFT's other controls a third.",
-    "One seed has no spread of its own. It is lent the one pooled over its method's systems, of "
-    "its language, that have several seeds, or over all methods' where none of its own has; else "
-    "the interval holds the items' noise alone and is too narrow. At corrected levels either is "
-    "too narrow where spreads differ, and two seeds are little better: fewer than three on a side "
-    "decide nothing.",
-)
+from jinja2 import Environment, FileSystemLoader
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.reporting import names
+from laft_fairseq.reporting.comparisons import HEADLINE, MAIN_ABLATIONS, Comparisons
+from laft_fairseq.reporting.page import ablations, charts, details, differences, main_tables
+from laft_fairseq.reporting.page.trivial_baselines import trivial_baseline
+from laft_fairseq.reporting.results import Results, is_number
+
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def build(results: Results) -> Page:
-    """Everything that the results say."""
+def html(results: Results) -> str:
+    """Return the page as HTML: no script, no font, no network; every text is escaped.
+
+    Raises:
+        LaftError: the figure cannot be read, or is no PNG.
+    """
+    figure = results.figure
+    address = None
+    if figure is not None:
+        try:
+            content = figure.read_bytes()
+        except OSError as error:
+            raise LaftError(f"{figure}: cannot be read ({error.strerror})") from error
+        if not content.startswith(_PNG):
+            raise LaftError(f"{figure}: no PNG image; draw it again with laft tsne")
+        address = f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}"
+    return _render(results, "html.j2", address)
+
+
+def markdown(results: Results, beside: Path) -> str:
+    """Return the page as Markdown, without charts; the figure is linked from `beside`'s folder."""
+    address = None
+    if results.figure is not None:
+        relative = os.path.relpath(results.figure.resolve(), beside.resolve())
+        address = Path(relative).as_posix().replace(" ", "%20")
+    return _render(results, "markdown.j2", address)
+
+
+def plain(text: object) -> str:
+    """Return text on one line that Markdown leaves as it is."""
+    line = " ".join(str(text).split())
+    for mark in "\\`*_|[]":
+        line = line.replace(mark, f"\\{mark}")
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def fence(text: str) -> str:
+    """Return a fence that is longer than any run of backquotes in the text."""
+    mark = "```"
+    while mark in text:
+        mark += "`"
+    return mark
+
+
+def _render(results: Results, writer: str, figure: str | None) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=writer == "html.j2",
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"plain": plain, "fence": fence}
     comparisons = Comparisons(results)
-    targets = list(results.experiment.get("targets", ["fr_XX", "zh_CN"]))
-    tables: list[Node] = [
-        *main_tables.paper_table(results, comparisons, 1, "headlines", targets),
-        *main_tables.paper_table(results, comparisons, 2, "questions", ["zh_CN"]),
-        *main_tables.ablation_table(results, comparisons),
-    ]
-    legend = _legend(results)
-    sections = [
-        Section("verdict", "Verdict", _verdict(results, comparisons)),
-        Section("glance", "At a glance", evidence.overview(results, comparisons, targets)),
-        Section("gates", "Gates", [*evidence.gate_table(results), *appendix.amendments(results)]),
-        Section("tables", "The paper's tables", [Text(legend), *tables]),
-        Section("differences", "Differences to LAFT", [
-            *differences.difference_table(comparisons),
-            Bullets([*STATISTICS, *_shared(results)])]),
-        Section("more", "Other settings against zero-shot", differences.gain_table(comparisons)),
-        Section("scores", "What else the outputs were asked, and what they cost",
-                evidence.score_tables(comparisons)),
-        Section("controls", "Controls",
-                mechanism.control_table(results, comparisons, targets)),
-        Section("figure", "Figure 2", mechanism.figure(results)),
-        Section("outputs", "Outputs side by side", appendix.outputs(results, comparisons)),
-        Section("curves", "Learning curves", evidence.curve_charts(results)),
-        Section("paper", "The paper's own statements", appendix.statements(results)),
-        Section("setup", "What was planned", appendix.setup(results)),
-        Section("cells", "Command and signature behind every cell", [
-            *appendix.cells(results, comparisons), *appendix.left_out(results)]),
-    ]  # fmt: skip
-    title = str(results.experiment.get("title") or "LAFT: the paper's tables on this backbone")
-    return Page(title, _introduction(results, comparisons), sections)
-
-
-def _shared(results: Results) -> list[str]:
-    """What the spread between seeds leaves out, where seeds share a stage 1."""
-    count = (results.experiment.get("budget") or {}).get("stage1_seeds")
-    if count != 1:
-        return []
-    return [
-        "All seeds of a system start from one run of stage 1: the spread between seeds is that of "
-        "stage 2 alone."
-    ]
-
-
-def _introduction(results: Results, comparisons: Comparisons) -> list[str]:
-    backbone = results.experiment.get("backbone") or {}
-    doubles = sum(len(s.cells) for s in comparisons.systems if comparisons.doubles(s))
-    cells = len(results.cells) - doubles
-    known = ""
-    if isinstance(backbone, dict) and backbone.get("name"):
-        count = backbone.get("parameters")
-        size = f", {names.millions(count)} parameters" if isinstance(count, int) else ""
-        known = f" Backbone: {backbone['name']}{size}."
-    return [
-        "LAFT removes from each text's encoding what betrays its language, learns the task on "
-        "English alone, and puts the language back before the decoder writes. Does that beat plain "
-        f"finetuning here? {cells} {'cell' if cells == 1 else 'cells'} read: a cell is one trained "
-        f"system, one seed, one test language.{known}",
-    ]
-
-
-def _legend(results: Results) -> str:
-    source = (results.experiment.get("paper") or {}).get("source")
-    of = f" ({source})" if source else ""
-    return (
-        "Ours beside the paper's. They are not comparable in size: the backbone, the data and the "
-        f"scorer differ. Paper{of}: “{names.NOT_TRANSCRIBED}” is a number that nobody copied "
-        f"here, {names.NONE} one that the paper does not have. “+ stage 1”: the row also trained "
-        "on the same unlabelled text for the same updates as LAFT. Learning rates are chosen "
-        "without target-language data unless the row says otherwise; “both choices of the rate”: "
-        "target-language data chose the same. “of”: as fairseq-train counts when stage 2 begins, "
-        "without the frozen adapters of languages that it does not train on. “Spread borrowed”: "
-        "one seed, whose interval takes the spread between seeds from its method's systems that "
-        "have several (where none has, from all methods'). Bold: the highest of a block, where it "
-        "and the next have three seeds or more; of a control's difference to LAFT, a corrected "
-        "interval that leaves 0 out, likewise."
+    return environment.get_template("page.j2").render(
+        writer=writer,
+        figure=figure,
+        names=names,
+        results=results,
+        experiment=results.experiment,
+        comparisons=comparisons,
+        read=len(results.cells)
+        - sum(len(s.cells) for s in comparisons.systems if comparisons.doubles(s)),
+        groups=details.by_task_and_language(comparisons),
+        main_ablations=names.join([names.VARIANTS[variant] for variant in MAIN_ABLATIONS]),
+        overview=lambda: overview(results, comparisons),
+        curves=lambda: curves(results),
+        **_tables(results, comparisons),
     )
 
 
-def _verdict(results: Results, comparisons: Comparisons) -> list[Node]:
-    found = verdict.judge(results, comparisons)
-    children: list[Node] = []
-    if found.word != found.by_numbers:
-        children.append(Text(f"By the numbers alone, that left aside: {found.by_numbers}."))
-    if found.blocked:
-        children.insert(0, Bullets(found.blocked))
-    for finding in found.findings:
-        children += [Text(verdict.summary(comparisons, finding)), Bullets(finding.reasons)]
-    return [
-        Callout(_KINDS.get(found.word, "open"), found.word.capitalize(), children),
-        Details("The rule, and what was changed of it", [Bullets(verdict.rule(results))]),
-    ]
+def _tables(results: Results, comparisons: Comparisons) -> dict[str, Any]:
+    """Return the tables and what makes them, by the templates' names."""
+    contrasts: dict[str, list[Any]] = {}
+    for comparison in comparisons.contrasts:
+        title = f"{names.TASKS[comparison.row.task]}, {comparison.row.setting}"
+        contrasts.setdefault(title, []).append(comparison)
+    exploratory = {f"{names.TASKS[task]}, {setting}": family
+                   for (task, setting), family in comparisons.exploratory().items()}  # fmt: skip
+    gains = {f"{names.SETTINGS[setting]} – {differences.count(family)}": family
+             for setting, family in comparisons.gains().items()}  # fmt: skip
+    named = f"LAFT minus each baseline, ROUGE-L; {len(comparisons.contrasts)} comparisons, named"
+    return {
+        "sanity_checks": details.sanity_checks(results),
+        "paper_tables": [
+            main_tables.paper_table(results, comparisons, 1, "headlines", results.targets),
+            main_tables.paper_table(results, comparisons, 2, "questions", ["zh_CN"]),
+            main_tables.ablation_table(results, comparisons),
+        ],
+        "contrasts": contrasts
+        and differences.difference_table(f"{named} before the run", "LAFT minus", contrasts),
+        "exploratory": exploratory
+        and differences.difference_table(
+            "LAFT minus the other systems, exploratory", "LAFT minus", exploratory
+        ),
+        "gains": gains
+        and differences.difference_table(
+            "Other settings minus zero-shot, ROUGE-L of the same system", "System", gains
+        ),
+        "ablation_scores": ablations.ablation_scores(results, comparisons),
+        "representations": ablations.representation_table(results),
+        "chance": ablations.chance(results),
+        "rates": details.rate_table(results),
+        "conditions": details.conditions(results),
+        "score_table": details.score_table,
+        "cell_summary": details.cell_summary,
+        "output_tables": lambda systems: list(
+            filter(
+                None, (details.output_table(results, i, systems) for i in range(details.OUTPUTS))
+            )
+        ),  # fmt: skip
+    }
+
+
+def overview(results: Results, comparisons: Comparisons) -> Iterator[tuple[str, str]]:
+    """Yield a chart of zero-shot headlines for each target language, with its title."""
+    for lang in results.targets:
+        bars = []
+        for line in main_tables.lines(comparisons, "headlines", "zero-shot", [lang]):
+            system = line.system(comparisons, lang)
+            if system and line.selections == HEADLINE:
+                kind = "main" if (line.method, line.variant) == ("laft", "main") else ""
+                bars.append(charts.Bar(system.row.title, system.mean.value,
+                                       *system.mean.interval(), kind,
+                                       len(system.cells) == 1))  # fmt: skip
+        bars.sort(key=lambda bar: -bar.value)
+        trivial = {name: trivial_baseline(comparisons, "headlines", lang, name)
+                   for name in ("lead1", "english_reference")}  # fmt: skip
+        for name, score in trivial.items():
+            if bars and score:
+                bars.append(charts.Bar(names.TRIVIAL_BASELINES[name], score["f"], score["low"],
+                                       score["high"], "trivial"))  # fmt: skip
+        if bars:
+            title = f"{names.language(lang)} headlines, zero-shot: ROUGE-L with 95 % interval"
+            lead = trivial["lead1"]
+            yield title, charts.intervals(title, bars, lead["f"] if lead else None)
+
+
+def curves(results: Results) -> Iterator[tuple[str, str]]:
+    """Yield a chart of loss by updates of each system's lowest seed, with its title.
+
+    One training serves all languages of some settings.
+    """
+    seen = set()
+    order = list(names.SETTINGS)
+    for cell in sorted(results.cells, key=lambda c: (c.row.task, order.index(c.row.setting))):
+        row = cell.row
+        shared = row.setting in ("zero-shot", "translate-test")
+        where = "" if shared else f" {names.language(row.lang)}"
+        title = f"{names.TASKS[row.task]}, {row.setting}{where}: {row.title}"
+        stages = curve_points(cell.data.get("curve") or [])
+        if row.selection != "target" and stages and title not in seen:
+            seen.add(title)
+            yield title, charts.curves(f"{title}: loss", stages)
+
+
+def curve_points(
+    curve: list[dict[str, Any]],
+) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Return points (update, loss) by stage and split; what is no finite number is left out."""
+    stages: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for stage in (1, 2):
+        for point in curve:
+            split, update, loss = point.get("split"), point.get("update"), point.get("loss")
+            known = point.get("stage") == stage and split in ("train", "valid")
+            if known and is_number(update) and is_number(loss):
+                splits = stages.setdefault(f"Stage {stage}", {})
+                splits.setdefault(str(split), []).append((float(update), float(loss)))
+    return stages

@@ -1,20 +1,19 @@
 """Paired differences between systems, each family of them corrected by Holm's procedure.
 
 LAFT is compared with the baselines named before the run (`contrasts` of the experiment's record),
-with all other systems, and with its ablations; every system is compared with itself zero-shot.
+with all other systems, and with its ablations.
 A family that was fixed before the run keeps its members: what was not run, or on fewer than three
 seeds, counts as p = 1, so that leaving it out never makes the others' tests easier.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from laft_fairseq.reporting import names
 from laft_fairseq.reporting.results import Cell, Results, Row, is_number
 from laft_fairseq.reporting.statistics import (
-    ALPHA,
     Estimate,
     Scores,
     Spread,
@@ -51,18 +50,18 @@ class System:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One system minus another, in ROUGE-L, as a member of a family.
+    """LAFT minus another system, in ROUGE-L, as a member of a family.
 
     Attributes:
-        row: what the comparison is named after: the baseline, ablation or system.
-        one, other: the two systems; None where it was not run, and then so is `difference`.
+        row: of the other system.
+        laft, other: the two systems; None where it was not run, and then so is `difference`.
         adjusted: p, two-sided, adjusted by Holm's procedure over the family.
         level: at which Holm's procedure judged it; Bonferroni's, where it decides nothing.
         family: number of comparisons in the family.
     """
 
     row: Row
-    one: System | None
+    laft: System | None
     other: System | None
     difference: Estimate | None
     adjusted: float
@@ -72,14 +71,14 @@ class Comparison:
     @property
     def matched(self) -> float | None:
         """The difference on the seeds that both have, where one side has more."""
-        if not (self.one and self.other):
+        if not (self.laft and self.other):
             return None
-        sides = [{cell.seed: cell for cell in each.cells} for each in (self.one, self.other)]
+        sides = [{cell.seed: cell for cell in each.cells} for each in (self.laft, self.other)]
         shared = sides[0].keys() & sides[1].keys()
         if not shared or sides[0].keys() == sides[1].keys():
             return None
-        one, other = ([side[seed].rouge_l.mean() for seed in shared] for side in sides)
-        return float(np.mean(one) - np.mean(other))
+        laft, other = ([side[seed].rouge_l.mean() for seed in shared] for side in sides)
+        return float(np.mean(laft) - np.mean(other))
 
     @property
     def corrected(self) -> tuple[float, float]:
@@ -88,26 +87,12 @@ class Comparison:
         return self.difference.interval(self.level)
 
     @property
-    def simultaneous(self) -> tuple[float, float]:
-        """The interval at ALPHA / family (Bonferroni): all of the family's hold at once."""
-        assert self.difference is not None
-        return self.difference.interval(ALPHA / self.family)
-
-    @property
-    def detectable(self) -> float:
-        """The smallest true difference that 80 % of such tests find, at ALPHA / family."""
-        assert self.difference is not None
-        return self.difference.detectable(ALPHA / self.family)
-
-    @property
-    def is_above(self) -> bool:
-        """Whether the corrected interval lies above 0, with three seeds or more on both sides."""
-        return bool(self.difference and self.difference.decides and self.corrected[0] > 0)
-
-    @property
-    def is_below(self) -> bool:
-        """Whether the corrected interval lies below 0, with three seeds or more on both sides."""
-        return bool(self.difference and self.difference.decides and self.corrected[1] < 0)
+    def is_sure(self) -> bool:
+        """Whether the corrected interval leaves 0 out, with three seeds or more on both sides."""
+        if self.difference is None or not self.difference.decides:
+            return False
+        low, high = self.corrected
+        return not low <= 0 <= high
 
 
 class Comparisons:
@@ -147,8 +132,7 @@ class Comparisons:
     def find(self, row: Row, selections: Sequence[str] = HEADLINE) -> System | None:
         """Return the row's system with the first choice of the learning rate that there is."""
         for selection in selections:
-            system = self._systems.get(Row(row.task, row.setting, row.method, row.variant,
-                                           row.lang, selection))  # fmt: skip
+            system = self._systems.get(replace(row, selection=selection))
             if system:
                 return system
         return None
@@ -181,52 +165,28 @@ class Comparisons:
         ]
         return estimate(one.matrix, other.matrix, lent)
 
-    def exploratory(self) -> dict[tuple[str, str], list[Comparison]]:
-        """Return LAFT minus each system that is no contrast, by task and setting, as run."""
+    def exploratory(self) -> list[Comparison]:
+        """Return LAFT minus each system that is no contrast; a family is a task and setting."""
         named = {comparison.row for comparison in self.contrasts}
         families: dict[tuple[str, str], dict[Row, None]] = {}
         for system in sorted(self.systems, key=lambda system: page_order(system.row)):
-            row = system.row
-            row = Row(row.task, row.setting, row.method, row.variant, row.lang)
-            if row.method == "laft" or row.variant not in SYSTEM_VARIANTS or row in named:
-                continue
-            laft = Row(row.task, row.setting, "laft", "main", row.lang)
-            if system.row.selection != "target" and self.find(laft):
+            row = replace(system.row, selection="source")
+            laft = self.find(replace(row, method="laft", variant="main"))
+            of_laft = row.method == "laft" or row.variant not in SYSTEM_VARIANTS or laft is None
+            if not (of_laft or row in named or system.row.selection == "target"):
                 families.setdefault((row.task, row.setting), {})[row] = None
-        return {block: self._laft_minus(rows) for block, rows in families.items()}
-
-    def gains(self) -> dict[str, list[Comparison]]:
-        """Return each system in another setting minus itself zero-shot, a family a setting."""
-        families = {}
-        for setting in names.SETTINGS:
-            if setting in ("zero-shot", "supervised"):  # those share no training data
-                continue
-            pairs = []
-            for more in self.systems:
-                row = more.row
-                less = self.find(Row(row.task, "zero-shot", row.method, row.variant, row.lang))
-                if row.setting == setting and row.selection != "target" and less:
-                    pairs.append((row, more, less))
-            if pairs:
-                families[setting] = self._family(pairs)
-        return families
+        return [each for rows in families.values() for each in self._laft_minus(rows)]
 
     def _laft_minus(self, rows: Iterable[Row]) -> list[Comparison]:
-        return self._family(
-            [(r, self.find(Row(r.task, r.setting, "laft", "main", r.lang)), self.find(r))
-             for r in rows]
-        )  # fmt: skip
-
-    def _family(
-        self, pairs: Sequence[tuple[Row, System | None, System | None]]
-    ) -> list[Comparison]:
-        """Return the first of each pair minus the second, corrected over all of the pairs."""
-        differences = [self.difference(one, other) if one and other else None
-                       for _, one, other in pairs]  # fmt: skip
+        """Return LAFT minus each of the rows, corrected over all of them."""
+        pairs = [(self.find(replace(row, method="laft", variant="main")), self.find(row), row)
+                 for row in rows]  # fmt: skip
+        differences = [self.difference(laft, other) if laft and other else None
+                       for laft, other, _ in pairs]  # fmt: skip
         adjusted, levels = corrected(differences)
         return [
-            Comparison(row, one, other, differences[i], adjusted[i], levels[i], len(pairs))
-            for i, (row, one, other) in enumerate(pairs)
+            Comparison(row, laft, other, differences[i], adjusted[i], levels[i], len(pairs))
+            for i, (laft, other, row) in enumerate(pairs)
         ]
 
     def _lenders(self, row: Row, method: str = "") -> list[Row]:

@@ -4,7 +4,7 @@ import json
 import lzma
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +21,35 @@ _DAMAGED = (ValueError, RecursionError, EOFError, lzma.LZMAError)
 
 # What the page relies on: a type; [kind] a list of it; a tuple a choice of names; a dict by key,
 # "?" after a key that may be absent or null, "*" for every key. Other keys are not looked at.
-_INTERVAL = {"f": float, "low": float, "high": float}
-_COST = {
-    **dict.fromkeys(("stage1_seconds?", "stage2_seconds?", "generate_seconds?"), float),
-    **dict.fromkeys(("stage1_updates?", "stage2_updates?", "threads?"), int),
+_SYSTEM = {
+    "setting": tuple(names.SETTINGS),
+    "method": tuple(names.METHODS),
+    "variant": str,
+    "lang": str,
+}
+_NUMBERS = dict.fromkeys(("stage1_seconds?", "stage2_seconds?", "generate_seconds?"), float)
+_COUNTS = dict.fromkeys(("stage1_updates?", "stage2_updates?", "threads?"), int)
+_FLOORS = {"*": {"rougeL?": {"f": float, "low": float, "high": float}}}
+_RETRIEVAL = {"forward": float, "backward": float, "chance?": float}
+_PANEL = {
+    "langs?": [str],
+    "stage?": str,
+    "silhouette?": float,
+    **dict.fromkeys(("retrieval?", "retrieval_masked?"), _RETRIEVAL),
+    **{key: {"value": float} for key in ("probe?", "token_probe?")},
 }
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "laft-result/1": {
+        **_SYSTEM,
         "task": tuple(names.TASKS),
-        "setting": tuple(names.SETTINGS),
-        "method": tuple(names.METHODS),
-        "variant": str,
-        "lang": str,
         "selection": tuple(names.SELECTIONS),
         "seed": int,
-        "scores": {
-            "rougeL": {"f": float},
-            "signature?": str,
-            "floors?": {"*": {"rougeL?": _INTERVAL}},
-        },
+        "scores": {"rougeL": {"f": float}, "signature?": str, "floors?": _FLOORS},
         "items": {"rougeL": [float]},
         "learning_rate?": {"stage1?": float, "stage2?": float},
         "grid?": [float],
         "trained?": {"parameters?": int, "of?": int},
-        "cost?": _COST,
+        "cost?": {**_NUMBERS, **_COUNTS},
         "commands?": [str],
         "curve?": [dict],
         "outputs?": [str],
@@ -55,15 +60,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
         "backbone?": {"name?": str, "parameters?": int},
         "budget?": dict,
         "targets?": [str],
-        "contrasts?": [
-            {
-                "task?": tuple(names.TASKS),
-                "setting": tuple(names.SETTINGS),
-                "lang": str,
-                "method": tuple(names.METHODS),
-                "variant": str,
-            }
-        ],
+        "contrasts?": [{**_SYSTEM, "task?": tuple(names.TASKS)}],
         "not_testable?": [{"*": str}],
         "samples?": {"*": {"*": {"inputs?": [str], "references?": [str]}}},
         "paper?": {
@@ -77,7 +74,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "laft-representations/1": {
         "variant?": str,
-        "measures?": {"removed?": {"*": float}, "panels?": [{"langs?": [str], "stage?": str}]},
+        "measures?": {"removed?": {"*": float}, "panels?": [_PANEL]},
     },
     "selection": {"source?": str, "target?": str, "chosen?": str, "validation": dict},
 }
@@ -195,8 +192,7 @@ def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
         if form == "laft-result/1":
             row = Row(*(data[key] for key in Row.__dataclass_fields__))
             results.cells.append(Cell(file, row, data["seed"], _items(where, data), data))
-            what = " ".join(["the cell", *(data[k] for k in Row.__dataclass_fields__),
-                             str(data["seed"])])  # fmt: skip
+            what = f"the cell {' '.join(astuple(row))} {data['seed']}"
         elif form == "laft-representations/1":
             variant = data.get("variant") or "main"
             results.representations[variant] = data

@@ -7,16 +7,15 @@ from laft_fairseq.reporting import names
 from laft_fairseq.reporting.comparisons import Comparisons
 from laft_fairseq.reporting.page.entries import Entry, Table
 from laft_fairseq.reporting.page.main_tables import minus_laft, spread
-from laft_fairseq.reporting.results import Results, Row, is_number
+from laft_fairseq.reporting.results import Results, Row
 
 _STAGES = {"e": "encoder output", "r": "after removal", "fused": "after fusion"}
-# The columns, and under which keys a panel may hold the measure.
 _MEASURES = {
-    "silhouette": ("silhouette",),
-    "retrieval": ("retrieval",),
-    "retrieval, Latin masked": ("retrieval_masked", "masked_retrieval"),
-    "probe by sentence": ("probe",),
-    "probe by token": ("token_probe", "probe_token", "probe_tokens"),
+    "silhouette": "silhouette",
+    "retrieval": "retrieval",
+    "retrieval, Latin masked": "retrieval_masked",
+    "probe by sentence": "probe",
+    "probe by token": "token_probe",
 }
 
 
@@ -54,12 +53,9 @@ def representation_table(results: Results) -> Table:
 
 def chance(results: Results) -> str:
     """Return the chance level of retrieval, as a percentage, or ""."""
-    for variant in results.representations:
-        for panel in _panels(results, variant):
-            retrieval = panel.get("retrieval")
-            if isinstance(retrieval, dict) and is_number(retrieval.get("chance")):
-                return names.percent(100 * retrieval["chance"])
-    return ""
+    panels = [panel for variant in results.representations for panel in _panels(results, variant)]
+    levels = [(panel.get("retrieval") or {}).get("chance") for panel in panels]
+    return next((names.percent(100 * level) for level in levels if level is not None), "")
 
 
 def _panels(results: Results, variant: str) -> list[dict[str, Any]]:
@@ -81,17 +77,15 @@ def _removed(results: Results, variant: str) -> Entry | str:
 def _panel_row(panel: dict[str, Any]) -> list[Entry | str]:
     langs = names.join([names.language(tag) for tag in panel.get("langs") or []])
     stage = panel.get("stage") or ""
-    measures = [_measure(panel, keys) for keys in _MEASURES.values()]
+    measures = [_measure(panel.get(key)) for key in _MEASURES.values()]
     return [langs, _STAGES.get(stage, stage), *measures]
 
 
-def _measure(panel: dict[str, Any], keys: tuple[str, ...]) -> Entry | str:
-    value = next((panel[key] for key in keys if panel.get(key) is not None), None)
+def _measure(value: Any) -> Entry | str:
+    """Return a measure for reading: retrieval both ways, a probe's accuracy, or a silhouette."""
+    if value is None:
+        return Entry(names.NOT_MEASURED, muted=True)
     if isinstance(value, dict):
-        if is_number(value.get("forward")) and is_number(value.get("backward")):
-            return names.percent(50 * (value["forward"] + value["backward"]))
-        if is_number(value.get("value")):
-            return names.percent(100 * value["value"])
-    elif is_number(value):
-        return names.number(value, 3)
-    return Entry(names.NOT_MEASURED, muted=True)
+        share = value.get("value") or (value["forward"] + value["backward"]) / 2
+        return names.percent(100 * share)
+    return names.number(value, 3)

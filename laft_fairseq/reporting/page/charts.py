@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+Curves = dict[str, list[tuple[float, float]]]  # points (update, loss) by split, train or valid
 _COLOURS = {"main": "#0b62a8", "trivial": "#a06a00", "": "#6b7785"}
 _STYLE = {
     "svg.fonttype": "none",
@@ -49,7 +50,7 @@ def intervals(title: str, bars: Sequence[Bar], mark: float | None = None) -> str
         mark: where a dashed line stands.
     """
     with rc_context({**_STYLE, "svg.hashsalt": title}):
-        figure = Figure(figsize=(6.4, 0.27 * len(bars) + 0.5), layout="constrained")
+        figure = Figure(figsize=(5.4, 0.27 * len(bars) + 0.5), layout="constrained")
         draw_intervals(figure.subplots(), bars, mark)
         return _svg(figure, title)
 
@@ -76,13 +77,8 @@ def draw_intervals(axes: Axes, bars: Sequence[Bar], mark: float | None = None) -
     axes.tick_params(axis="y", length=0)
 
 
-def curves(title: str, stages: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]) -> str:
-    """Return an SVG with loss against updates, a panel for each of `stages`.
-
-    Args:
-        title: what the drawing shows, for those who do not see it.
-        stages: by title, points (update, loss) by split, "train" or "valid".
-    """
+def curves(title: str, stages: Mapping[str, Curves]) -> str:
+    """Return an SVG with loss against updates, a panel for each of `stages`, by its title."""
     with rc_context({**_STYLE, "svg.hashsalt": title}):
         figure = Figure(figsize=(3.2 * len(stages), 1.7), layout="constrained")
         panels = figure.subplots(1, len(stages), squeeze=False)[0]
@@ -91,12 +87,12 @@ def curves(title: str, stages: Mapping[str, Mapping[str, Sequence[tuple[float, f
         return _svg(figure, title)
 
 
-def draw_curves(axes: Axes, name: str, splits: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+def draw_curves(axes: Axes, name: str, splits: Curves) -> None:
     """Draw one panel of `curves`: updates grow to the right, loss grows upwards."""
     for split, points in splits.items():
         updates, losses = zip(*sorted(points), strict=True)
-        style = {"train": ("#6b7785", "--"), "valid": ("#0b62a8", "-")}[split]
-        axes.plot(updates, losses, color=style[0], linestyle=style[1],
+        style = "--" if split == "train" else "-"
+        axes.plot(updates, losses, style, color=_COLOURS["" if split == "train" else "main"],
                   marker="o" if len(points) == 1 else "", markersize=3)  # fmt: skip
     axes.set_title(name, fontsize=9)
     axes.set_xlabel("updates")

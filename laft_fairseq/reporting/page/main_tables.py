@@ -130,8 +130,7 @@ def minus_laft(comparison: Comparison | None) -> Entry | str:
     note = f"{names.interval((-high, -low), sign=True)}\n{ablation} and {laft} seeds"
     if comparison.matched is not None:
         note += f"; same seeds {names.signed(-comparison.matched)}"
-    sure = comparison.is_above or comparison.is_below
-    return Entry(names.signed(-comparison.difference.value), note, strong=sure)
+    return Entry(names.signed(-comparison.difference.value), note, strong=comparison.is_sure)
 
 
 def trained(comparisons: Comparisons, line: Line, langs: Sequence[str]) -> Entry | str:

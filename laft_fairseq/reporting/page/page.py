@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ def _render(results: Results, writer: str, figure: str | None) -> str:
     )
     environment.filters |= {"plain": plain, "fence": fence}
     comparisons = Comparisons(results)
+    doubles = sum(len(s.cells) for s in comparisons.systems if comparisons.doubles(s))
     return environment.get_template("page.j2").render(
         writer=writer,
         figure=figure,
@@ -79,57 +80,14 @@ def _render(results: Results, writer: str, figure: str | None) -> str:
         results=results,
         experiment=results.experiment,
         comparisons=comparisons,
-        read=len(results.cells)
-        - sum(len(s.cells) for s in comparisons.systems if comparisons.doubles(s)),
+        read=len(results.cells) - doubles,
         groups=details.by_task_and_language(comparisons),
         main_ablations=names.join([names.VARIANTS[variant] for variant in MAIN_ABLATIONS]),
+        modules={"tables": main_tables, "ablations": ablations, "details": details},
+        difference_table=differences.difference_table,
         overview=lambda: overview(results, comparisons),
         curves=lambda: curves(results),
-        **_tables(results, comparisons),
     )
-
-
-def _tables(results: Results, comparisons: Comparisons) -> dict[str, Any]:
-    """Return the tables and what makes them, by the templates' names."""
-    contrasts: dict[str, list[Any]] = {}
-    for comparison in comparisons.contrasts:
-        title = f"{names.TASKS[comparison.row.task]}, {comparison.row.setting}"
-        contrasts.setdefault(title, []).append(comparison)
-    exploratory = {f"{names.TASKS[task]}, {setting}": family
-                   for (task, setting), family in comparisons.exploratory().items()}  # fmt: skip
-    gains = {f"{names.SETTINGS[setting]} – {differences.count(family)}": family
-             for setting, family in comparisons.gains().items()}  # fmt: skip
-    named = f"LAFT minus each baseline, ROUGE-L; {len(comparisons.contrasts)} comparisons, named"
-    return {
-        "sanity_checks": details.sanity_checks(results),
-        "paper_tables": [
-            main_tables.paper_table(results, comparisons, 1, "headlines", results.targets),
-            main_tables.paper_table(results, comparisons, 2, "questions", ["zh_CN"]),
-            main_tables.ablation_table(results, comparisons),
-        ],
-        "contrasts": contrasts
-        and differences.difference_table(f"{named} before the run", "LAFT minus", contrasts),
-        "exploratory": exploratory
-        and differences.difference_table(
-            "LAFT minus the other systems, exploratory", "LAFT minus", exploratory
-        ),
-        "gains": gains
-        and differences.difference_table(
-            "Other settings minus zero-shot, ROUGE-L of the same system", "System", gains
-        ),
-        "ablation_scores": ablations.ablation_scores(results, comparisons),
-        "representations": ablations.representation_table(results),
-        "chance": ablations.chance(results),
-        "rates": details.rate_table(results),
-        "conditions": details.conditions(results),
-        "score_table": details.score_table,
-        "cell_summary": details.cell_summary,
-        "output_tables": lambda systems: list(
-            filter(
-                None, (details.output_table(results, i, systems) for i in range(details.OUTPUTS))
-            )
-        ),  # fmt: skip
-    }
 
 
 def overview(results: Results, comparisons: Comparisons) -> Iterator[tuple[str, str]]:
@@ -174,16 +132,17 @@ def curves(results: Results) -> Iterator[tuple[str, str]]:
             yield title, charts.curves(f"{title}: loss", stages)
 
 
-def curve_points(
-    curve: list[dict[str, Any]],
-) -> dict[str, dict[str, list[tuple[float, float]]]]:
+def curve_points(curve: Sequence[dict[str, Any]]) -> dict[str, charts.Curves]:
     """Return points (update, loss) by stage and split; what is no finite number is left out."""
-    stages: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for stage in (1, 2):
-        for point in curve:
-            split, update, loss = point.get("split"), point.get("update"), point.get("loss")
-            known = point.get("stage") == stage and split in ("train", "valid")
-            if known and is_number(update) and is_number(loss):
-                splits = stages.setdefault(f"Stage {stage}", {})
-                splits.setdefault(str(split), []).append((float(update), float(loss)))
+    stages: dict[str, charts.Curves] = {}
+    for stage, split in ((stage, split) for stage in (1, 2) for split in ("train", "valid")):
+        points = [
+            (float(point["update"]), float(point["loss"]))
+            for point in curve
+            if (point.get("stage"), point.get("split")) == (stage, split)
+            and is_number(point.get("update"))
+            and is_number(point.get("loss"))
+        ]
+        if points:
+            stages.setdefault(f"Stage {stage}", {})[split] = points
     return stages

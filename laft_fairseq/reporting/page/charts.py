@@ -80,7 +80,8 @@ def draw_intervals(axes: Axes, bars: Sequence[Bar], mark: float | None = None) -
 def curves(title: str, stages: Mapping[str, Curves]) -> str:
     """Return an SVG with loss against updates, a panel for each of `stages`, by its title."""
     with rc_context({**_STYLE, "svg.hashsalt": title}):
-        figure = Figure(figsize=(3.2 * len(stages), 1.7), layout="constrained")
+        figure = Figure(figsize=(3.2 * len(stages), 1.7))
+        figure.subplots_adjust(left=0.12, right=0.97, bottom=0.27, top=0.87)
         panels = figure.subplots(1, len(stages), squeeze=False)[0]
         for axes, (name, splits) in zip(panels, stages.items(), strict=True):
             draw_curves(axes, name, splits)

@@ -1,6 +1,7 @@
 """Writes the page by its templates, as one HTML file that needs nothing else or as Markdown."""
 
 import base64
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,30 +64,39 @@ def fence(text: str) -> str:
     return mark
 
 
-def _render(results: Results, writer: str, figure: str | None) -> str:
+@functools.cache
+def _environment(autoescape: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
-        autoescape=writer == "html.j2",
+        autoescape=autoescape,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"plain": plain, "fence": fence}
+    return environment
+
+
+def _render(results: Results, writer: str, figure: str | None) -> str:
     comparisons = Comparisons(results)
     doubles = sum(len(s.cells) for s in comparisons.systems if comparisons.doubles(s))
-    return environment.get_template("page.j2").render(
-        writer=writer,
-        figure=figure,
-        names=names,
-        results=results,
-        experiment=results.experiment,
-        comparisons=comparisons,
-        read=len(results.cells) - doubles,
-        groups=details.by_task_and_language(comparisons),
-        main_ablations=names.join([names.VARIANTS[variant] for variant in MAIN_ABLATIONS]),
-        modules={"tables": main_tables, "ablations": ablations, "details": details},
-        difference_table=differences.difference_table,
-        overview=lambda: overview(results, comparisons),
-        curves=lambda: curves(results),
+    return (
+        _environment(writer == "html.j2")
+        .get_template("page.j2")
+        .render(
+            writer=writer,
+            figure=figure,
+            names=names,
+            results=results,
+            experiment=results.experiment,
+            comparisons=comparisons,
+            read=len(results.cells) - doubles,
+            groups=details.by_task_and_language(comparisons),
+            main_ablations=names.join([names.VARIANTS[variant] for variant in MAIN_ABLATIONS]),
+            modules={"tables": main_tables, "ablations": ablations, "details": details},
+            difference_table=differences.difference_table,
+            overview=lambda: overview(results, comparisons),
+            curves=lambda: curves(results),
+        )
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from laft_fairseq.tables.statistics import (
+from laft_fairseq.reporting.statistics import (
     Estimate,
     Spread,
     corrected,

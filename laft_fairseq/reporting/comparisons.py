@@ -95,12 +95,29 @@ class Comparison:
         return not low <= 0 <= high
 
 
+def page_order(row: Row) -> tuple[int | str, ...]:
+    """Return where a row stands among others on the page."""
+    variants = ["main", "stage1", *list(names.VARIANTS)[1:]]
+    return (
+        list(names.TASKS).index(row.task),
+        row.lang,
+        list(names.SETTINGS).index(row.setting),
+        list(names.METHODS).index(row.method),
+        variants.index(row.variant) if row.variant in variants else len(variants),
+        row.variant,
+        row.selection,
+    )
+
+
 class Comparisons:
     """The systems of a run, and their comparisons."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        rows = {row: results.seeds_of(row) for row in sorted({cell.row for cell in results.cells})}
+        rows = {
+            row: results.seeds_of(row)
+            for row in sorted({cell.row for cell in results.cells}, key=page_order)
+        }
         self._scores = {
             row: np.stack([cell.rouge_l for cell in cells]) for row, cells in rows.items()
         }
@@ -126,7 +143,7 @@ class Comparisons:
 
     @property
     def systems(self) -> list[System]:
-        """All of them, in the order of their rows."""
+        """All of them, in the order of the page."""
         return list(self._systems.values())
 
     def find(self, row: Row, selections: Sequence[str] = HEADLINE) -> System | None:
@@ -169,7 +186,7 @@ class Comparisons:
         """Return LAFT minus each system that is no contrast; a family is a task and setting."""
         named = {comparison.row for comparison in self.contrasts}
         families: dict[tuple[str, str], dict[Row, None]] = {}
-        for system in sorted(self.systems, key=lambda system: page_order(system.row)):
+        for system in self.systems:
             row = replace(system.row, selection="source")
             laft = self.find(replace(row, method="laft", variant="main"))
             of_laft = row.method == "laft" or row.variant not in SYSTEM_VARIANTS or laft is None
@@ -215,17 +232,3 @@ class Comparisons:
         """
         lenders = (self._lenders(row, row.method) if own else []) or self._lenders(row)
         return pooled([self._scores[each] for each in lenders], holds_other=other in lenders)
-
-
-def page_order(row: Row) -> tuple[int, int, int, int, str, str, str]:
-    """Return where a row stands among others on the page."""
-    variants = ["main", "stage1", *list(names.VARIANTS)[1:]]
-    return (
-        list(names.TASKS).index(row.task),
-        list(names.SETTINGS).index(row.setting),
-        list(names.METHODS).index(row.method),
-        variants.index(row.variant) if row.variant in variants else len(variants),
-        row.variant,
-        row.lang,
-        row.selection,
-    )

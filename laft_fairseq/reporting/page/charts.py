@@ -62,8 +62,15 @@ def draw_intervals(axes: Axes, bars: Sequence[Bar], mark: float | None = None) -
         face = "white" if bar.single else colour
         axes.plot([max(0.0, bar.low), bar.high], [place, place], color=colour, linewidth=2)
         axes.plot([bar.value], [place], "o", color=colour, markerfacecolor=face, markersize=5)
-        axes.annotate(f"{bar.value:.1f}", (bar.high, place), (4, 0), va="center", color=colour,
-                      textcoords="offset points", annotation_clip=False)  # fmt: skip
+        axes.annotate(
+            f"{bar.value:.1f}",
+            (bar.high, place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            bbox={"color": "white", "pad": 0.5},
+        )
     low = max(0, math.floor(min(bar.low for bar in bars) / 5) * 5)
     high = math.ceil(max(bar.high for bar in bars) / 5 + 1e-9) * 5
     if mark is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from laft_fairseq.reporting import names
-from laft_fairseq.reporting.comparisons import Comparisons, System, page_order
+from laft_fairseq.reporting.comparisons import Comparisons, System
 from laft_fairseq.reporting.page.entries import Entry, Table
 from laft_fairseq.reporting.page.main_tables import spread
 from laft_fairseq.reporting.results import Cell, Results
@@ -64,11 +64,10 @@ def score_table(task: str, lang: str, systems: Sequence[System]) -> Table:
 def by_task_and_language(comparisons: Comparisons) -> dict[tuple[str, str], list[System]]:
     """Return the systems of each task and test language, in the order of the page."""
     groups: dict[tuple[str, str], list[System]] = {}
-    for system in sorted(comparisons.systems, key=lambda system: page_order(system.row)):
+    for system in comparisons.systems:
         if not comparisons.doubles(system):
             groups.setdefault((system.row.task, system.row.lang), []).append(system)
-    order = sorted(groups, key=lambda key: (list(names.TASKS).index(key[0]), key[1]))
-    return {key: groups[key] for key in order}
+    return groups
 
 
 def _score_row(system: System) -> list[Entry | str]:
@@ -140,12 +139,11 @@ def _output_table(results: Results, index: int, systems: Sequence[System]) -> Ta
 
 def conditions(results: Results) -> Table:
     """Return backbone, machine and budget, as recorded before the run."""
-    keys = ("backbone", "budget", "machine", "source", "targets")
     rows = []
-    for key in keys:
+    for key in ("backbone", "budget", "machine", "source", "targets"):
         value = results.experiment.get(key)
         if value is not None:
-            rows.append([key, _words(value).removeprefix("(").removesuffix(")")])
+            rows.append([key, _words(value)[1:-1] if isinstance(value, dict) else _words(value)])
     return Table("Recorded before any training", ["What", "Value"], rows, prose=True)
 
 

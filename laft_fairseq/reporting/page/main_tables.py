@@ -129,7 +129,7 @@ def minus_laft(comparison: Comparison | None) -> Entry | str:
     laft, ablation = comparison.difference.seeds
     note = f"{names.interval((-high, -low), sign=True)}\n{ablation} and {laft} seeds"
     if comparison.matched is not None:
-        note += f"; same seeds {names.signed(-comparison.matched)}"
+        note += f";\nsame seeds {names.signed(-comparison.matched)}"
     return Entry(names.signed(-comparison.difference.value), note, strong=comparison.is_sure)
 
 

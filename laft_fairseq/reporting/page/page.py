@@ -79,24 +79,21 @@ def _environment(autoescape: bool) -> Environment:
 def _render(results: Results, writer: str, figure: str | None) -> str:
     comparisons = Comparisons(results)
     doubles = sum(len(s.cells) for s in comparisons.systems if comparisons.doubles(s))
-    return (
-        _environment(writer == "html.j2")
-        .get_template("page.j2")
-        .render(
-            writer=writer,
-            figure=figure,
-            names=names,
-            results=results,
-            experiment=results.experiment,
-            comparisons=comparisons,
-            read=len(results.cells) - doubles,
-            groups=details.by_task_and_language(comparisons),
-            main_ablations=names.join([names.VARIANTS[variant] for variant in MAIN_ABLATIONS]),
-            modules={"tables": main_tables, "ablations": ablations, "details": details},
-            difference_table=differences.difference_table,
-            overview=lambda: overview(results, comparisons),
-            curves=lambda: curves(results),
-        )
+    template = _environment(writer == "html.j2").get_template("page.j2")
+    return template.render(
+        writer=writer,
+        figure=figure,
+        names=names,
+        results=results,
+        experiment=results.experiment,
+        comparisons=comparisons,
+        read=len(results.cells) - doubles,
+        groups=details.by_task_and_language(comparisons),
+        main_ablations=names.join([names.VARIANTS[variant] for variant in MAIN_ABLATIONS]),
+        modules={"tables": main_tables, "ablations": ablations, "details": details},
+        difference_table=differences.difference_table,
+        overview=lambda: overview(results, comparisons),
+        curves=lambda: curves(results),
     )
 
 

@@ -187,7 +187,7 @@ def test_bold_and_ablations_ask_for_several_seeds(tmp_path: Path) -> None:
     without = made.entry(ablations, "without removal", 2)
     assert not without.strong
     assert made.entry(ablations, "random subspace of the same norm", 2).strong
-    assert re.search(r"\n1 and 3 seeds; same seeds −\d\.\d$", without.note)
+    assert re.search(r"\n1 and 3 seeds;\nsame seeds −\d\.\d$", without.note)
     laft, ablation = made.items(32.0, 1), made.items(27.0, 1)
     matched = (sum(ablation) - sum(laft)) / made.N
     assert without.note.endswith(names.signed(matched))

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from laft_fairseq.reporting import names
-from laft_fairseq.reporting.results import Cell, Results, Row, is_number
+from laft_fairseq.reporting.results import Cell, Results, Row
+from laft_fairseq.reporting.schemas import is_number
 from laft_fairseq.reporting.statistics import (
     Estimate,
     Scores,

@@ -12,72 +12,11 @@ import numpy as np
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.reporting import names
+from laft_fairseq.reporting.schemas import AGAIN, SCHEMAS, check
 from laft_fairseq.reporting.statistics import Scores
 
-_AGAIN = "delete it and run its cell again"
 _ROUNDED = 1e-3  # items are rounded to four decimals
-_LARGEST = 1e15
 _DAMAGED = (ValueError, RecursionError, EOFError, lzma.LZMAError)
-
-# What the page relies on: a type; [kind] a list of it; a tuple a choice of names; a dict by key,
-# "?" after a key that may be absent or null, "*" for every key. Other keys are not looked at.
-_SYSTEM = {
-    "setting": tuple(names.SETTINGS),
-    "method": tuple(names.METHODS),
-    "variant": str,
-    "lang": str,
-}
-_NUMBERS = dict.fromkeys(("stage1_seconds?", "stage2_seconds?", "generate_seconds?"), float)
-_COUNTS = dict.fromkeys(("stage1_updates?", "stage2_updates?", "threads?"), int)
-_FLOORS = {"*": {"rougeL?": {"f": float, "low": float, "high": float}}}
-_RETRIEVAL = {"forward": float, "backward": float, "chance?": float}
-_PANEL = {
-    "langs?": [str],
-    "stage?": str,
-    "silhouette?": float,
-    **dict.fromkeys(("retrieval?", "retrieval_masked?"), _RETRIEVAL),
-    **{key: {"value": float} for key in ("probe?", "token_probe?")},
-}
-_SCHEMAS: dict[str, dict[str, Any]] = {
-    "laft-result/1": {
-        **_SYSTEM,
-        "task": tuple(names.TASKS),
-        "selection": tuple(names.SELECTIONS),
-        "seed": int,
-        "scores": {"rougeL": {"f": float}, "signature?": str, "floors?": _FLOORS},
-        "items": {"rougeL": [float]},
-        "learning_rate?": {"stage1?": float, "stage2?": float},
-        "grid?": [float],
-        "trained?": {"parameters?": int, "of?": int},
-        "cost?": {**_NUMBERS, **_COUNTS},
-        "commands?": [str],
-        "curve?": [dict],
-        "outputs?": [str],
-        "training_pairs?": dict,
-    },
-    "laft-experiment/1": {
-        "title?": str,
-        "backbone?": {"name?": str, "parameters?": int},
-        "budget?": dict,
-        "targets?": [str],
-        "contrasts?": [{**_SYSTEM, "task?": tuple(names.TASKS)}],
-        "not_testable?": [{"*": str}],
-        "samples?": {"*": {"*": {"inputs?": [str], "references?": [str]}}},
-        "paper?": {
-            "source?": str,
-            "statements?": list,
-            "cells?": [{"table": int, "variant?": str, "rougeL?": float}],
-        },
-    },
-    "laft-gates/1": {
-        "gates": [{"passed?": bool, "title?": str, "name?": str, "detail?": str, "hangs?": str}]
-    },
-    "laft-representations/1": {
-        "variant?": str,
-        "measures?": {"removed?": {"*": float}, "panels?": [_PANEL]},
-    },
-    "selection": {"source?": str, "target?": str, "chosen?": str, "validation": dict},
-}
 
 
 @dataclass(frozen=True, order=True)
@@ -182,12 +121,12 @@ def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
         elif form is None:
             results.left_out.append(file)
             continue
-        if form not in list(_SCHEMAS):
+        if form not in list(SCHEMAS):
             raise LaftError(
-                f"{where}: unknown format {form!r}; this version reads {', '.join(_SCHEMAS)}: "
+                f"{where}: unknown format {form!r}; this version reads {', '.join(SCHEMAS)}: "
                 "use the version of laft_fairseq that wrote it"
             )
-        _check(data, _SCHEMAS[form], "", where)
+        check(data, SCHEMAS[form], "", where)
         what = form
         if form == "laft-result/1":
             row = Row(*(data[key] for key in Row.__dataclass_fields__))
@@ -199,7 +138,7 @@ def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
             what = f"representations of {variant}"
         elif form == "selection":
             results.selections[file] = data
-            what = file
+            what = f"the learning rate of {file}"
         elif form == "laft-gates/1":
             results.gates = data["gates"]
         else:
@@ -209,17 +148,9 @@ def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
         seen[what] = where
     _check_lengths(results.cells, path)
     results.cells.sort(key=lambda cell: (cell.row, cell.seed))
-    folder = path if path.is_dir() else path.parent
-    figures = folder.rglob("figure2.png") if path.is_dir() else folder.glob("figure2.png")
-    results.figure = next(iter(sorted(figures)), None)
+    figures = path.rglob("figure2.png") if path.is_dir() else path.parent.glob("figure2.png")
+    results.figure = min(figures, default=None)
     return results
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a finite number of a size that a score or a count may have."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return -_LARGEST < value < _LARGEST
 
 
 def _bytes(file: Path) -> bytes:
@@ -233,29 +164,7 @@ def _parse(content: bytes, where: str) -> Any:
     try:
         return json.loads(content)
     except _DAMAGED as error:
-        raise LaftError(f"{where}: damaged JSON ({error}); {_AGAIN}") from error
-
-
-def _check(value: Any, kind: Any, key: str, where: str) -> None:
-    """Refuse a value that is not of the kind that a schema gives."""
-    if isinstance(kind, tuple):
-        if value not in kind:
-            raise LaftError(f"{where}: unknown {key} {value!r}; choose from {', '.join(kind)}")
-    elif isinstance(kind, list):
-        _check(value, list, key, where)
-        for one in value:
-            _check(one, kind[0], key, where)
-    elif isinstance(kind, dict):
-        _check(value, dict, key, where)
-        for name, inner in kind.items():
-            known = name.rstrip("?")
-            for each in value if name == "*" else [known]:
-                if not (name.endswith("?") and value.get(each) is None):
-                    _check(value.get(each), inner, f"{key}.{each}".lstrip("."), where)
-    else:
-        right = is_number(value) if kind in (int, float) else True
-        if not right or not isinstance(value, int | float if kind is float else kind):
-            raise LaftError(f"{where}: {key!r} is missing or of the wrong type; {_AGAIN}")
+        raise LaftError(f"{where}: damaged JSON ({error}); {AGAIN}") from error
 
 
 def _items(where: str, data: dict[str, Any]) -> Scores:
@@ -268,7 +177,7 @@ def _items(where: str, data: dict[str, Any]) -> Scores:
     if abs(mean - total) > _ROUNDED:
         raise LaftError(
             f"{where}: its items have a mean ROUGE-L of {mean:.3f}, but scores.rougeL.f is "
-            f"{total:.3f}; items and scores are not of one run: {_AGAIN}"
+            f"{total:.3f}; items and scores are not of one run: {AGAIN}"
         )
     return np.array(items, dtype=np.float64)
 

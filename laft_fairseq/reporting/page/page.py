@@ -14,7 +14,8 @@ from laft_fairseq.reporting import names
 from laft_fairseq.reporting.comparisons import HEADLINE, MAIN_ABLATIONS, Comparisons
 from laft_fairseq.reporting.page import ablations, charts, details, differences, main_tables
 from laft_fairseq.reporting.page.trivial_baselines import trivial_baseline
-from laft_fairseq.reporting.results import Results, is_number
+from laft_fairseq.reporting.results import Results
+from laft_fairseq.reporting.schemas import is_number
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -93,7 +94,7 @@ def _render(results: Results, writer: str, figure: str | None) -> str:
         modules={"tables": main_tables, "ablations": ablations, "details": details},
         difference_table=differences.difference_table,
         overview=lambda: overview(results, comparisons),
-        curves=lambda: curves(results),
+        curves=lambda: curves(comparisons),
     )
 
 
@@ -121,19 +122,18 @@ def overview(results: Results, comparisons: Comparisons) -> Iterator[tuple[str, 
             yield title, charts.intervals(title, bars, lead["f"] if lead else None)
 
 
-def curves(results: Results) -> Iterator[tuple[str, str]]:
+def curves(comparisons: Comparisons) -> Iterator[tuple[str, str]]:
     """Yield a chart of loss by updates of each system's lowest seed, with its title.
 
     One training serves all languages of some settings.
     """
     seen = set()
-    order = list(names.SETTINGS)
-    for cell in sorted(results.cells, key=lambda c: (c.row.task, order.index(c.row.setting))):
-        row = cell.row
+    for system in comparisons.systems:
+        row = system.row
         shared = row.setting in ("zero-shot", "translate-test")
         where = "" if shared else f" {names.language(row.lang)}"
         title = f"{names.TASKS[row.task]}, {row.setting}{where}: {row.title}"
-        stages = curve_points(cell.data.get("curve") or [])
+        stages = curve_points(system.cells[0].data.get("curve") or [])
         if row.selection != "target" and stages and title not in seen:
             seen.add(title)
             yield title, charts.curves(f"{title}: loss", stages)

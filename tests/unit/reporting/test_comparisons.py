@@ -104,6 +104,10 @@ def test_sure_asks_for_the_interval_and_for_three_seeds(
     assert comparison.is_sure is sure
     shown = made.entry(difference_table("", [comparison]), "Adapter", 3)
     assert shown.strong == (sure and difference is not None and difference.value > 0)
+    if difference:
+        row = made.rows(difference_table("", [comparison]))["Adapter"]
+        assert row[3] == names.interval(difference.interval(level), 2, sign=True)
+        assert row[5] == names.interval(difference.interval(0.05 / 4), 2, sign=True)
 
 
 def test_comparisons_not_run_stay_in_the_family(tmp_path: Path) -> None:
@@ -132,15 +136,18 @@ def test_a_target_chosen_rate_is_no_baseline(tmp_path: Path) -> None:
     made.write(tmp_path)
     for path in (tmp_path / "cells").glob("mbart_enc.stage1.*"):
         path.unlink()
-    for seed in (1, 2, 3):
-        tuned = made.result("mbart_enc", "stage1", "fr_XX", seed, made.items(40.0, seed),
-                            selection="target")  # fmt: skip
-        made.put(tmp_path, f"cells/target.{seed}.json", tuned)
+    put(tmp_path, "one", "translate-train", "laft", 33.0)
+    lent = system(read(tmp_path), "translate-train", "laft").mean.error
+    for seed, mean in enumerate((10.0, 25.0, 40.0), 1):
+        for method, variant in (("mbart_enc", "stage1"), ("adapter", "main"), ("laft", "main")):
+            tuned = made.result(method, variant, "fr_XX", seed, made.items(mean, seed),
+                                selection="target")  # fmt: skip
+            made.put(tmp_path, f"cells/{method}.target.{seed}.json", tuned)
     found = read(tmp_path)
-    assert [c.row.title for c in found.contrasts if not c.difference] == [
-        "mBART (enc) + stage 1"
-    ] * 2
-    assert "mBART (enc) + stage 1" not in [c.row.title for c in found.exploratory()]
+    missing = [c.row.title for c in found.contrasts if not c.difference]
+    assert missing == ["mBART (enc) + stage 1"] * 2
+    assert "Adapter" not in [c.row.title for c in found.exploratory()]
+    assert system(found, "translate-train", "laft").mean.error == lent  # nor does it lend
 
 
 def test_other_differences_are_apart_from_those_named(tmp_path: Path) -> None:
@@ -191,6 +198,9 @@ def test_bold_and_ablations_ask_for_several_seeds(tmp_path: Path) -> None:
     laft, ablation = made.items(32.0, 1), made.items(27.0, 1)
     matched = (sum(ablation) - sum(laft)) / made.N
     assert without.note.endswith(names.signed(matched))
+    low, high = re.findall(r"[+−][\d.]+", without.note)[:2]
+    assert [low[0], high[0], without.text[0]] == ["−", "−", "−"]
+    assert float(low[1:]) > float(without.text[1:]) > float(high[1:])
     assert made.entry(ablations, "without removal", 1).note.endswith("one seed, spread borrowed")
 
 

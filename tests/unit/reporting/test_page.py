@@ -12,7 +12,7 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.methods import METHODS
 from laft_fairseq.reporting import names, results
 from laft_fairseq.reporting.comparisons import Comparisons
-from laft_fairseq.reporting.page import ablations, charts, main_tables, page
+from laft_fairseq.reporting.page import ablations, charts, details, main_tables, page
 from laft_fairseq.reporting.page.entries import Table
 from tests import result_files as made
 
@@ -128,6 +128,18 @@ def test_hostile_text_is_escaped_wherever_it_stands(tmp_path: Path) -> None:
         assert "<script>" not in text
         assert "<b>" not in text
         assert "&lt;script&gt;alert(1)" in text
+
+
+def test_other_scores_and_costs_are_means_over_seeds(folder: Path) -> None:
+    comparisons = Comparisons(results.read(folder))
+    groups = details.by_task_and_language(comparisons)
+    assert list(groups) == [("headlines", "fr_XX"), ("headlines", "zh_CN"), ("questions", "zh_CN")]
+    table = details.score_table("headlines", "fr_XX", groups["headlines", "fr_XX"])
+    laft = dict(zip(table.header[1:], made.rows(table)["LAFT"], strict=True))
+    assert (laft["Seeds"], laft["Items"], laft["Right language"]) == ("3", "60", "99.0 %")
+    assert (laft["Learning rate"], laft["Length ratio"]) == ("0.001, 0.0003 (2 tried)", "1.10")
+    assert (laft["Minutes: stage 1"], laft["stage 2"], laft["generation"]) == ("2.0", "1.5", "0.5")
+    assert made.rows(table)["references themselves"][3] == "99.0 %"
 
 
 def test_a_cell_tells_what_it_was_trained_on(tmp_path: Path) -> None:

@@ -61,8 +61,9 @@ class Results:
 
     @property
     def targets(self) -> list[str]:
-        """The target languages' tags."""
-        return self.experiment.get("targets") or ["fr_XX", "zh_CN"]
+        """The target languages' tags: the experiment's, or those of the cells."""
+        langs = {cell.row.lang for cell in self.cells if cell.row.task == "headlines"}
+        return self.experiment.get("targets") or sorted(langs - {"en_XX"}) or ["fr_XX", "zh_CN"]
 
     def seeds_of(self, row: Row) -> list[Cell]:
         """The row's cells, by seed."""

@@ -202,16 +202,3 @@ def test_bold_and_ablations_ask_for_several_seeds(tmp_path: Path) -> None:
     assert [low[0], high[0], without.text[0]] == ["−", "−", "−"]
     assert float(low[1:]) > float(without.text[1:]) > float(high[1:])
     assert made.entry(ablations, "without removal", 1).note.endswith("one seed, spread borrowed")
-
-
-@pytest.mark.parametrize(
-    ("task", "setting", "selection", "said"),
-    [
-        ("headlines", "zero-shot", "source", "on English validation pairs"),
-        ("headlines", "zero-shot", "target", "on target-language validation pairs"),
-        ("headlines", "supervised", "source", "on validation pairs of the trained language"),
-        ("questions", "zero-shot", "source", "for headlines zero-shot, on English"),
-    ],
-)
-def test_how_a_rate_was_chosen(task: str, setting: str, selection: str, said: str) -> None:
-    assert said in names.chosen(task, setting, selection)

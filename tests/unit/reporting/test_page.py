@@ -85,6 +85,18 @@ def test_papers_numbers_that_nobody_listed_are_not_transcribed(tmp_path: Path) -
     assert "one run of stage 1" in page.markdown(results.read(tmp_path), tmp_path)
 
 
+def test_without_an_experiment_the_cells_say_what_is_compared(tmp_path: Path) -> None:
+    for method, mean in (("laft", 30.0), ("adapter", 25.0)):
+        for seed in (1, 2, 3):
+            cell = made.result(method, "main", "es_XX", seed, made.items(mean, seed))
+            made.put(tmp_path, f"{method}.{seed}.json", cell)
+    one, _, _ = tables(tmp_path)
+    assert one.header[2] == "es_XX: ROUGE-L"
+    text = page.markdown(results.read(tmp_path), tmp_path)
+    assert "No comparison was named before the run" in text
+    assert re.search(r"\| Adapter \| 3 and 3 \| es\\_XX \| \*\*\+[45]\.", text)
+
+
 def test_names_follow_the_package() -> None:
     assert set(METHODS) <= set(names.METHODS)
     for count in (0, 7, 1_579_520, 12_004_352, 25_192_448, 610_851_840, 999_999):

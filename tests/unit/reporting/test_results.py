@@ -38,11 +38,6 @@ def test_one_packed_file_holds_what_the_folder_held(tmp_path: Path) -> None:
     assert page.markdown(found, tmp_path) == page.markdown(whole, tmp_path)
 
 
-def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
-    found = results.read(tmp_path)
-    assert (found.cells, found.gates, found.figure, found.experiment) == ([], None, None, {})
-
-
 def test_files_without_a_format_are_left_out_and_named(tmp_path: Path) -> None:
     made.put(tmp_path, "figure2.json", {"panels": []})
     made.put(tmp_path, ".cell.json.123.tmp.json", "half")

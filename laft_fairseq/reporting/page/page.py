@@ -3,6 +3,7 @@
 import base64
 import functools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def markdown(results: Results, beside: Path) -> str:
     if results.figure is not None:
         relative = os.path.relpath(results.figure.resolve(), beside.resolve())
         address = Path(relative).as_posix().replace(" ", "%20")
-    return _render(results, "markdown.j2", address)
+    return re.sub(r"\n{3,}", "\n\n", _render(results, "markdown.j2", address))
 
 
 def plain(text: object) -> str:

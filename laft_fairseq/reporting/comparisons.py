@@ -115,10 +115,9 @@ class Comparisons:
 
     def __init__(self, results: Results) -> None:
         self.results = results
-        rows = {
-            row: results.seeds_of(row)
-            for row in sorted({cell.row for cell in results.cells}, key=page_order)
-        }
+        rows: dict[Row, list[Cell]] = {}
+        for cell in sorted(results.cells, key=lambda cell: (page_order(cell.row), cell.seed)):
+            rows.setdefault(cell.row, []).append(cell)
         self._scores = {
             row: np.stack([cell.rouge_l for cell in cells]) for row, cells in rows.items()
         }

@@ -19,7 +19,7 @@ _ROUNDED = 1e-3  # items are rounded to four decimals
 _DAMAGED = (ValueError, RecursionError, EOFError, lzma.LZMAError)
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Row:
     """What is trained and tested, whatever the seed."""
 
@@ -64,10 +64,6 @@ class Results:
         """The target languages' tags: the experiment's, or those of the cells."""
         langs = {cell.row.lang for cell in self.cells if cell.row.task == "headlines"}
         return self.experiment.get("targets") or sorted(langs - {"en_XX"}) or ["fr_XX", "zh_CN"]
-
-    def seeds_of(self, row: Row) -> list[Cell]:
-        """The row's cells, by seed."""
-        return sorted((c for c in self.cells if c.row == row), key=lambda cell: cell.seed)
 
 
 def documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -148,7 +144,6 @@ def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
             raise LaftError(f"{where}: {what} was already given by {seen[what]}; remove one")
         seen[what] = where
     _check_lengths(results.cells, path)
-    results.cells.sort(key=lambda cell: (cell.row, cell.seed))
     figures = path.rglob("figure2.png") if path.is_dir() else path.parent.glob("figure2.png")
     results.figure = min(figures, default=None)
     return results

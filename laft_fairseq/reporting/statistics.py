@@ -11,7 +11,7 @@ it is what ever more resamples tend to. Intervals and p-values take the t distri
 Satterthwaite's degrees of freedom, because percentiles of three or five seeds have no tails. One
 seed has no spread to resample. It is lent one then, pooled over systems of its kind that have
 several (equal variances, as in the pooled t test), which is an assumption: `spread` says
-"borrowed", and nothing is decided by it. Where there is none to lend the error is that of the
+"borrowed", and nothing is concluded from it. Where there is none to lend the error is that of the
 items alone, and `spread` says "unknown".
 """
 
@@ -45,7 +45,7 @@ class Spread:
 
 
 def pooled(systems: Sequence[Scores], *, holds_other: bool = False) -> Spread | None:
-    """The spread between seeds of all systems (S, n) that have several; None where none has."""
+    """Return the spread between seeds of the systems (S, n) that have several; None if none has."""
     several = [system for system in systems if len(system) > 1]
     freedom = sum(len(system) - 1 for system in several)
     total = sum((len(system) - 1) * _between(system) for system in several)
@@ -94,12 +94,12 @@ class Estimate:
         return float(2 * t.sf(abs(self.value) / self.error, self.freedom))
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
-        """Low and high end of the two-sided interval with coverage 1 - alpha."""
+        """Return both ends of the two-sided interval with coverage 1 - alpha."""
         half = _quantile(1 - alpha / 2, self.freedom) * self.error if self.error else 0.0
         return self.value - half, self.value + half
 
     def detectable(self, alpha: float = ALPHA, power: float = POWER) -> float:
-        """The smallest true difference that a two-sided test at alpha finds with this power.
+        """Return the smallest true difference that a two-sided test at alpha finds with this power.
 
         By the noncentral t distribution; findings with the wrong sign do not count.
         """
@@ -122,7 +122,7 @@ def estimate(
     b: Scores | None = None,
     lent: Sequence[Spread | None] | None = None,
 ) -> Estimate:
-    """The mean of `a`, or the mean of `a` minus that of `b`, over seeds and items.
+    """Return the mean of `a`, or that of `a` minus that of `b`, over seeds and items.
 
     Args:
         a: (S_a, n), a row a seed.
@@ -151,12 +151,12 @@ def estimate(
 
 
 def _between(side: Scores) -> float:
-    """The variance between the seeds of one side."""
+    """Return the variance between the seeds of one side, (S, n)."""
     return float(np.var(side.mean(1), ddof=1))
 
 
 def _variance(sides: Sequence[Scores]) -> float:
-    """Of the sum of the sides' means under the bootstrap of seeds and items.
+    """Return the variance of the sum of the sides' means, seeds and items being bootstrapped.
 
     With weights w of the seeds (mean 1/S, covariance (I - 11'/S) / S(S - 1)) and v of the items
     (mean 1/n, covariance (I - 11'/n) / n²): the items' part, each side's seeds' part, and each
@@ -171,7 +171,7 @@ def _variance(sides: Sequence[Scores]) -> float:
 
 
 def _freedom(sides: Sequence[Scores], lent: Sequence[Spread]) -> float:
-    """Satterthwaite's degrees of freedom of a sum of variances, by seeds and by items.
+    """Return Satterthwaite's degrees of freedom of a sum of variances, by seeds and by items.
 
     What a side of one seed is lent may hold the other side's own spread, if that has several
     seeds: this part varies with it, and only the rest has degrees of freedom of its own. What
@@ -201,7 +201,7 @@ def _quantile(share: float, freedom: float) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values (Holm, 1979), in the order given."""
+    """Return Holm's step-down adjusted p-values (Holm, 1979), in the order given."""
     m = len(p_values)
     adjusted, highest = [0.0] * m, 0.0
     for step, index in enumerate(_ascending(p_values)):
@@ -211,7 +211,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def holm_levels(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
-    """The level at which Holm's procedure judges each test, in the order given.
+    """Return the level at which Holm's procedure judges each test, in the order given.
 
     The j-th smallest p (from 0) meets alpha / (m - j); from the first that fails on, all meet its
     level. An interval at this level leaves 0 out exactly when Holm's procedure rejects.
@@ -226,7 +226,7 @@ def holm_levels(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
 
 
 def corrected(differences: Sequence[Estimate | None]) -> tuple[list[float], list[float]]:
-    """Holm's procedure over a family -> adjusted p-values, and the level of each.
+    """Return the adjusted p-values and levels of Holm's procedure over a family.
 
     What was not run (None) counts as p = 1, and so does a side of fewer than three seeds: its own p
     is not reliable, and must not make the others' tests easier. It is shown at Bonferroni's level.

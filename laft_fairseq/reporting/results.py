@@ -49,11 +49,11 @@ class Cell:
 
 @dataclass
 class Results:
-    """Everything read from one place; `gates` is None where no file gives them."""
+    """Everything read from one place; `sanity_checks` is None where no file gives them."""
 
     cells: list[Cell] = field(default_factory=list)
     experiment: dict[str, Any] = field(default_factory=dict)
-    gates: list[dict[str, Any]] | None = None
+    sanity_checks: list[dict[str, Any]] | None = None
     representations: dict[str, dict[str, Any]] = field(default_factory=dict)  # by variant
     selections: dict[str, dict[str, Any]] = field(default_factory=dict)  # by file
     figure: Path | None = None
@@ -137,7 +137,7 @@ def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
             results.selections[file] = data
             what = f"the learning rate of {file}"
         elif form == "laft-gates/1":
-            results.gates = data["gates"]
+            results.sanity_checks = data["gates"]
         else:
             results.experiment = data
         if what in seen:

@@ -17,7 +17,7 @@ _SYSTEM = {
     "lang": str,
 }
 _COSTS = ("stage1_seconds?", "stage2_seconds?", "generate_seconds?", "threads?")
-_FLOORS = {"*": {"rougeL?": {"f": float, "low": float, "high": float}}}
+_TRIVIAL_BASELINES = {"*": {"rougeL?": {"f": float, "low": float, "high": float}}}
 _RETRIEVAL = {"forward": float, "backward": float, "chance?": float}
 _PANEL = {
     "langs?": [str],
@@ -32,7 +32,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "task": tuple(names.TASKS),
         "selection": tuple(names.SELECTIONS),
         "seed": int,
-        "scores": {"rougeL": {"f": float}, "signature?": str, "floors?": _FLOORS},
+        "scores": {"rougeL": {"f": float}, "signature?": str, "floors?": _TRIVIAL_BASELINES},
         "items": {"rougeL": [float]},
         "learning_rate?": {"stage1?": float, "stage2?": float},
         "grid?": [float],

@@ -39,7 +39,7 @@ def sanity_checks(results: Results) -> Table:
             check.get("detail") or names.NONE,
             check.get("hangs") or names.NONE,
         ]
-        for check in results.gates or []
+        for check in results.sanity_checks or []
     ]
     header = ["Sanity check", "State", "Numbers", "What failing would mean"]
     return Table("Sanity checks, before any table", header, rows, prose=True)

@@ -30,7 +30,7 @@ def test_one_packed_file_holds_what_the_folder_held(tmp_path: Path) -> None:
     found, whole = results.read(packed), results.read(folder)
     assert len(found.cells) == len(made.MEANS) * 2 * 2 + 1
     assert set(found.representations) == {"main"}
-    assert [gate["passed"] for gate in found.gates or []] == [True, True]
+    assert [gate["passed"] for gate in found.sanity_checks or []] == [True, True]
     assert set(found.selections) == {"select/laft.main.json"}
     assert found.figure == tmp_path / "figure2.png"
     found.figure = whole.figure = None

@@ -31,11 +31,13 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["laft_fairseq", "laft_fairseq.*"]),
-    package_data={"laft_fairseq": ["py.typed"]},
+    package_data={"laft_fairseq": ["py.typed", "reporting/templates/*.j2"]},
     install_requires=[
         *FAIRSEQ,
         "torch>=2.6",  # the first whose torch.load is weights-only by default
         "hydra-core>=1.3.2",
+        "jinja2",
+        "markupsafe",
         "matplotlib",
         "numpy",
         "omegaconf",

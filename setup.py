@@ -8,12 +8,8 @@ README = Path(__file__).parent / "README.md"
 
 # The same fairseq everywhere: upstream's code made importable on Python >= 3.11. The first is a
 # wheel for Linux on x86_64 up to Python 3.12, the second compiles anywhere.
-WHEEL = (
-    'sys_platform == "linux" and platform_machine == "x86_64" and python_version < "3.13"'
-)
-ELSEWHERE = (
-    'sys_platform != "linux" or platform_machine != "x86_64" or python_version >= "3.13"'
-)
+WHEEL = 'sys_platform == "linux" and platform_machine == "x86_64" and python_version < "3.13"'
+ELSEWHERE = 'sys_platform != "linux" or platform_machine != "x86_64" or python_version >= "3.13"'
 FAIRSEQ = [
     f"ve-fairseq==0.12.3; {WHEEL}",
     f"fairseq-fixed==0.12.3.1; {ELSEWHERE}",

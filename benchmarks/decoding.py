@@ -64,7 +64,7 @@ def ours(folder: Path, shape: Shape, cuda: bool, method: str) -> Search:
     from fairseq.models import ARCH_CONFIG_REGISTRY
 
     import laft_fairseq
-    from laft_fairseq.loading import load_model
+    from laft_fairseq.hub.loading import load_model
     from laft_fairseq.models.laft_mbart import LAFTMBart
     from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
 

@@ -25,6 +25,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from laft_fairseq.analysis.representations import evenly_spaced_indices
 from laft_fairseq.errors import LaftError
 
 RETRIEVED = ("en_XX", "fr_XX", "zh_CN")  # the first with each other
@@ -38,8 +39,8 @@ SHOWN = 160  # characters of a sample
 
 def check(args: argparse.Namespace) -> None:
     """Refuse what can be refused before anything is loaded."""
-    from laft_fairseq.cli._files import check_output
-    from laft_fairseq.language_tags import split_tags
+    from laft_fairseq.files import check_output
+    from laft_fairseq.languages.tags import split_tags
 
     files = [args.model / name for name in FILES]
     if not args.retrieval_only:
@@ -62,10 +63,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     from held_out import BEAM, SEED, validation
     from retrieval import pair_retrieval, parallel, read_descriptions
 
-    from laft_fairseq import components_file
-    from laft_fairseq.backbone import read
-    from laft_fairseq.hub_text import Pieces
-    from laft_fairseq.loading import load_model
+    from laft_fairseq.checkpoints.backbone import read
+    from laft_fairseq.components import file as components_file
+    from laft_fairseq.hub.loading import load_model
+    from laft_fairseq.hub.raw_text import SubwordTokenizer
 
     path = str(args.model / "model.pt")
     fingerprint = read(path).fingerprint
@@ -76,7 +77,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         file.expect(fingerprint=fingerprint)
         components = {tag: each.components for tag, each in file.languages.items()}
     model, generation = load_model(path, str(args.model))
-    tokenizer = Pieces(args.model / "sentence.bpe.model", generation.dictionary)
+    tokenizer = SubwordTokenizer(args.model / "sentence.bpe.model", generation.dictionary)
     descriptions = {tag: read_descriptions(args.ddtp, tag) for tag in langs}
     pairs = {}
     for tag in langs[1:]:
@@ -110,18 +111,19 @@ def measure_held_out(
     """
     from held_out import denoising, reconstruction, unigram
 
-    from laft_fairseq.representations import spread
-    from laft_fairseq.tasks.text_data import load_texts
+    from laft_fairseq.data.tagged_texts import load_texts
 
     scores, outputs = {}, {}
     for tag, sentences in texts.items():
         say(f"{tag}: denoising")
         train = load_texts(str(data / tag / "train"), task.dictionary, tag)
         filler = unigram(train, len(task.dictionary))
-        scores[tag] = denoising(model, sentences, spread(len(sentences), valid), filler)
+        scores[tag] = denoising(
+            model, sentences, evenly_spaced_indices(len(sentences), valid), filler
+        )
     for tag, sentences in texts.items():
         say(f"{tag}: reconstruction")
-        rows = spread(len(sentences), restored)
+        rows = evenly_spaced_indices(len(sentences), restored)
         outputs[tag] = reconstruction(model, task, sentences, tag, rows, list(texts))
     return {"denoising": scores, "reconstruction": outputs}
 
@@ -217,8 +219,8 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Measure, write, print; wrong input ends in one line."""
-    from laft_fairseq.cli._files import write_json
-    from laft_fairseq.scoring.errors import ScoringError
+    from laft_fairseq.errors import ScoringError
+    from laft_fairseq.files import write_json
 
     args = parse()
     logging.getLogger("fairseq").setLevel(logging.WARNING)
@@ -227,7 +229,7 @@ def main() -> None:
         check(args)
         card = measure(args)
         write_json(args.out, card)
-    except (LaftError, ScoringError, OSError) as error:
+    except (LaftError, OSError) as error:
         raise SystemExit(f"evaluate.py: error: {error}") from None
     print(markdown(card))
 

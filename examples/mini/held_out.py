@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from laft_fairseq.language_tags import MASK
+from laft_fairseq.data.infilling import WORD_START, InfillingDataset, seeded
+from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.language_id import right_language
 from laft_fairseq.scoring.rouge import rouge_items
-from laft_fairseq.tasks.infilling import WORD_START, Infilling, seeded
 from laft_fairseq.tasks.laft_denoising import LaftDenoising, LaftDenoisingOptions
 from laft_fairseq.tasks.laft_task import LaftTask
 
@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 
 def validation(
     data: str, model: LAFTMBart, langs: Sequence[str] | None = None
-) -> tuple[LaftTask, dict[str, Infilling]]:
+) -> tuple[LaftTask, dict[str, InfillingDataset]]:
     """Returns stage 1's task, and each language's validation sentences with their fixed noise."""
     source, target = model.max_positions()
     options = LaftDenoisingOptions(data=data, seed=SEED)
@@ -43,14 +43,14 @@ def validation(
     return task, dict(zip(task.train_langs(), task.datasets["valid"].datasets, strict=True))
 
 
-def batches(data: Infilling, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
+def batches(data: InfillingDataset, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Yields collated batches of ``rows``, similar lengths together."""
     by_size = np.asarray(sorted(rows, key=data.num_tokens), dtype=np.int64)
     for batch in data.batch_by_size(by_size, max_tokens=MAX_TOKENS):
         yield data.collater([data[int(row)] for row in batch])
 
 
-def hidden_tokens(data: Infilling, row: int) -> Tensor:
+def hidden_tokens(data: InfillingDataset, row: int) -> Tensor:
     """Returns (t,) bool: which tokens of ``X </s>`` this row's noise puts under a mask.
 
     The noise depends on positions and word starts alone: applied again to the positions in place
@@ -79,7 +79,7 @@ def unigram(texts: Any, entries: int) -> Floats:
 
 @torch.inference_mode()
 def denoising(
-    model: LAFTMBart, data: Infilling, rows: Sequence[int], filler: Floats
+    model: LAFTMBart, data: InfillingDataset, rows: Sequence[int], filler: Floats
 ) -> dict[str, Any]:
     """Returns a language's perplexities under the model and under a unigram filler."""
     parts = []
@@ -112,7 +112,7 @@ def raw_text(task: LaftTask, tokens: Tensor, masks: bool = False) -> str:
 
 
 def reconstruction(
-    model: LAFTMBart, task: LaftTask, data: Infilling, tag: str, rows: Sequence[int],
+    model: LAFTMBart, task: LaftTask, data: InfillingDataset, tag: str, rows: Sequence[int],
     langs: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
     """Restores noised sentences and compares them with the originals.

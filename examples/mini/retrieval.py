@@ -13,15 +13,15 @@ import torch
 from fairseq.data import ListDataset
 from torch import Tensor
 
+from laft_fairseq.analysis.latin_words import LATIN_WORD
+from laft_fairseq.analysis.metrics import retrieval
+from laft_fairseq.analysis.representations import Floats, represent
+from laft_fairseq.data.tagged_texts import TaggedTexts
 from laft_fairseq.errors import LaftError
-from laft_fairseq.geometry import retrieval
-from laft_fairseq.hub_text import Pieces
-from laft_fairseq.language_components import Scaling, removed_part
-from laft_fairseq.latin_words import LATIN_WORD
+from laft_fairseq.hub.raw_text import SubwordTokenizer
+from laft_fairseq.method.removal import Scaling, language_projection
 from laft_fairseq.models.laft_mbart import LAFTMBart
-from laft_fairseq.representations import Floats, represent
 from laft_fairseq.tasks.laft_task import LaftTask
-from laft_fairseq.tasks.text_data import TaggedTexts
 
 SCALINGS: tuple[Scaling, ...] = ("scaled", "projection")
 
@@ -86,7 +86,7 @@ def after_removal(
     """
     means = [torch.from_numpy(rows) for rows in e]  # (n, d)
     return [
-        (e_L - removed_part(e_L, c, scaling)).numpy()
+        (e_L - language_projection(e_L, c, scaling)).numpy()
         for e_L, c in zip(means, components, strict=True)
     ]
 
@@ -94,7 +94,7 @@ def after_removal(
 def pair_retrieval(
     model: LAFTMBart,
     task: LaftTask,
-    tokenizer: Pieces,
+    tokenizer: SubwordTokenizer,
     sides: Mapping[str, Sequence[str]],
     components: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: nothing to write, or wrong input, in one line with file and remedy.
     """
-    from laft_fairseq.cli._files import check_output, replacing
+    from laft_fairseq.files import check_output, replacing
     from laft_fairseq.reporting import results
     from laft_fairseq.reporting.page import page
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq.errors import LaftError
 from laft_fairseq.checkpoints import resuming
+from laft_fairseq.errors import LaftError
 
 TAGS = ("en_XX", "fr_XX", "zh_CN")
 SAVED = {"_name": "laft_generation", "train_langs": "en_XX", "target_langs": None}

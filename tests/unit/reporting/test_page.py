@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from laft_fairseq.cli import parameters
 from laft_fairseq.errors import LaftError
-from laft_fairseq.methods import METHODS
+from laft_fairseq.method.systems import METHODS
 from laft_fairseq.reporting import names, results
 from laft_fairseq.reporting.comparisons import Comparisons
 from laft_fairseq.reporting.page import ablations, charts, details, main_tables, page

@@ -44,9 +44,9 @@ done
 needs_modules sentencepiece
 needs_commands fairseq-preprocess fairseq-generate laft
 english_ref=(${given[english-ref]:+--english-ref "${given[english-ref]}"})
-"$python" "$here/translate_checks.py" --src "${given[src]}" --ref "${given[ref]}" \
+(run_module translate.checks --src "${given[src]}" --ref "${given[ref]}" \
   --backbone "${given[backbone]}" --lang "${given[lang]}" --new-langs "${given[new-langs]}" \
-  "${english_ref[@]}"
+  "${english_ref[@]}")
 
 out=${given[out]} lang=${given[lang]} english=${given[english]:-${given[out]}/english.txt}
 if nvidia-smi -L > /dev/null 2>&1; then device=(); else device=(--cpu); fi

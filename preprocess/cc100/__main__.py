@@ -1,189 +1,196 @@
-"""What `cc100.sh` runs: a seeded random sample of the sentences of a big text, in one pass."""
+"""What `cc100.sh` runs: a seeded random sample of the sentences of a large text, in one pass."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import lzma
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cc100_filters import REASONS, Filters
-from cc100_options import choices_of, parser
-from cc100_run import State, run
-from cc100_sample import Sampler
-from cc100_stream import Place
-from text_files import DataError, one_line, refuse_gzip
-from translate import differences, provenance_path, read_json, sha256
-from translate_shards import locked, write_json
+from laft_fairseq.errors import LaftError
+from preprocess.cc100.filters import MAX_CHARS, default_min_chars, reason_sql, scripts_of
+from preprocess.cc100.sample import BLOCK_BYTES, MAX_BYTES, Sample
+from preprocess.cc100.stream import Progress, blocks, opened
+from preprocess.common.command import command_parser, positive, run_command
+from preprocess.common.files import (
+    FASTER,
+    is_up_to_date,
+    provenance_path,
+    refuse_gzip,
+    sha256,
+    write_json,
+    write_lines,
+)
 
-FORMAT = "laft-cc100/1"
-XZ_PRESET = 3  # ten times as fast as 9e, a sixth larger
+FORMAT = "laft-cc100/2"
+EXAMPLE = """\
+Every distinct line that passes the filters has the same chance; the same seed gives the same
+sample. Lines come out in random order, those for validation in OUT's name with .valid before its
+suffixes. OUT.provenance.json records what made them.
 
-
-def valid_path(out: Path) -> Path:
-    """`en_XX.txt.xz` -> `en_XX.valid.txt.xz`."""
-    stem, dot, suffixes = out.name.partition(".")
-    return out.with_name(f"{stem}.valid{dot}{suffixes}")
-
-
-def sampler_of(choices: dict[str, Any]) -> Sampler:
-    """The empty sampler. Its filters' table is made now: a wrong script is told at once."""
-    names = ("script", "min_chars", "max_chars", "min_letters", "min_script", "addresses")
-    filters = Filters(**{name: choices[name] for name in names})
-    _ = filters.table
-    return Sampler(filters, choices["sentences"] + choices["valid"], choices["seed"],
-                   choices["duplicates"] == "loose", choices["first"])  # fmt: skip
-
-
-def is_done(options: argparse.Namespace, choices: dict[str, Any]) -> bool:
-    """Whether the output is there, made from this; refuse one that something else made."""
-    out, provenance = options.out, provenance_path(options.out)
-    if not out.exists():
-        return False
-    if not provenance.is_file():
-        if (options.work / "state").is_file():
-            return False  # killed between the output and its provenance
-        raise DataError(f"{out} is there, without {provenance.name}: name another --out")
-    told = read_json(provenance)
-    if changed := differences(choices, told.get("choices", {})):
-        raise DataError(f"{out} is there already: {changed}; name another --out")
-    for name, file in told["files"].items():
-        if sha256(out.with_name(name)) != file["sha256"]:
-            raise DataError(f"{out.with_name(name)} is not what {provenance.name} tells of")
-    return True
+example:
+  preprocess/cc100.sh --in en.txt.xz --lang en_XX --out mono/en_XX.txt.xz
+  preprocess/cc100.sh --in zh-Hans.txt.xz --lang zh_CN --out mono/zh_CN.txt.xz --first 100000
+"""
 
 
-def write_lines(path: Path, lines: Iterable[bytes]) -> None:
-    """Write lines under a temporary name, `.xz` compressed, and rename."""
-    partial = path.with_name(f".{path.name}.part")
-    with (
-        lzma.open(partial, "wb", preset=XZ_PRESET)
-        if path.suffix == ".xz"
-        else partial.open("wb") as handle
-    ):
-        handle.writelines(line + b"\n" for line in lines)
-    partial.replace(path)
+def number(kind: type, least: float, most: float) -> Callable[[str], Any]:
+    """A parser of numbers in a range."""
+
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text}: at least {least}, at most {most}")
+        return value
+
+    return parse
 
 
-def dropped(sampler: Sampler) -> dict[str, Any]:
-    """What became of the lines, as far as it is known without a bias."""
-    counts, share = sampler.census.below(sampler.threshold)
-    return {"share_of_lines": share, "lines": sum(counts.values()), **counts}
+def parser() -> argparse.ArgumentParser:
+    """The command line, as `cc100.sh` shows it."""
+    top = command_parser(
+        "cc100.sh",
+        "A random sample of the sentences of a text too large for memory, one a line.",
+        EXAMPLE,
+    )
+    add, chars, share = top.add_argument, number(int, 1, MAX_CHARS), number(float, 0, 1)
+    add("--in", dest="input", required=True, metavar="FILE",
+        help="text, .xz or .gz; - is standard input, decompressed")  # fmt: skip
+    add("--lang", required=True, metavar="TAG", help="its language, as fr_XX: names the script")
+    add("--out", type=Path, required=True, metavar="FILE", help="to write; .xz is compressed")
+    size = top.add_mutually_exclusive_group()
+    size.add_argument("--sentences", type=positive, default=1_000_000, metavar="N",
+                      help="to train on (%(default)s)")  # fmt: skip
+    size.add_argument("--first", type=positive, metavar="N",
+                      help="no sample: the first N (and --valid) that pass")  # fmt: skip
+    add("--valid", type=number(int, 0, 10**9), default=2000, metavar="N",
+        help="more sentences, for validation (%(default)s)")  # fmt: skip
+    add("--seed", type=int, default=1, help="another gives another sample (%(default)s)")
+    add("--min-chars", type=chars, metavar="N", help="shorter lines are left out (20; zh, ja, ko 10)")
+    add("--max-chars", type=chars, default=1000, metavar="N",
+        help="longer lines are left out (%(default)s)")  # fmt: skip
+    add("--min-letters", type=share, default=0.6, metavar="P",
+        help="share of letters among all but white space (%(default)s)")  # fmt: skip
+    add("--min-script", type=share, default=0.5, metavar="P",
+        help="share of the language's script among the letters (%(default)s)")  # fmt: skip
+    add("--script", metavar="NAMES", help="the script, if not the language's: Latin,Cyrillic")
+    add("--keep-addresses", action="store_true", help="keep lines with a web address")
+    add("--no-filters", action="store_true",
+        help="keep all but blank, damaged, repeated and very long lines")  # fmt: skip
+    add("--duplicates", choices=("exact", "loose"), default="exact",
+        help="loose: lines are equal whatever ASCII case, digits, spaces, punctuation")  # fmt: skip
+    add("--log-seconds", type=float, default=60, metavar="S",
+        help="between lines of progress, where there is no terminal (%(default)s)")  # fmt: skip
+    return top
 
 
-def passing(sampler: Sampler) -> dict[str, Any]:
-    """How many distinct sentences pass; not known where reading stopped early."""
-    if sampler.first:
-        return {}
-    return {"passing": sampler.passing(), "passing_is_estimate": not sampler.saw_all}
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What determines the sample, as its provenance records it."""
+    scripts = options.script.split(",") if options.script else scripts_of(options.lang)
+    settings = {
+        "format": FORMAT,
+        "input": options.input if options.input == "-" else Path(options.input).name,
+        "lang": options.lang,
+        "sentences": options.first or options.sentences,
+        "valid": options.valid,
+        "first": bool(options.first),
+        "seed": options.seed,
+        "duplicates": options.duplicates,
+        "script": ",".join(scripts),
+        "min_chars": options.min_chars or default_min_chars(scripts),
+        "max_chars": options.max_chars,
+        "min_letters": options.min_letters,
+        "min_script": options.min_script,
+        "addresses": options.keep_addresses,
+    }
+    if options.no_filters:
+        settings |= {"min_chars": 1, "max_chars": MAX_CHARS, "min_letters": 0.0,
+                     "min_script": 0.0, "addresses": True}  # fmt: skip
+    if settings["min_chars"] > settings["max_chars"]:
+        raise LaftError(f"--max-chars {options.max_chars}: under --min-chars")
+    return settings
 
 
-def tell(sampler: Sampler, say: Callable[[str], None]) -> None:
-    """What a person has to know about the lines, kept or not."""
-    found = dropped(sampler)
-    say(f"{sampler.lines:,} lines read, {sampler.blank:,} of them blank")
-    which = "" if sampler.saw_all else f"a random {found['share_of_lines']:.2%} of them, "
-    shares = [
-        f"{reason} {found[reason]:,} ({found[reason] / found['lines']:.1%})"
-        for reason in REASONS
-        if found[reason]
-    ]
-    say(f"of {which}{found['lines']:,} lines: {', '.join(shares) or 'nothing'}")
-    if not sampler.saw_all:
-        error = 1 / sampler.size**0.5
-        say(f"about {sampler.passing():,} distinct sentences pass (estimated, error {error:.1%})")
+def read(options: argparse.Namespace, sample: Sample) -> None:
+    """Read the text to its end, or until the sample is complete."""
+    with opened(options.input) as (file, position, size):
+        progress = Progress(options.input, size, options.log_seconds)
+        for block in blocks(file, BLOCK_BYTES, MAX_BYTES):
+            sample.add(block)
+            progress.show(position(), f"{sample.lines:,} lines")
+            if sample.is_complete:
+                break
+    sample.cut()
 
 
-def sample(options: argparse.Namespace) -> None:
-    """Read, write the sample and then its provenance."""
-    refuse_gzip(options.out)
-    choices = choices_of(options)
-    if is_done(options, choices):
-        print(f"cc100: {options.out}: up to date")
-        return
-    sampler = sampler_of(choices)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    state = State(options.work / "state", choices)
-    with locked(options.work), tidied(options.work):
-        place, seconds = run(
-            options.input, sampler, state, 60 * options.save_minutes, options.log_seconds
-        )
-        tell(sampler, lambda text: print(f"cc100: {options.input}: {text}", flush=True))
-        if len(sampler) <= options.valid:
-            raise DataError(
-                f"{options.input}: only {len(sampler):,} sentences pass, and --valid takes "
-                f"{options.valid:,}: see the counts above, and the filters in --help"
-            )
-        state.save(sampler, place, seconds)
-        write(options, choices, sampler, place, seconds)
-        state.path.unlink()
+def describe(sample: Sample) -> str:
+    """How many lines were read, what became of them, and how many distinct ones pass."""
+    share, counts = sample.reasons()
+    blank, judged = counts.pop("blank"), max(sum(counts.values()), 1)
+    shares = [f"{reason} {count:,} ({count / judged:.1%})" for reason, count in counts.items()]
+    some = f"a random {share:.2%} of them, " if share < 1 else ""
+    text = f"{sample.lines:,} lines read, {blank:,} of them blank; of {some}{judged:,} lines: "
+    text += ", ".join(shares)
+    if share < 1:
+        error = 1 / sample.size**0.5
+        text += f"; about {sample.passing():,} distinct sentences pass (error {error:.1%})"
+    return text
 
 
-@contextlib.contextmanager
-def tidied(work: Path) -> Iterator[None]:
-    """Remove the work folder in the end, unless it holds a state, or what is not ours."""
-    try:
-        yield
-    finally:
-        if not (work / "state").exists():
-            (work / "lock").unlink()
-            with contextlib.suppress(OSError):
-                work.rmdir()
-
-
-def peak_memory() -> int | None:
-    """This process's largest resident memory in MiB, where the system tells it."""
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
-    return int(found[1]) // 1024 if found else None
-
-
-def write(options: argparse.Namespace, choices: dict[str, Any], sampler: Sampler, place: Place,
+def write(options: argparse.Namespace, settings: dict[str, Any], sample: Sample,
           seconds: float) -> None:  # fmt: skip
-    """The validation lines, the provenance, and last the training lines."""
-    valid = options.valid  # the lines with the smallest keys: any are random
-    files = {valid_path(options.out): sampler.held[:valid], options.out: sampler.held[valid:]}
-    if not valid:
-        files.pop(valid_path(options.out))
-    for path, lines in files.items():
-        write_lines(path, lines)
-        print(f"cc100: {path}: {len(lines):,} sentences")
-    if len(sampler) < sampler.size and not choices["first"]:
-        print("cc100: that is all there are: fewer than asked for")
-    size = None if options.input == "-" else Path(options.input).stat().st_size
+    """Write the lines for validation, those for training, and the provenance last."""
+    stem, dot, suffixes = options.out.name.partition(".")
+    parts = {
+        options.out.with_name(f"{stem}.valid{dot}{suffixes}"): (0, options.valid),
+        options.out: (options.valid, sample.rows),
+    }
+    for path, (start, stop) in parts.items():
+        if stop > start:
+            write_lines(path, sample.sentences(start, stop), FASTER)
+            print(f"cc100: {path}: {stop - start:,} sentences")
+    share, counts = sample.reasons()
     write_json(
         provenance_path(options.out),
-        {"format": FORMAT, "choices": choices, "input_bytes": size, "text_bytes": place.bytes,
-         "text_crc32": f"{place.check:08x}", "lines": sampler.lines, "blank": sampler.blank,
-         **passing(sampler),
-         "looked_at": dropped(sampler),
-         "files": {p.name: {"sentences": len(lines), "sha256": sha256(p)}
-                   for p, lines in files.items()},
-         "seconds": round(seconds, 1),
-         "peak_memory_mib": peak_memory(),
+        {**settings, "output_sha256": sha256(options.out), "lines": sample.lines,
+         "share_of_lines": share, "reasons": counts,
+         **({} if options.first else {"passing": sample.passing()}), "seconds": round(seconds, 1),
          "date": datetime.now(UTC).isoformat(timespec="seconds")},
     )  # fmt: skip
 
 
-def main() -> int:
-    """Sample; an error is one line."""
-    options = parser().parse_args()
-    options.work = options.work or options.out.with_name(f"{options.out.name}.work")
-    try:
-        sample(options)
-    except (DataError, OSError) as error:
-        print(f"cc100: {one_line(error)}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("cc100: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+def make_sample(options: argparse.Namespace) -> None:
+    """Read the text and write the sample, unless it is up to date.
+
+    Raises:
+        LaftError: the text cannot be used, or too few lines pass.
+    """
+    refuse_gzip(options.out)
+    settings = settings_of(options)
+    if is_up_to_date(options.out, settings):
+        print(f"cc100: {options.out}: up to date")
+        return
+    size, started = settings["sentences"] + options.valid, time.monotonic()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".cc100.", dir=options.out.parent) as work:
+        sample = Sample(size, options.seed, reason_sql(settings), options.duplicates == "loose",
+                        settings["first"], Path(work))  # fmt: skip
+        read(options, sample)
+        print(f"cc100: {options.input}: {describe(sample)}", flush=True)
+        if sample.rows <= options.valid:
+            raise LaftError(
+                f"{options.input}: only {sample.rows:,} sentences pass, and --valid takes "
+                f"{options.valid:,}: see the counts above, and the filters in --help"
+            )
+        if sample.rows < size:
+            print(f"cc100: these are all that pass, fewer than the {size:,} asked for")
+        write(options, settings, sample, time.monotonic() - started)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    arguments = parser().parse_args()
+    sys.exit(run_command("cc100", lambda: make_sample(arguments)))

@@ -1,174 +1,139 @@
 """A uniform sample of the distinct lines that pass the filters, in one pass and bounded memory.
 
-Each line has a key, a seeded hash of its text, so that a line's key is a random number which equal
-lines share. The sample is the `size` lines with the smallest keys among those that pass: a
-reservoir sample (bottom-k) of the distinct ones, each as likely as any other, whatever the order
-of the input and however often a line occurs. A line whose key is above the largest one held needs
-no second look, and soon almost all are.
+A line's key is a seeded hash of its text: a random number that equal lines share. The sample is the
+`size` passing lines with the smallest keys (bottom-k), so that each distinct line has the same
+chance, whatever the order of the text and however often it occurs. Lines whose key is above the
+largest one held are not looked at: soon almost all.
 
-Any key below the final threshold was looked at throughout. Its lines are thus themselves a random
-sample of all lines, kept or not, and what became of them tells the shares of the whole.
+All lines with a key below the final threshold were looked at, and are themselves a random sample
+of all lines: what became of them tells the shares of the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-from cc100_filters import DUPLICATE, KEPT, REASONS, Filters
-from cc100_keys import Keys, line_bounds, line_keys, loose
-from text_files import stable_hash
+import duckdb
 
-LARGEST = 2**64 - 1
-_BUCKETS = 54  # by the length in bits of a key's upper 53
-
-
-@dataclass
-class Census:
-    """Why lines were kept or not: counts by reason, and by the magnitude of their keys."""
-
-    counts: npt.NDArray[np.int64] = field(
-        default_factory=lambda: np.zeros((len(REASONS), _BUCKETS), np.int64)
-    )
-
-    def add(self, reasons: npt.NDArray[np.int64], keys: Keys) -> None:
-        """Count n lines: (n,) reasons, (n,) keys."""
-        _, bits = np.frexp((keys >> np.uint64(11)).astype(np.float64))
-        places = reasons * _BUCKETS + bits
-        self.counts += np.bincount(places, minlength=self.counts.size).reshape(self.counts.shape)
-
-    def below(self, threshold: int) -> tuple[dict[str, int], float]:
-        """Counts of the lines below the greatest power of two up to `threshold`; their share.
-
-        Returns:
-            count by reason, and the share of all keys that lie there (1 if all were looked at).
-        """
-        bits = 53 if threshold == LARGEST else max((threshold >> 11).bit_length() - 1, 0)
-        counts = self.counts[:, : bits + 1].sum(axis=1)
-        return dict(zip(REASONS, counts.tolist(), strict=True)), 2.0 ** (bits - 53)
+MAX_BYTES = 4 * 16_001  # a longer line is cut; it has too many characters in any case
+BLOCK_BYTES = 2**22
+_SLACK = 20_000  # rows beside the sample before it is cut to its size again
+_MEMORY = "400MB"
+_MAX_KEY = 2**64
+# Without the white space around it; `trim` takes as long as the hash, and few lines need it.
+_ENDS = " OR ".join(f"suffix(line, chr({code}))" for code in (9, 11, 12, 13, 32))
+_SPACE = " || ".join(f"chr({code})" for code in (9, 11, 12, 13, 32))
+_TRIMMED = f"CASE WHEN line < '!' OR {_ENDS} THEN trim(line, {_SPACE}) ELSE line END"
+_UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", "abcdefghijklmnopqrstuvwxyz000000000"
+_IGNORED = r"[^0a-z\x{80}-\x{10ffff}]+"
+_LOOSE = f"regexp_replace(translate(line, '{_UPPER}', '{_LOWER}'), '{_IGNORED}', '', 'g')"
 
 
-class Sampler:
+class Sample:
     """The sample so far.
 
     Args:
-        filters: what a line must be.
         size: how many lines to keep.
         seed: another one gives another sample.
-        loosely: lines that differ in ASCII case, digits, spaces, punctuation only are equal, and
+        reason: the SQL expression of `filters.reason_sql`.
+        loose: lines that differ in ASCII case, digits, spaces and punctuation only are equal, and
             the first that passes is kept.
-        first: keep the first `size` lines that pass, and be full then, in place of a sample.
+        first: keep the first `size` lines that pass, in place of a sample.
+        work: a folder for what does not fit into memory.
     """
 
-    def __init__(self, filters: Filters, size: int, seed: int, loosely: bool, first: bool) -> None:
-        self.filters, self.size, self.loosely, self.first = filters, size, loosely, first
-        self.seed = stable_hash("cc100", str(seed))
-        self.keys = np.zeros(0, np.uint64)  # (n,) ascending
-        self.held = np.zeros(0, object)  # (n,) bytes, in their order
-        self.new: dict[int, bytes] = {}  # what came since, by key
-        self.threshold = LARGEST
-        self.lines = self.blank = 0
-        self.census = Census()
+    def __init__(
+        self, size: int, seed: int, reason: str, loose: bool, first: bool, work: Path
+    ) -> None:
+        self.size, self.first = size, first
+        self.lines = self.rows = 0
+        self.threshold = _MAX_KEY  # of ranks: only smaller ones can enter the sample
+        self._table = duckdb.connect(
+            config={"memory_limit": _MEMORY, "temp_directory": str(work)}
+        )
+        self._table.execute(
+            "CREATE TABLE sample (rank HUGEINT, key UBIGINT, place BIGINT, line VARCHAR);"
+            "CREATE TABLE census (reason VARCHAR, magnitude INTEGER, lines BIGINT)"
+        )
+        self._judge = f"""CREATE OR REPLACE TEMP TABLE block AS
+            WITH text AS (SELECT string_split(?, chr(10)) AS lines),
+            untrimmed AS (
+                SELECT unnest(lines) AS line, ? + generate_subscripts(lines, 1) AS place FROM text),
+            trimmed AS (SELECT {_TRIMMED} AS line, place FROM untrimmed),
+            keyed AS (
+                SELECT *, md5_number_lower('{seed}:' || {_LOOSE if loose else "line"}) AS key
+                FROM trimmed),
+            ranked AS (SELECT *, {"place" if first else "key"}::HUGEINT AS rank FROM keyed)
+            SELECT *, {reason} AS reason FROM ranked WHERE rank < ?::HUGEINT OR line = ''"""
 
-    def __len__(self) -> int:
-        return len(self.keys) + len(self.new)
+    def add(self, block: bytes) -> None:
+        """Offer a block of whole lines, without the last one's line end."""
+        text = block.decode("utf-8", "replace").replace("\0", "\ufffd")
+        self._table.execute(self._judge, [text, self.lines, self.threshold])
+        self.lines += block.count(b"\n") + 1
+        (added,) = self._one("INSERT INTO sample SELECT rank, key, place, line FROM block "
+                             "WHERE reason = 'kept'")  # fmt: skip
+        self._table.execute(
+            "INSERT INTO census SELECT reason, if(reason = 'blank', 0, "
+            "if(key = 0, 0, 1 + floor(log2(key)))), count(*) FROM block GROUP BY ALL"
+        )
+        self.rows += added
+        if self.rows > self.size + max(self.size // 2, _SLACK):
+            self.cut()
 
-    @property
-    def full(self) -> bool:
-        """Whether no further line can matter."""
-        return self.first and len(self) == self.size
-
-    def take(self, block: bytes) -> None:
-        """Offer a block of whole lines, each with its `\\n`."""
-        starts, ends = line_bounds(block)
-        keys = self._keys(block, starts, ends)
-        text = ends > starts
-        chosen = np.flatnonzero(text & (keys < np.uint64(self.threshold)))
-        lines = [block[starts[n] : ends[n]] for n in chosen.tolist()]
-        used = self._offer(keys[chosen], lines)
-        last = int(chosen[used - 1]) + 1 if self.full else len(text)
-        self.lines += last
-        self.blank += int(last - np.count_nonzero(text[:last]))
-        if len(self.new) > max(self.size // 8, 1000):
-            self.settle()
-
-    def _keys(self, block: bytes, starts: Any, ends: Any) -> Keys:
-        if self.loosely:
-            block = loose(block)
-            starts, ends = line_bounds(block)
-        return line_keys(block, starts, ends, self.seed)
-
-    def _offer(self, keys: Keys, lines: list[bytes]) -> int:
-        """Keep what passes of n lines; return how many were looked at before all were found."""
-        reasons = np.full(len(lines), DUPLICATE)
-        place = np.searchsorted(self.keys, keys)
-        known = np.append(self.keys, np.uint64(LARGEST))[place] == keys
-        fresh = np.flatnonzero(~known)
-        judged = self.filters.judge([lines[n] for n in fresh.tolist()])
-        used = len(lines)
-        found = zip(fresh.tolist(), keys[fresh].tolist(), judged.tolist(), strict=True)
-        for number, key, reason in found:
-            if key in self.new:
-                continue
-            reasons[number] = reason
-            if reason == KEPT:
-                self.new[key] = lines[number]
-                if self.first and self.full:
-                    used = number + 1
-                    break
-        self.census.add(reasons[:used], keys[:used])
-        return used
-
-    def settle(self) -> None:
-        """Join what is new to what is held, cut to `size`, and lower the threshold."""
-        keys = np.concatenate([self.keys, np.fromiter(self.new, np.uint64, len(self.new))])
-        lines = np.empty(len(keys), object)
-        lines[: len(self.held)] = self.held
-        lines[len(self.held) :] = list(self.new.values())
-        self.new.clear()
-        order = np.argsort(keys, kind="stable")[: self.size]
-        self.keys, self.held = keys[order], lines[order]
-        if len(self.keys) == self.size and not self.first:
-            self.threshold = int(self.keys[-1])
+    def cut(self) -> None:
+        """Reduce the table to the distinct lines of the sample."""
+        self._table.execute(
+            "CREATE OR REPLACE TABLE sample AS SELECT * FROM sample WHERE place IN "
+            "(SELECT min(place) FROM sample GROUP BY key ORDER BY min(rank) LIMIT ?)",
+            [self.size],
+        )
+        self.rows, largest = self._one("SELECT count(*), max(rank) FROM sample")
+        if self.rows == self.size:
+            self.threshold = largest
 
     @property
-    def saw_all(self) -> bool:
-        """Whether every line was looked at."""
-        return self.threshold == LARGEST
+    def is_complete(self) -> bool:
+        """Whether no further line can enter the sample."""
+        if self.first and self.rows >= self.size:
+            self.cut()
+        return self.first and self.rows == self.size
+
+    def sentences(self, start: int, stop: int) -> Iterator[str]:
+        """The lines of the sample in random order, from number `start` up to `stop`."""
+        result = self._table.execute(
+            "SELECT line FROM sample ORDER BY key LIMIT ? OFFSET ?", [stop - start, start]
+        )
+        while rows := result.fetchmany(10_000):
+            yield from (line for (line,) in rows)
+
+    def reasons(self) -> tuple[float, dict[str, int]]:
+        """Why lines were kept or left out: of which share of all lines, and counts by reason.
+
+        The share is that of the keys below a power of two that are all below the threshold.
+        """
+        sampled = self.threshold < _MAX_KEY and not self.first
+        bits = self.threshold.bit_length() - 1 if sampled else 64
+        counts = dict(self._table.execute(
+            "SELECT reason, sum(lines)::BIGINT FROM census WHERE magnitude <= ? "
+            "GROUP BY reason ORDER BY reason", [bits]).fetchall())  # fmt: skip
+        blank = counts.pop("blank", 0)
+        (distinct,) = self._one(f"SELECT count(*) FROM sample WHERE key < {2**bits}::HUGEINT")
+        if not self.first:
+            counts["duplicate"] = counts.get("kept", 0) - distinct
+        return 2.0 ** (bits - 64), {"blank": blank, **counts, "kept": distinct}
 
     def passing(self) -> int:
         """How many distinct lines pass: counted if all fit, else estimated (KMV estimator).
 
         The estimate's standard error is 1 part in the square root of `size`.
         """
-        if self.saw_all:
-            return len(self)
-        return round((self.size - 1) / (self.threshold / 2**64))
+        if self.threshold == _MAX_KEY:
+            return self.rows
+        return round((self.size - 1) / (self.threshold / _MAX_KEY))
 
-    def state(self) -> dict[str, Any]:
-        """All but the lines, as JSON can hold it; settled before."""
-        return {"lines": self.lines, "blank": self.blank, "held": len(self.held),
-                "census": self.census.counts.tolist()}  # fmt: skip
-
-    def restore(self, state: dict[str, Any], blocks: Iterable[bytes]) -> None:
-        """Go back to a state, with its lines in the order of their keys, each with its `\\n`.
-
-        Raises:
-            ValueError: the lines are not those of the state.
-        """
-        self.lines, self.blank = int(state["lines"]), int(state["blank"])
-        self.census.counts[:] = state["census"]
-        keys, lines = [np.zeros(0, np.uint64)], list[bytes]()
-        for block in blocks:
-            keys.append(self._keys(block, *line_bounds(block)))
-            lines += block.split(b"\n")[:-1]
-        self.keys = np.concatenate(keys)
-        ascending = bool(np.all(self.keys[1:] > self.keys[:-1]))
-        if not ascending or not len(lines) == len(self.keys) == state["held"]:
-            raise ValueError("not as it was written")
-        self.held = np.empty(len(lines), object)
-        self.held[:] = lines
-        self.settle()
+    def _one(self, sql: str) -> tuple[int, ...]:
+        row = self._table.execute(sql).fetchone()
+        assert row is not None
+        return row

@@ -1,83 +1,22 @@
-"""Helpers of the data tools: text and TSV files (plain, gz or xz), shingles, a stable hash."""
+"""Files of the data tools: text and TSV, plain or compressed, written whole or not at all."""
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import hashlib
-import io
+import json
 import lzma
-import re
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-PARAGRAPH = " ⏎ "
-# As laft_fairseq/scoring/compressed.py has them, which a bare python3 (ddtp.sh) has not.
-OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-MAGIC = {b"\x1f\x8b": ".gz", b"\xfd7zXZ\x00": ".xz"}  # first bytes
-XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
-_WORD = re.compile(r"\w+")
+from laft_fairseq.errors import LaftError
+from laft_fairseq.text_lines import lines as read_lines
+from laft_fairseq.whole_files import replacing
 
-
-class DataError(Exception):
-    """Input that cannot be used; the message is one line that names the file."""
-
-
-def refuse_gzip(path: Path) -> None:
-    """Output is plain or `.xz`: a name that promises gzip would not be read again.
-
-    Raises:
-        DataError: names it.
-    """
-    if path.suffix == ".gz":
-        raise DataError(f"{path}: output is plain or .xz; give it another name")
-
-
-def one_line(error: DataError | OSError) -> str:
-    """What went wrong, the file first."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file, decompressing `.gz` and `.xz`."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    opener = OPENERS.get(path.suffix)
-    return path.open("rb") if opener is None else io.BufferedReader(opener(path, "rb"))
-
-
-def not_utf8(path: Path, number: int, line: bytes) -> DataError:
-    """What a line that cannot be decoded says of its file: its encoding, or its name, is wrong."""
-    kind = next((suffix for magic, suffix in MAGIC.items() if line.startswith(magic)), "")
-    if number == 1 and kind:
-        return DataError(f"{path}: compressed, and not text: let its name end in {kind}")
-    return DataError(f"{path}: line {number} is not UTF-8; convert it with iconv")
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file without their line ends; a byte order mark goes.
-
-    Only `\\n` ends a line. Each is decoded by itself, so that its number is known.
-
-    Raises:
-        DataError: the file is missing, damaged, or a line of it is not UTF-8.
-    """
-    number, line = 0, b""
-    try:
-        with open_bytes(path) as handle:
-            for number, line in enumerate(handle, 1):
-                if number == 1:
-                    line = line.removeprefix(codecs.BOM_UTF8)
-                yield line.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise not_utf8(path, number, line) from error
-    except (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError) as error:
-        raise DataError(f"{path}: unreadable near line {number + 1} ({error})") from error
+SMALLEST: tuple[dict[str, Any], ...] = (
+    {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME},
+)
+FASTER: tuple[dict[str, Any], ...] = ({"id": lzma.FILTER_LZMA2, "preset": 3},)
 
 
 def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:
@@ -85,48 +24,93 @@ def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:
     for number, line in enumerate(read_lines(path), 1):
         row = line.split("\t")
         if len(row) != columns:
-            raise DataError(f"{path}: line {number} has {len(row)} columns, not {columns}")
+            raise LaftError(f"{path}: line {number} has {len(row)} columns, not {columns}")
         yield row
 
 
-def write_xz(path: Path, lines: Iterable[str]) -> int:
-    """Write lines to an xz file under a temporary name, rename it, return the number of lines."""
+def refuse_gzip(path: Path) -> None:
+    """Refuse an output that is named `.gz`: output is plain or `.xz`."""
+    if path.suffix == ".gz":
+        raise LaftError(f"{path}: output is plain or .xz; give it another name")
+
+
+def write_lines(
+    path: Path, lines: Iterable[str], filters: Iterable[dict[str, Any]] = SMALLEST
+) -> int:
+    """Write lines to a file, compressed if its name ends in `.xz`; return their number."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
     count = 0
-    with lzma.open(partial, "wt", encoding="utf-8", newline="\n", filters=XZ_FILTERS) as handle:
+    with (
+        replacing(path) as temporary,
+        lzma.open(temporary, "wt", encoding="utf-8", newline="\n", filters=list(filters))
+        if path.suffix == ".xz"
+        else temporary.open("w", encoding="utf-8", newline="\n") as handle,
+    ):
         for line in lines:
-            handle.write(line + "\n")
+            handle.write(f"{line}\n")
             count += 1
-    partial.replace(path)
     return count
 
 
-def han_share(text: str) -> float:
-    """The share of CJK characters among all letters and digits."""
-    letters = sum(character.isalnum() for character in text)
-    return len(_CJK.findall(text)) / letters if letters else 0.0
+def write_json(path: Path, content: Any) -> None:
+    """Write an indented JSON file."""
+    write_lines(path, [json.dumps(content, indent=1, ensure_ascii=False)])
 
 
-def is_cjk(text: str) -> bool:
-    """Whether a text is to be compared by characters rather than by words."""
-    return han_share(text) > 0.3
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that these tools wrote.
+
+    Raises:
+        LaftError: the file is not JSON.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise LaftError(f"{path}: not readable as JSON ({error}): delete it") from error
 
 
-def shingles(text: str) -> set[str]:
-    """Runs of 8 words, or of 16 characters in a CJK text; a shorter text is its own shingle."""
-    text = text.lower()
-    units: Sequence[str]
-    if is_cjk(text):
-        units, size, glue = "".join(_WORD.findall(text)), 16, ""
-    else:
-        units, size, glue = _WORD.findall(text), 8, " "
-    if not units:
-        return set()
-    return {glue.join(units[i : i + size]) for i in range(max(1, len(units) - size + 1))}
+def sha256(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    if not path.is_file():
+        raise LaftError(f"{path}: no such file")
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def stable_hash(*parts: str) -> int:
-    """A 64-bit hash that is the same on every machine and in every run."""
-    digest = hashlib.sha256("\0".join(parts).encode("utf-8")).digest()
-    return int.from_bytes(digest[:8], "big")
+def digest(path: Path) -> str:
+    """The first 16 hexadecimal digits of a file's SHA-256."""
+    return sha256(path)[:16]
+
+
+def provenance_path(out: Path) -> Path:
+    """The JSON file beside an output that records what made it."""
+    return out.with_name(f"{out.name}.provenance.json")
+
+
+def difference(now: dict[str, Any], before: dict[str, Any]) -> str:
+    """The first setting in which two runs differ, as words; empty if there is none."""
+    for key, value in now.items():
+        if before.get(key) != value:
+            return f"{key.replace('_', ' ')} was {before.get(key)!r}, now is {value!r}"
+    return ""
+
+
+def is_up_to_date(out: Path, settings: dict[str, Any], resuming: bool = False) -> bool:
+    """Whether an output exists, was made with these settings and is unchanged since.
+
+    Its provenance holds the settings and `output_sha256`; a run that is resumed may lack it.
+
+    Raises:
+        LaftError: it exists, but was made otherwise or changed.
+    """
+    path = provenance_path(out)
+    if not out.exists() or (resuming and not path.is_file()):
+        return False
+    if not path.is_file():
+        raise LaftError(f"{out} is there, without {path.name}: name another --out")
+    provenance = read_json(path)
+    if changed := difference(settings, provenance):
+        raise LaftError(f"{out} is there already: {changed}; name another --out")
+    if provenance["output_sha256"] != sha256(out):
+        raise LaftError(f"{out} is not what {path.name} records: delete both")
+    return True

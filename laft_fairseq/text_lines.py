@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -30,6 +31,8 @@ def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
         with OPENERS.get(path.suffix, open)(path, "rb") as handle:
             for raw in handle:
                 number += 1
+                if number == 1:
+                    raw = raw.removeprefix(codecs.BOM_UTF8)
                 line = raw.decode("utf-8").removesuffix("\n").rstrip("\r").replace("\r", " ")
                 yield from _fields(line, fields, f"{path}: line {number}") if fields else (line,)
     except UnicodeDecodeError:

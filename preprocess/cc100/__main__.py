@@ -70,7 +70,12 @@ def parser() -> argparse.ArgumentParser:
     add("--valid", type=number(int, 0, 10**9), default=2000, metavar="N",
         help="more sentences, for validation (%(default)s)")  # fmt: skip
     add("--seed", type=int, default=1, help="another gives another sample (%(default)s)")
-    add("--min-chars", type=chars, metavar="N", help="shorter lines are left out (20; zh, ja, ko 10)")
+    add(
+        "--min-chars",
+        type=chars,
+        metavar="N",
+        help="shorter lines are left out (20; zh, ja, ko 10)",
+    )
     add("--max-chars", type=chars, default=1000, metavar="N",
         help="longer lines are left out (%(default)s)")  # fmt: skip
     add("--min-letters", type=share, default=0.6, metavar="P",

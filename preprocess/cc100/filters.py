@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import regex
@@ -40,6 +41,7 @@ def in_scripts(scripts: list[str]) -> str:
     return rf"[{LETTER}&&[{names}\p{{Script=Inherited}}]]"
 
 
+@cache
 def ranges(pattern: str) -> str:
     """The characters that a pattern of `regex` matches, as the inside of DuckDB's `[...]`.
 

@@ -49,9 +49,7 @@ class Sample:
         self.size, self.first = size, first
         self.lines = self.rows = 0
         self.threshold = _MAX_KEY  # of ranks: only smaller ones can enter the sample
-        self._table = duckdb.connect(
-            config={"memory_limit": _MEMORY, "temp_directory": str(work)}
-        )
+        self._table = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(work)})
         self._table.execute(
             "CREATE TABLE sample (rank HUGEINT, key UBIGINT, place BIGINT, line VARCHAR);"
             "CREATE TABLE census (reason VARCHAR, magnitude INTEGER, lines BIGINT)"

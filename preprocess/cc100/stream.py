@@ -45,7 +45,9 @@ def opened(source: str) -> Iterator[tuple[IO[bytes], Callable[[], int], int | No
                  if start.startswith(magic)]  # fmt: skip
         suffix, command = named[0] if named else ("", [])
         if path.suffix in (".xz", ".gz") and path.suffix != suffix:
-            raise LaftError(f"{path}: not an {path.suffix[1:]} file by its first bytes: get it again")
+            raise LaftError(
+                f"{path}: not an {path.suffix[1:]} file by its first bytes: get it again"
+            )
 
         def position() -> int:
             return os.lseek(file.fileno(), 0, os.SEEK_CUR)  # the program's as well: it is shared

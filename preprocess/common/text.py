@@ -16,6 +16,11 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
+def split_lines(text: str) -> list[str]:
+    """The lines of an engine's output; a last one without a line end counts."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def han_share(text: str) -> float:
     """The share of CJK characters among all letters and digits."""
     letters = sum(character.isalnum() for character in text)

@@ -1,7 +1,7 @@
 """Headline data from Debian's package descriptions: `build` the full set, `extract` a modest one.
 
-    python preprocess/ddtp.py build --lists LISTS --out ddtp --langs en,fr,zh_CN
-    python preprocess/ddtp.py extract --ddtp ddtp --mono mono --out examples/ddtp/data
+    python -m preprocess.ddtp build --lists LISTS --out ddtp --langs en,fr,zh_CN
+    python -m preprocess.ddtp extract --ddtp ddtp --mono mono --out examples/ddtp/data
 
 `preprocess/ddtp.sh` fetches the lists that `build` reads.
 """
@@ -12,59 +12,56 @@ import argparse
 import sys
 from pathlib import Path
 
-from ddtp_extract import add_extract_arguments, extract
-from ddtp_index import read_lists
-from ddtp_select import SPLITS, select
-from text_files import DataError, one_line, write_xz
+from laft_fairseq.errors import LaftError
+from preprocess.common.command import command_parser, run_command
+from preprocess.common.files import write_lines
+from preprocess.ddtp.extract import TAGS, extract
+from preprocess.ddtp.index import read_lists
+from preprocess.ddtp.select import SPLITS, select
 
 
 def build(options: argparse.Namespace) -> None:
     """Read apt's lists, split them, write `{lang}.{split}.tsv.xz` and print the counts."""
     langs = options.langs.split(",")
     if langs[0] != "en":
-        raise DataError(f"--langs {options.langs}: the first language must be en")
-    index = read_lists(options.lists, options.suites.split(","), langs)
-    report = select(index)
-    print(f"{report.families} families; {report.leaked} train or valid rows like a test item out")
+        raise LaftError(f"--langs {options.langs}: the first language must be en")
+    selection = select(read_lists(options.lists, options.suites.split(","), langs))
+    print(f"{selection.families} families; left out of train or valid, as a test item has half of "
+          f"their shingles: {selection.leaked} examples")  # fmt: skip
     print("| lang | train | valid | test |\n|---|---|---|---|")
     for lang in langs:
         counts = []
         for split in SPLITS:
-            rows = (text.row() for text in report.rows[lang][split])
-            counts.append(write_xz(options.out / f"{lang}.{split}.tsv.xz", rows))
+            rows = (example.row() for example in selection.examples[lang][split])
+            counts.append(write_lines(options.out / f"{lang}.{split}.tsv.xz", rows))
         print(f"| {lang} | " + " | ".join(f"{count:,}" for count in counts) + " |")
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    top = command_parser("python -m preprocess.ddtp", str(__doc__))
     commands = top.add_subparsers(required=True, metavar="{build,extract}")
     command = commands.add_parser("build", help="the full set, from apt's lists")
-    command.add_argument("--lists", type=Path, required=True, help="folder of apt's list files")
-    command.add_argument("--out", type=Path, required=True, help="folder for the TSV files")
-    command.add_argument("--langs", default="en,fr,zh_CN,de", help="Debian codes, en first")
-    command.add_argument(
-        "--suites", default="bullseye,bookworm,trixie,sid", help="oldest first (%(default)s)"
-    )
+    add = command.add_argument
+    add("--lists", type=Path, required=True, help="folder of apt's list files")
+    add("--out", type=Path, required=True, help="folder for the TSV files")
+    add("--langs", default="en,fr,zh_CN,de", help="Debian codes, en first")
+    add("--suites", default="bullseye,bookworm,trixie,sid", help="oldest first (%(default)s)")
     command.set_defaults(run=build)
     command = commands.add_parser("extract", help="a modest set with monolingual lines")
-    add_extract_arguments(command)
+    add = command.add_argument
+    add("--ddtp", type=Path, required=True, help="folder that `build` wrote")
+    add("--out", type=Path, required=True, help="folder for the extract")
+    add("--mono", type=Path, help="more text: {lang}.txt.xz (text, tab, source) or an extract")
+    add("--langs", default="en,fr,zh_CN", help=f"en first, then any of {', '.join(TAGS)}")
+    add("--pairs", type=int, default=4000, help="training pairs; 0: all")
+    add("--valid", type=int, default=500, help="English valid pairs; 0: all")
+    add("--valid-target", type=int, default=200, help="valid pairs of each target; 0: all")
+    add("--mono-bytes", type=int, default=1_000_000, help="of a language; 0: all")
     command.set_defaults(run=extract)
     return top
 
 
-def main() -> int:
-    """Run a subcommand; an input error is one line."""
-    options = parser().parse_args()
-    try:
-        options.run(options)
-    except (DataError, OSError) as error:
-        print(f"ddtp.py: {one_line(error)}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    arguments = parser().parse_args()
+    sys.exit(run_command("ddtp", lambda: arguments.run(arguments)))

@@ -7,31 +7,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from text_files import PARAGRAPH, DataError, is_cjk, read_lines
+from laft_fairseq.errors import LaftError
+from preprocess.common.files import read_lines
+from preprocess.common.text import PARAGRAPH, is_cjk, squeeze
 
 _BULLET = re.compile(r"^([*+•·–-]|\d+[.)])\s")
 
 
 @dataclass(frozen=True)
-class Text:
+class Description:
     """One description in one language; `md5` is that of the English text, so it joins languages."""
 
     package: str
     md5: str
-    description: str
+    text: str
     synopsis: str
 
     def row(self) -> str:
         """The four columns of our TSV files."""
-        return "\t".join((self.package, self.md5, self.description, self.synopsis))
+        return "\t".join((self.package, self.md5, self.text, self.synopsis))
 
 
 @dataclass
 class Index:
-    """What the lists of several suites say: source packages by package, texts by language, md5."""
+    """The lists of several suites: source packages by package, descriptions by language, md5."""
 
     sources: dict[str, set[str]] = field(default_factory=dict)
-    texts: dict[str, dict[str, Text]] = field(default_factory=dict)
+    descriptions: dict[str, dict[str, Description]] = field(default_factory=dict)
 
 
 def stanzas(lines: Iterable[str]) -> Iterator[dict[str, list[str]]]:
@@ -56,7 +58,7 @@ def unfold(lines: Sequence[str]) -> str:
     """Join a long description: ` .` and bullets start paragraphs, indented lines continue."""
     paragraphs: list[list[str]] = [[]]
     for line in lines:
-        text = " ".join(line.split())
+        text = squeeze(line)
         if text == ".":
             paragraphs.append([])
         elif _BULLET.match(text):
@@ -82,20 +84,20 @@ def read_packages(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield package, stanza.get("Source", [package])[0].split(" ")[0]
 
 
-def read_translation(lines: Iterable[str], lang: str) -> Iterator[Text]:
-    """Yield the texts of a `Translation-<lang>` file that have a synopsis and a description."""
+def read_translation(lines: Iterable[str], lang: str) -> Iterator[Description]:
+    """Yield the descriptions of a `Translation-<lang>` file with synopsis and text."""
     for stanza in stanzas(lines):
         body = stanza.get(f"Description-{lang}")
         if not body or "Description-md5" not in stanza or "Package" not in stanza:
             continue
-        text = Text(
+        description = Description(
             package=stanza["Package"][0],
             md5=stanza["Description-md5"][0],
-            description=unfold(body[1:]),
-            synopsis=" ".join(body[0].split()),
+            text=unfold(body[1:]),
+            synopsis=squeeze(body[0]),
         )
-        if text.synopsis and text.description:
-            yield text
+        if description.synopsis and description.text:
+            yield description
 
 
 def _list_files(folder: Path, suite: str, ending: str) -> list[Path]:
@@ -106,11 +108,11 @@ def _list_files(folder: Path, suite: str, ending: str) -> list[Path]:
 
 def read_lists(folder: Path, suites: Sequence[str], langs: Sequence[str]) -> Index:
     """Read apt's list folder; where suites, named oldest first, disagree, the newest wins."""
-    index = Index(texts={lang: {} for lang in langs})
+    index = Index(descriptions={lang: {} for lang in langs})
     for suite in reversed(suites):
         packages = _list_files(folder, suite, r"binary-\w+_Packages")
         if not packages:
-            raise DataError(f"{folder}: no Packages file of suite {suite}")
+            raise LaftError(f"{folder}: no Packages file of suite {suite}")
         for path in packages:
             for package, source in read_packages(read_lines(path)):
                 index.sources.setdefault(package, set()).add(source)
@@ -118,9 +120,9 @@ def read_lists(folder: Path, suites: Sequence[str], langs: Sequence[str]) -> Ind
             # apt writes the `_` of `zh_CN` as `%5f`.
             name = lang.replace("_", "(?:_|%5f)")
             for path in _list_files(folder, suite, f"i18n_Translation-{name}"):
-                for text in read_translation(read_lines(path), lang):
-                    index.texts[lang].setdefault(text.md5, text)
+                for each in read_translation(read_lines(path), lang):
+                    index.descriptions[lang].setdefault(each.md5, each)
     for lang in langs:
-        if not index.texts[lang]:
-            raise DataError(f"{folder}: no Translation-{lang} in the suites {', '.join(suites)}")
+        if not index.descriptions[lang]:
+            raise LaftError(f"{folder}: no Translation-{lang} in the suites {', '.join(suites)}")
     return index

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ddtp_index import Index, Text
-from text_files import PARAGRAPH, han_share, is_cjk, shingles, stable_hash
+from preprocess.common.text import PARAGRAPH, han_share, is_cjk, shingles, stable_hash
+from preprocess.ddtp.index import Description, Index
 
 SPLITS = ("train", "valid", "test")
 NEAR_DUPLICATE = 0.5
@@ -25,50 +25,56 @@ _BOILERPLATE = re.compile(
 )
 _UNTRANSLATED = re.compile(r"<trans>", re.IGNORECASE)
 
-Texts = Mapping[str, Mapping[str, Text]]
+Descriptions = Mapping[str, Mapping[str, Description]]  # by language, md5
 
 
 @dataclass(frozen=True)
-class Report:
-    """The split texts, {lang: {split: rows}}, and how many rows leaked from train or valid."""
+class Selection:
+    """What was chosen.
 
-    rows: dict[str, dict[str, list[Text]]]
+    Attributes:
+        examples: by language and split.
+        families: their number.
+        leaked: how many examples of train or valid are left out as like a test item.
+    """
+
+    examples: dict[str, dict[str, list[Description]]]
     families: int
     leaked: int
 
 
-def usable_english(text: Text) -> bool:
-    """Whether an English text is worth summarising: long enough and about something."""
+def usable_english(description: Description) -> bool:
+    """Whether an English description is worth summarising: long enough and about something."""
     return (
-        not _DROPPED_PACKAGE.search(text.package)
-        and not _BOILERPLATE.search(f"{text.synopsis} {text.description}")
-        and _long_enough(text)
-        and text.synopsis.lower() not in text.description.lower().split(PARAGRAPH)
+        not _DROPPED_PACKAGE.search(description.package)
+        and not _BOILERPLATE.search(f"{description.synopsis} {description.text}")
+        and _long_enough(description)
+        and description.synopsis.lower() not in description.text.lower().split(PARAGRAPH)
     )
 
 
-def _long_enough(text: Text) -> bool:
+def _long_enough(description: Description) -> bool:
     """At least 80 characters and 7 words for 2 words or more; a third of that in CJK."""
-    if is_cjk(text.description):
-        return len(text.description) >= 24 and len(text.synopsis) >= 4
-    words = len(text.description.split())
-    return len(text.description) >= 80 and words >= 7 and len(text.synopsis.split()) >= 2
+    if is_cjk(description.text):
+        return len(description.text) >= 24 and len(description.synopsis) >= 4
+    words = len(description.text.split())
+    return len(description.text) >= 80 and words >= 7 and len(description.synopsis.split()) >= 2
 
 
-def translated(text: Text, english: Text, lang: str) -> bool:
+def is_translated(description: Description, english: Description, lang: str) -> bool:
     """Whether a translation really is one: no markers, not English, Chinese in Chinese."""
-    both = f"{text.synopsis} {text.description}"
-    if _UNTRANSLATED.search(both) or not _long_enough(text):
+    both = f"{description.synopsis} {description.text}"
+    if _UNTRANSLATED.search(both) or not _long_enough(description):
         return False
-    if text.synopsis == english.synopsis or text.description == english.description:
+    if description.synopsis == english.synopsis or description.text == english.text:
         return False
     if lang.startswith(("zh", "ja")):
-        return han_share(text.description) >= 0.35 and han_share(text.synopsis) >= 0.2
-    own = shingles(text.description)
-    return len(own & shingles(english.description)) < 0.2 * len(own)
+        return han_share(description.text) >= 0.35 and han_share(description.synopsis) >= 0.2
+    of_translation = shingles(description.text)
+    return len(of_translation & shingles(english.text)) < 0.2 * len(of_translation)
 
 
-def families(index: Index, english: Mapping[str, Text]) -> dict[str, str]:
+def families(index: Index, english: Mapping[str, Description]) -> dict[str, str]:
     """Map md5 -> family: texts joined by a source package or by the same first paragraph."""
     parent: dict[str, str] = {}
 
@@ -79,36 +85,41 @@ def families(index: Index, english: Mapping[str, Text]) -> dict[str, str]:
             node = parent[node]
         return node
 
-    for md5, text in english.items():
-        first = " ".join(re.findall(r"\w+", text.description.split(PARAGRAPH)[0].lower()))
-        for node in (f"paragraph:{first}", *_source_nodes(index, text)):
+    for md5, description in english.items():
+        first = " ".join(re.findall(r"\w+", description.text.split(PARAGRAPH)[0].lower()))
+        for node in (f"paragraph:{first}", *_source_nodes(index, description)):
             low, high = sorted((root(f"text:{md5}"), root(node)))
             parent[high] = low
     return {md5: root(f"text:{md5}") for md5 in english}
 
 
-def _source_nodes(index: Index, text: Text) -> list[str]:
-    """The source packages of a text, as the nodes of the family graph."""
-    return [f"source:{name}" for name in sorted(index.sources.get(text.package, {text.package}))]
+def _source_nodes(index: Index, description: Description) -> list[str]:
+    """The source packages of a description, as the nodes of the family graph."""
+    return [
+        f"source:{name}"
+        for name in sorted(index.sources.get(description.package, {description.package}))
+    ]
 
 
-def without_near_duplicates(index: Index, texts: Texts, family: Mapping[str, str]) -> list[str]:
+def without_near_duplicates(
+    index: Index, translations: Descriptions, family: Mapping[str, str]
+) -> list[str]:
     """The md5s to keep: a few a source package, each with mostly new shingles in its family."""
-    languages = Counter(md5 for lang in texts for md5 in texts[lang])
-    english = texts["en"]
+    languages = Counter(md5 for lang in translations for md5 in translations[lang])
+    english = translations["en"]
     order = sorted(english, key=lambda md5: (-languages[md5], english[md5].package, md5))
     seen: dict[str, set[str]] = defaultdict(set)
     taken: Counter[str] = Counter()
     kept = []
     for md5 in order:
-        own = shingles(english[md5].description)
-        old = seen[family[md5]]
+        new = shingles(english[md5].text)
+        of_family = seen[family[md5]]
         sources = _source_nodes(index, english[md5])
-        fresh = len(own & old) < NEAR_DUPLICATE * len(own)
+        fresh = len(new & of_family) < NEAR_DUPLICATE * len(new)
         if fresh and all(taken[source] < PER_SOURCE for source in sources):
             kept.append(md5)
             taken.update(sources)
-            old |= own
+            of_family |= new
     return kept
 
 
@@ -121,44 +132,50 @@ def split_of(family: str, scarce: bool) -> str:
     return "valid" if position < test + valid else "train"
 
 
-def leaks(rows: Iterable[Text], test: Iterable[Text]) -> set[str]:
-    """The md5s of rows that share half of their shingles with one test item."""
+def leaks(examples: Iterable[Description], test: Iterable[Description]) -> set[str]:
+    """The md5s of examples that share half of their shingles with one test item."""
     holders: dict[str, list[str]] = defaultdict(list)
     for item in test:
-        for shingle in shingles(item.description):
+        for shingle in shingles(item.text):
             holders[shingle].append(item.md5)
-    found = set()
-    for row in rows:
-        own = shingles(row.description)
-        shared = Counter(md5 for shingle in own if shingle in holders for md5 in holders[shingle])
-        if shared and max(shared.values()) >= NEAR_DUPLICATE * len(own):
-            found.add(row.md5)
-    return found
+    leaked = set()
+    for example in examples:
+        of_example = shingles(example.text)
+        shared = Counter(md5 for shingle in of_example if shingle in holders
+                         for md5 in holders[shingle])  # fmt: skip
+        if shared and max(shared.values()) >= NEAR_DUPLICATE * len(of_example):
+            leaked.add(example.md5)
+    return leaked
 
 
-def select(index: Index) -> Report:
-    """Filter, group into families, split by hash, and drop what leaks into the test."""
-    english = {m: t for m, t in index.texts["en"].items() if usable_english(t)}
-    texts: dict[str, dict[str, Text]] = {"en": english}
-    for lang in index.texts:
+def select(index: Index) -> Selection:
+    """Filter, group into families, split by hash, and leave out what leaks into the test."""
+    english = {md5: each for md5, each in index.descriptions["en"].items() if usable_english(each)}
+    usable: dict[str, dict[str, Description]] = {"en": english}
+    for lang in index.descriptions:
         if lang != "en":
-            found = ((m, t) for m, t in index.texts[lang].items() if m in english)
-            texts[lang] = {m: t for m, t in found if translated(t, english[m], lang)}
+            usable[lang] = {
+                md5: each for md5, each in index.descriptions[lang].items()
+                if md5 in english and is_translated(each, english[md5], lang)
+            }  # fmt: skip
     family = families(index, english)
-    kept = without_near_duplicates(index, texts, family)
-    texts = {lang: {m: texts[lang][m] for m in kept if m in texts[lang]} for lang in texts}
-    few = [lang for lang in texts if lang != "en" and len(texts[lang]) < SCARCE]
-    scarce = {family[md5] for lang in few for md5 in texts[lang]}
-    split = {m: split_of(family[m], family[m] in scarce) for m in kept}
-    rows: dict[str, dict[str, list[Text]]] = {}
+    kept = without_near_duplicates(index, usable, family)
+    usable = {lang: {m: usable[lang][m] for m in kept if m in usable[lang]} for lang in usable}
+    few = [lang for lang in usable if lang != "en" and len(usable[lang]) < SCARCE]
+    scarce = {family[md5] for lang in few for md5 in usable[lang]}
+    split = {md5: split_of(family[md5], family[md5] in scarce) for md5 in kept}
+    examples: dict[str, dict[str, list[Description]]] = {}
     leaked: set[tuple[str, str]] = set()
-    for lang, found_texts in texts.items():
-        ordered = sorted(found_texts.values(), key=lambda t: (t.package, t.md5))
-        rows[lang] = {name: [t for t in ordered if split[t.md5] == name] for name in SPLITS}
-        others = [*rows[lang]["train"], *rows[lang]["valid"]]
-        leaked |= {(lang, md5) for md5 in leaks(others, rows[lang]["test"])}
-    for lang in rows:
+    for lang in usable:
+        ordered = sorted(usable[lang].values(), key=lambda each: (each.package, each.md5))
+        examples[lang] = {name: [e for e in ordered if split[e.md5] == name] for name in SPLITS}
+        others = [*examples[lang]["train"], *examples[lang]["valid"]]
+        leaked |= {(lang, md5) for md5 in leaks(others, examples[lang]["test"])}
+    for lang in examples:
         for name in ("train", "valid"):
-            kept_rows = (t for t in rows[lang][name] if ("en", t.md5) not in leaked)
-            rows[lang][name] = [t for t in kept_rows if (lang, t.md5) not in leaked]
-    return Report(rows=rows, families=len(set(family.values())), leaked=len(leaked))
+            examples[lang][name] = [
+                each
+                for each in examples[lang][name]
+                if ("en", each.md5) not in leaked and (lang, each.md5) not in leaked
+            ]
+    return Selection(examples, families=len(set(family.values())), leaked=len(leaked))

@@ -1,7 +1,7 @@
-"""What `examples/own/run.sh data` runs first: a user's files, checked, and parted for validation.
+"""Check the files of a task of one's own, and hold out lines for validation.
 
     RAW/{train,valid}.tsv              source, target
-    RAW/mono.<tag>.{train,valid}       plain text, a text a line
+    RAW/mono.<tag>.{train,valid}       plain text, one text a line
     RAW/made-from.json                 what they were made from
 
 Wrong files end in one line that names the user's own file, its line and what to do about it.
@@ -10,17 +10,18 @@ Wrong files end in one line that names the user's own file, its line and what to
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from binary_layout import digest
-from text_files import DataError, one_line, read_lines
-from vocabulary import known_languages
+from laft_fairseq.errors import LaftError
+from preprocess.common.command import command_parser, run_command
+from preprocess.common.files import digest, read_json, read_lines, write_json, write_lines
+from preprocess.common.text import squeeze
+from preprocess.common.vocabulary import known_languages
 
-MOST_PAIRS, MOST_TEXTS = 500, 200  # for validation; a twentieth otherwise
+MAX_PAIRS, MAX_SENTENCES = 500, 200  # for validation; a twentieth otherwise
 LEAST = 20
 PAIR = "a line is source, tab, target"
 
@@ -29,195 +30,177 @@ def find(folder: Path, name: str) -> Path | None:
     """The file of a name, plain, `.gz` or `.xz`.
 
     Raises:
-        DataError: there are two.
+        LaftError: there are two.
     """
-    found = [path for end in ("", ".gz", ".xz") if (path := folder / f"{name}{end}").is_file()]
-    if len(found) > 1:
-        raise DataError(f"{found[0]}: {found[1].name} is there too; take one of them away")
-    return found[0] if found else None
+    paths = [path for end in ("", ".gz", ".xz") if (path := folder / f"{name}{end}").is_file()]
+    if len(paths) > 1:
+        raise LaftError(f"{paths[0]}: {paths[1].name} is there too; take one of them away")
+    return paths[0] if paths else None
 
 
-def tell_unread(folder: Path, read: Iterable[Path]) -> None:
-    """Say which files look like the user's data and are not read.
+def report_unread(folder: Path, read: Iterable[Path]) -> None:
+    """Print which files look like the user's data and are not read.
 
     Raises:
-        DataError: a language's text among them, which would be missed after two trainings.
+        LaftError: a language's text among them, which would be missed after two trainings.
     """
     used = set(read)
     for path in sorted(folder.iterdir()):
         if path in used or not path.name.startswith(("mono.", "train.", "valid.")):
             continue
         if path.name.startswith("mono."):
-            raise DataError(f"{path}: not read: a language's text is mono.<tag>.txt, plain, .gz or "
+            raise LaftError(f"{path}: not read: a language's text is mono.<tag>.txt, plain, .gz or "
                             ".xz; give it that name, or take it away")  # fmt: skip
         print(f"own: {path.name}: not read; pairs are in train.tsv and valid.tsv, or .gz or .xz")
 
 
-def pairs_of(path: Path) -> list[str]:
-    """The pairs of a TSV file as lines, those without text aside; says how many these were.
+def read_pairs(path: Path) -> list[str]:
+    """The pairs of a TSV file as lines; prints which lines are left out, as a side is empty.
 
     Raises:
-        DataError: a line has not two columns, or no pair is left.
+        LaftError: a line has not two columns, or no pair is left.
     """
-    pairs, blank = [], []
+    pairs, empty = [], []
     for number, line in enumerate(read_lines(path), 1):
-        sides = [" ".join(side.split()) for side in line.split("\t")]
+        sides = [squeeze(side) for side in line.split("\t")]
         if len(sides) != 2 and any(sides):
             columns = f"{len(sides)} column{'s' * (len(sides) > 1)}"
-            raise DataError(f"{path}: line {number} has {columns}, not 2: {PAIR}")
+            raise LaftError(f"{path}: line {number} has {columns}, not 2: {PAIR}")
         if len(sides) == 2 and all(sides):
             pairs.append("\t".join(sides))
         else:
-            blank.append(number)
-    tell_blank(path, blank)
+            empty.append(number)
+    report_left_out(path, "with an empty side", empty)
     if not pairs:
-        raise DataError(f"{path}: empty: {PAIR}")
+        raise LaftError(f"{path}: empty: {PAIR}")
     return pairs
 
 
-def texts_of(path: Path) -> list[str]:
-    """The texts of a file, blank lines aside; says how many these were."""
-    lines = [" ".join(line.split()) for line in read_lines(path)]
-    tell_blank(path, [number for number, line in enumerate(lines, 1) if not line])
+def read_sentences(path: Path) -> list[str]:
+    """The lines of a file; prints which are left out, as they are blank."""
+    lines = [squeeze(line) for line in read_lines(path)]
+    report_left_out(path, "without text", [n for n, line in enumerate(lines, 1) if not line])
     return [line for line in lines if line]
 
 
-def tell_blank(path: Path, numbers: list[int]) -> None:
-    """Say which lines were left out, the first few of them."""
+def report_left_out(path: Path, kind: str, numbers: list[int]) -> None:
+    """Print how many lines were left out, and the numbers of the first ones."""
     if numbers:
         some = ", ".join(map(str, numbers[:3])) + (", ..." if len(numbers) > 3 else "")
-        kind = "with an empty side" if ".tsv" in path.suffixes else "without text"
         print(f"own: {path.name}: {len(numbers):,} lines {kind} left out: {some}")
 
 
-def parted(lines: list[str], most: int, path: Path) -> tuple[list[str], list[str]]:
+def hold_out(lines: list[str], most: int, path: Path) -> tuple[list[str], list[str]]:
     """All but the last twentieth, and that, `most` lines at most.
 
     Raises:
-        DataError: there are too few.
+        LaftError: there are too few.
     """
     if len(lines) < LEAST:
-        raise DataError(f"{path}: {len(lines)} lines; at least {LEAST} are needed, of which the "
+        raise LaftError(f"{path}: {len(lines)} lines; at least {LEAST} are needed, of which the "
                         "last twentieth is for validation")  # fmt: skip
-    held = min(len(lines) // LEAST, most)
-    return lines[:-held], lines[-held:]
+    count = min(len(lines) // LEAST, most)
+    return lines[:-count], lines[-count:]
 
 
-def check_tags(tags: list[str], langs: Path, new: list[str]) -> None:
-    """The backbone knows every language, or it is a new one; the first tag is SOURCE.
+def check_tags(tags: list[str], langs: Path, new_langs: list[str]) -> None:
+    """Check that the backbone knows every language, or that it is a new one.
 
-    Without `langs.txt` the languages are mBART-cc25's.
+    Args:
+        tags: the languages, that of the pairs first.
+        langs: the backbone's `langs.txt`, without which its languages are mBART-cc25's.
 
     Raises:
-        DataError: it does not, or a new one is no new one; the line says what may have been meant.
+        LaftError: it does not, or a new one is no new one; the line says what may have been meant.
     """
     known, where = known_languages(langs)
-    for tag in new:
+    for tag in new_langs:
         if tag in known:
-            raise DataError(f"NEW_LANGS: {tag} is a language of {where}; leave it out")
+            raise LaftError(f"NEW_LANGS: {tag} is a language of {where}; leave it out")
     for tag in tags:
-        if tag in known or tag in new:
+        if tag in known or tag in new_langs:
             continue
         named = f"SOURCE={tag}" if tag == tags[0] else f"mono.{tag}.txt"
         like = [one for one in known if one.split("_")[0] == tag.split("_")[0].lower()]
         meant = named.replace(tag, like[0]) if like else ""
         remedy = f"call it {meant}" if meant else f"NEW_LANGS={tag} adds it to the backbone's"
-        raise DataError(f"{named}: {tag} is not among {', '.join(known)} of {where}; {remedy}")
+        raise LaftError(f"{named}: {tag} is not among {', '.join(known)} of {where}; {remedy}")
 
 
 def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
-    """The user's files by what they are for.
+    """The user's files by their use: `train`, `valid` and language tags.
 
     Raises:
-        DataError: there are no pairs, a language has no text, or a text no language.
+        LaftError: there are no pairs, a language has no text, or a text no language.
     """
-    train = find(folder, "train.tsv")
-    if train is None:
-        raise DataError(f"{folder}/train.tsv: missing: {PAIR}")
-    names = {"valid": "valid.tsv"} | {tag: f"mono.{tag}.txt" for tag in tags}
-    found = {key: find(folder, name) for key, name in names.items()}
+    names = {"train": "train.tsv", "valid": "valid.tsv"}
+    names |= {tag: f"mono.{tag}.txt" for tag in tags}
+    paths = {use: find(folder, name) for use, name in names.items()}
+    if paths["train"] is None:
+        raise LaftError(f"{folder}/train.tsv: missing: {PAIR}")
     for tag in tags[1:]:
-        if found[tag] is None:
-            raise DataError(f"{folder}/mono.{tag}.txt: missing")
-    files = {"train": train} | {key: path for key, path in found.items() if path is not None}
-    tell_unread(folder, files.values())
+        if paths[tag] is None:
+            raise LaftError(f"{folder}/mono.{tag}.txt: missing")
+    files = {use: path for use, path in paths.items() if path is not None}
+    report_unread(folder, files.values())
     return files
 
 
-def write(path: Path, lines: Iterable[str]) -> None:
-    """Write a line each."""
-    with path.open("w", encoding="utf-8", newline="\n") as handle:
-        handle.writelines(f"{line}\n" for line in lines)
-
-
-def make(files: dict[str, Path], tags: list[str], work: Path) -> None:
-    """Write all texts into the work folder, and say how many there are of each."""
-    pairs = pairs_of(files["train"])
+def write_splits(files: dict[str, Path], tags: list[str], work: Path) -> None:
+    """Write all data into the work folder, and print how much there is of each."""
+    pairs = read_pairs(files["train"])
     if "valid" in files:
-        train, valid = pairs, pairs_of(files["valid"])
+        train, valid = pairs, read_pairs(files["valid"])
     else:
-        train, valid = parted(pairs, MOST_PAIRS, files["train"])
-    parts = {tag: parted(texts_of(files[tag]), MOST_TEXTS, files[tag])
-             for tag in tags if tag in files}  # fmt: skip
-    if tags[0] not in parts:  # the pairs' own texts
-        sources = [pair.split("\t")[0] for pair in pairs]
-        parts[tags[0]] = parted(sources, MOST_TEXTS, files["train"])
-    write(work / "train.tsv", train)
-    write(work / "valid.tsv", valid)
+        train, valid = hold_out(pairs, MAX_PAIRS, files["train"])
+    write_lines(work / "train.tsv", train)
+    write_lines(work / "valid.tsv", valid)
     print(f"own: {tags[0]}: {len(train):,} pairs, {len(valid):,} more for validation")
     for tag in tags:
-        for split, texts in zip(("train", "valid"), parts[tag], strict=True):
-            write(work / f"mono.{tag}.{split}", texts)
-        counts = " texts, {:,} more for validation, of {}".format
-        name = files.get(tag, files["train"]).name
-        print(f"own: {tag}: {len(parts[tag][0]):,}{counts(len(parts[tag][1]), name)}")
+        path = files.get(tag, files["train"])  # the first language: else the pairs' sources
+        lines = read_sentences(path) if tag in files else [p.split("\t")[0] for p in pairs]
+        train, valid = hold_out(lines, MAX_SENTENCES, path)
+        write_lines(work / f"mono.{tag}.train", train)
+        write_lines(work / f"mono.{tag}.valid", valid)
+        print(f"own: {tag}: {len(train):,} texts, {len(valid):,} more for validation, of "
+              f"{path.name}")  # fmt: skip
 
 
 def prepare(options: argparse.Namespace) -> None:
     """Make RAW, unless it is there from the same files.
 
     Raises:
-        DataError: a file is wrong, or RAW was made from others.
+        LaftError: a file is wrong, or RAW was made from others.
     """
-    new = [tag for tag in options.new_langs.split(",") if tag]
-    check_tags(options.langs, options.backbone / "langs.txt", new)
+    new_langs = [tag for tag in options.new_langs.split(",") if tag]
+    check_tags(options.langs, options.backbone / "langs.txt", new_langs)
     files = gather(options.folder, options.langs)
-    made = {"langs": options.langs, **{path.name: digest(path) for path in files.values()}}
-    told = options.raw / "made-from.json"
-    if told.is_file() and (options.raw.parent / "data-bin" / "done").is_file():
-        before = json.loads(told.read_text(encoding="utf-8"))
-        other = [name for name in sorted({*before, *made}) if before.get(name) != made.get(name)]
+    now = {"langs": options.langs, **{path.name: digest(path) for path in files.values()}}
+    record = options.raw / "made-from.json"
+    if record.is_file() and (options.raw.parent / "data-bin" / "done").is_file():
+        before = read_json(record)
+        other = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
         if other:
-            raise DataError(f"{options.raw} was made from other {', '.join(other)}: "
+            raise LaftError(f"{options.raw} was made from other {', '.join(other)}: "
                             f"remove {options.raw.parent}, or name another OUT")  # fmt: skip
         return
     work = options.raw.with_name("raw.partial")
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
     try:
-        make(files, options.langs, work)
-        write(work / told.name, [json.dumps(made)])
+        write_splits(files, options.langs, work)
+        write_json(work / record.name, now)
         shutil.rmtree(options.raw, ignore_errors=True)
         work.replace(options.raw)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def main() -> int:
-    """Check and write; an input error is one line."""
-    top = argparse.ArgumentParser(description=__doc__)
+if __name__ == "__main__":
+    top = command_parser("python -m preprocess.own", str(__doc__))
     top.add_argument("--folder", type=Path, required=True, help="the user's files")
     top.add_argument("--backbone", type=Path, required=True, help="folder with langs.txt")
     top.add_argument("--langs", nargs="+", required=True, help="tags, the pairs' language first")
     top.add_argument("--new-langs", default="", help="tags that the backbone does not know")
     top.add_argument("--raw", type=Path, required=True, help="folder to write")
-    try:
-        prepare(top.parse_args())
-    except (DataError, OSError) as error:
-        print(f"own: {one_line(error)}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    arguments = top.parse_args()
+    sys.exit(run_command("own", lambda: prepare(arguments)))

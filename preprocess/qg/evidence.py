@@ -1,6 +1,6 @@
 """Reading question data: records, and the sentence of a context that holds the answer.
 
-Two kinds of files are read, plain or xz: one JSON object a line, of either
+Two kinds of files are read, plain or compressed: one JSON object a line, of either
 
     sentence, question, optionally answer          (English training pairs)
     id, context, question, answer, answer_start    (XQuAD, CMRC 2018)
@@ -16,26 +16,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from text_files import DataError, read_lines
-
+from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.floors import sentences
+from preprocess.common.files import read_lines
+from preprocess.common.text import squeeze
 
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Item:
-    """A question with what it is asked of; texts on one line each."""
+    """A question with what it is asked of, each on one line; a record may have no answer."""
 
     name: str
     evidence: str
-    answer: str  # empty where the record has none
+    answer: str
     question: str
+
+    def source(self, separator: str | None) -> str:
+        """Evidence and answer with a separator between, or without one the evidence alone."""
+        if separator is None:
+            return self.evidence
+        return f"{self.evidence} {separator} {self.answer}".strip()
 
 
 @dataclass
 class Report:
-    """What was not taken as it stood, by the items' names."""
+    """The names of the items that were not taken as they stood."""
 
     no_question: list[str] = field(default_factory=list)  # left out, but not of a test
     relocated: list[str] = field(default_factory=list)  # wrong offset, but one place only
@@ -50,13 +57,8 @@ class Report:
         return {kind: {"count": len(names), "ids": names} for kind, names in vars(self).items()}
 
 
-def one_line(text: str) -> str:
-    """The text with each run of white space as one space."""
-    return " ".join(text.split())
-
-
 def sentence_spans(text: str, lang: str) -> list[Span]:
-    """Where the sentences of `laft_fairseq.scoring.floors.sentences` stand in the text."""
+    """Where the sentences of a text begin and end in it, in characters."""
     spans, end = [], 0
     for sentence in sentences(text, lang):
         start = text.index(sentence, end)
@@ -66,42 +68,30 @@ def sentence_spans(text: str, lang: str) -> list[Span]:
 
 
 def evidence(context: str, answer: Span, lang: str) -> tuple[str, int]:
-    """The sentences of a context that an answer touches.
-
-    Args:
-        context: the whole paragraph.
-        answer: where the answer begins and ends in it, in characters.
-        lang: by which sentences are cut.
-
-    Returns:
-        The text from the first touched sentence's start to the last one's end, and their number.
-    """
+    """The sentences of a context that an answer touches, as one text, and their number."""
     touched = [
         (start, end)
         for start, end in sentence_spans(context, lang)
         if start < answer[1] and answer[0] < end
     ]
-    return one_line(context[touched[0][0] : touched[-1][1]]), len(touched)
+    return squeeze(context[touched[0][0] : touched[-1][1]]), len(touched)
 
 
 def answer_span(record: dict[str, Any], where: str) -> tuple[Span, bool]:
-    """Where the answer stands, and whether the offset was right.
+    """Where the answer stands in the context, and whether the record's offset was right.
 
-    A wrong or missing offset is mended if the context holds the answer exactly once.
+    A wrong or missing offset is corrected if the context holds the answer exactly once.
 
     Raises:
-        DataError: the answer is empty, not in the context, or there several times without a
-            right offset.
+        LaftError: the answer is not in the context, or there several times without a right offset.
     """
     context, answer, start = record["context"], record["answer"], record.get("answer_start")
-    if not isinstance(answer, str) or not answer.strip():
-        raise DataError(f"{where}: the answer is empty")
     if isinstance(start, int) and start >= 0 and context.startswith(answer, start):
         return (start, start + len(answer)), True
-    found = context.count(answer)
-    if found != 1:
-        times = f"{found} times in the context" if found else "not in the context"
-        raise DataError(f"{where}: answer_start {start} is not where {answer!r} stands ({times})")
+    count = context.count(answer)
+    if count != 1:
+        times = f"{count} times in the context" if count else "not in the context"
+        raise LaftError(f"{where}: answer_start {start} is not where {answer!r} stands ({times})")
     start = context.index(answer)
     return (start, start + len(answer)), False
 
@@ -110,30 +100,30 @@ def read_items(path: Path, lang: str, report: Report) -> list[Item]:
     """All items of a file that ask something, in its order; an empty question is reported.
 
     Raises:
-        DataError: the file cannot be read, a record lacks a field, a name stands twice, or what
-            `answer_span` refuses; the message names the record.
+        LaftError: the file cannot be read, a record lacks a field, a name stands twice, or an
+            answer is not found; the message names the record.
     """
     items: dict[str, Item] = {}
     for name, record in _records(path):
         if name in items:
-            raise DataError(f"{path}: {name}: stands twice")
+            raise LaftError(f"{path}: {name}: stands twice")
         if isinstance(record.get("question"), str) and not record["question"].strip():
             report.no_question.append(name)
             continue
         items[name] = _item(name, record, lang, f"{path}: {name}", report)
     if not items:
-        raise DataError(f"{path}: empty")
+        raise LaftError(f"{path}: empty")
     return list(items.values())
 
 
 def _item(name: str, record: dict[str, Any], lang: str, where: str, report: Report) -> Item:
-    wanted = ("sentence",) if "sentence" in record else ("context", "answer")
-    for key in (*wanted, "question"):
+    needed = ("sentence",) if "sentence" in record else ("context", "answer")
+    for key in (*needed, "question"):
         if not isinstance(record.get(key), str) or not record[key].strip():
-            raise DataError(f"{where}: no {key}")
-    question, answer = one_line(record["question"]), one_line(record.get("answer") or "")
+            raise LaftError(f"{where}: no {key}")
+    question, answer = squeeze(record["question"]), squeeze(record.get("answer") or "")
     if "sentence" in record:
-        return Item(name, one_line(record["sentence"]), answer, question)
+        return Item(name, squeeze(record["sentence"]), answer, question)
     span, right = answer_span(record, where)
     text, count = evidence(record["context"], span, lang)
     if not right:
@@ -152,9 +142,9 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             record = json.loads(line)
         except json.JSONDecodeError as error:
-            raise DataError(f"{path}: line {number} is not JSON ({error})") from error
+            raise LaftError(f"{path}: line {number} is not JSON ({error})") from error
         if not isinstance(record, dict):
-            raise DataError(f"{path}: line {number} is not a JSON object")
+            raise LaftError(f"{path}: line {number} is not a JSON object")
         yield str(record.get("id", f"line-{number}")), record
 
 
@@ -169,4 +159,4 @@ def _squad(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     record |= {"answer": first["text"], "answer_start": first["answer_start"]}
                     yield str(qa["id"]), record
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise DataError(f"{path}: not SQuAD's JSON ({error!r})") from error
+        raise LaftError(f"{path}: not SQuAD's JSON ({error!r})") from error

@@ -1,24 +1,48 @@
-"""Limits on the length of evidence, answer and question, in sentencepiece pieces.
+"""Limits on the length of evidence, answer and question, in subwords of a sentencepiece model.
 
 XNLG (Chi et al., AAAI 2020) takes 230, 20 and 256 tokens.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from qg_evidence import Item, Report
-from text_files import DataError, is_cjk
+from preprocess.common.text import is_cjk
+from preprocess.qg.evidence import Item, Report
 
-Count = Callable[[str], int]  # tokens of a text
+Count = Callable[[str], int]  # subwords of a text
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The most subwords of each part, None for any number, and how subwords are counted."""
+
+    evidence: int | None
+    answer: int | None
+    question: int | None
+    count: Count = len
+
+    def apply(self, items: list[Item], train: bool, report: Report) -> list[Item]:
+        """Items with evidence and answer cut; of training, too long questions left out."""
+        kept = []
+        for item in items:
+            if train and self.question is not None and self.count(item.question) > self.question:
+                report.long_question.append(item.name)
+                continue
+            evidence = shorten(item.evidence, self.evidence, self.count)
+            answer = shorten(item.answer, self.answer, self.count)
+            if evidence != item.evidence:
+                report.cut_evidence.append(item.name)
+            if answer != item.answer:
+                report.cut_answer.append(item.name)
+            kept.append(dataclasses.replace(item, evidence=evidence, answer=answer))
+        return kept
 
 
 def shorten(text: str, limit: int | None, count: Count) -> str:
-    """The longest beginning of at most `limit` tokens; whole words, but of CJK text characters."""
+    """The longest beginning of at most `limit` subwords: whole words, in CJK text characters."""
     if limit is None or count(text) <= limit:
         return text
     glue = " " if " " in text and not is_cjk(text) else ""
@@ -30,48 +54,6 @@ def shorten(text: str, limit: int | None, count: Count) -> str:
     return glue.join(units[: max(low, 1)]).rstrip()
 
 
-def limited(items: list[Item], options: argparse.Namespace, count: Count, train: bool,
-            report: Report) -> list[Item]:  # fmt: skip
-    """Evidence and answer cut to their limits; of training, too long questions left out."""
-    kept = []
-    for item in items:
-        limit = options.max_question
-        if train and limit is not None and count(item.question) > limit:
-            report.long_question.append(item.name)
-            continue
-        evidence = shorten(item.evidence, options.max_evidence, count)
-        answer = shorten(item.answer, options.max_answer, count)
-        if evidence != item.evidence:
-            report.cut_evidence.append(item.name)
-        if answer != item.answer:
-            report.cut_answer.append(item.name)
-        kept.append(dataclasses.replace(item, evidence=evidence, answer=answer))
-    return kept
-
-
-def tokens_of(options: argparse.Namespace) -> Count:
-    """How many pieces a text has, by `--spm`; refuse a separator that the model cannot encode."""
-    if options.spm is None:
-        for name in ("max_evidence", "max_answer", "max_question"):
-            if getattr(options, name) is not None:
-                raise DataError(f"--{name.replace('_', '-')} counts pieces: give --spm FILE")
-        return len
-    model = load_model(options.spm)
-    if options.separator is not None and not encodes(model, options.separator):
-        raise DataError(f"{options.spm} cannot encode the separator {options.separator!r}")
-    return lambda text: len(model.encode(text))
-
-
-def load_model(path: Path) -> Any:
-    """A sentencepiece model."""
-    import sentencepiece
-
-    try:
-        return sentencepiece.SentencePieceProcessor(model_file=str(path))
-    except (OSError, RuntimeError) as error:
-        raise DataError(f"{path}: not a sentencepiece model") from error
-
-
 def encodes(model: Any, text: str) -> bool:
-    """Whether a sentencepiece model has pieces for all of a text."""
+    """Whether a sentencepiece model has subwords for all of a text."""
     return model.unk_id() not in model.encode(text)

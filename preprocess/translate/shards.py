@@ -1,14 +1,13 @@
 """Shards: the lines to translate in files of a fixed length, each run by the command once.
 
 In the work folder `plan.json` says what the shards were made from, `00000.in` is what the first one
-sends and `00000.out` what came back, there only when whole, with `00000.seconds` beside it.
+sends and `00000.out` what came back, there only when whole.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 import subprocess
@@ -16,11 +15,15 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from text_files import DataError
+from laft_fairseq.errors import LaftError
+from preprocess.common.files import difference, read_json, write_json, write_lines
+from preprocess.common.text import split_lines
+
+FILES = ("[0-9]*.in", "[0-9]*.out", "[0-9]*.err", "[0-9]*.part*", "plan.json", "lock")
 
 
 @contextlib.contextmanager
@@ -31,7 +34,7 @@ def locked(work: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DataError(f"{work}: another run is working there: wait for its end") from error
+            raise LaftError(f"{work}: another run is working there: wait for its end") from error
         try:
             yield
         finally:
@@ -39,64 +42,48 @@ def locked(work: Path) -> Iterator[None]:
                 remove_shards(work)
 
 
-def write_shards(work: Path, lines: Iterable[str], size: int, fingerprint: dict[str, Any]) -> None:
-    """Cut lines into `NNNNN.in` of `size` lines; `plan.json`, written last, holds the counts."""
-    counts: list[int] = []
-    handle: IO[str] | None = None
-    for line in lines:
-        if handle is None or counts[-1] == size:
-            if handle is not None:
-                handle.close()
-            handle = (work / f"{len(counts):05d}.in").open("w", encoding="utf-8", newline="\n")
-            counts.append(0)
-        handle.write(line + "\n")
-        counts[-1] += 1
-    if handle is not None:
-        handle.close()
-    write_json(work / "plan.json", {"fingerprint": fingerprint, "lines": counts})
-
-
 def remove_shards(work: Path) -> None:
     """Remove what a finished run leaves in the work folder, and the folder unless it holds more."""
-    for pattern in ("[0-9]*.in", "[0-9]*.out", "[0-9]*.err", "[0-9]*.seconds", "plan.json", "lock"):
-        for path in work.glob(pattern):
-            path.unlink()
+    for path in [path for pattern in FILES for path in work.glob(pattern)]:
+        path.unlink()
     with contextlib.suppress(OSError):
         work.rmdir()
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON under a temporary name and rename."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+def plan_shards(work: Path, lines: Iterable[str], size: int, settings: dict[str, Any]) -> list[int]:
+    """Cut lines into shards, unless it was done before; return the number of lines of each.
+
+    Raises:
+        LaftError: they were cut with other settings, and a shard is finished.
+    """
+    path = work / "plan.json"
+    if path.is_file() and any(work.glob("[0-9]*.out")):
+        plan = read_json(path)
+        if changed := difference(settings, plan.get("settings", {})):
+            raise LaftError(
+                f"{work} was begun otherwise: {changed}; delete it or name another --work"
+            )
+        return list(plan["lines"])
+    path.unlink(missing_ok=True)  # no shard is finished: other settings may begin anew
+    counts: list[int] = []
+    source = iter(lines)
+    while shard := list(islice(source, size)):
+        counts.append(write_lines(work / f"{len(counts):05d}.in", shard))
+    write_json(path, {"settings": settings, "lines": counts})
+    return counts
 
 
-def read_out(path: Path) -> list[str]:
-    """The lines that a command printed; a last one without a line end counts."""
-    lines = path.read_bytes().decode("utf-8").split("\n")
-    if not lines[-1]:
-        lines.pop()
-    return lines
-
-
-@dataclass
 class Shards:
     """All shards of a work folder, and how to run them.
 
-    Attributes:
+    Args:
         work: the folder.
         counts: lines of each shard.
         command: run by bash, lines on stdin to lines on stdout.
-        jobs: shards run side by side.
     """
 
-    work: Path
-    counts: list[int]
-    command: str
-    jobs: int
-
-    def __post_init__(self) -> None:
+    def __init__(self, work: Path, counts: list[int], command: str) -> None:
+        self.work, self.counts, self.command = work, counts, command
         self._running: set[subprocess.Popen[bytes]] = set()
         self._guard = threading.Lock()
         self._stopped = False
@@ -105,22 +92,15 @@ class Shards:
         """A file of a shard."""
         return self.work / f"{shard:05d}.{suffix}"
 
-    def missing(self) -> list[int]:
-        """The shards that are not finished."""
-        return [i for i in range(len(self.counts)) if not self.path(i, "out").is_file()]
-
-    def run(self) -> int:
-        """Run the unfinished shards and print a line for each; return how many there were.
+    def run(self, jobs: int) -> int:
+        """Run the unfinished shards, some side by side; return how many there were.
 
         Raises:
-            DataError: a command failed, or gave another number of lines than it got.
+            LaftError: a command failed, or gave another number of lines than it got.
         """
-        for stale in self.work.glob("*.part*"):
-            stale.unlink()
-        missing = self.missing()
-        left = sum(self.counts[i] for i in missing)
-        started, done = time.monotonic(), 0
-        pool = ThreadPoolExecutor(self.jobs)
+        missing = [i for i in range(len(self.counts)) if not self.path(i, "out").is_file()]
+        left, done, started = sum(self.counts[i] for i in missing), 0, time.monotonic()
+        pool = ThreadPoolExecutor(jobs)
         try:
             futures = {pool.submit(self._run_one, i): i for i in missing}
             for future in as_completed(futures):
@@ -128,18 +108,23 @@ class Shards:
                 shard = futures[future]
                 done += self.counts[shard]
                 pace = done / (time.monotonic() - started)
-                minutes = (left - done) / pace / 60
                 print(
                     f"translate: shard {shard + 1} of {len(self.counts)}, {self.counts[shard]:,} "
-                    f"lines; {pace:.1f} lines a second, {minutes:.1f} minutes left",
+                    f"lines; {pace:.1f} lines a second, {(left - done) / pace / 60:.1f} minutes "
+                    "left",
                     flush=True,
                 )
         finally:
-            self.stop()
+            self._stop()
             pool.shutdown(cancel_futures=True)
         return len(missing)
 
-    def stop(self) -> None:
+    def translations(self) -> Iterator[str]:
+        """The lines of all shards, in order."""
+        for shard in range(len(self.counts)):
+            yield from split_lines(self.path(shard, "out").read_bytes().decode())
+
+    def _stop(self) -> None:
         """End the commands that still run, with all that they started."""
         with self._guard:
             self._stopped = True
@@ -148,64 +133,44 @@ class Shards:
                     os.killpg(process.pid, signal.SIGTERM)
 
     def _run_one(self, shard: int) -> None:
-        started = time.monotonic()
-        partial = self.path(shard, f"part{os.getpid()}")
-        status = self._call(shard, partial)
-        where = f"shard {shard + 1} of {len(self.counts)} ({self.path(shard, 'in')})"
+        """Run the command on a shard, and keep what it gives if that has as many lines."""
+        # Named by the process: an engine that outlived a killed run may still write to its own.
+        names = ("in", f"part{os.getpid()}", "err")
+        source, partial, errors = (self.path(shard, name) for name in names)
+        where = f"shard {shard + 1} of {len(self.counts)} ({source})"
+        status = self._call(source, partial, errors)
         if self._stopped:
-            raise DataError(f"{where}: stopped")
+            raise LaftError(f"{where}: stopped")
         if status:
-            told = self.path(shard, "err").read_text("utf-8", "replace").strip().splitlines()
-            raise DataError(
-                f"{where}: the command ended with {status}: {(told or ['it said nothing'])[-1]}"
+            message = errors.read_text("utf-8", "replace").strip() or "without a message"
+            raise LaftError(f"{where}: the command ended with {status}: {message.splitlines()[-1]}")
+        wrong = self.path(shard, "wrong")
+        try:
+            count = f"{len(split_lines(partial.read_bytes().decode()))} lines"
+        except UnicodeDecodeError:
+            count = "lines that are not UTF-8"
+        if count != f"{self.counts[shard]} lines":
+            partial.replace(wrong)
+            raise LaftError(
+                f"{where}: the command gave {count} for {self.counts[shard]} (see {wrong}): it "
+                "must print one line for each line; correct it and run again, under another name "
+                "with another --work"
             )
-        self._check(shard, partial, where)
-        self.path(shard, "seconds").write_text(f"{time.monotonic() - started:.3f}\n")
+        wrong.unlink(missing_ok=True)
         partial.replace(self.path(shard, "out"))
 
-    def _call(self, shard: int, out: Path) -> int:
-        """Run the command on a shard in a process group of its own; return its exit status."""
-        with (
-            self.path(shard, "in").open("rb") as source,
-            out.open("wb") as target,
-            self.path(shard, "err").open("wb") as complaints,
-        ):
+    def _call(self, source: Path, out: Path, errors: Path) -> int:
+        """Run the command in a process group of its own; return its exit status."""
+        with source.open("rb") as stdin, out.open("wb") as stdout, errors.open("wb") as stderr:
             with self._guard:
                 if self._stopped:
                     return 1
                 process = subprocess.Popen(
                     ["bash", "-o", "pipefail", "-c", self.command],
-                    stdin=source, stdout=target, stderr=complaints, start_new_session=True,
+                    stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True,
                 )  # fmt: skip
                 self._running.add(process)
             status = process.wait()
         with self._guard:
             self._running.discard(process)
         return status
-
-    def _check(self, shard: int, partial: Path, where: str) -> None:
-        """Refuse an output of another length; it stays as `NNNNN.wrong`, to be looked at."""
-        wrong = self.path(shard, "wrong")
-        try:
-            found = len(read_out(partial))
-        except UnicodeDecodeError as error:
-            partial.replace(wrong)
-            raise DataError(f"{where}: the command's output is not UTF-8 (see {wrong})") from error
-        if found != self.counts[shard]:
-            partial.replace(wrong)
-            raise DataError(
-                f"{where}: the command gave {found} lines for {self.counts[shard]} (see {wrong}): "
-                "it must print one line for each line; mend it and run again, with another --work "
-                "if the command reads differently then"
-            )
-        wrong.unlink(missing_ok=True)
-
-    def seconds(self) -> float:
-        """What all finished shards took together."""
-        each = (self.path(i, "seconds") for i in range(len(self.counts)))
-        return sum(float(path.read_text()) for path in each)
-
-    def translated(self) -> Iterator[str]:
-        """The lines of all shards, in order."""
-        for shard in range(len(self.counts)):
-            yield from read_out(self.path(shard, "out"))

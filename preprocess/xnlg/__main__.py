@@ -7,13 +7,12 @@
     OUT/translated.json                      digests of the translated pairs, where there are any
     OUT/data-bin/                            all of it, binarised
 
-Text is detokenised and keeps its case. OUT/raw is renamed into place when it is whole.
+Text is detokenised and keeps its case. OUT/raw is renamed into place when it is complete.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -22,82 +21,76 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from binary_layout import digest
-from detokenize import detokenizer
-from qg_evidence import Item, Report
-from qg_limits import limited, tokens_of
-from text_files import DataError, one_line, read_lines
-from xnlg_layout import LANGUAGES, LAYOUTS, SPLITS, Counts, Layout, check, notes
-from xnlg_options import parser, tags_of, usable_separator
-from xnlg_translated import check_translated, keep_translated
+from laft_fairseq.errors import LaftError
+from preprocess.common.command import run_command
+from preprocess.common.files import digest, read_json, read_lines, write_json, write_lines
+from preprocess.common.text import squeeze
+from preprocess.common.vocabulary import load_model
+from preprocess.qg.evidence import Report
+from preprocess.xnlg.detokenize import detokenizer
+from preprocess.xnlg.layout import (
+    LANGUAGES,
+    LAYOUTS,
+    SPLITS,
+    Counts,
+    Layout,
+    check,
+    language,
+    notes,
+)
+from preprocess.xnlg.options import limits_of, parser, tags_of, usable_separator
+from preprocess.xnlg.translated import check_translated
 
 ENGLISH = "en_XX"
 FORMAT = "laft-xnlg/1"
+MONO_VALID = 500  # texts at most, the last ones
+KINDS = {
+    "empty_left_out": "left out, an empty side",
+    "empty_kept": "with an empty side, kept",
+    "source_cut": "with a source cut to the limit",
+    "target_too_long": "left out, target over the limit",
+}
 
 
-def read_items(layout: Layout, folder: Path, split: str, tag: str) -> list[Item]:
-    """All items of a split, detokenised; where there is no answer side, the answer is empty."""
-    join = detokenizer(LANGUAGES[tag][0])
-    items = []
-    for number, sides in enumerate(layout.items(folder, split, tag), 1):
-        texts = [join(side) for side in sides]
-        answer = texts[1] if len(texts) > 2 else ""
-        items.append(Item(f"{split}-{number}", texts[0], answer, texts[-1]))
-    return items
-
-
-def blank(layout: Layout, item: Item) -> bool:
-    """Whether a side of the item is empty."""
-    return not (item.evidence and item.question and (item.answer or len(layout.sides) == 2))
-
-
-def source_of(item: Item, separator: str | None) -> str:
-    """Evidence and answer, or the text alone."""
-    if separator is None:
-        return item.evidence
-    return f"{item.evidence} {separator} {item.answer}".strip()
-
-
-def write_split(layout: Layout, options: argparse.Namespace, split: str, tag: str, work: Path,
-                ) -> dict[str, Any]:  # fmt: skip
-    """Write one split's TSV file, of the test both sides too; return what there is to tell."""
+def write_split(
+    layout: Layout, options: argparse.Namespace, split: str, tag: str, work: Path
+) -> dict[str, Any]:
+    """Write one split's TSV file, of the test both sides too; return what provenance records."""
     test = split == "test"
-    items = read_items(layout, options.data, split, tag)
-    empty = [item.name for item in items if blank(layout, item)]
-    if not test:
-        items = [item for item in items if not blank(layout, item)]
-    wanted = {"dev": options.valid_items, "test": options.test_items}.get(split)
-    whole, report = items[:wanted], Report()
-    kept = limited(whole, options, options.count, split == "train", report)
+    items, empty = [], []
+    for item in layout.items(options.data, split, tag):
+        is_empty = not (item.evidence and item.question and (item.answer or not layout.has_answers))
+        if is_empty:
+            empty.append(item.name)
+        if test or not is_empty:
+            items.append(item)
+    whole = items[: {"dev": options.valid_items, "test": options.test_items}.get(split)]
+    report, mark = Report(), options.separator
+    kept = options.limits.apply(whole, split == "train", report)
     if not kept:
-        raise DataError(f"{options.data}: {split} in {LANGUAGES[tag][1]} ({tag}): no item is left; "
+        raise LaftError(f"{options.data}: {split} ({language(tag)}): no item is left; "
                         f"raise --max-target, or {layout.remedy}")  # fmt: skip
-    mark = options.separator
-    rows = ("\t".join([i.name, i.answer, source_of(i, mark), i.question]) for i in kept)
-    write_lines(work / f"{tag}.{SPLITS[split]}.tsv", rows)
+    rows = ((item.name, item.answer, item.source(mark), item.question) for item in kept)
+    write_lines(work / f"{tag}.{SPLITS[split]}.tsv", map("\t".join, rows))
     if test:
-        write_lines(work / f"{tag}.test.src", (source_of(item, mark) for item in whole))
+        write_lines(work / f"{tag}.test.src", (item.source(mark) for item in whole))
         write_lines(work / f"{tag}.test.tgt", (item.question for item in whole))
+    cut = {*report.cut_evidence, *report.cut_answer}
     return {
         "items": len(kept),
         "empty_kept" if test else "empty_left_out": empty,
-        "source_cut": sorted({*report.cut_evidence, *report.cut_answer}, key=_number),
+        "source_cut": [item.name for item in kept if item.name in cut],
         "target_too_long": report.long_question,
     }
-
-
-def _number(name: str) -> int:
-    return int(name.rpartition("-")[2])
 
 
 def unlabelled(layout: Layout, options: argparse.Namespace, tag: str) -> list[str]:
     """A language's texts, each once: those of its training sources, or of a file of `--mono`."""
     if options.mono == "sources":
-        join = detokenizer(LANGUAGES[tag][0])
-        lines = read_lines(layout.path(options.data, "train", layout.sides[0], tag))
-        texts = (join(line) for line in lines)
+        path = layout.path(options.data, "train", layout.sides[0], tag)
+        texts = map(detokenizer(LANGUAGES[tag][0]), read_lines(path))
     else:
-        texts = (" ".join(line.split()) for line in read_lines(mono_file(options.mono, tag)))
+        texts = map(squeeze, read_lines(mono_file(options.mono, tag)))
     return list(dict.fromkeys(text for text in texts if text))
 
 
@@ -108,44 +101,39 @@ def mono_file(folder: str, tag: str) -> Path:
     for name in names:
         if (Path(folder) / name).is_file():
             return Path(folder) / name
-    raise DataError(f"{folder}: no text in {LANGUAGES[tag][1]}: {' or '.join(names)}; "
+    raise LaftError(f"{folder}: no text ({language(tag)}): {' or '.join(names)}; "
                     "--mono sources takes the training sources")  # fmt: skip
 
 
 def write_mono(layout: Layout, options: argparse.Namespace, tag: str, work: Path) -> dict[str, Any]:
-    """Write a language's unlabelled text; its last texts, at most a tenth, are for validation."""
+    """Write a language's unlabelled text; its last lines, at most a tenth, are for validation."""
     texts = unlabelled(layout, options, tag)
     if len(texts) < 2:
-        raise DataError(f"--mono {options.mono}: {len(texts)} different texts in "
-                        f"{LANGUAGES[tag][1]} ({tag}), two are needed")  # fmt: skip
-    held = min(options.mono_valid, max(1, len(texts) // 10))
-    write_lines(work / f"mono.{tag}.train", texts[:-held])
-    write_lines(work / f"mono.{tag}.valid", texts[-held:])
-    return {"train": len(texts) - held, "valid": held}
+        raise LaftError(f"--mono {options.mono}: {len(texts)} different texts ({language(tag)}), "
+                        "two are needed")  # fmt: skip
+    valid = min(MONO_VALID, max(1, len(texts) // 10))
+    write_lines(work / f"mono.{tag}.train", texts[:-valid])
+    write_lines(work / f"mono.{tag}.valid", texts[-valid:])
+    return {"train": len(texts) - valid, "valid": valid}
 
 
-def write_lines(path: Path, lines: Any) -> None:
-    """Write a line each."""
-    with path.open("w", encoding="utf-8", newline="\n") as handle:
-        handle.writelines(f"{line}\n" for line in lines)
-
-
-def identity(layout: Layout, options: argparse.Namespace) -> dict[str, Any]:
+def settings_of(layout: Layout, options: argparse.Namespace) -> dict[str, Any]:
     """What the text is made from and how: the same gives the same `raw`."""
-    files = [layout.path(options.data, split, side, tag)
-             for tag in options.tags for split in SPLITS for side in layout.sides]  # fmt: skip
+    files = [path for tag in options.tags for split in SPLITS
+             for path in layout.paths(options.data, split, tag)]  # fmt: skip
     if options.mono != "sources":
         files += [mono_file(options.mono, tag) for tag in options.tags]
     chosen = ("separator", "max_evidence", "max_answer", "max_question", "valid_items",
-              "test_items", "mono_valid")  # fmt: skip
+              "test_items")  # fmt: skip
     return {
         "format": FORMAT,
         "data": layout.name,
         "languages": options.tags,
         "mono": "sources" if options.mono == "sources" else "files",
         "files": {path.name: digest(path) for path in files},
-        "spm": digest(options.spm),
+        "spm": digest(options.backbone / "sentence.bpe.model"),
         **{name: getattr(options, name) for name in chosen},
+        "mono_valid": MONO_VALID,
     }
 
 
@@ -153,92 +141,77 @@ def write_raw(layout: Layout, options: argparse.Namespace, counts: Counts) -> No
     """Make `OUT/raw`, unless it is there from the same files and choices; say what was done.
 
     Raises:
-        DataError: it is there from others.
+        LaftError: it is there from others.
     """
-    raw, made = options.out / "raw", identity(layout, options)
+    raw, settings = options.out / "raw", settings_of(layout, options)
     if raw.is_dir():
-        told = json.loads((raw / "provenance.json").read_text(encoding="utf-8"))
-        if {name: told.get(name) for name in made} != made:
-            raise DataError(f"{raw} was made from other files or with other options; "
+        before = read_json(raw / "provenance.json")
+        if {name: before.get(name) for name in settings} != settings:
+            raise LaftError(f"{raw} was made from other files or with other options; "
                             "name another --out, or remove it")  # fmt: skip
         print(f"{layout.name}: {raw}: up to date")
         return
     work = raw.with_name("raw.partial")
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    splits: dict[str, Any] = {}
-    for tag in options.tags:
-        for split in SPLITS if tag == ENGLISH else ("dev", "test"):
-            splits[f"{tag}.{SPLITS[split]}"] = write_split(layout, options, split, tag, work)
-    texts = {tag: write_mono(layout, options, tag, work) for tag in options.tags}
-    told = {**made, "counts": counts, "notes": list(notes(layout, options.data, counts)),
-            "splits": splits, "texts": texts}  # fmt: skip
-    text = json.dumps(told, indent=1, ensure_ascii=False)
-    (work / "provenance.json").write_text(f"{text}\n", encoding="utf-8")
-    work.replace(raw)
-    print("\n".join(summary(layout, told)))
-
-
-def summary(layout: Layout, told: dict[str, Any]) -> Iterator[str]:
-    """What a person has to know of a new `raw`, a line each."""
-    for tag, splits in told["counts"].items():
-        shown = ", ".join(f"{split} {count:,}" for split, count in splits.items())
-        yield f"{layout.name}: {tag}: {shown} items, aligned"
-    yield from (f"{layout.name}: note: {note}" for note in told["notes"])
-    words = {
-        "empty_left_out": "left out, an empty side",
-        "empty_kept": "with an empty side, kept",
-        "source_cut": "with a source cut to the limit",
-        "target_too_long": "left out, target over the limit",
+    splits = {
+        f"{tag}.{SPLITS[split]}": write_split(layout, options, split, tag, work)
+        for tag in options.tags
+        for split in (SPLITS if tag == ENGLISH else ("dev", "test"))
     }
-    for name, split in told["splits"].items():
-        for kind, said in words.items():
+    texts = {tag: write_mono(layout, options, tag, work) for tag in options.tags}
+    record = {**settings, "counts": counts, "notes": list(notes(layout, options.data, counts)),
+              "splits": splits, "texts": texts}  # fmt: skip
+    write_json(work / "provenance.json", record)
+    work.replace(raw)
+    print("\n".join(f"{layout.name}: {line}" for line in summary(record)))
+
+
+def summary(record: dict[str, Any]) -> Iterator[str]:
+    """What a person has to know of a new `raw`, a line each."""
+    for tag, splits in record["counts"].items():
+        counts = ", ".join(f"{split} {count:,}" for split, count in splits.items())
+        yield f"{tag}: {counts} items, aligned"
+    yield from (f"note: {note}" for note in record["notes"])
+    for name, split in record["splits"].items():
+        for kind, words in KINDS.items():
             if split.get(kind):
-                yield f"{layout.name}: {name}: {len(split[kind]):,} items {said}"
-    where = {"sources": "the training sources", "files": "--mono"}.get(told["mono"])
-    for tag, text in told["texts"].items():
-        yield f"{layout.name}: {tag}: {text['train']:,} + {text['valid']:,} texts from {where}"
+                yield f"{name}: {len(split[kind]):,} items {words}"
+    where = {"sources": "the training sources", "files": "--mono"}[record["mono"]]
+    for tag, text in record["texts"].items():
+        yield f"{tag}: {text['train']:,} + {text['valid']:,} texts from {where}"
 
 
-def binarize(options: argparse.Namespace) -> bool:
-    """Run `binarize.sh` on everything; what is in place already, it leaves alone."""
-    raw, script = options.out / "raw", Path(__file__).with_name("binarize.sh")
-    environment = {"PYTHON": sys.executable, **os.environ}
+def binarize(options: argparse.Namespace) -> None:
+    """Run `binarize.sh` on everything; what is up to date is not made again."""
+    raw, script = options.out / "raw", Path(__file__).parents[1] / "binarize.sh"
     for tag in options.tags:
         pairs = {split: raw / f"{tag}.{split}.tsv" for split in ("train", "valid", "test")}
         if options.translated and tag != ENGLISH:
             pairs["train"] = options.translated / f"{tag}.train.tsv"
         texts = {split: raw / f"mono.{tag}.{split}" for split in ("train", "valid")}
         for kind, files in (("pairs", pairs), ("mono", {} if options.pairs_only else texts)):
-            given = [w for s, p in files.items() if p.is_file() for w in (f"--{s}", str(p))]
+            splits = [w for s, p in files.items() if p.is_file() for w in (f"--{s}", str(p))]
             command = [str(script), kind, "--backbone", str(options.backbone), "--lang", tag,
                        "--out", str(options.out / "data-bin"), "--workers", str(options.workers),
-                       *given]  # fmt: skip
-            if given and subprocess.run(command, env=environment, check=False).returncode:
-                return False
-    return True
+                       *splits]  # fmt: skip
+            environment = {"PYTHON": sys.executable, **os.environ}
+            if splits and subprocess.run(command, env=environment, check=False).returncode:
+                sys.exit(1)  # it has said why
 
 
-def main(arguments: list[str]) -> int:
-    """Check, write, binarise; an input error is one line."""
-    layout = LAYOUTS[arguments[0]]
-    options = parser(layout).parse_args(arguments[1:])
-    try:
-        options.tags = tags_of(layout, options.targets)
-        options.spm = options.backbone / "sentence.bpe.model"
-        if not options.spm.is_file():
-            raise DataError(f"{options.spm}: missing; --backbone names the backbone's folder")
-        options.separator = usable_separator(layout, options)
-        options.count = tokens_of(options)
-        write_raw(layout, options, check(layout, options.data, options.tags))
-        if options.translated:
-            check_translated(options)
-            keep_translated(options)
-    except (DataError, OSError) as error:
-        print(f"{layout.name}: {one_line(error)}", file=sys.stderr)
-        return 1
-    return 0 if binarize(options) else 1
+def main(layout: Layout, options: argparse.Namespace) -> None:
+    """Check, write, binarise."""
+    options.tags = tags_of(layout, options.targets)
+    model = load_model(options.backbone / "sentence.bpe.model")
+    options.separator = usable_separator(layout, options.separator, model)
+    options.limits = limits_of(options, model)
+    write_raw(layout, options, check(layout, options.data, options.tags))
+    if options.translated:
+        check_translated(options)
+    binarize(options)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    chosen = LAYOUTS[sys.argv[1]]
+    arguments = parser(chosen).parse_args(sys.argv[2:])
+    sys.exit(run_command(chosen.name, lambda: main(chosen, arguments)))

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 
 import regex
-from text_files import DataError
+from sacremoses import MosesDetokenizer
 
 Detokenizer = Callable[[str], str]
 
@@ -21,18 +21,7 @@ _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}]")
 
 @cache
 def detokenizer(lang: str) -> Detokenizer:
-    """The function that joins the tokens of a line.
-
-    Args:
-        lang: `en`, `fr` or `zh`.
-
-    Raises:
-        DataError: sacremoses is missing.
-    """
-    try:
-        from sacremoses import MosesDetokenizer
-    except ImportError as error:
-        raise DataError("sacremoses is not installed: make install") from error
+    """The function that joins the tokens of a line in a language: `en`, `fr` or `zh`."""
     moses = MosesDetokenizer(lang)
 
     def join(line: str) -> str:

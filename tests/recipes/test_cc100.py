@@ -97,7 +97,7 @@ def test_a_wrong_input_is_named(tmp_path: Path, name: str, content: bytes | None
 
 
 def test_a_huge_line_is_left_out(tmp_path: Path) -> None:
-    """A line of 300 MB out of a small file; the process may take 2 GB of address space beside it."""
+    """A line of 300 MB out of a file of 50 kB."""
     line = b"A sentence of a fitting length.\n"
     with lzma.open(tmp_path / "text.xz", "wb", preset=0) as handle:
         for _ in range(300):

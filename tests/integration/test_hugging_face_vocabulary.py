@@ -3,7 +3,6 @@
 import lzma
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -16,12 +15,11 @@ from fairseq.data import Dictionary
 from laft_fairseq import hugging_face_vocabulary, sentencepiece_dictionary
 from laft_fairseq.errors import LaftError
 from laft_fairseq.language_tags import CC25, MBART50, TagLayout, load_dictionary, symbol
+from preprocess.binarize import encoding
 from tests import hf_folder
 
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.integration
-sys.path.insert(0, str(hf_folder.REPOSITORY / "preprocess"))
-import encode  # noqa: E402
 
 DATA = hf_folder.REPOSITORY / "examples" / "ddtp" / "data"
 GERMAN = DATA / "sentences.de_DE.tsv.xz"
@@ -56,7 +54,7 @@ def ids_by_our_path(
     sentencepiece_dictionary.write_dictionary(model, work / "dict.txt")
     dictionary: Dictionary = load_dictionary(work, tags)
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    encode.encode(processor, iter(lines), work / "text", 1)
+    encoding.encode(processor, iter(lines), work / "text", 1)
     texts = (work / "text").read_text(encoding="utf-8").split("\n")[:-1]
     encoded = [dictionary.encode_line(text, add_if_not_exist=False).long() for text in texts]
     return [layout.tagged(text, dictionary.index(symbol(tag))).tolist() for text in encoded]

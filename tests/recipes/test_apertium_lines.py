@@ -107,7 +107,7 @@ def test_version_and_an_unknown_direction() -> None:
     assert run("", "--version").stdout.startswith(b"Apertium ")
     failed = run("a\n", "eng-xyz")
     assert failed.returncode == 1 and failed.stderr.count(b"\n") == 1
-    assert b"no direction eng-xyz (there are" in failed.stderr
+    assert b"eng-xyz" in failed.stderr
 
 
 @real
@@ -152,7 +152,7 @@ def test_joined_paragraphs_are_told_apart(fake: Path) -> None:
     texts[2] = "it joins"
     found = run(joined(texts), "a-b", path=fake)
     assert found.returncode == 1 and found.stdout == b""
-    assert found.stderr == b"apertium_lines: apertium a-b fails on the line 'it joins'\n"
+    assert b"'it joins'" in found.stderr and found.stderr.count(b"\n") == 1
 
 
 def test_what_training_preloads_does_not_reach_it(
@@ -173,4 +173,4 @@ def test_without_apertium_it_says_how_to_get_it(tmp_path: Path) -> None:
         env={"PATH": str(tmp_path), "PYTHON": sys.executable},
     )  # fmt: skip
     assert failed.returncode == 1
-    assert failed.stderr.startswith("apertium_lines: no apertium here: apt-get install apertium")
+    assert "apt-get install apertium" in failed.stderr and failed.stderr.count("\n") == 1

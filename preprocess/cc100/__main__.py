@@ -14,7 +14,7 @@ from typing import Any
 from laft_fairseq.errors import LaftError
 from preprocess.cc100.filters import MAX_CHARS, default_min_chars, reason_sql, scripts_of
 from preprocess.cc100.sample import BLOCK_BYTES, MAX_BYTES, Sample
-from preprocess.cc100.stream import Progress, blocks, opened
+from preprocess.cc100.stream import read_blocks
 from preprocess.common.command import command_parser, positive, run_command
 from preprocess.common.files import (
     FASTER,
@@ -96,21 +96,16 @@ def parser() -> argparse.ArgumentParser:
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """What determines the sample, as its provenance records it."""
     scripts = options.script.split(",") if options.script else scripts_of(options.lang)
+    names = ("lang", "valid", "seed", "duplicates", "max_chars", "min_letters", "min_script")
     settings = {
         "format": FORMAT,
         "input": options.input if options.input == "-" else Path(options.input).name,
-        "lang": options.lang,
         "sentences": options.first or options.sentences,
-        "valid": options.valid,
         "first": bool(options.first),
-        "seed": options.seed,
-        "duplicates": options.duplicates,
         "script": ",".join(scripts),
         "min_chars": options.min_chars or default_min_chars(scripts),
-        "max_chars": options.max_chars,
-        "min_letters": options.min_letters,
-        "min_script": options.min_script,
         "addresses": options.keep_addresses,
+        **{name: getattr(options, name) for name in names},
     }
     if options.no_filters:
         settings |= {"min_chars": 1, "max_chars": MAX_CHARS, "min_letters": 0.0,
@@ -118,18 +113,6 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     if settings["min_chars"] > settings["max_chars"]:
         raise LaftError(f"--max-chars {options.max_chars}: under --min-chars")
     return settings
-
-
-def read(options: argparse.Namespace, sample: Sample) -> None:
-    """Read the text to its end, or until the sample is complete."""
-    with opened(options.input) as (file, position, size):
-        progress = Progress(options.input, size, options.log_seconds)
-        for block in blocks(file, BLOCK_BYTES, MAX_BYTES):
-            sample.add(block)
-            progress.show(position(), f"{sample.lines:,} lines")
-            if sample.is_complete:
-                break
-    sample.cut()
 
 
 def describe(sample: Sample) -> str:
@@ -184,7 +167,11 @@ def make_sample(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix=".cc100.", dir=options.out.parent) as work:
         sample = Sample(size, options.seed, reason_sql(settings), options.duplicates == "loose",
                         settings["first"], Path(work))  # fmt: skip
-        read(options, sample)
+        for block in read_blocks(options.input, BLOCK_BYTES, MAX_BYTES, options.log_seconds):
+            sample.add(block)
+            if sample.is_complete:
+                break
+        sample.cut()
         print(f"cc100: {options.input}: {describe(sample)}", flush=True)
         if sample.rows <= options.valid:
             raise LaftError(

@@ -11,8 +11,10 @@ of all lines: what became of them tells the shares of the whole.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -51,9 +53,11 @@ class Sample:
         self.threshold = _MAX_KEY  # of ranks: only smaller ones can enter the sample
         self._table = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(work)})
         self._table.execute(
-            "CREATE TABLE sample (rank HUGEINT, key UBIGINT, place BIGINT, line VARCHAR);"
-            "CREATE TABLE census (reason VARCHAR, magnitude INTEGER, lines BIGINT)"
+            "CREATE TABLE sample (rank HUGEINT, key UBIGINT, place BIGINT, line VARCHAR)"
         )
+        self._census: Counter[tuple[str, int]] = (
+            Counter()
+        )  # by reason and length of the key in bits
         self._judge = f"""CREATE OR REPLACE TEMP TABLE block AS
             WITH text AS (SELECT string_split(?, chr(10)) AS lines),
             untrimmed AS (
@@ -70,12 +74,11 @@ class Sample:
         text = block.decode("utf-8", "replace").replace("\0", "\ufffd")
         self._table.execute(self._judge, [text, self.lines, self.threshold])
         self.lines += block.count(b"\n") + 1
-        (added,) = self._one("INSERT INTO sample SELECT rank, key, place, line FROM block "
-                             "WHERE reason = 'kept'")  # fmt: skip
-        self._table.execute(
-            "INSERT INTO census SELECT reason, if(reason = 'blank', 0, "
-            "if(key = 0, 0, 1 + floor(log2(key)))), count(*) FROM block GROUP BY ALL"
-        )
+        self._census.update({(reason, int(bits)): count for reason, bits, count in self._all(
+            "SELECT reason, if(key = 0, 0, 1 + floor(log2(key))), count(*) FROM block GROUP BY ALL"
+        )})  # fmt: skip
+        ((added,),) = self._all("INSERT INTO sample SELECT rank, key, place, line FROM block "
+                                "WHERE reason = 'kept'")  # fmt: skip
         self.rows += added
         if self.rows > self.size + max(self.size // 2, _SLACK):
             self.cut()
@@ -87,7 +90,7 @@ class Sample:
             "(SELECT min(place) FROM sample GROUP BY key ORDER BY min(rank) LIMIT ?)",
             [self.size],
         )
-        self.rows, largest = self._one("SELECT count(*), max(rank) FROM sample")
+        ((self.rows, largest),) = self._all("SELECT count(*), max(rank) FROM sample")
         if self.rows == self.size:
             self.threshold = largest
 
@@ -113,14 +116,19 @@ class Sample:
         """
         sampled = self.threshold < _MAX_KEY and not self.first
         bits = self.threshold.bit_length() - 1 if sampled else 64
-        counts = dict(self._table.execute(
-            "SELECT reason, sum(lines)::BIGINT FROM census WHERE magnitude <= ? "
-            "GROUP BY reason ORDER BY reason", [bits]).fetchall())  # fmt: skip
-        blank = counts.pop("blank", 0)
-        (distinct,) = self._one(f"SELECT count(*) FROM sample WHERE key < {2**bits}::HUGEINT")
+        ((distinct,),) = self._all(f"SELECT count(*) FROM sample WHERE key < {2**bits}::HUGEINT")
+        counts: Counter[str] = Counter()
+        for (reason, length), count in self._census.items():
+            if length <= bits or reason == "blank":
+                counts[reason] += count
+        blank, kept = counts.pop("blank", 0), counts.pop("kept", 0)
         if not self.first:
-            counts["duplicate"] = counts.get("kept", 0) - distinct
-        return 2.0 ** (bits - 64), {"blank": blank, **counts, "kept": distinct}
+            counts["duplicate"] = kept - distinct
+        return 2.0 ** (bits - 64), {
+            "blank": blank,
+            "kept": distinct,
+            **dict(sorted(counts.items())),
+        }
 
     def passing(self) -> int:
         """How many distinct lines pass: counted if all fit, else estimated (KMV estimator).
@@ -131,7 +139,5 @@ class Sample:
             return self.rows
         return round((self.size - 1) / (self.threshold / _MAX_KEY))
 
-    def _one(self, sql: str) -> tuple[int, ...]:
-        row = self._table.execute(sql).fetchone()
-        assert row is not None
-        return row
+    def _all(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._table.execute(sql).fetchall()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -20,55 +19,39 @@ PROGRAMS = {
     b"\xfd7zXZ\0": (".xz", ["xz", "-dc", "-T0", "-M", "256MiB"]),
     b"\x1f\x8b": (".gz", ["gzip", "-dc"]),
 }
+LINE = "cc100: {desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left{postfix}\n"
 
 
 @contextmanager
-def opened(source: str) -> Iterator[tuple[IO[bytes], Callable[[], int], int | None]]:
-    """Open a file, or standard input for `-`, as its first bytes say: xz, gzip or plain.
+def open_text(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Open a file as its first bytes say: xz, gzip or plain.
 
     Yields:
-        the text, how many bytes of the file were read so far, and the file's size where known.
+        the text, and the file as it is stored: its position tells how much was read.
 
     Raises:
         LaftError: no such file, not what its name says, or damaged.
     """
-    if source == "-":
-        yield sys.stdin.buffer, lambda: 0, None
-        return
-    path = Path(source)
     if not path.is_file():
         raise LaftError(f"{path}: no such file")
     with path.open("rb", buffering=0) as file:
         start = file.read(6)
         file.seek(0)
-        named = [(suffix, command) for magic, (suffix, command) in PROGRAMS.items()
-                 if start.startswith(magic)]  # fmt: skip
-        suffix, command = named[0] if named else ("", [])
+        formats = [entry for magic, entry in PROGRAMS.items() if start.startswith(magic)]
+        suffix, command = formats[0] if formats else ("", [])
         if path.suffix in (".xz", ".gz") and path.suffix != suffix:
-            raise LaftError(
-                f"{path}: not an {path.suffix[1:]} file by its first bytes: get it again"
-            )
-
-        def position() -> int:
-            return os.lseek(file.fileno(), 0, os.SEEK_CUR)  # the program's as well: it is shared
-
-        size = path.stat().st_size
+            raise LaftError(f"{path}: not {path.suffix} by its first bytes: get it again")
         if not command:
-            yield file, position, size
+            yield file, file
             return
-        try:
-            process = subprocess.Popen(
-                command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pipesize=2**20
-            )
-        except FileNotFoundError:
-            raise LaftError(f"{path}: no program {command[0]} here to read it") from None
-        with process:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=file, stdout=pipe, stderr=pipe) as process:
             assert process.stdout is not None and process.stderr is not None
             try:
-                yield process.stdout, position, size
+                yield process.stdout, file
                 if not process.stdout.read(1) and process.wait():
                     message = process.stderr.read().decode("utf-8", "replace").strip()
-                    raise LaftError(f"{path}: damaged or cut off ({message or 'xz was ended'})")
+                    raise LaftError(f"{path}: damaged or cut off ({message})")
             finally:
                 process.kill()
 
@@ -88,23 +71,24 @@ def blocks(file: IO[bytes], size: int, longest: int) -> Iterator[bytes]:
         yield rest
 
 
-class Progress:
-    """A bar on a terminal, a line every so many seconds elsewhere; both on stderr."""
+def read_blocks(source: str, size: int, longest: int, log_seconds: float) -> Iterator[bytes]:
+    """The blocks of a file, or of standard input for `-`, with a progress bar on stderr.
 
-    def __init__(self, name: str, size: int | None, seconds: float) -> None:
-        self.name, self.size, self.seconds = name, size, seconds
-        self.started = self.shown = time.monotonic()
-        self.is_terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=size, unit="B", unit_scale=True, disable=not self.is_terminal)
-
-    def show(self, position: int, counts: str) -> None:
-        """Show how many bytes of the file were read, and what was found there."""
-        if self.is_terminal:
-            self.bar.set_postfix_str(counts, refresh=False)
-            self.bar.update(position - self.bar.n)
-        elif (now := time.monotonic()) - self.shown >= self.seconds:
-            self.shown = now
-            meter = tqdm.format_meter(
-                position, self.size, now - self.started, ncols=0, unit="B", unit_scale=True
-            )
-            print(f"cc100: {self.name}: {meter.strip()}, {counts}", file=sys.stderr, flush=True)
+    Without a terminal the progress is a line every `log_seconds`.
+    """
+    seconds, line = (0.1, None) if sys.stderr.isatty() else (log_seconds, LINE)
+    with tqdm(
+        desc=source, unit="B", unit_scale=True, bar_format=line, miniters=1, delay=seconds,
+        mininterval=seconds, maxinterval=max(10, seconds),
+    ) as progress:  # fmt: skip
+        if source == "-":
+            for block in blocks(sys.stdin.buffer, size, longest):
+                progress.update(len(block))
+                yield block
+            return
+        with open_text(Path(source)) as (text, stored):
+            progress.total = Path(source).stat().st_size
+            for block in blocks(text, size, longest):
+                # A program shares the file's position with us.
+                progress.update(os.lseek(stored.fileno(), 0, os.SEEK_CUR) - progress.n)
+                yield block

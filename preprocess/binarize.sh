@@ -11,14 +11,4 @@ if [[ ${1:-} != -h && ${1:-} != --help ]]; then
   needs_modules sentencepiece
   needs_commands fairseq-preprocess
 fi
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-(run_module binarize "$@" --work "$work")
-[ -f "$work/options" ] || exit 0 # --help
-if [ -s "$work/options" ]; then
-  mapfile -t options < "$work/options"
-  fairseq-preprocess "${options[@]}" > "$work/log" 2>&1 ||
-    fail "fairseq-preprocess failed: $(tail -n 1 "$work/log")"
-fi
-(run_module binarize install "$work")
+run_module binarize "$@"

@@ -1,15 +1,16 @@
-"""The two halves of `binarize.sh` around `fairseq-preprocess`.
+"""What `binarize.sh` runs: raw text of one language to `data-bin`.
 
-`prepare` checks the input, encodes it with sentencepiece into a work folder and writes there the
-options for `fairseq-preprocess`; `install` checks what came out, and moves it into place.
+The input is checked, encoded with sentencepiece, and binarised by `fairseq-preprocess`; what comes
+out is checked and moved into place.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from laft_fairseq.errors import LaftError
@@ -18,7 +19,7 @@ from preprocess.binarize.encoding import encode_split
 from preprocess.binarize.new_languages import new_languages, report_unknown, write_new_languages
 from preprocess.binarize.splits import Split, install
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
-from preprocess.common.files import digest, write_lines
+from preprocess.common.files import digest
 from preprocess.common.vocabulary import (
     TAG_LAYOUT,
     Vocabulary,
@@ -37,8 +38,12 @@ examples:
 """
 
 
-def prepare(options: argparse.Namespace) -> None:
-    """Encode the splits that are not yet in place, and write the plan for the other half."""
+def binarize(options: argparse.Namespace, work: Path) -> None:
+    """Encode the splits that are not up to date, binarise them and put them in place.
+
+    Raises:
+        LaftError: a file or an option cannot be used; nothing is written then.
+    """
     if options.kind == "pairs" and len(options.columns) != 2:
         numbers = ",".join(map(str, options.columns))
         raise LaftError(f"--columns {numbers}: pairs ({options.lang}) need two columns, "
@@ -52,24 +57,42 @@ def prepare(options: argparse.Namespace) -> None:
         print("binarize: no langs.txt beside the dictionary; mBART-cc25's languages apply")
     check_language(options.lang, vocabulary.langs, new)
     check_target(options.out, vocabulary)
-    (options.work / "text").mkdir(parents=True)
     recipe = f"{options.kind} {options.columns} {digest(vocabulary.model_path)}"
     recipe += f" {digest(vocabulary.dictionary)} "
-    plan: list[Split] = []
+    splits: list[Split] = []
     for name, paths in files.items():
         stamp = recipe + " ".join(map(digest, paths))
-        split = Split(name, options.kind, str(options.out / options.lang), stamp)
+        split = Split(name, options.kind, options.out / options.lang, stamp)
         if split.is_complete():
             print(f"binarize: {split.folder} {name} {options.kind}: up to date")
             continue
-        encode_split(vocabulary.model, split, paths, options)
+        encode_split(vocabulary.model, split, paths, options, work)
         if options.lang in new:
-            for text in sorted((options.work / "text").glob(f"{name}*")):
+            for text in sorted(work.glob(f"{name}*")):
                 print(report_unknown(vocabulary.model, text, options.lang))
-        plan.append(split)
+        splits.append(split)
     copy_vocabulary(vocabulary, options.out)
-    write_plan(options, vocabulary.dictionary, plan)
+    if splits:
+        preprocess(options, vocabulary.dictionary, splits, work)
+    for split in splits:
+        install(split, work / "bin")
     write_new_languages(new, options.out)
+
+
+def preprocess(
+    options: argparse.Namespace, dictionary: Path, splits: list[Split], work: Path
+) -> None:
+    """Run `fairseq-preprocess` on encoded splits; it writes into `work / "bin"`."""
+    command = ["fairseq-preprocess", "--dataset-impl", "mmap", "--srcdict", str(dictionary),
+               "--destdir", str(work / "bin"), "--workers", str(options.workers)]  # fmt: skip
+    pairs = ["--source-lang", "src", "--target-lang", "tgt", "--joined-dictionary"]
+    command += pairs if options.kind == "pairs" else ["--only-source"]
+    for split in splits:
+        command += [f"--{split.name}pref", str(work / split.name)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        message = (done.stdout + done.stderr).strip() or "without a message"
+        raise LaftError(f"fairseq-preprocess failed: {message.splitlines()[-1]}")
 
 
 def vocabulary_files(vocabulary: Vocabulary) -> dict[str, Path]:
@@ -99,20 +122,6 @@ def copy_vocabulary(vocabulary: Vocabulary, out: Path) -> None:
                 shutil.copyfile(path, temporary)
 
 
-def write_plan(options: argparse.Namespace, dictionary: Path, plan: list[Split]) -> None:
-    """Write `plan.json` for `install` and `options`, a line each, for `fairseq-preprocess`."""
-    lines = []
-    if plan:
-        lines = ["--dataset-impl", "mmap", "--srcdict", str(dictionary)]
-        lines += ["--destdir", str(options.work / "bin"), "--workers", str(options.workers)]
-        pairs = ["--source-lang", "src", "--target-lang", "tgt", "--joined-dictionary"]
-        lines += pairs if options.kind == "pairs" else ["--only-source"]
-        for split in plan:
-            lines += [f"--{split.name}pref", str(options.work / "text" / split.name)]
-    write_lines(options.work / "options", lines)
-    write_lines(options.work / "plan.json", [json.dumps([vars(split) for split in plan])])
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line, as `binarize.sh` shows it."""
     top = command_parser(
@@ -136,17 +145,15 @@ def parser() -> argparse.ArgumentParser:
     add("--columns", metavar="N,N", type=column_numbers, default=[3, 4],
         help="of a TSV, from 1 (3,4); mono: the first")  # fmt: skip
     add("--workers", type=positive, default=1, metavar="N", help="processes (1)")
-    add("--work", type=Path, required=True, help=argparse.SUPPRESS)
     return top
 
 
-def main(arguments: list[str]) -> int:
-    """Run one half."""
-    if arguments[:1] == ["install"]:
-        return run_command("binarize", lambda: install(Path(arguments[1])))
-    options = parser().parse_args(arguments)
-    return run_command("binarize", lambda: prepare(options))
+def main(options: argparse.Namespace) -> None:
+    """Binarise in a temporary folder."""
+    with tempfile.TemporaryDirectory() as work:
+        binarize(options, Path(work))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    arguments = parser().parse_args()
+    sys.exit(run_command("binarize", lambda: main(arguments)))

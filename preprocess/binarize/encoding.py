@@ -49,8 +49,10 @@ def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[i
     return count, empty
 
 
-def encode_split(model: Any, split: Split, files: list[Path], options: argparse.Namespace) -> None:
-    """Encode a split into `WORK/text`, and count its lines.
+def encode_split(
+    model: Any, split: Split, files: list[Path], options: argparse.Namespace, work: Path
+) -> None:
+    """Encode a split into `work / split.name` or its `.src` and `.tgt`, and count its lines.
 
     Raises:
         LaftError: a side holds no text, or source and target have different lengths.
@@ -58,7 +60,7 @@ def encode_split(model: Any, split: Split, files: list[Path], options: argparse.
     counts: list[int] = []
     sides = open_sides(files, options.kind, options.columns)
     for suffix, lines in zip(split.suffixes(), sides, strict=True):
-        out = options.work / "text" / f"{split.name}{suffix}"
+        out = work / f"{split.name}{suffix}"
         count, empty = encode(model, lines, out, options.workers)
         if count == empty:
             raise LaftError(without_text(files, len(counts), count, options))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import struct
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ class Split:
 
     name: str
     kind: str  # pairs or mono
-    folder: str
+    folder: Path
     stamp: str
     lines: int = 0
     empty: int = 0
@@ -35,14 +34,14 @@ class Split:
 
     def stamp_path(self) -> Path:
         """The file that says from what the split was made."""
-        return Path(self.folder) / f".{self.name}.{self.kind}.stamp"
+        return self.folder / f".{self.name}.{self.kind}.stamp"
 
     def is_complete(self) -> bool:
         """Whether the split lies in place and was made from the same input."""
         path = self.stamp_path()
         if not path.is_file() or path.read_text().strip() != self.stamp:
             return False
-        return all((Path(self.folder) / name).is_file() for name in self.files())
+        return all((self.folder / name).is_file() for name in self.files())
 
 
 def count_items(index: Path) -> int:
@@ -54,19 +53,24 @@ def count_items(index: Path) -> int:
     return int(struct.unpack("<QBQ", header[len(MAGIC) :])[2])
 
 
-def install(work: Path) -> None:
-    """Check that nothing was lost, move the files of `WORK/bin` into place, and stamp them last."""
-    for entry in json.loads((work / "plan.json").read_text()):
-        split = Split(**entry)
-        for name in split.files()[1::2]:
-            if (items := count_items(work / "bin" / name)) != split.lines:
-                raise LaftError(f"{name}: {items} items of {split.lines} lines")
-        folder = Path(split.folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        split.stamp_path().unlink(missing_ok=True)
-        for name in split.files():
-            shutil.move(work / "bin" / name, folder / f"{name}.part")
-            (folder / f"{name}.part").replace(folder / name)
-        split.stamp_path().write_text(f"{split.stamp}\n")
-        empty = f" ({split.empty} empty texts kept)" if split.empty else ""
-        print(f"binarize: {folder} {split.name} {split.kind}: {split.lines:,} lines{empty}")
+def install(split: Split, folder: Path) -> None:
+    """Check that nothing was lost, move a split's files into place, and stamp it last.
+
+    Args:
+        split: encoded, so that its lines are counted.
+        folder: where `fairseq-preprocess` wrote.
+
+    Raises:
+        LaftError: a file has another number of items than the split has lines.
+    """
+    for name in split.files()[1::2]:
+        if (items := count_items(folder / name)) != split.lines:
+            raise LaftError(f"{name}: {items} items of {split.lines} lines")
+    split.folder.mkdir(parents=True, exist_ok=True)
+    split.stamp_path().unlink(missing_ok=True)
+    for name in split.files():
+        shutil.move(folder / name, split.folder / f"{name}.part")
+        (split.folder / f"{name}.part").replace(split.folder / name)
+    split.stamp_path().write_text(f"{split.stamp}\n")
+    empty = f" ({split.empty} empty texts kept)" if split.empty else ""
+    print(f"binarize: {split.folder} {split.name} {split.kind}: {split.lines:,} lines{empty}")

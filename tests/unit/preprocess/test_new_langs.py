@@ -1,12 +1,13 @@
-"""`binarize.sh --new-langs`: the half before `fairseq-preprocess`, in this process."""
+"""`binarize.sh --new-langs`, in this process and without `fairseq-preprocess`."""
 
-import shutil
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import sentencepiece
 
-from preprocess.binarize.__main__ import main
+from preprocess.binarize import __main__ as command
+from preprocess.common.command import run_command
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +26,18 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def without_fairseq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "preprocess", lambda *_: None)
+    monkeypatch.setattr(command, "install", lambda *_: None)
+
+
 def binarize(backbone: Path, home: Path, text: str, *flags: str) -> int:
-    """Prepare one split of a text; the exit status."""
+    """Encode one split of a text; the exit status."""
     (home / "text").write_text(f"{text}\n", encoding="utf-8")
-    shutil.rmtree(home / "work", ignore_errors=True)
-    options = ["--backbone", str(backbone), "--out", str(home / "data-bin"), *flags]
-    return main(
-        ["mono", *options, "--train", str(home / "text"), "--work", str(home / "work")]
-    )  # fmt: skip
+    given = ["--backbone", str(backbone), "--out", str(home / "data-bin"), *flags]
+    options = command.parser().parse_args(["mono", *given, "--train", str(home / "text")])
+    return run_command("binarize", lambda: command.main(options))
 
 
 def listed(home: Path) -> str:
@@ -90,7 +95,7 @@ def test_a_script_that_the_subwords_hardly_cover(
 def test_without_langs_txt_the_languages_are_cc25s(
     backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bare = Path(shutil.copytree(backbone, tmp_path / "bare"))
+    bare = Path(copytree(backbone, tmp_path / "bare"))
     (bare / "langs.txt").unlink()
     assert binarize(bare, tmp_path, "ab cd", "--lang", "vi_VN") == 0
     assert binarize(bare, tmp_path, "ab cd", "--lang", "oc_XX") == 1

@@ -19,7 +19,7 @@
 #
 # Writes OUT/hypotheses.en_XX.txt, OUT/hypotheses.LANG.txt (a line for each line of --src, in its
 # order), OUT/score.LANG.json and .txt, and provenance beside each translation. Killed at any point,
-# the same command goes on; what a mended option does not concern is not made again.
+# the same command goes on; what a changed option does not concern is not made again.
 # fairseq-generate, laft and python are those on the PATH.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"

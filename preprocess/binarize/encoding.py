@@ -15,23 +15,19 @@ from preprocess.common.files import read_lines
 BATCH = 10_000
 
 
+def is_tsv(files: list[Path]) -> bool:
+    """Whether a split is columns of one file."""
+    return len(files) == 1 and ".tsv" in files[0].suffixes
+
+
 def open_sides(files: list[Path], kind: str, columns: list[int]) -> list[Iterator[str]]:
     """The lines of each side of a split: from columns of one TSV file, or from whole files."""
-    if len(files) == 1 and ".tsv" in files[0].suffixes:
-        return [read_column(files[0], n) for n in (columns if kind == "pairs" else columns[:1])]
+    if is_tsv(files):
+        return [read_lines(files[0], [n]) for n in (columns if kind == "pairs" else columns[:1])]
     if len(files) != (2 if kind == "pairs" else 1):
         need = "one TSV file, or source and target" if kind == "pairs" else "one file"
         raise LaftError(f"{kind}: a split is {need}, not {' '.join(map(str, files))}")
     return [read_lines(file) for file in files]
-
-
-def read_column(path: Path, column: int) -> Iterator[str]:
-    """One column of a TSV file, counted from 1 as `cut` does."""
-    for number, line in enumerate(read_lines(path), 1):
-        row = line.split("\t")
-        if len(row) < column:
-            raise LaftError(f"{path}: line {number} has {len(row)} columns, not {column}")
-        yield row[column - 1]
 
 
 def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[int, int]:
@@ -59,24 +55,17 @@ def encode_split(
     """
     counts: list[int] = []
     sides = open_sides(files, options.kind, options.columns)
-    for suffix, lines in zip(split.suffixes(), sides, strict=True):
+    for side, (suffix, lines) in enumerate(zip(split.suffixes(), sides, strict=True)):
         out = work / f"{split.name}{suffix}"
         count, empty = encode(model, lines, out, options.workers)
         if count == empty:
-            raise LaftError(without_text(files, len(counts), count, options))
+            column = f"column {options.columns[side]}" if is_tsv(files) else ""
+            where = f"{files[0]}: {column}" if column else f"{files[side]}:"
+            raise LaftError(f"{where} holds no text in {count:,} lines ({options.lang}); "
+                            "it must hold one a line")  # fmt: skip
         counts.append(count)
         split.empty += empty
     if len(set(counts)) > 1:
         lengths = " and ".join(f"{f} has {n} lines" for f, n in zip(files, counts, strict=True))
         raise LaftError(f"{lengths}: source and target must have the same length")
     split.lines = counts[0]
-
-
-def without_text(files: list[Path], side: int, count: int, options: argparse.Namespace) -> str:
-    """What is wrong with a side of `count` lines that are all empty."""
-    if count and len(files) == 1 and ".tsv" in files[0].suffixes:
-        return (
-            f"{files[0]}: column {options.columns[side]} is empty in all {count:,} lines "
-            f"({options.lang}): fill it, or name another by --columns"
-        )
-    return f"{files[side]}: empty ({options.lang}): it must hold one text a line"

@@ -6,7 +6,6 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from laft_fairseq.errors import LaftError
 from preprocess.cc100.filters import MAX_CHARS, default_min_chars, reason_sql, scripts_of
 from preprocess.cc100.sample import BLOCK_BYTES, MAX_BYTES, Sample
 from preprocess.cc100.stream import read_blocks
-from preprocess.common.command import command_parser, positive, run_command
+from preprocess.common.command import command_parser, number, positive, run_command
 from preprocess.common.files import (
     FASTER,
     is_up_to_date,
@@ -38,18 +37,6 @@ example:
 """
 
 
-def number(kind: type, least: float, most: float) -> Callable[[str], Any]:
-    """A parser of numbers in a range."""
-
-    def parse(text: str) -> Any:
-        value = kind(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{text}: at least {least}, at most {most}")
-        return value
-
-    return parse
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line, as `cc100.sh` shows it."""
     top = command_parser(
@@ -67,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
                       help="to train on (%(default)s)")  # fmt: skip
     size.add_argument("--first", type=positive, metavar="N",
                       help="no sample: the first N (and --valid) that pass")  # fmt: skip
-    add("--valid", type=number(int, 0, 10**9), default=2000, metavar="N",
+    add("--valid", type=number(int, 0), default=2000, metavar="N",
         help="more sentences, for validation (%(default)s)")  # fmt: skip
     add("--seed", type=int, default=1, help="another gives another sample (%(default)s)")
     add(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from laft_fairseq.errors import LaftError
 
@@ -19,12 +21,20 @@ def command_parser(script: str, description: str, epilog: str = "") -> argparse.
     )
 
 
-def positive(text: str) -> int:
-    """Parse a number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text}: at least 1")
-    return number
+def number(kind: type, least: float, most: float = math.inf) -> Callable[[str], Any]:
+    """A parser of numbers in a range."""
+
+    def parse(text: str) -> Any:
+        value = kind(text)
+        if not least <= value <= most:
+            bound = f"at least {least}" if value < least else f"at most {most}"
+            raise argparse.ArgumentTypeError(f"{text}: {bound}")
+        return value
+
+    return parse
+
+
+positive = number(int, 1)
 
 
 def column_numbers(text: str) -> list[int]:

@@ -26,8 +26,8 @@ def build(options: argparse.Namespace) -> None:
     if langs[0] != "en":
         raise LaftError(f"--langs {options.langs}: the first language must be en")
     selection = select(read_lists(options.lists, options.suites.split(","), langs))
-    print(f"{selection.families} families; left out of train or valid, as a test item has half of "
-          f"their shingles: {selection.leaked} examples")  # fmt: skip
+    left_out = "examples of train or valid left out, as they resemble a test item"
+    print(f"{selection.families} families; {selection.leaked} {left_out}")
     print("| lang | train | valid | test |\n|---|---|---|---|")
     for lang in langs:
         counts = []

@@ -111,15 +111,13 @@ def build(options: argparse.Namespace) -> tuple[Splits, dict[str, Any]]:
 
 def limits_of(options: argparse.Namespace) -> Limits:
     """The limits of length, after a check that the model can encode the separator."""
-    numbers = (options.max_evidence, options.max_answer, options.max_question)
-    if options.spm is None:
-        if any(number is not None for number in numbers):
-            raise LaftError("a limit counts subwords: give --spm FILE")
-        return Limits(*numbers)
-    model = load_model(options.spm)
-    if not encodes(model, options.separator):
+    model = load_model(options.spm) if options.spm else None
+    limits = Limits.of(options, model)
+    if model is None and {limits.evidence, limits.answer, limits.question} != {None}:
+        raise LaftError("a limit counts subwords: give --spm FILE")
+    if model is not None and not encodes(model, options.separator):
         raise LaftError(f"{options.spm} cannot encode the separator {options.separator!r}")
-    return Limits(*numbers, count=lambda text: len(model.encode(text)))
+    return limits
 
 
 def with_answers(trained: list[Item], source: str, path: Path) -> bool:

@@ -5,6 +5,7 @@ XNLG (Chi et al., AAAI 2020) takes 230, 20 and 256 tokens.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,14 @@ class Limits:
     answer: int | None
     question: int | None
     count: Count = len
+
+    @classmethod
+    def of(cls, options: argparse.Namespace, model: Any) -> Limits:
+        """The limits that options name, in subwords of a sentencepiece model."""
+        numbers = (options.max_evidence, options.max_answer, options.max_question)
+        if model is None:
+            return cls(*numbers)
+        return cls(*numbers, count=lambda text: len(model.encode(text)))
 
     def apply(self, items: list[Item], train: bool, report: Report) -> list[Item]:
         """Items with evidence and answer cut; of training, too long questions left out."""

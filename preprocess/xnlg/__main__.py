@@ -27,6 +27,7 @@ from preprocess.common.files import digest, read_json, read_lines, write_json, w
 from preprocess.common.text import squeeze
 from preprocess.common.vocabulary import load_model
 from preprocess.qg.evidence import Report
+from preprocess.qg.limits import Limits
 from preprocess.xnlg.detokenize import detokenizer
 from preprocess.xnlg.layout import (
     LANGUAGES,
@@ -38,7 +39,7 @@ from preprocess.xnlg.layout import (
     language,
     notes,
 )
-from preprocess.xnlg.options import limits_of, parser, tags_of, usable_separator
+from preprocess.xnlg.options import parser, tags_of, usable_separator
 from preprocess.xnlg.translated import check_translated
 
 ENGLISH = "en_XX"
@@ -204,7 +205,7 @@ def main(layout: Layout, options: argparse.Namespace) -> None:
     options.tags = tags_of(layout, options.targets)
     model = load_model(options.backbone / "sentence.bpe.model")
     options.separator = usable_separator(layout, options.separator, model)
-    options.limits = limits_of(options, model)
+    options.limits = Limits.of(options, model)
     write_raw(layout, options, check(layout, options.data, options.tags))
     if options.translated:
         check_translated(options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from laft_fairseq.errors import LaftError
 from preprocess.common.command import command_parser, positive
-from preprocess.qg.limits import Limits, encodes
+from preprocess.qg.limits import encodes
 from preprocess.xnlg.layout import Layout
 
 SEPARATORS = ("⏎", "|")  # the first that the backbone's sentencepiece model can encode
@@ -89,9 +89,3 @@ def usable_separator(layout: Layout, option: str | None, model: Any) -> str | No
             return mark
     marks = option or " ".join(SEPARATORS)
     raise LaftError(f"the backbone's sentencepiece model cannot encode {marks}: give --separator")
-
-
-def limits_of(options: argparse.Namespace, model: Any) -> Limits:
-    """The limits of length, in subwords of the model."""
-    numbers = (options.max_evidence, options.max_answer, options.max_question)
-    return Limits(*numbers, count=lambda text: len(model.encode(text)))

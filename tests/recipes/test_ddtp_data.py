@@ -32,14 +32,13 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def test_counts_are_those_of_the_readme(extract: Path) -> None:
-    told = re.findall(r"^\| `(\S+\.xz)` \| ([\d,]+) \|", (extract / "README.md").read_text(), re.M)
-    assert {name: int(count.replace(",", "")) for name, count in told} == {
+    listed = re.findall(
+        r"^\| `(\S+\.xz)` \| ([\d,]+) \|", (extract / "README.md").read_text(), re.M
+    )
+    assert {name: int(count.replace(",", "")) for name, count in listed} == {
         path.name: len(lines(path)) for path in extract.glob("*.xz")
     }
-    assert len(told) == 11
-
-
-def test_it_stays_small(extract: Path) -> None:
+    assert len(listed) == 11
     assert sum(path.stat().st_size for path in extract.glob("*.xz")) < 4_000_000
 
 
@@ -219,20 +218,11 @@ def test_ddtp_without_apt(repository: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def backbone(extract: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small sentencepiece model, its dictionary and three languages."""
-    import sentencepiece
-
+def backbone(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The mini backbone, with another tag layout."""
     folder = tmp_path_factory.mktemp("backbone")
-    text = [row[2] for tag in TAGS[:2] for row in rows(extract / f"{tag}.test.tsv.xz")[:100]]
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(text), model_prefix=str(folder / "sentence.bpe"), vocab_size=500,
-        byte_fallback=True, character_coverage=0.99, minloglevel=2, num_threads=1,
-    )  # fmt: skip
-    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / "sentence.bpe.model"))
-    pieces = [model.id_to_piece(i) for i in range(3, model.get_piece_size())]
-    (folder / "dict.txt").write_text("".join(f"{piece} 1\n" for piece in pieces))
-    (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in TAGS))
+    for name in ("sentence.bpe.model", "dict.txt", "langs.txt"):
+        shutil.copy(repository / "examples" / "mini" / "model" / name, folder)
     (folder / "tag-layout.txt").write_text("prefix\n")
     return folder
 

@@ -111,13 +111,6 @@ def test_a_wrong_input_is_named_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == [name] * (text is not None)
 
 
-def test_what_the_system_refuses_is_named_first(numbers: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    work = ("--work", str(tmp_path / "file" / "work"))
-    message = one_line(translate(numbers, tmp_path / "out.txt", "cat", *work))
-    assert message.startswith(f"translate: {tmp_path / 'file'}") and "Errno" not in message
-
-
 def test_output_that_could_not_be_read_again_is_refused(numbers: Path, tmp_path: Path) -> None:
     """Input may be gzip; output is not, whatever its name promises."""
     packed = tmp_path / "in.txt.gz"

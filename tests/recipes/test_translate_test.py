@@ -132,14 +132,3 @@ def test_english_references_in_a_folder_with_a_space(case: Case) -> None:
     assert done.returncode == 0, done.stderr
     floors = json.loads((case.out / "score.fr_XX.json").read_text())["floors"]
     assert floors["english_reference"]["rougeL"]["f"] == 0
-
-
-@pytest.mark.integration
-def test_a_folder_of_an_older_script_goes_on(case: Case) -> None:
-    """Its settings named references, language and the engine of the way back as well."""
-    assert case.run().returncode == 0
-    settings = case.out / "settings"
-    more = "0123  ref\nlang fr_XX\nfrom-english sed 's/^/FR/'\n"
-    settings.write_text(more + settings.read_text())
-    assert case.run().returncode == 0
-    assert "(now lenpen 1)" in case.refused(lenpen="1")

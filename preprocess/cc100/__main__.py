@@ -103,17 +103,14 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def describe(sample: Sample) -> str:
-    """How many lines were read, what became of them, and how many distinct ones pass."""
-    share, counts = sample.reasons()
-    blank, judged = counts.pop("blank"), max(sum(counts.values()), 1)
-    shares = [f"{reason} {count:,} ({count / judged:.1%})" for reason, count in counts.items()]
-    some = f"a random {share:.2%} of them, " if share < 1 else ""
-    text = f"{sample.lines:,} lines read, {blank:,} of them blank; of {some}{judged:,} lines: "
-    text += ", ".join(shares)
-    if share < 1:
-        error = 1 / sample.size**0.5
-        text += f"; about {sample.passing():,} distinct sentences pass (error {error:.1%})"
-    return text
+    """How many lines were read and looked at, what became of these, how many distinct ones pass."""
+    judged = sample.reasons.total()
+    shares = [f"{reason} {count / judged:.1%}" for reason, count in sample.reasons.most_common()]
+    about = "" if sample.passing() == sample.rows else "about "
+    return (
+        f"{sample.lines:,} lines read, {judged:,} of them looked at: {', '.join(shares)}; {about}"
+        f"{sample.passing():,} distinct sentences pass"
+    )
 
 
 def write(options: argparse.Namespace, settings: dict[str, Any], sample: Sample,
@@ -128,12 +125,10 @@ def write(options: argparse.Namespace, settings: dict[str, Any], sample: Sample,
         if stop > start:
             write_lines(path, sample.sentences(start, stop), FASTER)
             print(f"cc100: {path}: {stop - start:,} sentences")
-    share, counts = sample.reasons()
     write_json(
         provenance_path(options.out),
         {**settings, "output_sha256": sha256(options.out), "lines": sample.lines,
-         "share_of_lines": share, "reasons": counts,
-         **({} if options.first else {"passing": sample.passing()}), "seconds": round(seconds, 1),
+         "reasons": sample.reasons, "passing": sample.passing(), "seconds": round(seconds, 1),
          "date": datetime.now(UTC).isoformat(timespec="seconds")},
     )  # fmt: skip
 

@@ -4,9 +4,6 @@ A line's key is a seeded hash of its text: a random number that equal lines shar
 `size` passing lines with the smallest keys (bottom-k), so that each distinct line has the same
 chance, whatever the order of the text and however often it occurs. Lines whose key is above the
 largest one held are not looked at: soon almost all.
-
-All lines with a key below the final threshold were looked at, and are themselves a random sample
-of all lines: what became of them tells the shares of the whole.
 """
 
 from __future__ import annotations
@@ -55,9 +52,7 @@ class Sample:
         self._table.execute(
             "CREATE TABLE sample (rank HUGEINT, key UBIGINT, place BIGINT, line VARCHAR)"
         )
-        self._census: Counter[tuple[str, int]] = (
-            Counter()
-        )  # by reason and length of the key in bits
+        self.reasons: Counter[str] = Counter()  # of the lines that were looked at
         self._judge = f"""CREATE OR REPLACE TEMP TABLE block AS
             WITH text AS (SELECT string_split(?, chr(10)) AS lines),
             untrimmed AS (
@@ -67,16 +62,14 @@ class Sample:
                 SELECT *, md5_number_lower('{seed}:' || {_LOOSE if loose else "line"}) AS key
                 FROM trimmed),
             ranked AS (SELECT *, {"place" if first else "key"}::HUGEINT AS rank FROM keyed)
-            SELECT *, {reason} AS reason FROM ranked WHERE rank < ?::HUGEINT OR line = ''"""
+            SELECT *, {reason} AS reason FROM ranked WHERE rank < ?::HUGEINT"""
 
     def add(self, block: bytes) -> None:
         """Offer a block of whole lines, without the last one's line end."""
         text = block.decode("utf-8", "replace").replace("\0", "\ufffd")
         self._table.execute(self._judge, [text, self.lines, self.threshold])
         self.lines += block.count(b"\n") + 1
-        self._census.update({(reason, int(bits)): count for reason, bits, count in self._all(
-            "SELECT reason, if(key = 0, 0, 1 + floor(log2(key))), count(*) FROM block GROUP BY ALL"
-        )})  # fmt: skip
+        self.reasons.update(dict(self._all("SELECT reason, count(*) FROM block GROUP BY reason")))
         ((added,),) = self._all("INSERT INTO sample SELECT rank, key, place, line FROM block "
                                 "WHERE reason = 'kept'")  # fmt: skip
         self.rows += added
@@ -109,33 +102,12 @@ class Sample:
         while rows := result.fetchmany(10_000):
             yield from (line for (line,) in rows)
 
-    def reasons(self) -> tuple[float, dict[str, int]]:
-        """Why lines were kept or left out: of which share of all lines, and counts by reason.
-
-        The share is that of the keys below a power of two that are all below the threshold.
-        """
-        sampled = self.threshold < _MAX_KEY and not self.first
-        bits = self.threshold.bit_length() - 1 if sampled else 64
-        ((distinct,),) = self._all(f"SELECT count(*) FROM sample WHERE key < {2**bits}::HUGEINT")
-        counts: Counter[str] = Counter()
-        for (reason, length), count in self._census.items():
-            if length <= bits or reason == "blank":
-                counts[reason] += count
-        blank, kept = counts.pop("blank", 0), counts.pop("kept", 0)
-        if not self.first:
-            counts["duplicate"] = kept - distinct
-        return 2.0 ** (bits - 64), {
-            "blank": blank,
-            "kept": distinct,
-            **dict(sorted(counts.items())),
-        }
-
     def passing(self) -> int:
-        """How many distinct lines pass: counted if all fit, else estimated (KMV estimator).
+        """How many distinct lines pass: counted if all were kept, else estimated (KMV).
 
         The estimate's standard error is 1 part in the square root of `size`.
         """
-        if self.threshold == _MAX_KEY:
+        if self.threshold == _MAX_KEY or self.first:
             return self.rows
         return round((self.size - 1) / (self.threshold / _MAX_KEY))
 

@@ -115,5 +115,5 @@ def test_the_first_lines_that_pass(data: bytes, tmp_path: Path) -> None:
     out = tmp_path / "out.txt.xz"
     assert run("-", out, "--first", "300", stdin=data).returncode == 0
     files = (tmp_path / name for name in ("out.txt.xz", "out.valid.txt.xz"))
-    found = b"".join(lzma.decompress(path.read_bytes()) for path in files)
-    assert sorted(found.splitlines()) == sorted(data.splitlines()[:350])
+    sample = b"".join(lzma.decompress(path.read_bytes()) for path in files)
+    assert sorted(sample.splitlines()) == sorted(data.splitlines()[:350])

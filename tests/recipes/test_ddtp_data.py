@@ -42,26 +42,19 @@ def test_counts_are_those_of_the_readme(extract: Path) -> None:
     assert sum(path.stat().st_size for path in extract.glob("*.xz")) < 4_000_000
 
 
-@pytest.mark.parametrize("split", ["train", "valid", "test"])
-def test_pairs_are_whole_and_differ(extract: Path, split: str) -> None:
-    for path in extract.glob(f"*.{split}.tsv.xz"):
-        table = rows(path)
-        assert all(len(row) == 4 and all(cell.strip() for cell in row) for row in table)
-        assert len({row[1] for row in table}) == len(table)
-
-
-def test_the_test_is_parallel(extract: Path) -> None:
-    ids = [[row[1] for row in rows(extract / f"{tag}.test.tsv.xz")] for tag in TAGS]
-    assert ids[0] == ids[1] == ids[2]
-    texts = [[row[2] for row in rows(extract / f"{tag}.test.tsv.xz")] for tag in TAGS]
-    assert all(len(set(versions)) == 3 for versions in zip(*texts, strict=True))
-
-
-def test_no_item_is_in_two_splits(extract: Path) -> None:
-    splits = ("train", "valid", "test")
-    ids = {s: {r[1] for p in extract.glob(f"*.{s}.tsv.xz") for r in rows(p)} for s in splits}
-    assert not ids["train"] & ids["valid"]
-    assert not (ids["train"] | ids["valid"]) & ids["test"]
+def test_the_extract_is_sound(extract: Path) -> None:
+    """Rows are complete and differ, the test is parallel, and no item is in two splits."""
+    ids: dict[str, set[str]] = {"train": set(), "valid": set(), "test": set()}
+    for split, seen in ids.items():
+        for path in extract.glob(f"*.{split}.tsv.xz"):
+            table = rows(path)
+            assert all(len(row) == 4 and all(cell.strip() for cell in row) for row in table)
+            assert len({row[1] for row in table}) == len(table)
+            seen |= {row[1] for row in table}
+    assert not ids["train"] & ids["valid"] and not (ids["train"] | ids["valid"]) & ids["test"]
+    tests = [rows(extract / f"{tag}.test.tsv.xz") for tag in TAGS]
+    for versions in zip(*tests, strict=True):
+        assert len({row[1] for row in versions}) == 1 and len({row[2] for row in versions}) == 3
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -184,14 +177,14 @@ def test_build(repository: Path, lists: Path, tmp_path: Path) -> None:
     result = build(repository, lists, tmp_path / "out", "--langs", "en,fr", "--suites", "sid")
     assert result.returncode == 0, result.stderr
     where: dict[str, set[str]] = {}
-    found = {"en": 0, "fr": 0}
-    for lang in found:
+    counts = {"en": 0, "fr": 0}
+    for lang in counts:
         for split in ("train", "valid", "test"):
             for package, md5, _, _ in rows(tmp_path / "out" / f"{lang}.{split}.tsv.xz"):
                 where.setdefault(package.lstrip("lefright"), set()).add(split)
                 assert md5 == f"m{package}"
-                found[lang] += 1
-    assert found == {"en": 80, "fr": 20}
+                counts[lang] += 1
+    assert counts == {"en": 80, "fr": 20}
     assert len(where) == 40
     assert all(len(splits) == 1 for splits in where.values())
 

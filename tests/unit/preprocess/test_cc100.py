@@ -89,8 +89,8 @@ def test_the_sample_is_uniform(make: Any) -> None:
 
     def p_value(drawn: list[int]) -> float:
         share = len(drawn) / there.sum()
-        found = np.histogram(drawn, 40, (0, 60_000))[0]
-        statistic = ((found - there * share) ** 2 / (there * share)).sum() / (1 - share)
+        drawn_there = np.histogram(drawn, 40, (0, 60_000))[0]
+        statistic = ((drawn_there - there * share) ** 2 / (there * share)).sum() / (1 - share)
         return float(scipy.stats.chi2.sf(statistic, 39))
 
     samples = []
@@ -173,6 +173,6 @@ def test_blocks_are_whole_lines_and_bounded(size: int) -> None:
     """A line beyond the limit loses its end only, whatever the blocks."""
     lines = [b"one", b"", b"x" * 500, b"\xc3\xa9t\xc3\xa9", b"", b"last"]
     parts = list(stream.blocks(io.BytesIO(b"\n".join(lines)), size, 50))
-    found = b"\n".join(parts).split(b"\n")
-    assert [line[:50] for line in found] == [line[:50] for line in lines]
+    joined = b"\n".join(parts).split(b"\n")
+    assert [line[:50] for line in joined] == [line[:50] for line in lines]
     assert max(map(len, parts)) <= size + 50

@@ -80,10 +80,10 @@ def test_headlines(xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]) 
     assert not (raw / "fr_XX.train.tsv").exists(), "a target's pairs are not to be learned from"
     mono = (raw / "mono.fr_XX.train").read_text("utf-8").splitlines()
     assert (len(mono), mono[0]) == (11, "l'écluse 0 n'est pas « ouverte ».")
-    said = capsys.readouterr().out
-    assert "fr_XX: train 12, dev 3, test 2 items, aligned" in said
-    assert "not xgiga's own counts: train 500,000, dev 5,000, test 5,000" in said
-    assert "12 texts" not in said and "11 + 1 texts from the training sources" in said
+    printed = capsys.readouterr().out
+    assert "fr_XX: train 12, dev 3, test 2 items, aligned" in printed
+    assert "not xgiga's own counts: train 500,000, dev 5,000, test 5,000" in printed
+    assert "12 texts" not in printed and "11 + 1 texts from the training sources" in printed
 
 
 def test_questions(xqg: Path, make: Make) -> None:
@@ -110,9 +110,9 @@ def test_limits(xqg: Path, make: Make, capsys: pytest.CaptureFixture[str]) -> No
     assert source == "ada wrote note 0 in 1843. ⏎ note 0"
     cut = rows(raw / "en_XX.test.tsv")[0][2]
     assert len(cut) < len(source) and cut.endswith(" ⏎ note 0")
-    said = capsys.readouterr().out
-    assert "en_XX.train: 1 items left out, target over the limit" in said
-    assert "en_XX.test: 2 items with a source cut to the limit" in said
+    printed = capsys.readouterr().out
+    assert "en_XX.train: 1 items left out, target over the limit" in printed
+    assert "en_XX.test: 2 items with a source cut to the limit" in printed
 
 
 def test_empty_sides(xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,9 +124,9 @@ def test_empty_sides(xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]
     assert state == 0
     assert [row[0] for row in rows(raw / "en_XX.train.tsv")][:2] == ["train-1", "train-3"]
     assert rows(raw / "fr_XX.test.tsv")[1] == ["test-2", "", "", "l'écluse 1 fermée"]
-    said = capsys.readouterr().out
-    assert "en_XX.train: 1 items left out, an empty side" in said
-    assert "fr_XX.test: 1 items with an empty side, kept" in said
+    printed = capsys.readouterr().out
+    assert "en_XX.train: 1 items left out, an empty side" in printed
+    assert "fr_XX.test: 1 items with an empty side, kept" in printed
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_what_is_noted_of_case_and_accents(
 ) -> None:
     (xgiga / "dev.x.fr").write_text("Une ecluse\nferme\nvite\n")
     assert make("xgiga", "--targets", "fr_XX")[0] == 0
-    said = capsys.readouterr().out
-    assert "fr_XX: dev.x.fr is not lower-cased: 1 of 3 lines" in said
-    assert "fr_XX: dev.x.fr has no accents" in said
-    assert "zh_CN" not in said
+    printed = capsys.readouterr().out
+    assert "fr_XX: dev.x.fr is not lower-cased: 1 of 3 lines" in printed
+    assert "fr_XX: dev.x.fr has no accents" in printed
+    assert "zh_CN" not in printed
 
 
 def test_text_from_elsewhere(xgiga: Path, make: Make, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from typing import Any
 
 import duckdb
 
+from laft_fairseq.errors import LaftError
+
 MAX_BYTES = 4 * 16_001  # a longer line is cut; it has too many characters in any case
 BLOCK_BYTES = 2**22
 _SLACK = 20_000  # rows beside the sample before it is cut to its size again
@@ -49,9 +51,7 @@ class Sample:
         self.lines = self.rows = 0
         self.threshold = _MAX_KEY  # of ranks: only smaller ones can enter the sample
         self._table = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(work)})
-        self._table.execute(
-            "CREATE TABLE sample (rank HUGEINT, key UBIGINT, place BIGINT, line VARCHAR)"
-        )
+        self._sql("CREATE TABLE sample (rank HUGEINT, key UBIGINT, place BIGINT, line VARCHAR)")
         self.reasons: Counter[str] = Counter()  # of the lines that were looked at
         self._judge = f"""CREATE OR REPLACE TEMP TABLE block AS
             WITH text AS (SELECT string_split(?, chr(10)) AS lines),
@@ -67,10 +67,10 @@ class Sample:
     def add(self, block: bytes) -> None:
         """Offer a block of whole lines, without the last one's line end."""
         text = block.decode("utf-8", "replace").replace("\0", "\ufffd")
-        self._table.execute(self._judge, [text, self.lines, self.threshold])
+        self._sql(self._judge, (text, self.lines, self.threshold))
         self.lines += block.count(b"\n") + 1
-        self.reasons.update(dict(self._all("SELECT reason, count(*) FROM block GROUP BY reason")))
-        ((added,),) = self._all("INSERT INTO sample SELECT rank, key, place, line FROM block "
+        self.reasons.update(dict(self._sql("SELECT reason, count(*) FROM block GROUP BY reason")))
+        ((added,),) = self._sql("INSERT INTO sample SELECT rank, key, place, line FROM block "
                                 "WHERE reason = 'kept'")  # fmt: skip
         self.rows += added
         if self.rows > self.size + max(self.size // 2, _SLACK):
@@ -78,12 +78,12 @@ class Sample:
 
     def cut(self) -> None:
         """Reduce the table to the distinct lines of the sample."""
-        self._table.execute(
+        self._sql(
             "CREATE OR REPLACE TABLE sample AS SELECT * FROM sample WHERE place IN "
             "(SELECT min(place) FROM sample GROUP BY key ORDER BY min(rank) LIMIT ?)",
-            [self.size],
+            (self.size,),
         )
-        ((self.rows, largest),) = self._all("SELECT count(*), max(rank) FROM sample")
+        ((self.rows, largest),) = self._sql("SELECT count(*), max(rank) FROM sample")
         if self.rows == self.size:
             self.threshold = largest
 
@@ -111,5 +111,10 @@ class Sample:
             return self.rows
         return round((self.size - 1) / (self.threshold / _MAX_KEY))
 
-    def _all(self, sql: str) -> list[tuple[Any, ...]]:
-        return self._table.execute(sql).fetchall()
+    def _sql(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._table.execute(sql, values).fetchall()
+        except duckdb.Error as error:
+            raise LaftError(f"DuckDB: {str(error).splitlines()[0]}") from error
+        except RuntimeError as error:  # Ctrl-C
+            raise KeyboardInterrupt from error

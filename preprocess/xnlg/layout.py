@@ -106,7 +106,8 @@ def check(layout: Layout, folder: Path, tags: Iterable[str]) -> Counts:
         if len(set(lines)) > 1:
             numbers = ", ".join(f"{p.name} {n:,}" for p, n in zip(paths, lines, strict=True))
             raise LaftError(
-                f"{folder}: {split} in {LANGUAGES[tag][1]} ({tag}) is not aligned, lines: {numbers}; "
+                f"{folder}: {split} in {LANGUAGES[tag][1]} ({tag}) is not aligned, lines: "
+                f"{numbers}; "
                 f"{layout.remedy}"
             )
         counts.setdefault(tag, {})[split] = lines[0]

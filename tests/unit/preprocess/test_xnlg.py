@@ -133,7 +133,7 @@ def test_empty_sides(xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]
     ("name", "text", "language"),
     [
         ("dev.y.fr", None, "French, fr_XX"),
-        ("train.x.zh", "一\n", "Chinese, zh_CN"),
+        ("train.x.zh", "一\n", "Chinese (zh_CN)"),
         ("test.x.en", "", "English, en_XX"),
         ("train.y.en", b"a\n\xff\n", "line 2"),
     ],

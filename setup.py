@@ -48,6 +48,9 @@ setup(
         "sentencepiece",
         "tqdm",
     ],
+    extras_require={
+        "cc100": ["duckdb>=2.0.1"],  # preprocess/cc100.sh
+    },
     entry_points={"console_scripts": ["laft = laft_fairseq.cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -3,7 +3,6 @@
 import lzma
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -19,12 +18,11 @@ from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.dictionary import load_dictionary
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.tags import CC25, MBART50, symbol
+from preprocess.binarize import encoding
 from tests import hf_folder
 
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.integration
-sys.path.insert(0, str(hf_folder.REPOSITORY / "preprocess"))
-import encode  # noqa: E402
 
 DATA = hf_folder.REPOSITORY / "examples" / "ddtp" / "data"
 GERMAN = DATA / "sentences.de_DE.tsv.xz"
@@ -59,7 +57,7 @@ def ids_by_our_path(
     sentencepiece_dictionary.write_dictionary(model, work / "dict.txt")
     dictionary: Dictionary = load_dictionary(work, tags)
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    encode.encode(processor, iter(lines), work / "text", 1)
+    encoding.encode(processor, iter(lines), work / "text", 1)
     texts = (work / "text").read_text(encoding="utf-8").split("\n")[:-1]
     encoded = [dictionary.encode_line(text, add_if_not_exist=False).long() for text in texts]
     return [layout.tagged(text, dictionary.index(symbol(tag))).tolist() for text in encoded]

@@ -6,7 +6,7 @@ import argparse
 
 import torch
 
-from laft_fairseq.cli.components import _batches
+from laft_fairseq.components.estimation import Corpus, batches, read_sentences
 from laft_fairseq.hub.loading import load_backbone_model
 
 
@@ -17,14 +17,15 @@ def main() -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--max-sentences", type=int, required=True)
     parser.add_argument("--cpu", action="store_true")
-    parser.set_defaults(split="train", max_tokens=None, max_length=512)
     args = parser.parse_args()
     model, _ = load_backbone_model(args.backbone, args.data)
     if not args.cpu:
         model = model.cuda()
     print("update 0", flush=True)
     with torch.inference_mode():
-        for tokens in _batches(model, model.encoder.dictionary, args.langs, args, None):
+        corpus = Corpus(args.data, max_sentences=args.max_sentences)
+        sentences = read_sentences(model, args.langs, corpus)
+        for tokens in batches(model, args.langs, sentences, corpus):
             model.encoder.forward_backbone(tokens.to(model.encoder.embed_tokens.weight.device))
     if not args.cpu:
         torch.cuda.synchronize()

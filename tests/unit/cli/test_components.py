@@ -185,7 +185,7 @@ def test_shards_of_one_text_are_the_whole(home: Path, capsys: pytest.CaptureFixt
     flags = ("--langs", "zh_CN", "--max-tokens", "40")
     whole = components_file.load(estimate(home, "w.safetensors", *flags), with_statistics=True)
     shards = [estimate(home, f"{i}.safetensors", *flags, "--shard", f"{i}/3") for i in (3, 1, 2)]
-    assert "of 40 texts" in capsys.readouterr().err
+    assert "of 40 sentences" in capsys.readouterr().err
     out = home / "shards.safetensors"
     assert main.main(["components", "--merge", *map(str, shards), "--out", str(out)]) == 0
     merged = components_file.load(out, with_statistics=True)
@@ -268,7 +268,7 @@ def test_wrong_input_is_one_line(home: Path, flags: list[str], message: str) -> 
 def test_too_few_texts_are_told_before_any_is_encoded(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(components, "_statistics", lambda *words: pytest.fail("encoded"))
+    monkeypatch.setattr(LAFTEncoder, "forward_backbone", None)
     command = ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin")]
     flags = ["--langs", "en_XX,fr_XX", "--max-sentences", "2", "--num-components", "3", "--cpu"]
     assert main.main([*command, *flags, "--out", str(home / "few.safetensors")]) == 2

@@ -97,6 +97,21 @@ def test_the_file_has_the_documented_keys_and_metadata(path):
     assert len(json.loads(metadata["singular_values"])["fr_XX"]) == K
 
 
+def test_equal_content_is_equal_bytes(path, tmp_path):
+    """In another process too, where a hash table has another order."""
+    again = tmp_path / "again"
+    for _ in range(5):
+        save(again, {"en_XX": statistics(0), "fr_XX": statistics(1)}, K, FINGERPRINT)
+        assert again.read_bytes() == path.read_bytes()
+    length = int.from_bytes(path.read_bytes()[:8], "little")
+    metadata = json.loads(path.read_bytes()[8 : 8 + length])["__metadata__"]
+    assert length % 8 == 0
+    assert list(metadata) == sorted(metadata)
+    shuffled = dict(reversed(metadata.items()))
+    save_file(load_file(path), again, shuffled)  # as older versions wrote it
+    assert load(again).fingerprint == FINGERPRINT
+
+
 def test_only_what_is_asked_for_is_read(path):
     assert load(path).select("fr_XX").statistics is None
     held = load(path, langs=["fr_XX"])

@@ -8,7 +8,7 @@ import scipy.linalg
 import torch
 
 from laft_fairseq.cli import main
-from laft_fairseq.components import controls as component_controls
+from laft_fairseq.components import ablations
 from laft_fairseq.components import file as components_file
 from laft_fairseq.components.schema import Shard
 from laft_fairseq.errors import LaftError
@@ -64,7 +64,7 @@ def run(*flags: str | Path) -> int:
 def test_the_norm_follows_exactly_from_the_gram_matrices(true: Path, scaling: str) -> None:
     for tag in TAGS:
         held = components_file.load(true, with_statistics=True).select(tag)
-        found = component_controls.removed_rms(held.statistics, held.components, scaling)
+        found = ablations.removed_rms(held.statistics, held.components, scaling)
         assert found == pytest.approx(rms(removed(rows(tag), singular(tag), scaling)), rel=1e-6)
 
 
@@ -91,7 +91,7 @@ def test_a_random_subspace_removes_as_much(
     out = tmp_path / "random.safetensors"
     flags = ("--from", true, "--control", "random-subspace", "--seed", "4")
     assert run(*flags, "--out", out) == 0
-    assert "a control: random-subspace, seed 4\n" in capsys.readouterr().out
+    assert "an ablation: random-subspace, seed 4\n" in capsys.readouterr().out
     held, drawn = components_file.load(out), []
     for tag in TAGS:
         entry, m = held.select(tag), rows(tag)
@@ -146,9 +146,9 @@ def test_what_is_refused(true: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
             ("--from", old, "--control", "random-subspace"),
             "language en_XX: holds no Gram matrix of",
         ),
-        (("--from", control, "--num-components", "2"), "a control (other-language, en_XX has"),
-        (("--from", control, "--control", "random-subspace"), "a control (other-language, en_XX"),
-        (("--merge", control, true), "a control (other-language, en_XX has fr_XX's"),
+        (("--from", control, "--num-components", "2"), "an ablation (other-language, en_XX has"),
+        (("--from", control, "--control", "random-subspace"), "an ablation (other-language, en_XX"),
+        (("--merge", control, true), "an ablation (other-language, en_XX has fr_XX's"),
         (("--control", "random-subspace"), "give the file of true components by --from"),
         (("--from", true, "--seed", "3"), "--seed is that of --control random-subspace"),
         (("--from", true, "--backbone", "m.pt"), "not with --backbone"),
@@ -159,7 +159,7 @@ def test_what_is_refused(true: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         (("--langs", "en_XX", "--max-sentences", "0"), "--max-sentences 0: at least 1 is needed"),
         (("--from", true, "--num-components", "25"), "25 components of 24 dimensions"),
         (("--from", true, "--num-components", "0"), "--num-components 0: at least 1"),
-        (("--merge", true, alone, "--num-components", "3"), "leave the option out"),
+        (("--merge", true, alone, "--num-components", "3"), "leave --num-components out"),
         (("--from", tmp_path / "none"), "none: no such components file"),
     ]
     for flags, message in cases:
@@ -171,7 +171,7 @@ def test_what_is_refused(true: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
         assert not out.exists()
     assert run("--from", old, "--num-components", "2", "--out", out) == 0  # needs no unit rows
     with pytest.raises(LaftError, match="no norm of removal 'mean'"):
-        component_controls.removed_rms(statistics["en_XX"], torch.eye(D), "mean")
+        ablations.removed_rms(statistics["en_XX"], torch.eye(D), "mean")
 
 
 def test_masked_shards_do_not_merge_with_others(

@@ -16,25 +16,14 @@ import numpy.typing as npt
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.scripts import language_code
-from laft_fairseq.scoring.tokenizers import PROTOCOLS, hypothesis_tokenizer, tokenizer
+from laft_fairseq.scoring.tokenizers import PROTOCOLS as PROTOCOLS
+from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, tokenizer
 
 Scores = npt.NDArray[np.float64]
 
-__all__ = [
-    "METRICS",
-    "PROTOCOLS",
-    "Interval",
-    "bootstrap_means",
-    "check_pairs",
-    "rouge_items",
-    "signature",
-    "summarise",
-    "tokenizer",
-]
-
 METRICS = ("rouge1", "rouge2", "rougeL")
 CONFIDENCE = 95.0
-# Raised when a number computed here changes for the same texts.
+# Raised when a number computed here changes for the same outputs.
 SCORING_VERSION = 1
 _CHUNK = 100  # resamples held in memory at once
 
@@ -48,26 +37,11 @@ class Interval:
     high: float
 
 
-class _Cut:
-    """A tokenizer object for rouge-score that hands on texts already cut into tokens."""
+class _Tokenized:
+    """A tokenizer for rouge-score that hands on what is already cut into tokens."""
 
     def tokenize(self, tokens: list[str]) -> list[str]:
         return tokens
-
-
-def check_pairs(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Refuse sets that do not belong together.
-
-    Raises:
-        LaftError: there is nothing to score, or the numbers of texts differ.
-    """
-    if not references:
-        raise LaftError("there is no reference to score against")
-    if len(hypotheses) != len(references):
-        raise LaftError(
-            f"{len(hypotheses)} hypotheses but {len(references)} references: "
-            "every test item needs exactly one hypothesis"
-        )
 
 
 def rouge_items(
@@ -77,7 +51,7 @@ def rouge_items(
     protocol: str = "unicode",
     metrics: Sequence[str] = METRICS,
 ) -> dict[str, Scores]:
-    """Score each hypothesis against its reference.
+    """Return the scores of each hypothesis against its reference.
 
     Args:
         hypotheses: n outputs.
@@ -92,12 +66,16 @@ def rouge_items(
     Raises:
         LaftError: the language or protocol is unknown, or the sets do not belong together.
     """
-    check_pairs(hypotheses, references)
-    cut_hypothesis = hypothesis_tokenizer(protocol, lang)
-    cut_reference = tokenizer(protocol, lang)
+    if not references:
+        raise LaftError("there is no reference to score against")
+    if len(hypotheses) != len(references):
+        raise LaftError(
+            f"{len(hypotheses)} hypotheses but {len(references)} references: "
+            "every test item needs exactly one hypothesis"
+        )
     return rouge_of_tokens(
-        [cut_hypothesis(text) for text in hypotheses],
-        [cut_reference(text) for text in references],
+        list(map(hypothesis_tokenizer(protocol, lang), hypotheses)),
+        list(map(tokenizer(protocol, lang), references)),
         metrics,
     )
 
@@ -107,11 +85,11 @@ def rouge_of_tokens(
     references: Sequence[list[str]],
     metrics: Sequence[str] = METRICS,
 ) -> dict[str, Scores]:
-    """Score n pairs that are already cut into tokens; as `rouge_items`."""
+    """Return the scores of n pairs that are already cut into tokens; as `rouge_items`."""
     # Imported late: rouge-score brings nltk, which takes a second.
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer(list(metrics), tokenizer=_Cut())
+    scorer = RougeScorer(list(metrics), tokenizer=_Tokenized())
     scores = np.zeros((len(metrics), len(references)))
     for item, (hypothesis, reference) in enumerate(zip(hypotheses, references, strict=True)):
         of_pair = scorer.score(reference, hypothesis)
@@ -120,7 +98,7 @@ def rouge_of_tokens(
 
 
 def bootstrap_means(items: Scores, resamples: int = 1000, seed: int = 12345) -> Scores:
-    """Give the mean of each bootstrap resample.
+    """Return the mean of each bootstrap resample.
 
     Args:
         items: (m, n), m scores of each of n items.
@@ -142,7 +120,7 @@ def bootstrap_means(items: Scores, resamples: int = 1000, seed: int = 12345) -> 
 def summarise(
     items: Mapping[str, Scores], resamples: int = 1000, seed: int = 12345
 ) -> dict[str, Interval]:
-    """Give the mean of each metric and its 95 % bootstrap interval.
+    """Return the mean of each metric and its 95 % bootstrap interval.
 
     Args:
         items: by metric an array of shape (n,), as from `rouge_items`.
@@ -169,7 +147,7 @@ def summarise(
 def signature(
     protocol: str, lang: str | None, n: int, resamples: int | None = None, seed: int | None = None
 ) -> str:
-    """Say how a score was made, in sacreBLEU's manner: `key:value` joined by bars.
+    """Return how a score was made, in sacreBLEU's manner: `key:value` joined by bars.
 
     Args:
         protocol: one of `PROTOCOLS`.

@@ -1,8 +1,9 @@
 """Read what fairseq-generate (or fairseq-interactive) printed, in the order of the ids.
 
 Lines that count: `S-id\\tsource`, `T-id\\ttarget`, `H-id\\tscore\\tsubwords` and
-`D-id\\tscore\\ttext`; anything else is passed over. fairseq prints items by length, so ids come shuffled; with
-`--nbest n` an item has n H- and D- lines, of which the first is the best.
+`D-id\\tscore\\ttext`; anything else is passed over.
+fairseq prints items by length, so ids come shuffled; with `--nbest n` an item has n H- and D-
+lines, of which the first is the best.
 """
 
 from collections.abc import Mapping

@@ -122,10 +122,9 @@ def right_language(
     code = language_code(lang)
     if code not in language_codes(langs):
         raise LaftError(f"{lang} is none of the languages {', '.join(langs)}: add it to --langs")
-    identified = [
-        identify(output, langs, source)
-        for output, source in zip(outputs, sources or [None] * len(outputs), strict=True)
-    ]
+    origins: Sequence[str | None] = [None] * len(outputs) if sources is None else sources
+    pairs = zip(outputs, origins, strict=True)
+    identified = [identify(output, langs, origin) for output, origin in pairs]
     right = np.array([language == code for language in identified], dtype=bool)
     decided = sum(language is not None for language in identified)
     return RightLanguage(

@@ -1,6 +1,6 @@
 """A report of `laft score` as a table to read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
@@ -59,7 +59,7 @@ def format_report(report: Mapping[str, Any]) -> str:
     return "\n\n".join([*parts, report["signature"]])
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
     """Align the first and the last column to the left, the numbers between to the right."""
     alignment = ("left", *["right"] * (len(rows[0]) - 2), "left")
     return tabulate(rows, tablefmt="plain", colalign=alignment, disable_numparse=True)

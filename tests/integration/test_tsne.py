@@ -76,7 +76,7 @@ def test_figure_and_numbers(
     assert str(laft) in report["command"]
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 6 + 2
-    assert lines[1].startswith("en_XX fr_XX     encoder output")
+    assert lines[1].startswith("en_XX fr_XX  encoder output")
 
 
 def test_the_caption_may_name_no_folder(laft: Path, data: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_measures_only(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     report = json.loads(numbers.read_text())
     assert report["control"] == "random-subspace, seed 4"
     output = capsys.readouterr().out
-    assert "language components are a control: random-subspace, seed 4" in output
+    assert "language components are an ablation: random-subspace, seed 4" in output
     assert all("perplexity" not in panel and "token_probe" not in panel for panel in
                report["panels"])  # fmt: skip
     shares = [panel["retrieval_masked"]["left_out"] for panel in report["panels"]]

@@ -14,12 +14,12 @@ import regex
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import lines
+from laft_fairseq.languages.tags import TAG
 
 _RECORD = regex.compile(r"([STHDP])-(\d+)\t(.*)", flags=regex.DOTALL)
 _WORD_START = "▁"
 _BYTES = regex.compile(r"(?:<0x[0-9A-F]{2}>)+")
-_TAG = r"\[[a-z]{2,3}_[A-Z][A-Za-z]{1,3}\]"
-_LANGUAGE_TAG = regex.compile(rf"^{_TAG}\s*|\s*{_TAG}$")
+_LANGUAGE_TAG = regex.compile(rf"^\[{TAG}\]\s*|\s*\[{TAG}\]$")
 _KINDS = {"H": "hypothesis (H- or D- line)", "S": "source (S- line)", "T": "target (T- line)"}
 
 Records = dict[str, dict[int, str]]  # by kind of line and id

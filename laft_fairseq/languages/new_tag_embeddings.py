@@ -63,9 +63,9 @@ class NewTagEmbeddings(nn.ParameterDict):
 def mean_of_tags(embedding: Tensor, tag_ids: Iterable[int]) -> Tensor:
     """(V, d) -> (d,): what a new tag begins with, the mean embedding of the backbone's tags.
 
-    All of the dictionary's tags count, trained on here or not: each is a trained embedding
-    of the backbone, and their mean says "some language" where a random one would say nothing at all.
-    It is taken in fp32.
+    All of the dictionary's tags count, trained on here or not: each is trained in the backbone, and
+    their mean says "some language" where random numbers would say nothing at all. It is taken in
+    fp32.
     """
     rows = embedding[list(tag_ids)]  # (tags, d)
     return rows.float().mean(0).to(embedding.dtype)

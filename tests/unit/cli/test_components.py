@@ -1,6 +1,5 @@
 """`laft components`: against scipy on the M_L that the encoder gives, in one pass and in shards."""
 
-import re
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import scipy.linalg
 import torch
 
 from laft_fairseq.checkpoints.header import HEADER_KEY
-from laft_fairseq.cli import components, main
+from laft_fairseq.cli import main
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_encoder import LAFTEncoder
@@ -82,29 +81,23 @@ def test_one_pass_agrees_with_scipy(home: Path) -> None:
         )
 
 
-def test_small_batches_change_nothing(home: Path) -> None:
-    """Batches of a few texts, padded differently, give the same subspace."""
-    path = estimate(home, "small.safetensors", "--langs", "fr_XX", "--max-tokens", "20")
-    entry = components_file.load(path).select("fr_XX")
-    assert projector_distance(entry.components, sentence_means(home, "fr_XX")) < 1e-6
-
-
-def test_max_sentences_takes_the_first(home: Path) -> None:
-    """--max-sentences N is the first N texts of the file, not the N shortest."""
-    path = estimate(home, "first.safetensors", "--langs", "fr_XX", "--max-sentences", "11")
-    entry = components_file.load(path).select("fr_XX")
-    assert entry.count == 11
-    assert projector_distance(entry.components, sentence_means(home, "fr_XX", 11)) < 1e-6
-
-
-def test_masked_tags_give_other_components(home: Path) -> None:
-    """As if <mask> stood at the tag's place; the file says so."""
-    path = estimate(home, "masked.safetensors", "--langs", "fr_XX", "--mask-source-tag")
-    found = components_file.load(path)
-    assert found.mask_source_tag
-    c = found.select("fr_XX").components
-    assert projector_distance(c, sentence_means(home, "fr_XX", last="<mask>")) < 1e-6
-    assert projector_distance(c, sentence_means(home, "fr_XX")) > 1e-3
+@pytest.mark.parametrize(
+    ("flags", "count", "last"),
+    [
+        ("--max-tokens 20", COUNT, ""),  # batches of a few sentences, padded differently
+        ("--max-sentences 11", 11, ""),  # the first of the file, not the shortest
+        ("--mask-source-tag", COUNT, "<mask>"),
+    ],
+)
+def test_what_is_encoded(home: Path, flags: str, count: int, last: str) -> None:
+    file = components_file.load(estimate(home, "some", "--langs", "fr_XX", *flags.split()))
+    entry = file.select("fr_XX")
+    assert entry.count == count
+    assert file.mask_source_tag is bool(last)
+    expected = sentence_means(home, "fr_XX", count, last)
+    assert projector_distance(entry.components, expected) < 1e-6
+    if last:
+        assert projector_distance(entry.components, sentence_means(home, "fr_XX")) > 1e-3
 
 
 def test_the_tag_before_the_text(
@@ -127,25 +120,34 @@ def test_the_tag_before_the_text(
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("flags", "named"),
     [
-        (("--out", "no/c.safetensors"), "no/c.safetensors: no such folder no; make it first"),
-        (("--out", "."), ".: a folder; name a file"),
-        (("--num-components", "33"), "--num-components 33: {home}/model.pt is 32 wide"),
-        (("--max-length", "2"), "en_XX/train: texts cut to 2 tokens would be empty"),
-        (("--max-tokens", "5"), "--max-tokens 5: a text of {home}/data-bin/en_XX/train has "),
+        ("--langs en_XX --out no/c", "no/c: no such folder no"),
+        ("--langs en_XX --out .", ".: a folder"),
+        ("--langs en_XX --num-components 33", "--num-components 33: {home}/model.pt"),
+        ("--langs en_XX --max-length 2", "en_XX/train"),
+        ("--langs en_XX --max-tokens 5", "--max-tokens 5: a text of {home}/data-bin/en_XX/train"),
+        ("--langs de_DE", "unknown language de_DE"),
+        ("--langs en_XX --split nosuch", "nosuch.idx: no such data for language en_XX"),
+        ("--langs en_XX,fr_XX --max-sentences 2", "{home}/data-bin: language en_XX: 2 sentences"),
+        ("", "--langs is needed"),
+        ("--langs ,", "--langs is needed"),
+        ("--merge a b --split train", "--split"),
+        ("--from a --max-tokens 2048", "--max-tokens"),
     ],
 )
-def test_what_cannot_be_is_refused_before_any_text_is_encoded(
-    home: Path, flags: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch,
+def test_wrong_input_is_refused_before_any_sentence_is_encoded(
+    home: Path, flags: str, named: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(LAFTEncoder, "forward_backbone", None)
     with pytest.raises(AssertionError):
-        estimate(home, "refused.safetensors", "--langs", "en_XX", *flags)
+        estimate(home, "refused", *flags.split())
     error = capsys.readouterr().err
-    assert message.format(home=home) in error
+    assert named.format(home=home) in error
+    assert error.splitlines()[-1].startswith("laft: error: ")
     assert "Traceback" not in error
+    assert not (home / "refused").exists()
 
 
 def test_merged_shards_are_the_whole(home: Path) -> None:
@@ -168,15 +170,12 @@ def test_merged_shards_are_the_whole(home: Path) -> None:
 
 def test_what_is_read_is_not_overwritten(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Merged twice into one of its parts, the other part would count twice."""
-    first = estimate(home, "p1.safetensors", "--langs", "en_XX", "--split", "train")
-    second = estimate(home, "p2.safetensors", "--langs", "en_XX", "--split", "valid")
+    first = estimate(home, "p1", "--langs", "en_XX", "--split", "train")
+    second = estimate(home, "p2", "--langs", "en_XX", "--split", "valid")
     before = first.read_bytes()
-    merge = ["components", "--merge", str(first), str(second), "--out", str(first)]
-    control = ["components", "--from", str(first), "--control", "random-subspace", "--out",
-               str(home / "." / first.name)]  # fmt: skip
-    for words in (merge, control):
-        assert main.main(words) == 2
-        assert "is read too, and would be lost; name another file" in capsys.readouterr().err
+    for flags in (["--merge", first, second], ["--from", first, "--control", "random-subspace"]):
+        assert main.main(["components", *map(str, flags), "--out", str(home / "." / "p1")]) == 2
+        assert "p1: is read too, and would be lost" in capsys.readouterr().err
     assert first.read_bytes() == before
 
 
@@ -225,52 +224,3 @@ def test_a_shard_may_be_small_but_the_whole_not(
     assert main.main(["components", "--merge", *shards, "--out", str(home / "m2")]) == 2
     assert "m2: language fr_XX: 2 sentences are too few for 3" in capsys.readouterr().err
     assert not (home / "m2").exists()
-
-
-@pytest.mark.parametrize(
-    ("flag", "value"), [("--split", "train"), ("--max-tokens", "2048"), ("--max-length", "512")]
-)
-def test_what_is_of_estimation_is_refused_elsewhere(
-    home: Path, flag: str, value: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Given as they are by default, too."""
-    out = ("--out", str(home / "never.safetensors"))
-    for files in (("--merge", "a", "b"), ("--from", "a")):
-        assert main.main(["components", *files, flag, value, *out]) == 2
-        error = capsys.readouterr().err
-        assert flag in error and files[0] in error and error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--langs", "de_DE"], "unknown language de_DE.*en_XX, fr_XX, zh_CN"),
-        (["--langs", "en_XX", "--split", "nosuch"], r"nosuch.idx: no such data for language en_XX"),
-        (["--langs", "en_XX", "--max-sentences", "2"], "en_XX: 2 sentences are too few for 3"),
-        ([], "--langs is needed"),
-        (["--langs", ","], "--langs is needed"),
-    ],
-)
-def test_wrong_input_is_one_line(home: Path, flags: list[str], message: str) -> None:
-    """Names the file or language; nothing is written."""
-    parser = main.build_parser({"components": components})
-    out = home / "never.safetensors"
-    args = parser.parse_args(
-        ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin"),
-         "--num-components", "3", "--cpu", "--out", str(out), *flags]
-    )  # fmt: skip
-    with pytest.raises(LaftError, match=re.compile(message)) as error:
-        components.run(args)
-    assert "\n" not in str(error.value)
-    assert not out.exists()
-
-
-def test_too_few_texts_are_told_before_any_is_encoded(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(LAFTEncoder, "forward_backbone", None)
-    command = ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin")]
-    flags = ["--langs", "en_XX,fr_XX", "--max-sentences", "2", "--num-components", "3", "--cpu"]
-    assert main.main([*command, *flags, "--out", str(home / "few.safetensors")]) == 2
-    line = f"{home / 'data-bin'}: language en_XX: 2 sentences are too few for 3 components"
-    assert line in capsys.readouterr().err

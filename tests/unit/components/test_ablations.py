@@ -1,4 +1,4 @@
-"""Control components against numpy and scipy: whose c it is, and that as much is removed."""
+"""Ablations against numpy and scipy: whose c it is, and that as much is removed."""
 
 from pathlib import Path
 
@@ -130,72 +130,62 @@ def test_fewer_or_more_components_without_a_new_pass(true: Path, tmp_path: Path,
     assert entry.gains["projection"] * rms(s) == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_is_refused(true: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    alone, old = tmp_path / "alone.safetensors", tmp_path / "old.safetensors"
-    held = components_file.load(true, with_statistics=True)
-    statistics = {tag: held.select(tag).statistics for tag in TAGS}
-    components_file.save(alone, {"en_XX": statistics["en_XX"]}, K, "abc")
-    for shard in statistics.values():
-        shard.unit_gram = None  # as files of earlier versions
-    components_file.save(old, statistics, K, "abc")
-    control, out = tmp_path / "control.safetensors", tmp_path / "never.safetensors"
-    assert run("--from", true, "--control", "other-language", "--out", control) == 0
-    cases: list[tuple[tuple[str | Path, ...], str]] = [
-        (("--from", alone, "--control", "other-language"), "holds en_XX alone"),
-        (
-            ("--from", old, "--control", "random-subspace"),
-            "language en_XX: holds no Gram matrix of",
-        ),
-        (("--from", control, "--num-components", "2"), "an ablation (other-language, en_XX has"),
-        (("--from", control, "--control", "random-subspace"), "an ablation (other-language, en_XX"),
-        (("--merge", control, true), "an ablation (other-language, en_XX has fr_XX's"),
-        (("--control", "random-subspace"), "give the file of true components by --from"),
-        (("--from", true, "--seed", "3"), "--seed is that of --control random-subspace"),
-        (("--from", true, "--backbone", "m.pt"), "not with --backbone"),
-        (("--from", true, "--mask-source-tag"), "not with --mask-source-tag"),
-        (("--from", true, "--langs", "en_XX", "--max-sentences", "5"), "--langs, --max-sentences"),
-        (("--from", true, "--merge", alone), "not with --merge"),
-        (("--merge", true, alone, "--langs", "en_XX"), "takes all of its files; leave --langs out"),
-        (("--langs", "en_XX", "--max-sentences", "0"), "--max-sentences 0: at least 1 is needed"),
-        (("--from", true, "--num-components", "25"), "25 components of 24 dimensions"),
-        (("--from", true, "--num-components", "0"), "--num-components 0: at least 1"),
-        (("--merge", true, alone, "--num-components", "3"), "leave --num-components out"),
-        (("--from", tmp_path / "none"), "none: no such components file"),
-    ]
-    for flags, message in cases:
-        capsys.readouterr()
-        assert run(*flags, "--out", out) == 2, flags
-        error = capsys.readouterr().err
-        assert message in error
-        assert error.count("\n") == 1
-        assert not out.exists()
-    assert run("--from", old, "--num-components", "2", "--out", out) == 0  # needs no unit rows
+@pytest.fixture(scope="module")
+def files(true: Path) -> Path:
+    """Beside the true components: one language alone, an older file, a shard, an ablation."""
+    home = true.parent
+    statistics = components_file.load(true, with_statistics=True).statistics
+    components_file.save(home / "alone", {"en_XX": statistics["en_XX"]}, K, "abc")
+    shard = Shard(1, 2, dict.fromkeys(TAGS, "1a"))
+    components_file.save(home / "part", statistics, K, "abc", shard=shard)
+    components_file.save(home / "masked", statistics, K, "abc", mask_source_tag=True)
+    for of_language in statistics.values():
+        of_language.unit_gram = None  # as files of earlier versions
+    components_file.save(home / "old", statistics, K, "abc")
+    assert run("--from", true, "--control", "other-language", "--out", home / "ablation") == 0
+    return home
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("--from alone --control other-language", "alone"),
+        ("--from old --control random-subspace", "old: language en_XX"),
+        ("--from ablation --num-components 2", "ablation"),
+        ("--from ablation --control random-subspace", "ablation"),
+        ("--from part --control other-language", "part"),
+        ("--merge ablation true.safetensors", "ablation"),
+        ("--merge true.safetensors masked", "masked"),
+        ("--control random-subspace", "--from"),
+        ("--from true.safetensors --seed 3", "--seed"),
+        ("--from true.safetensors --backbone m.pt", "--backbone"),
+        ("--from true.safetensors --mask-source-tag", "--mask-source-tag"),
+        ("--from true.safetensors --langs en_XX --max-sentences 5", "--langs, --max-sentences"),
+        ("--from true.safetensors --merge alone", "--merge"),
+        ("--merge true.safetensors alone --langs en_XX", "--langs"),
+        ("--merge true.safetensors alone --num-components 3", "--num-components"),
+        ("--langs en_XX --max-sentences 0", "--max-sentences 0"),
+        ("--from true.safetensors --num-components 25", "25 components of 24 dimensions"),
+        ("--from true.safetensors --num-components 0", "--num-components 0"),
+        ("--from none", "none: no such components file"),
+    ],
+)
+def test_what_is_refused(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    flags: str, named: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(files)
+    assert run(*flags.split(), "--out", "never") == 2
+    error = capsys.readouterr().err
+    assert named in error
+    assert error.count("\n") == 1
+    assert not (files / "never").exists()
+
+
+def test_what_older_and_masked_files_still_give(files: Path) -> None:
+    for name in ("old", "masked"):  # neither needs unit rows
+        assert run("--from", files / name, "--num-components", "2", "--out", files / "two") == 0
+        assert components_file.load(files / "two").mask_source_tag is (name == "masked")
+    statistics = components_file.load(files / "old", with_statistics=True).statistics
     with pytest.raises(LaftError, match="no norm of removal 'mean'"):
         ablations.removed_rms(statistics["en_XX"], torch.eye(D), "mean")
-
-
-def test_masked_shards_do_not_merge_with_others(
-    true: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    held = components_file.load(true, with_statistics=True)
-    statistics = {tag: held.select(tag).statistics for tag in TAGS}
-    masked = tmp_path / "masked.safetensors"
-    components_file.save(masked, statistics, K, "abc", mask_source_tag=True)
-    assert run("--merge", true, masked, "--out", tmp_path / "never.safetensors") == 2
-    assert "masked.safetensors: estimated with --mask-source-tag" in capsys.readouterr().err
-    assert run("--from", masked, "--num-components", "2", "--out", tmp_path / "two") == 0
-    assert components_file.load(tmp_path / "two").mask_source_tag
-
-
-def test_a_shard_has_no_control(
-    true: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It would be one of a part of the text, and no merge would take it."""
-    held = components_file.load(true, with_statistics=True)
-    statistics = {tag: held.select(tag).statistics for tag in TAGS}
-    part, out = tmp_path / "part.safetensors", tmp_path / "out"
-    shard = Shard(1, 2, dict.fromkeys(TAGS, "1a"))
-    components_file.save(part, statistics, K, "abc", shard=shard)
-    assert run("--from", part, "--control", "other-language", "--out", out) == 2
-    assert "part.safetensors: shard 1/2 of the text alone" in capsys.readouterr().err
-    assert not out.exists()

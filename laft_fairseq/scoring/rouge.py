@@ -123,19 +123,11 @@ def summarise(
     """Return the mean of each metric and its 95 % bootstrap interval.
 
     Args:
-        items: by metric an array of shape (n,), as from `rouge_items`.
+        items: by metric an array of shape (n,), as from `rouge_items`; n and `resamples` above 0.
         resamples: of the n items.
         seed: of the resampling.
-
-    Raises:
-        LaftError: there are no items, or fewer than one resample.
     """
-    table = np.stack(list(items.values()))
-    if table.shape[1] == 0 or resamples < 1:
-        raise LaftError(
-            f"a bootstrap interval needs items and resamples: got {table.shape[1]} items and "
-            f"{resamples} resamples (--bootstrap)"
-        )
+    table = np.stack(list(items.values()))  # (metrics, n)
     tail = (100.0 - CONFIDENCE) / 2
     low, high = np.percentile(bootstrap_means(table, resamples, seed), [tail, 100 - tail], axis=1)
     return {

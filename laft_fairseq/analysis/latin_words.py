@@ -16,9 +16,8 @@ from fairseq.data import Dictionary, ListDataset
 from numpy.typing import NDArray
 
 from laft_fairseq.data.tagged_texts import TaggedTexts
+from laft_fairseq.scoring.language_id import LATIN_WORD
 
-# A name or a command, as scoring/language_id.py sees it in a text of another script.
-LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
 OPAQUE = regex.compile(r"<0x[0-9A-F]{2}>|<[a-z]+>|\[[a-z]{2,3}_[A-Z]{2}\]")  # bytes, specials, tags
 WORD_START = "\u2581"
 

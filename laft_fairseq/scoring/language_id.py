@@ -35,7 +35,7 @@ HAN_SHARE = 0.5
 
 _LETTER = regex.compile(r"\p{L}")
 _LATIN_LETTER = regex.compile(r"(?V1)[\p{Latin}&&\p{L}]")
-_LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
+LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
 _NAME = regex.compile(r"\p{N}|.\p{Lu}")
 _HAN = regex.compile(r"\p{Han}")
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
@@ -52,11 +52,11 @@ class RightLanguage:
 
 def strip_copied_names(text: str, source: str) -> str:
     """Return `text` without the names that it has from `source` (rule 1 above)."""
-    words = _LATIN_WORD.findall(source)
+    words = LATIN_WORD.findall(source)
     if len(_LATIN_LETTER.findall(source)) * 2 >= len(_LETTER.findall(source)):
         words = [word for word in words if _NAME.search(word)]
     names = {word.casefold() for word in words}
-    return _LATIN_WORD.sub(lambda word: " " if word[0].casefold() in names else word[0], text)
+    return LATIN_WORD.sub(lambda word: " " if word[0].casefold() in names else word[0], text)
 
 
 @functools.cache
@@ -77,10 +77,8 @@ def _classifier(codes: tuple[str, ...]) -> Callable[[str], str]:
 def identify(text: str, langs: Sequence[str], source: str | None = None) -> str | None:
     """Return the code of the language of `text`, or None where it is undecidable.
 
-    Args:
-        text: one output, as written (case matters to the identifier).
-        langs: tags or codes of the experiment's languages.
-        source: what the output was generated from, if known.
+    `text` is an output as written (case matters to the identifier), `source` what it was generated
+    from, `langs` are tags or codes of the experiment's languages.
 
     Raises:
         LaftError: a language is unknown.
@@ -109,12 +107,6 @@ def right_language(
     sources: Sequence[str] | None = None,
 ) -> RightLanguage:
     """Return how many outputs are in `lang`, among `langs`.
-
-    Args:
-        outputs: n outputs or references.
-        lang: the language that they should be in, one of `langs`.
-        langs: tags or codes of the experiment's languages.
-        sources: the n sources, for `strip_copied_names`.
 
     Raises:
         LaftError: a language is unknown, or `lang` is none of `langs`.

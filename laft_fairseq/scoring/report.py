@@ -61,15 +61,10 @@ def score(
 ) -> Report:
     """Return every score of n outputs.
 
-    Args:
-        hypotheses: n outputs.
-        references: n references.
-        settings: language, protocol, languages to tell apart, resampling.
-        sources: n sources; without them the scores that need them are None.
-
     Returns:
         By name a number: percentages and scores 0 to 100, `length_ratio` a plain ratio, `empty`
-        and the names with `n` counts, `rouge*` a dict of f, low, high. None is "not defined".
+        and the names with `n` counts, `rouge*` a dict of f, low, high. None is "not defined", as
+        is what needs the n `sources` where there are none.
 
     Raises:
         LaftError: the language or protocol is unknown, or the sets do not belong together.
@@ -140,13 +135,7 @@ def score_trivial_baselines(
     sources: Sequence[str] | None = None,
     english: Sequence[str] | None = None,
 ) -> dict[str, Report]:
-    """Return, by name, the ROUGE intervals of each trivial baseline on the same items.
-
-    Args:
-        references: n references.
-        settings: as for `score`.
-        sources: n sources, for LEAD-1, the source copy and the oracle.
-        english: n English references, for what an output in the wrong language gets.
+    """Return, by name, the ROUGE intervals of each of `baseline_outputs` on the same items.
 
     Raises:
         LaftError: as `score`.

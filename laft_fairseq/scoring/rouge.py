@@ -53,15 +53,8 @@ def rouge_items(
 ) -> dict[str, Scores]:
     """Return the scores of each hypothesis against its reference.
 
-    Args:
-        hypotheses: n outputs.
-        references: n references, in the same order.
-        lang: the references' language, as a tag or a code.
-        protocol: one of `PROTOCOLS`.
-        metrics: which of `METRICS` to compute.
-
     Returns:
-        By metric an array of shape (n,): F of each pair, 0 to 100.
+        By metric (n,): F of each pair, 0 to 100.
 
     Raises:
         LaftError: the language or protocol is unknown, or the sets do not belong together.
@@ -101,9 +94,7 @@ def bootstrap_means(items: Scores, resamples: int = 1000, seed: int = 12345) -> 
     """Return the mean of each bootstrap resample.
 
     Args:
-        items: (m, n), m scores of each of n items.
-        resamples: how many times n items are drawn with replacement.
-        seed: of the draws; every one of the m scores sees the same draws.
+        items: (m, n), m scores of each of n items; all of them see the same draws.
 
     Returns:
         (m, resamples).
@@ -122,10 +113,7 @@ def summarise(
 ) -> dict[str, Interval]:
     """Return the mean of each metric and its 95 % bootstrap interval.
 
-    Args:
-        items: by metric an array of shape (n,), as from `rouge_items`; n and `resamples` above 0.
-        resamples: of the n items.
-        seed: of the resampling.
+    Each array of `items` has shape (n,), as from `rouge_items`; n and `resamples` are above 0.
     """
     table = np.stack(list(items.values()))  # (metrics, n)
     tail = (100.0 - CONFIDENCE) / 2
@@ -141,12 +129,7 @@ def signature(
 ) -> str:
     """Return how a score was made, in sacreBLEU's manner: `key:value` joined by bars.
 
-    Args:
-        protocol: one of `PROTOCOLS`.
-        lang: the references' language; None where the protocol does not ask for it.
-        n: number of items.
-        resamples: of the bootstrap, None where no interval is given.
-        seed: of the bootstrap.
+    `lang` is None where the protocol does not ask for it, `resamples` where there is no interval.
     """
     code = language_code(lang) if lang is not None else "any"
     if protocol == "unicode":

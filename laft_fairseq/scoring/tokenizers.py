@@ -72,10 +72,6 @@ def _stemmed() -> Tokenizer:
 def tokenizer(protocol: str, lang: str) -> Tokenizer:
     """Return the function that cuts a reference or a source into tokens.
 
-    Args:
-        protocol: one of `PROTOCOLS`.
-        lang: the language of the references, as a tag or a code.
-
     Raises:
         LaftError: the protocol or the language is unknown, or the protocol is not defined for
             the language.

@@ -71,11 +71,10 @@ def baseline_outputs(
     """Return the outputs of each trivial baseline for n items.
 
     Args:
-        references: n references, for the oracle.
+        references: n references, for the oracle, which measures by `protocol`.
         lang: the language of references and sources.
-        protocol: by which the oracle measures.
         sources: n sources; without them only the English reference is a baseline.
-        english: the n English references, if there are any.
+        english: n English references, for what an output in the wrong language gets.
 
     Returns:
         By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n outputs.

@@ -150,24 +150,6 @@ def test_wrong_input_is_refused_before_any_sentence_is_encoded(
     assert not (home / "refused").exists()
 
 
-def test_merged_shards_are_the_whole(home: Path) -> None:
-    """Two shards of one language merge to what both texts together give."""
-    first = estimate(home, "a.safetensors", "--langs", "en_XX", "--split", "train")
-    second = estimate(home, "b.safetensors", "--langs", "en_XX", "--split", "valid")
-    out = home / "merged.safetensors"
-    assert main.main(["components", "--merge", str(first), str(second), "--out", str(out)]) == 0
-    merged = components_file.load(out, with_statistics=True).select("en_XX")
-    parts = [components_file.load(path, with_statistics=True) for path in (first, second)]
-    statistics = [part.select("en_XX").statistics for part in parts]
-    assert merged.statistics is not None
-    gram = sum(tiny.numpy(shard.gram) for shard in statistics if shard is not None)
-    np.testing.assert_allclose(tiny.numpy(merged.statistics.gram), gram, rtol=1e-12)
-    _, vectors = scipy.linalg.eigh(gram)
-    expected = vectors[:, -3:] @ vectors[:, -3:].T
-    c = tiny.numpy(merged.components)
-    assert np.abs(c @ c.T - expected).max() < 1e-6
-
-
 def test_what_is_read_is_not_overwritten(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Merged twice into one of its parts, the other part would count twice."""
     first = estimate(home, "p1", "--langs", "en_XX", "--split", "train")
@@ -179,24 +161,35 @@ def test_what_is_read_is_not_overwritten(home: Path, capsys: pytest.CaptureFixtu
     assert first.read_bytes() == before
 
 
+def estimate_shards(home: Path, of: int, *flags: str) -> list[Path]:
+    return [
+        estimate(home, f"{flags[-1]}-{index}-{of}", *flags, "--shard", f"{index}/{of}")
+        for index in range(1, of + 1)
+    ]
+
+
+def merge(home: Path, out: str, files: list[Path]) -> int:
+    return main.main(["components", "--merge", *map(str, files), "--out", str(home / out)])
+
+
 def test_shards_of_one_text_are_the_whole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Three shards of small batches, merged in another order, against one pass."""
+    """Three shards of small batches, merged in another order, against scipy and one pass."""
     flags = ("--langs", "zh_CN", "--max-tokens", "40")
-    whole = components_file.load(estimate(home, "w.safetensors", *flags), with_statistics=True)
-    shards = [estimate(home, f"{i}.safetensors", *flags, "--shard", f"{i}/3") for i in (3, 1, 2)]
+    whole = components_file.load(estimate(home, "whole", *flags), with_statistics=True)
+    shards = estimate_shards(home, 3, *flags)
     assert "of 40 sentences" in capsys.readouterr().err
-    out = home / "shards.safetensors"
-    assert main.main(["components", "--merge", *map(str, shards), "--out", str(out)]) == 0
-    merged = components_file.load(out, with_statistics=True)
+    assert merge(home, "merged", shards[::-1]) == 0
+    merged = components_file.load(home / "merged", with_statistics=True)
     assert merged.shard is None
-    one, other = (file.select("zh_CN").statistics for file in (whole, merged))
-    assert one is not None
-    assert other is not None
-    assert (one.count, other.count) == (COUNT, COUNT)
+    components = merged.select("zh_CN").components
+    assert projector_distance(components, sentence_means(home, "zh_CN")) < 1e-6
+    one, other = (file.statistics["zh_CN"] for file in (whole, merged))
+    assert one.count == other.count == COUNT
     assert (one.gram - other.gram).abs().max() <= 1e-10 * one.gram.abs().max()
-    first = components_file.load(shards[1])
-    assert (str(first.shard), first.select("zh_CN").count < COUNT) == ("1/3", True)
-    with pytest.raises(LaftError, match=r"1.safetensors: shard 1/3 of the text alone; merge all 3"):
+    first = components_file.load(shards[0])
+    assert str(first.shard) == "1/3"
+    assert first.select("zh_CN").count < COUNT
+    with pytest.raises(LaftError, match=r"40-1-3: shard 1/3 of the text alone; merge all 3"):
         first.expect_all_text()
 
 
@@ -204,23 +197,16 @@ def test_a_shard_may_be_small_but_the_whole_not(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of four texts in batches of one, five shards have one or none, below the k of 3."""
-    flags = ("--langs", "fr_XX", "--max-tokens", "13")
-    text = ("--max-sentences", "4")
-    whole = components_file.load(estimate(home, "w4.safetensors", *flags, *text))
-    shards = [str(estimate(home, f"4-{i}.safetensors", *flags, *text, "--shard", f"{i}/5"))
-              for i in range(1, 6)]  # fmt: skip
-    held = [components_file.load(path, with_statistics=True).select("fr_XX") for path in shards]
-    assert [one.count for one in held] == [1, 1, 1, 1, 0]
-    assert all(one.components.numel() == 0 and not one.mean_removed for one in held)
+    flags = ("--langs", "fr_XX", "--max-tokens", "13", "--max-sentences")
+    whole = components_file.load(estimate(home, "whole", *flags, "4"))
+    shards = estimate_shards(home, 5, *flags, "4")
+    parts = [components_file.load(path).select("fr_XX") for path in shards]
+    assert [part.count for part in parts] == [1, 1, 1, 1, 0]
+    assert all(part.components.numel() == 0 and not part.mean_removed for part in parts)
     assert "fr_XX: n = 0, shard 5/5\n" in capsys.readouterr().out
-    out = home / "m4.safetensors"
-    assert main.main(["components", "--merge", *shards, "--out", str(out)]) == 0
-    merged = components_file.load(out).select("fr_XX")
+    assert merge(home, "merged", shards) == 0
+    merged = components_file.load(home / "merged").select("fr_XX")
     assert torch.allclose(merged.components, whole.select("fr_XX").components, atol=1e-6)
-
-    two = ("--max-sentences", "2")
-    shards = [str(estimate(home, f"2-{i}.safetensors", *flags, *two, "--shard", f"{i}/2"))
-              for i in (1, 2)]  # fmt: skip
-    assert main.main(["components", "--merge", *shards, "--out", str(home / "m2")]) == 2
-    assert "m2: language fr_XX: 2 sentences are too few for 3" in capsys.readouterr().err
-    assert not (home / "m2").exists()
+    assert merge(home, "few", estimate_shards(home, 2, *flags, "2")) == 2
+    assert "few: language fr_XX: 2 sentences are too few for 3" in capsys.readouterr().err
+    assert not (home / "few").exists()

@@ -23,11 +23,11 @@ from laft_fairseq.languages.layout import TagLayout
 )  # fmt: skip
 def test_what_stays(a: str, b: str, rest_a: str, rest_b: str) -> None:
     sides = a.split(), b.split()
-    found = [
+    left = [
         [piece for piece, keep in zip(pieces, mask, strict=True) if keep]
         for pieces, mask in zip(sides, kept(*sides), strict=True)
     ]
-    assert found == [rest_a.split(), rest_b.split()]
+    assert left == [rest_a.split(), rest_b.split()]
 
 
 def test_texts_of_a_data_set() -> None:

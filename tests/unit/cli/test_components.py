@@ -67,10 +67,10 @@ def projector_distance(c: torch.Tensor, m: np.ndarray) -> float:
 
 def test_one_pass_agrees_with_scipy(home: Path) -> None:
     """The projector on c_L within 1e-6, and s_L's means, for two languages."""
-    found = components_file.load(estimate(home, "one.safetensors", "--langs", "en_XX,zh_CN"))
-    assert list(found.languages) == ["en_XX", "zh_CN"]
-    for tag in found.languages:
-        m, entry = sentence_means(home, tag), found.select(tag)
+    file = components_file.load(estimate(home, "one.safetensors", "--langs", "en_XX,zh_CN"))
+    assert list(file.languages) == ["en_XX", "zh_CN"]
+    for tag in file.languages:
+        m, entry = sentence_means(home, tag), file.select(tag)
         assert entry.count == COUNT
         assert projector_distance(entry.components, m) < 1e-6
         c = tiny.numpy(entry.components)
@@ -112,9 +112,9 @@ def test_the_tag_before_the_text(
     del content["model"][HEADER_KEY]  # as of a backbone that is not ours
     torch.save(content, tmp_path / "model.pt")
     (tmp_path / "data-bin").symlink_to(home / "data-bin")
-    found = components_file.load(estimate(tmp_path, "prefix.safetensors", *flags))
-    assert found.layout == "prefix"
-    c = found.select("fr_XX").components
+    file = components_file.load(estimate(tmp_path, "prefix.safetensors", *flags))
+    assert file.layout == "prefix"
+    c = file.select("fr_XX").components
     assert projector_distance(c, sentence_means(home, "fr_XX", layout="prefix")) < 1e-6
     assert projector_distance(c, sentence_means(home, "fr_XX")) > 1e-3
 

@@ -64,8 +64,8 @@ def run(*flags: str | Path) -> int:
 def test_the_norm_follows_exactly_from_the_gram_matrices(true: Path, scaling: str) -> None:
     for tag in TAGS:
         held = components_file.load(true, with_statistics=True).select(tag)
-        found = ablations.removed_rms(held.statistics, held.components, scaling)
-        assert found == pytest.approx(rms(removed(rows(tag), singular(tag), scaling)), rel=1e-6)
+        norm = ablations.removed_rms(held.statistics, held.components, scaling)
+        assert norm == pytest.approx(rms(removed(rows(tag), singular(tag), scaling)), rel=1e-6)
 
 
 def test_another_languages_components(true: Path, tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_another_languages_components(true: Path, tmp_path: Path) -> None:
     assert held.control.of == {"en_XX": "fr_XX", "fr_XX": "zh_CN", "zh_CN": "en_XX"}
     for tag, other in held.control.of.items():
         entry, m, c = held.select(tag), rows(tag), singular(other)
-        own = tiny.numpy(entry.components)
-        np.testing.assert_allclose(own @ own.T, c @ c.T, atol=1e-6)
+        other_c = tiny.numpy(entry.components)
+        np.testing.assert_allclose(other_c @ other_c.T, c @ c.T, atol=1e-6)
         for scaling in ("scaled", "projection"):  # the mean over the tag's own sentences
             expected = removed(m, c, scaling).mean(0)
             np.testing.assert_allclose(entry.mean_removed[scaling], expected, atol=1e-5)
-        expected = np.sqrt(((m @ own) ** 2).sum(0))
+        expected = np.sqrt(((m @ other_c) ** 2).sum(0))
         np.testing.assert_allclose(entry.singular_values, expected, rtol=1e-6)
         assert torch.equal(entry.used("scaled"), entry.components)
 

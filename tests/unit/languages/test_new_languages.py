@@ -18,9 +18,9 @@ def test_new_tags_follow_the_mask_and_no_id_moves(tmp_path: Path) -> None:
     plain, extended = load_dictionary(tmp_path, OLD), load_dictionary(tmp_path, OLD, NEW)
     assert extended.symbols[: len(plain)] == plain.symbols
     assert extended.symbols[len(plain) :] == ["[zh_CN]", "[eo_XX]"]
-    found = [extended.index(entry) for entry in ("[en_XX]", "[fr_XX]", "<mask>", "[zh_CN]")]
+    ids = [extended.index(entry) for entry in ("[en_XX]", "[fr_XX]", "<mask>", "[zh_CN]")]
     assert SIZE == 42
-    assert found == [39, 40, 41, 42]
+    assert ids == [39, 40, 41, 42]
     assert extended.index("[eo_XX]") == 43
 
 

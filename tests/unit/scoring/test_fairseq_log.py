@@ -49,8 +49,8 @@ def test_hypotheses_come_in_order_of_id_and_best_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tag", ["fr_XX", "fil_PH", "sr_Latn"])
 def test_tags_are_taken_off_in_either_layout(tmp_path: Path, tag: str) -> None:
     log = f"S-0\tune heure [{tag}]\nD-0\t-1\tx\nS-1\t[{tag}] une heure\nD-1\t-1\tx\n"
-    found = read_generate_log(written(tmp_path, log))
-    assert found.sources == ["une heure", "une heure"]
+    read = read_generate_log(written(tmp_path, log))
+    assert read.sources == ["une heure", "une heure"]
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def test_novel_rouge_leaves_the_sources_tokens_out() -> None:
     sources = [SOURCE] * 4
     # [in summer] to [a rests in summer]; no novel reference; [] to [an idle]; [a] to [a cat]
     expected = [100 * 2 * 2 / 6, 0.0, 100 * 2 * 1 / 3]
-    found = measures.novel_rouge_l(hypotheses, references, sources)
-    assert found.tolist() == pytest.approx(expected)
+    scores = measures.novel_rouge_l(hypotheses, references, sources)
+    assert scores.tolist() == pytest.approx(expected)
 
 
 def test_lengths_are_counted_in_tokens() -> None:

@@ -42,8 +42,8 @@ def test_scores_are_those_worked_out_by_hand(
     protocol: str, lang: str, hypothesis: str, reference: str, scores: tuple[float, ...]
 ) -> None:
     items = rouge_items([hypothesis], [reference], lang, protocol)
-    found = [float(items[metric][0]) for metric in ("rouge1", "rouge2", "rougeL")]
-    assert found == pytest.approx([100 * score for score in scores])
+    computed = [float(items[metric][0]) for metric in ("rouge1", "rouge2", "rougeL")]
+    assert computed == pytest.approx([100 * score for score in scores])
 
 
 @pytest.mark.parametrize(

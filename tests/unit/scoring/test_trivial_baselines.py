@@ -43,10 +43,10 @@ def test_oracle_picks_the_sentence_nearest_to_the_reference() -> None:
 
 def test_baselines_depend_on_what_is_given() -> None:
     source, reference = "Un jeu. Il est ⏎ libre.", "il est libre"
-    found = trivial_baselines.baseline_outputs(
+    outputs = trivial_baselines.baseline_outputs(
         [reference], "fr_XX", sources=[source], english=["it is free"]
     )
-    assert found == {
+    assert outputs == {
         "lead1": ["Un jeu."],
         "source_copy": ["Un jeu. Il est libre."],
         "oracle": ["Il est"],

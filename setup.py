@@ -46,6 +46,7 @@ setup(
         "scikit-learn",
         "scipy",
         "sentencepiece",
+        "tabulate",
         "tqdm",
     ],
     extras_require={

@@ -1,8 +1,7 @@
-"""Several processes: what fairseq's trainer needs for them on a CPU, and under torchrun anywhere.
+"""What fairseq's trainer needs to train in several processes on CPUs, and under torchrun anywhere.
 
-fairseq asks the launcher for rank and world size only where it sees several GPUs, so that
-processes on CPUs, or on machines with a GPU each, would train alone and write into one folder.
-Each patch stands behind a feature test; :func:`apply` is called when the plug-in is imported.
+fairseq asks the launcher for rank and world size only where it sees several GPUs, so that processes
+on CPUs, or on machines with a GPU each, would train alone and write into one folder.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from typing import Any
 
 import torch
 
-# Imported while a group lives, its functions' defaults would keep that group to Python's end.
+# If it were imported later, its functions' defaults would keep a process group alive until exit.
 import torch.distributed.nn.functional
 
 from laft_fairseq.training.launch import configure_distributed, disconnect
 from laft_fairseq.training.rank_consistency import expect_same_options
 
-ALONE = ("validate.py", "interactive.py", "eval_lm.py")  # fairseq's commands that run as one
+SINGLE_PROCESS = ("validate.py", "interactive.py", "eval_lm.py")  # commands of fairseq
 
 
 def connect_processes() -> None:
@@ -34,7 +33,7 @@ def connect_processes() -> None:
 
     @functools.wraps(stock_call_main)
     def call_main(cfg: Any, main: Callable[..., Any], **kwargs: Any) -> None:
-        if Path(main.__code__.co_filename).name not in ALONE:
+        if Path(main.__code__.co_filename).name not in SINGLE_PROCESS:
             configure_distributed(cfg)
         stock_call_main(cfg, main, **kwargs)
         disconnect()
@@ -52,11 +51,11 @@ def connect_processes() -> None:
 
 
 def wrap_models_on_cpu() -> None:
-    """fairseq names a device to torch's DistributedDataParallel, which a CPU model must not.
+    """Let torch's DistributedDataParallel take CPU models, for which fairseq names a device.
 
-    Nor is process 0's model written over the others' where some of it is frozen: those weights,
-    which all share with the backbone's file (frozen_weights.py), would become a copy in each. That
-    they are the same is checked (agreement.expect_same_model).
+    Where some weights are frozen, process 0's model is not written over the others', or weights
+    that all share with the backbone's file (frozen_weights.py) would become a copy in each.
+    rank_consistency.expect_same_model checks that all models are the same.
     """
     from fairseq.models import distributed_fairseq_model as wrapping
 

@@ -1,7 +1,7 @@
-"""What fairseq needs on torch >= 2.6 and Python >= 3.11; each patch stands behind a feature test.
+"""What fairseq needs on torch >= 2.6 and Python >= 3.11.
 
-Importing this module is enough. Nothing here loosens torch's weights-only loading: the
-few harmless classes that fairseq writes into its checkpoints are allowed by name.
+Nothing here loosens torch's weights-only loading: the few harmless classes that fairseq writes into
+its checkpoints are allowed by name.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from laft_fairseq.errors import LaftError
 
 
 def patch_numpy() -> None:
-    """fairseq's token blocks still ask for ``numpy.compat.long``."""
+    """Add ``numpy.compat.long``, which fairseq's token blocks still read."""
     if not hasattr(np, "compat"):
         np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
 
 
 def decode_byte_pieces() -> None:
-    """fairseq's ``--bpe sentencepiece`` leaves byte-fallback pieces (``<0xE4>``) undecoded."""
+    """Decode byte-fallback subwords (``<0xE4>``), which ``--bpe sentencepiece`` does not."""
     from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE
 
     if getattr(SentencepieceBPE.decode, "laft", False):
@@ -41,14 +41,14 @@ def decode_byte_pieces() -> None:
 
 
 class _ConfigDumpFilter(logging.Filter):
-    """Drops the nine-kilobyte dump of the whole configuration at start-up."""
+    """Drops the dump of the whole configuration, nine kilobytes, from the log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return isinstance(record.msg, str)
 
 
 def quiet_start() -> None:
-    """Filter start-up warnings that are not the user's."""
+    """Silence start-up warnings about which a user can do nothing."""
     for name in ("fairseq_cli.train", "fairseq_cli.generate", "fairseq_cli.interactive"):
         logging.getLogger(name).addFilter(_ConfigDumpFilter())
     for module in (r"hydra(\..*)?", r"fairseq(\..*)?", r"torch\.nn\.modules\.transformer"):
@@ -63,7 +63,7 @@ def quiet_start() -> None:
 
 
 def one_line_errors() -> None:
-    """An uncaught :class:`LaftError` ends a fairseq command in one line, not in a traceback."""
+    """Print an uncaught :class:`LaftError` of a fairseq command as one line, not a traceback."""
     stock = sys.excepthook
     if getattr(stock, "laft", False):
         return

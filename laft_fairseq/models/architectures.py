@@ -1,4 +1,4 @@
-"""Shapes of mBART: ``--arch laft_mbart`` and its smaller sisters."""
+"""Shapes of mBART: ``--arch laft_mbart`` and smaller ones."""
 
 from argparse import Namespace
 

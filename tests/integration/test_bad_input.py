@@ -59,7 +59,7 @@ def test_an_adversary_is_not_forgotten(training: Callable[..., str], laft: Run) 
     """The row would be trained, and stand in a table, as what it is not."""
     line = training("generation", "--method", "tm_adv", "--backbone", laft.backbone,
                     "--train-langs", "en_XX")  # fmt: skip
-    assert line.startswith("--method tm_adv: without its adversary it would be another system; add")
+    assert line.startswith("--method tm_adv: needs its adversary; add")
     assert "--criterion laft_adversarial --target-langs" in line
 
 

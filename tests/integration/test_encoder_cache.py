@@ -26,10 +26,10 @@ def test_later_epochs_read_what_the_first_computed(laft: Run, tmp_path: Path) ->
     plain = trained(laft, tmp_path / "plain")
     cache = ("--encoder-cache", str(tmp_path / "cache"))
     first = trained(laft, tmp_path / "first", *cache)
-    sizes = {file: file.stat().st_size for file in tmp_path.glob("cache/*/part-*.bin")}
+    sizes = {file: file.stat().st_size for file in tmp_path.glob("cache/*/part-*.cache")}
     second = trained(laft, tmp_path / "second", *cache)
     assert len(sizes) == 1 and all(sizes.values())
-    assert {file: file.stat().st_size for file in tmp_path.glob("cache/*/part-*.bin")} == sizes
+    assert {file: file.stat().st_size for file in tmp_path.glob("cache/*/part-*.cache")} == sizes
     start = torch.load(laft.stage1, weights_only=True)["model"]
     moved = differs = 0.0
     for name, tensor in plain.items():
@@ -41,7 +41,7 @@ def test_later_epochs_read_what_the_first_computed(laft: Run, tmp_path: Path) ->
 
 
 def test_a_row_that_trains_the_encoder_is_refused(laft: Run, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="--encoder-cache: this row trains the encoder"):
+    with pytest.raises(Exception, match="--encoder-cache: this system trains the encoder"):
         tiny.train(
             laft.data, tmp_path / "out", "generation", "--method", "mbart_full", "--backbone",
             laft.backbone, *STAGE2, "--encoder-cache", str(tmp_path / "cache"),

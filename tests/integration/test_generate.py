@@ -112,7 +112,7 @@ def test_interactive_with_words_that_outputs_must_hold(laft: Run) -> None:
 
 
 def test_alignments_are_refused(laft: Run) -> None:
-    with pytest.raises(Exception, match="--print-alignment: attention weights are not formed"):
+    with pytest.raises(Exception, match="--print-alignment: attention weights are not computed"):
         tiny.generate(laft.data, laft.stage2, *FLAGS, "--print-alignment")
 
 

@@ -14,9 +14,9 @@ FLAGS = ("--method", "laft", "--train-langs", "en_XX", "--valid-langs", "en_XX",
          "--no-epoch-checkpoints", "--lr-scheduler", "polynomial_decay", "--warmup-updates", "2",
          "--total-num-update", "20")  # fmt: skip
 SAID = (
-    "{best}: written after {updates} updates, but holds no optimizer state, as a best checkpoint: "
-    "Adam, the learning rate's schedule and the count of updates begin anew; to go on as before, "
-    "resume from {last}"
+    "{best}: saved after {updates} updates, but without optimizer state, as best checkpoints are: "
+    "Adam, the learning rate schedule and the count of updates start again; to resume, restore "
+    "{last}"
 )
 
 
@@ -72,25 +72,25 @@ def test_a_last_checkpoint_without_states_names_the_option(
     flags = ("--no-save-optimizer-state", "--finetune-from-model", laft.stage1)
     assert resumed(laft, tmp_path, caplog, *flags, updates=2) == ([], 2)
     (line,), _ = resumed(laft, tmp_path, caplog, *flags, updates=3)
-    assert line.startswith(f"{tmp_path / 'checkpoint_last.pt'}: written after 2 updates, but ")
-    assert line.endswith("; to go on as before, save without --no-save-optimizer-state")
+    assert line.startswith(f"{tmp_path / 'checkpoint_last.pt'}: saved after 2 updates, but ")
+    assert line.endswith("; to resume, save without --no-save-optimizer-state")
 
 
 def test_averaged_weights_are_refused(laft: Run, tmp_path: Path) -> None:
     flags = (*FLAGS, "--backbone", laft.backbone, "--finetune-from-model", laft.stage1)
     with pytest.raises(Exception) as caught:
         tiny.train(laft.data, tmp_path, "generation", *flags, "--store-ema", "--max-update", "1")
-    assert tiny.one_line(caught.value).startswith("--store-ema: averages of the weights are not")
+    assert tiny.one_line(caught.value).startswith("--store-ema: the laft tasks keep no averages")
 
 
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        ((), "{last}: that training began from {stage1}, not from the backbone; name another"),
+        ((), "{last}: that training started from {stage1}, not from the backbone; choose another"),
         (("--finetune-from-model", "{best}"),
-         "{last}: that training began from {stage1}, not from {best}; name another --save-dir"),
+         "{last}: that training started from {stage1}, not from {best}; choose another --save-dir"),
         (("--finetune-from-model", "{stage1}", "--train-langs", "en_XX,fr_XX"),
-         "{last}: trained with --train-langs en_XX, not en_XX,fr_XX; name another --save-dir"),
+         "{last}: trained with --train-langs en_XX, not en_XX,fr_XX; choose another --save-dir"),
     ],
 )  # fmt: skip
 def test_another_training_in_the_folder_of_one_is_refused(

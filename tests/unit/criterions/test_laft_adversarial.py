@@ -250,5 +250,5 @@ def test_another_criterion_would_leave_the_target_rows_out() -> None:
     cfg = OmegaConf.create({"_name": "cross_entropy", "sentence_avg": False})
     with pytest.raises(LaftError, match="only --criterion laft_adversarial reads target rows"):
         task("data-bin").build_criterion(cfg)
-    with pytest.raises(LaftError, match="--method tm_adv: without its adversary it would be"):
+    with pytest.raises(LaftError, match="--method tm_adv: needs its adversary; add"):
         task("data-bin", target_langs=None).build_criterion(cfg)

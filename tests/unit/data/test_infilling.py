@@ -140,9 +140,13 @@ def test_a_character_in_bytes_is_masked_whole() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("mask", -0.2, r"--mask -0\.2: a share"),
-        ("mask", 1.5, r"--mask 1\.5: a share"),
-        ("poisson_lambda", 0.0, r"--poisson-lambda 0\.0: a mean length .* from 0\.01 to 16"),
+        ("mask", -0.2, r"--mask -0\.2: must be a share"),
+        ("mask", 1.5, r"--mask 1\.5: must be a share"),
+        (
+            "poisson_lambda",
+            0.0,
+            r"--poisson-lambda 0\.0: must be a mean length .* from 0\.01 to 16",
+        ),
         ("poisson_lambda", -1.0, "--poisson-lambda"),
         ("poisson_lambda", 17.0, "--poisson-lambda"),
     ],

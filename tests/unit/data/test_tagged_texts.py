@@ -39,7 +39,7 @@ def test_cutting_keeps_sentence_end_and_tag(caplog: pytest.LogCaptureFixture) ->
         texts = tagged([[5, 6, 7, 8, 2], [5, 6, 7, 2], [5, 6, 2]], FR, most=4)
     assert [texts[index].tolist() for index in range(3)] == [[5, 6, 2, FR]] * 3
     assert texts.sizes.tolist() == [4, 4, 4]
-    assert "fr_XX/train: 2 of 3 texts cut to 4 tokens" in caplog.text
+    assert "fr_XX/train: 2 of 3 examples cut to 4 tokens" in caplog.text
 
 
 def test_the_tag_before_the_text() -> None:

@@ -192,7 +192,12 @@ def test_removal_is_in_fp32_under_autocast() -> None:
     ("options", "path", "reads", "said"),
     [
         ({}, "c.safetensors", True, ""),
-        ({}, None, False, "no --language-components: the checkpoint to start from must hold them"),
+        (
+            {},
+            None,
+            False,
+            "no --language-components: the checkpoint to start from must contain them",
+        ),
         ({"removal": "none"}, "c.safetensors", False, "c.safetensors: not read"),
         ({"method": "tm_adv"}, "c.safetensors", False, "c.safetensors: not read"),
         ({"method": "mbart_full"}, None, False, ""),

@@ -326,7 +326,7 @@ def test_adapter_langs() -> None:
     built = tiny.model("denoising", adapters=(), adapter_langs="zh_CN,fr_XX")
     built.start(["en_XX"])
     assert built.decoder.adapter_tags() == ["zh_CN", "fr_XX"]
-    with pytest.raises(LaftError, match="language de_DE: not among"):
+    with pytest.raises(LaftError, match="language de_DE: not in the dictionary"):
         built.add_adapter("de_DE")
 
 

@@ -15,7 +15,7 @@ from laft_fairseq.checkpoints.record import shape_arguments
 from laft_fairseq.hub.loading import load_model
 from laft_fairseq.tasks.beam_search import (
     BLOCK,
-    OneModel,
+    SingleModel,
     RowwiseBeamSearch,
     best_of_rows,
     use_fast_beam_search,
@@ -88,7 +88,7 @@ def test_hypotheses_are_those_of_stock_fairseq(ours: tuple[Any, Any]) -> None:
     stock.eval()
     search = Namespace(beam=5, lenpen=1.5, max_len_a=0, max_len_b=20)
     generator = task.build_generator([model], search)
-    assert type(generator.model) is OneModel and type(generator.search) is RowwiseBeamSearch
+    assert type(generator.model) is SingleModel and type(generator.search) is RowwiseBeamSearch
     never = (*(f"[{tag}]" for tag in task.tags), "<mask>", "<s>")
     theirs = SequenceGenerator(
         [stock], known, beam_size=5, len_penalty=1.5, max_len_a=0, max_len_b=20,

@@ -131,5 +131,5 @@ def test_processes_that_do_not_know_of_each_other_are_refused(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(LaftError, match=r"2 processes were launched \(WORLD_SIZE\), which"):
+    with pytest.raises(LaftError, match=r"2 processes were launched \(WORLD_SIZE\) but are not"):
         LaftDenoising.setup_task(task(data).cfg)

@@ -52,7 +52,7 @@ def test_which_languages_are_read(
 def test_sides_of_different_length(data: Path, tmp_path: Path) -> None:
     for side, count in (("src", 3), ("tgt", 2)):
         tiny.write_texts(tmp_path / "fr_XX" / f"train.src-tgt.{side}", [[5, 2]] * count)
-    message = r"train\.src-tgt\.src has 3 texts but .*train\.src-tgt\.tgt has 2 \(language fr_XX\)"
+    message = r"train\.src-tgt\.src has 3 lines but .*train\.src-tgt\.tgt has 2 \(language fr_XX\)"
     with pytest.raises(LaftError, match=message):
         task(tmp_path, train_langs="fr_XX").load_dataset("train")
 

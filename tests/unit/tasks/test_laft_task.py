@@ -78,7 +78,7 @@ def test_a_batch_too_small_for_a_text_is_refused(
     found = made.datasets["train"]
     longest = max(found.num_tokens(index) for index in range(len(found)))
     made.get_batch_iterator(found, max_tokens=longest)
-    message = f"--max-tokens {longest - 1}: a text of {where.format(data=data)} takes {longest}"
+    message = f"--max-tokens {longest - 1}: an example of {where.format(data=data)} has {longest}"
     with pytest.raises(LaftError) as caught:
         made.get_batch_iterator(found, max_tokens=longest - 1)
     assert str(caught.value).startswith(message)

@@ -36,7 +36,7 @@ def test_what_it_began_from(tmp_path: Path) -> None:
         (None, paths["one"]),
         (paths["one"], None),
     ):
-        with pytest.raises(LaftError, match="that training began from"):
+        with pytest.raises(LaftError, match="that training started from"):
             check(tmp_path, SAVED, start=start, begun=begun)
 
 

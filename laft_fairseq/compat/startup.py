@@ -16,6 +16,7 @@ import warnings
 import numpy as np
 
 from laft_fairseq.checkpoints.reading import allow_checkpoint_classes
+from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError
 
 
@@ -25,19 +26,16 @@ def patch_numpy() -> None:
         np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
 
 
+def decode(stock: typing.Any, encoder: typing.Any, x: str) -> str:
+    """Decode as ``--bpe sentencepiece`` does, and byte-fallback subwords (``<0xE4>``) too."""
+    return str(encoder.sp.DecodePieces(x.split()) if "<0x" in x else stock(encoder, x))
+
+
 def decode_byte_pieces() -> None:
-    """Decode byte-fallback subwords (``<0xE4>``), which ``--bpe sentencepiece`` does not."""
+    """Patch fairseq's sentencepiece, once."""
     from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE
 
-    if getattr(SentencepieceBPE.decode, "laft", False):
-        return
-    stock = SentencepieceBPE.decode
-
-    def decode(self: typing.Any, x: str) -> str:
-        return self.sp.DecodePieces(x.split()) if "<0x" in x else stock(self, x)
-
-    decode.laft = True  # type: ignore[attr-defined]
-    SentencepieceBPE.decode = decode
+    wrap(SentencepieceBPE, decode)
 
 
 class _ConfigDumpFilter(logging.Filter):
@@ -62,25 +60,25 @@ def quiet_start() -> None:
         warnings.filterwarnings("ignore", message, category=UserWarning)
 
 
+def excepthook(
+    stock: typing.Any,
+    kind: type[BaseException],
+    error: BaseException,
+    trace: types.TracebackType | None,
+) -> None:
+    """Print the LaftError in an error or its causes as one line; others as Python does."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, LaftError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None or os.environ.get("LAFT_DEBUG") == "1":
+        stock(kind, error, trace)
+    else:
+        print(f"laft: error: {cause}", file=sys.stderr)
+
+
 def one_line_errors() -> None:
     """Print an uncaught :class:`LaftError` of a fairseq command as one line, not a traceback."""
-    stock = sys.excepthook
-    if getattr(stock, "laft", False):
-        return
-
-    def excepthook(
-        kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
-    ) -> None:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, LaftError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is None or os.environ.get("LAFT_DEBUG") == "1":
-            stock(kind, error, trace)
-        else:
-            print(f"laft: error: {cause}", file=sys.stderr)
-
-    excepthook.laft = True  # type: ignore[attr-defined]
-    sys.excepthook = excepthook
+    wrap(sys, excepthook)
 
 
 def apply() -> None:

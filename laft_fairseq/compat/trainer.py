@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from pathlib import Path
 from typing import Any
 
+from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError
 
 logger = logging.getLogger(__name__)
@@ -64,17 +64,5 @@ def apply() -> None:
     """Patch fairseq's trainer, once."""
     from fairseq.trainer import Trainer
 
-    def patch(replacement: Any) -> None:
-        stock = getattr(Trainer, replacement.__name__)
-        if getattr(stock, "laft", False):
-            return
-
-        @functools.wraps(stock)
-        def patched(trainer: Any, *args: Any, **kwargs: Any) -> Any:
-            return replacement(stock, trainer, *args, **kwargs)
-
-        patched.laft = True  # type: ignore[attr-defined]
-        setattr(Trainer, replacement.__name__, patched)
-
-    patch(load_checkpoint)
-    patch(train_step)
+    wrap(Trainer, load_checkpoint)
+    wrap(Trainer, train_step)

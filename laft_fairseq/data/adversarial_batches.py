@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from fairseq.data import FairseqDataset, data_utils
 
-from laft_fairseq.data.tagged_texts import MultilingualDataset, batch_of
+from laft_fairseq.data.tagged_texts import MultilingualDataset, batch_of, sorted_by
 from laft_fairseq.errors import LaftError
 
 TARGET_ROWS = ("monolingual", "pairs")
@@ -55,9 +55,9 @@ class AdversarialRows(FairseqDataset):
         """Draw the epoch's target rows and assign them to annotated rows."""
         n = len(self.sources)
         drawn = drawn_targets(epoch, n, self.each, len(self.targets), self.seed)  # (n each,)
-        drawn = drawn[np.argsort(source_sizes(self.targets)[drawn], kind="mergesort")]
+        drawn = sorted_by(drawn, both_sizes(self.targets)[:, 0])
         shuffled = np.random.default_rng([self.seed, epoch, 1]).permutation(n)  # ties at random
-        by_size = shuffled[np.argsort(source_sizes(self.sources)[shuffled], kind="mergesort")]
+        by_size = sorted_by(shuffled, both_sizes(self.sources)[:, 0])
         self.assigned = np.empty((n, self.each), dtype=np.int64)  # target rows, by annotated row
         self.assigned[by_size] = drawn.reshape(n, self.each)
         rows = np.stack([both_sizes(self.sources), *both_sizes(self.targets)[self.assigned.T]])
@@ -83,10 +83,7 @@ class AdversarialRows(FairseqDataset):
 
     def ordered_indices(self) -> np.ndarray:
         """Return items by source, then target length, ties at random (fairseq seeds numpy)."""
-        order = np.random.permutation(len(self))
-        for column in (1, 0):
-            order = order[np.argsort(self.sizes[order, column], kind="mergesort")]
-        return order
+        return sorted_by(np.random.permutation(len(self)), self.sizes)
 
     def batch_by_size(
         self, indices: Any, max_tokens: Any = None, max_sentences: int | None = None,
@@ -118,11 +115,6 @@ def both_sizes(rows: MultilingualDataset) -> np.ndarray:
     """Return the (n, 2) lengths of source and target, 0 where there is no target."""
     sizes = np.asarray(rows.sizes).reshape(len(rows), -1)  # (n, 1 or 2)
     return np.pad(sizes, ((0, 0), (0, 2 - sizes.shape[1])))
-
-
-def source_sizes(rows: MultilingualDataset) -> np.ndarray:
-    """Return the (n,) lengths of the sources."""
-    return both_sizes(rows)[:, 0]
 
 
 def adversarial_batch(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:

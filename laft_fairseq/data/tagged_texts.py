@@ -184,28 +184,19 @@ class MultilingualDataset(ConcatDataset):
 
     def ordered_indices(self) -> np.ndarray:
         """Return items by source, then target length, ties at random (fairseq seeds numpy)."""
-        sizes = self.sizes.reshape(len(self), -1)  # (n, 1 or 2)
         order = np.random.permutation(len(self)) if self.shuffle else np.arange(len(self))
-        for column in reversed(range(sizes.shape[1])):
-            order = order[np.argsort(sizes[order, column], kind="mergesort")]
-        return order
+        return sorted_by(order, self.sizes)
 
     def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
         """Return the (n,) tokens of the items' longer sides, as `num_tokens` does one by one."""
         longest: np.ndarray = self.sizes.reshape(len(self), -1).max(axis=1)[indices]
         return longest
 
-    def filter_indices_by_size(
-        self, indices: np.ndarray, max_sizes: Any
-    ) -> tuple[np.ndarray, list[int]]:
-        """Return all items where all fit, as they were cut; fairseq would ask each of millions."""
-        limits = max_sizes if isinstance(max_sizes, tuple | list) else (max_sizes,)
-        if len(self) and self.sizes.max() <= min(
-            (m for m in limits if m is not None), default=np.inf
-        ):
-            return indices, []
-        kept, ignored = super().filter_indices_by_size(indices, max_sizes)
-        return kept, ignored
+
+def sorted_by(order: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the items of ``order`` by their (n,) or (n, c) sizes, ties in the given order."""
+    columns = sizes.reshape(len(sizes), -1)[order]  # (m, c)
+    return order[np.lexsort(columns.T[::-1])]
 
 
 def refuse_longer(dataset: Any, max_tokens: int) -> None:

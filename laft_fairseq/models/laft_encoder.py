@@ -109,8 +109,7 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
         out = self.forward_backbone(src_tokens, src_lengths, return_all_hiddens, token_embeddings)
         if self.task_module is None:
             return out
-        languages, text_mask = self._languages_and_text(src_tokens)
-        parts = self._represent(out, text_mask, languages, output_language)
+        parts, languages, text_mask = self._represent(src_tokens, out, output_language)
         out = {**out, "encoder_out": [parts.fused]}
         if parts.alpha is None:
             return out
@@ -129,18 +128,17 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
         self, src_tokens: Tensor, out: EncoderOutput, output_language: Tensor | None = None
     ) -> Representations:
         """Return the paper's representations of (B, T) tokens, from mBART's output for them."""
-        languages, text_mask = self._languages_and_text(src_tokens)
-        return self._represent(out, text_mask, languages, output_language)
-
-    def _languages_and_text(self, src_tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B,) language indices and the (B, T) mask, True at the text's own tokens."""
-        return self.language_tags.of_source(src_tokens), self.language_tags.text_mask(src_tokens)
+        return self._represent(src_tokens, out, output_language)[0]
 
     def _represent(
-        self, out: EncoderOutput, text_mask: Tensor, languages: Tensor, output: Tensor | None
-    ) -> Representations:
+        self, src_tokens: Tensor, out: EncoderOutput, output_language: Tensor | None
+    ) -> tuple[Representations, Tensor, Tensor]:
+        """Return with them (B,) language indices and (B, T) mask, True at the text's own tokens."""
+        languages = self.language_tags.of_source(src_tokens)  # (B,)
+        text_mask = self.language_tags.text_mask(src_tokens)  # (B, T)
         e, padding_mask = out["encoder_out"][0], out["encoder_padding_mask"][0]
-        return self.represent(e, padding_mask, text_mask, languages, output)
+        parts = self.represent(e, padding_mask, text_mask, languages, output_language)
+        return parts, languages, text_mask
 
     def forward_backbone(self, src_tokens: Tensor, *args: Any) -> EncoderOutput:
         """Run mBART's encoder, without a graph where it is frozen.

@@ -14,7 +14,7 @@ from fairseq.data import ResamplingDataset
 from fairseq.tasks import register_task
 
 from laft_fairseq.data.infilling import InfillingDataset
-from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedTexts, load_texts
+from laft_fairseq.data.tagged_texts import MultilingualDataset
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
 
@@ -79,10 +79,8 @@ class LaftDenoising(LaftTask):
         prefix = os.path.join(self.cfg.data, tag, split)
         positions = min(self.cfg.max_source_positions, self.cfg.max_target_positions)
         limit = min(self.cfg.tokens_per_sample, positions, longest)
-        raw = load_texts(prefix, self.dictionary, tag)
-        texts = TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
         return InfillingDataset(
-            texts,
+            self.read(prefix, tag, limit),
             self.dictionary,
             tag,
             seed=self.cfg.seed,

@@ -14,12 +14,7 @@ from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 
 from laft_fairseq.data.adversarial_batches import TARGET_ROWS, AdversarialRows
-from laft_fairseq.data.tagged_texts import (
-    MultilingualDataset,
-    TaggedPairDataset,
-    TaggedTexts,
-    load_texts,
-)
+from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedPairDataset
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.systems import find
 from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
@@ -144,27 +139,17 @@ class LaftGeneration(LaftTask):
     def _monolingual(self, tag: str, split: str, longest: int) -> TaggedPairDataset:
         """Return monolingual sentences without a target, or with themselves as the target."""
         prefix = os.path.join(self.cfg.data, tag, split)
-        texts = load_texts(prefix, self.dictionary, tag)
-        read = partial(self._side, texts, tag, prefix)
-        source, target = read(min(self.cfg.max_source_positions, longest)), None
+        source = self.read(prefix, tag, min(self.cfg.max_source_positions, longest))
+        target = None
         if self.cfg.reconstruct_target:
-            target = read(min(self.cfg.max_target_positions, longest))
+            target = self.read(prefix, tag, min(self.cfg.max_target_positions, longest))
         return TaggedPairDataset(source, target, self.dictionary, shuffle=True)
-
-    def _side(self, texts: Any, tag: str, name: str, limit: int) -> TaggedTexts:
-        return TaggedTexts(texts, self.tag_ids[tag], limit, name, self.layout)
 
     def _pairs(self, tag: str, split: str, train: bool, longest: int) -> TaggedPairDataset:
         """Return a language's pairs, cut to ``longest`` tokens and to the model's positions."""
         prefix = os.path.join(self.cfg.data, tag, f"{split}.src-tgt.")
-        sides = []
-        for side, limit in (
-            ("src", self.cfg.max_source_positions),
-            ("tgt", self.cfg.max_target_positions),
-        ):
-            texts = load_texts(prefix + side, self.dictionary, tag)
-            sides.append(self._side(texts, tag, prefix + side, min(limit, longest)))
-        source, target = sides
+        source = self.read(f"{prefix}src", tag, min(self.cfg.max_source_positions, longest))
+        target = self.read(f"{prefix}tgt", tag, min(self.cfg.max_target_positions, longest))
         if len(source) != len(target):
             raise LaftError(
                 f"{prefix}src has {len(source)} lines but {prefix}tgt has {len(target)} "

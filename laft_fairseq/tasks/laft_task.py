@@ -16,7 +16,7 @@ from fairseq.tasks import FairseqTask
 from laft_fairseq.checkpoints.reading import read_checkpoint
 from laft_fairseq.checkpoints.untrained_parts import describe_parts
 from laft_fairseq.data.adversarial_batches import AdversarialRows
-from laft_fairseq.data.tagged_texts import refuse_longer
+from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts, refuse_longer
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import new_languages
 from laft_fairseq.languages import tags as language_tags
@@ -109,6 +109,11 @@ class LaftTask(Decoding, FairseqTask):
             return self.train_langs()
         return self.languages("gen_lang") or self.languages("valid_langs") or self.train_langs()
 
+    def read(self, prefix: str, tag: str, limit: int) -> TaggedTexts:
+        """Return the sentences of a language at ``prefix``, tagged and cut to ``limit`` tokens."""
+        raw = load_texts(prefix, self.dictionary, tag)
+        return TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
+
     def longest(self, train: bool, rows: int = 1, **kwargs: Any) -> int:
         """Return the most tokens of a row that fit into a batch, to which training cuts it.
 
@@ -157,6 +162,7 @@ class LaftTask(Decoding, FairseqTask):
         checks_itself = isinstance(dataset, AdversarialRows)
         if max_tokens is not None and len(dataset) and not checks_itself:
             refuse_longer(dataset, int(max_tokens))
+        kwargs["max_positions"] = None  # all were cut to them
         kwargs["required_batch_size_multiple"] = 1
         kwargs["disable_iterator_cache"] = True
         if not kwargs.get("num_workers"):

@@ -61,11 +61,6 @@ def check_gpu(process: Launched) -> None:
         )
 
 
-def hide_gpus() -> None:
-    """Make torch report no GPU: under ``--cpu`` fairseq's gradient clipping asks torch."""
-    torch.cuda.is_available = lambda: False
-
-
 def configure_distributed(cfg: Any) -> None:
     """Set rank, world size, backend and device in fairseq's configuration.
 
@@ -73,7 +68,7 @@ def configure_distributed(cfg: Any) -> None:
         LaftError: more processes on this machine than it has GPUs, or no launcher for several.
     """
     if cfg.common.cpu:
-        hide_gpus()
+        torch.cuda.is_available = lambda: False  # fairseq's gradient clipping asks torch
     options, on_cpu = cfg.distributed_training, not torch.cuda.is_available()
     process = launched() if options.distributed_init_method is None else None
     if process is not None:

@@ -166,21 +166,3 @@ def test_sizes_at_once_are_those_one_by_one() -> None:
     order = mixed.ordered_indices()
     one_by_one = [mixed.num_tokens(index) for index in order]
     assert mixed.num_tokens_vec(order).tolist() == one_by_one
-
-
-@pytest.mark.parametrize("limits", [(4, 3), (3, 4), (9, 3), (None, 4), (5, 5), (9, None), 4])
-def test_texts_too_long_are_filtered_as_fairseq_does(limits: object) -> None:
-    texts = [[5, 2], [5, 6, 7, 2], [5, 6, 2]]
-    mixed = MultilingualDataset(
-        [pairs(texts, texts[::-1], EN), pairs(texts, texts, FR)], shuffle=False
-    )
-    order = mixed.ordered_indices()
-    as_pair = limits if isinstance(limits, tuple) else (limits, limits)
-    expected = [
-        int(index)
-        for index in order
-        if all(m is None or n <= m for n, m in zip(mixed.size(index), as_pair, strict=True))
-    ]
-    kept, ignored = mixed.filter_indices_by_size(order, as_pair)
-    assert kept.tolist() == expected
-    assert sorted([*kept, *ignored]) == list(range(len(mixed)))

@@ -15,8 +15,8 @@ from laft_fairseq.checkpoints.record import shape_arguments
 from laft_fairseq.hub.loading import load_model
 from laft_fairseq.tasks.beam_search import (
     BLOCK,
-    SingleModel,
     RowwiseBeamSearch,
+    SingleModel,
     best_of_rows,
     use_fast_beam_search,
 )

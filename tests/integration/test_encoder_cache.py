@@ -40,15 +40,6 @@ def test_later_epochs_read_what_the_first_computed(laft: Run, tmp_path: Path) ->
     assert 0 < differs < 0.1 * moved
 
 
-def test_a_row_that_trains_the_encoder_is_refused(laft: Run, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="--encoder-cache: this system trains the encoder"):
-        tiny.train(
-            laft.data, tmp_path / "out", "generation", "--method", "mbart_full", "--backbone",
-            laft.backbone, *STAGE2, "--encoder-cache", str(tmp_path / "cache"),
-        )  # fmt: skip
-    assert not (tmp_path / "cache").exists()
-
-
 def test_an_encoder_that_the_checkpoint_brings_is_refused(laft: Run, tmp_path: Path) -> None:
     """It need not be the backbone, by whose fingerprint the folder is named."""
     whole = tmp_path / "whole.pt"

@@ -39,7 +39,6 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     ("stage", "flags"),
     [
         ("denoising", ("--method", "mbart_enc", "--train-langs", "en_XX,fr_XX")),
-        ("generation", ("--method", "mbart_enc", "--train-langs", "en_XX")),
         ("generation", ("--method", "tm_adv", "--train-langs", "en_XX", "--target-langs", "fr_XX",
                         "--criterion", "laft_adversarial")),
     ],
@@ -54,8 +53,8 @@ def test_a_training_split_of_another_name_trains_alike(
     assert same(usual, other)
 
 
-@pytest.mark.parametrize("split", ["test", "valid", "train"])
-@pytest.mark.parametrize("task", ["laft_generation", "laft_denoising"])
+@pytest.mark.parametrize(("task", "split"), [("laft_generation", "train"),
+                                             ("laft_denoising", "valid")])  # fmt: skip
 def test_the_language_named_is_generated_in_every_split(laft: Run, task: str, split: str) -> None:
     flags = ("--task", task, "--gen-lang", "fr_XX", "--gen-subset", split, "--max-len-b", "3")
     lines = tiny.generate(laft.data, laft.stage2, *flags, "--beam", "1", "--train-langs", "en_XX")
@@ -72,10 +71,10 @@ def test_fairseq_validate_reports_rouge(laft: Run) -> None:
                "--no-progress-bar"]  # fmt: skip
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     for name in ("rougeL_fr_XX", "rougeL_zh_CN", "rougeL"):
-        assert re.search(rf"\b{name} \d", said), said[-2000:]
-    assert "rougeL_en_XX" not in said
+        assert re.search(rf"\b{name} \d", output), output[-2000:]
+    assert "rougeL_en_XX" not in output
 
 
 LONG = tuple("\u2581w1 c1".split() * 9)  # 20 tokens with </s> and tag

@@ -46,11 +46,11 @@ def group() -> Iterator[None]:
 
 def configuration(**given: object) -> SimpleNamespace:
     """fairseq's own defaults, as far as they are read."""
-    own = {"distributed_init_method": None, "distributed_world_size": 1, "distributed_rank": 0,
+    options = {"distributed_init_method": None, "distributed_world_size": 1, "distributed_rank": 0,
            "distributed_backend": "nccl", "distributed_no_spawn": False,
            "device_id": 0}  # fmt: skip
     return SimpleNamespace(
-        distributed_training=SimpleNamespace(**(own | given)), common=SimpleNamespace(cpu=True)
+        distributed_training=SimpleNamespace(**(options | given)), common=SimpleNamespace(cpu=True)
     )
 
 
@@ -58,10 +58,14 @@ def configuration(**given: object) -> SimpleNamespace:
 def test_torchrun_on_cpus_is_read() -> None:
     cfg = configuration()
     configure_distributed(cfg)
-    own = cfg.distributed_training
-    assert (own.distributed_init_method, own.distributed_backend) == ("env://", "gloo")
-    assert (own.distributed_rank, own.distributed_world_size, own.device_id) == (3, 4, 0)
-    assert own.distributed_no_spawn
+    options = cfg.distributed_training
+    assert (options.distributed_init_method, options.distributed_backend) == ("env://", "gloo")
+    assert (options.distributed_rank, options.distributed_world_size, options.device_id) == (
+        3,
+        4,
+        0,
+    )
+    assert options.distributed_no_spawn
 
 
 def test_without_a_launcher_nothing_is_distributed(monkeypatch: pytest.MonkeyPatch) -> None:

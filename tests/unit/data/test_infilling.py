@@ -125,8 +125,8 @@ def test_word_starts() -> None:
     expected = {"\u2581w1": (1, 1), "c1": (0, 1), "一": (0, 1), "<unk>": (1, 1),
                 "<0xE4>": (0, 1), "<0xB8>": (0, 0), "<0xAD>": (0, 0)}  # fmt: skip
     starts = word_starts(full, "en_XX"), word_starts(full, "zh_CN")
-    found = {piece: tuple(int(s[full.index(piece)]) for s in starts) for piece in expected}
-    assert found == expected
+    actual = {piece: tuple(int(s[full.index(piece)]) for s in starts) for piece in expected}
+    assert actual == expected
 
 
 def test_a_character_in_bytes_is_masked_whole() -> None:
@@ -204,19 +204,3 @@ def test_the_global_generator_is_left_alone() -> None:
     with pytest.raises(KeyError), seeded(1, 2):
         raise KeyError
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_items_are_collated_in_one_layout() -> None:
-    """Noised source on the left, `[l] X </s>` into the decoder, `X </s> [l]` out of it."""
-    data = infilling([EN, EN[-5:]])
-    batch = data.collater([data[0], data[1]])
-    tag = tiny.ids("[en_XX]")[0]
-    assert batch["net_input"]["src_tokens"][:, -2:].tolist() == [[2, tag]] * 2
-    order = batch["id"].tolist()
-    texts = [EN, EN[-5:]]
-    for row, index in enumerate(order):
-        text = texts[index]
-        length = len(text) + 1
-        assert batch["net_input"]["prev_output_tokens"][row, :length].tolist() == [tag, *text]
-        assert batch["target"][row, :length].tolist() == [*text, tag]
-        assert (batch["target"][row, length:] == 1).all()

@@ -43,8 +43,8 @@ def test_nothing_is_said_of_defaults(method: str, arch: str) -> None:
 )
 def test_each_method_has_its_own(method: str, used: set[str]) -> None:
     assert set(OTHERS) == set(MODULES)
-    found = unused_options(args(method=method, **OTHERS))
-    names = {option.split()[0].removeprefix("--").replace("-", "_") for option in found}
+    actual = unused_options(args(method=method, **OTHERS))
+    names = {option.split()[0].removeprefix("--").replace("-", "_") for option in actual}
     assert names == set(OTHERS) - used
 
 
@@ -53,11 +53,11 @@ def test_the_warning_is_one_line_before_training(
 ) -> None:
     monkeypatch.setattr(LAFTMBart, "start", lambda *a: None)
     given = {"max_source_positions": 64, "max_target_positions": 64, "task": "laft_generation"}
-    own = tiny.task()
+    task = tiny.task()
     options = {"method": "tm_adv", "removal": "projection", "task_adapter_reduction": 8}
     for from_checkpoint in (True, False):
         with caplog.at_level(logging.WARNING):
-            LaftTask.build_model(own, args(**given, **options), from_checkpoint)
+            LaftTask.build_model(task, args(**given, **options), from_checkpoint)
     assert caplog.messages == [
         "--method tm_adv ignores --removal projection (used by laft), --task-adapter-reduction 8 "
         "(used by adapter)"

@@ -31,14 +31,14 @@ def texts(count: int = 3) -> tuple[list[bytes], list[Tensor]]:
     return keys, [torch.arange((n + 1) * D).reshape(n + 1, D) / 2 for n in range(count)]
 
 
-def equal(found: list[Tensor | None], expected: list[Tensor]) -> bool:
-    pairs = zip(found, expected, strict=True)
+def equal(actual: list[Tensor | None], expected: list[Tensor]) -> bool:
+    pairs = zip(actual, expected, strict=True)
     return all(a is not None and torch.equal(a.float(), b) for a, b in pairs)
 
 
-def there(found: list[Tensor | None]) -> list[bool]:
+def there(actual: list[Tensor | None]) -> list[bool]:
     """Which of the texts were found."""
-    return [vectors is not None for vectors in found]
+    return [vectors is not None for vectors in actual]
 
 
 def test_what_was_put_is_there_for_this_process_and_the_next(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_what_was_put_is_there_for_this_process_and_the_next(tmp_path: Path) -> 
 def test_numbers_are_rounded_to_bf16(tmp_path: Path) -> None:
     cache = EncoderCache(tmp_path / "c", 1, LIMIT)
     cache.put([key_of(torch.tensor([1]))], [torch.tensor([[1.00390625]])])  # 1 + 2^-8: a tie
-    found = cache.get([key_of(torch.tensor([1]))])
-    assert found[0] is not None and found[0].item() == 1.0
+    actual = cache.get([key_of(torch.tensor([1]))])
+    assert actual[0] is not None and actual[0].item() == 1.0
 
 
 def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
@@ -216,12 +216,12 @@ def test_of_a_batch_only_what_is_missing_is_encoded(tmp_path: Path) -> None:
     hook = model.encoder.layers[0].register_forward_pre_hook(
         lambda layer, inputs: sizes.append(inputs[0].size(1))
     )
-    found = model.encoder.forward_backbone(tokens)["encoder_out"][0]
+    actual = model.encoder.forward_backbone(tokens)["encoder_out"][0]
     model.encoder.forward_backbone(tokens)
     hook.remove()
     assert sizes == [2]
     kept = tokens.ne(1).T
-    assert torch.allclose(found[kept], expected[kept], rtol=2**-7, atol=1e-4)
+    assert torch.allclose(actual[kept], expected[kept], rtol=2**-7, atol=1e-4)
 
 
 def test_evaluation_computes(tmp_path: Path) -> None:

@@ -235,14 +235,18 @@ def test_refusals(options: dict[str, Any], label_smoothing: float, message: str)
         criterion(task("data-bin", **options), label_smoothing=label_smoothing)
 
 
-def test_another_architecture_is_refused() -> None:
-    with pytest.raises(LaftError, match="this --arch has no task module with a gate; choose tm_"):
-        criterion(tiny.task("generation", train_langs="en_XX", target_langs="fr_XX"))
-
-
-def test_stage_1_is_refused() -> None:
-    with pytest.raises(LaftError, match="is for stage 2; use it with --task laft_generation"):
-        criterion(tiny.task("denoising"))
+@pytest.mark.parametrize(
+    ("stage", "options", "message"),
+    [
+        ("denoising", {}, "is for stage 2; use it with --task laft_generation"),
+        ("generation", {"target_langs": "fr_XX"}, "this --arch has no task module with a gate"),
+    ],
+)
+def test_other_tasks_and_architectures_are_refused(
+    stage: str, options: dict[str, str], message: str
+) -> None:
+    with pytest.raises(LaftError, match=message):
+        criterion(tiny.task(stage, train_langs="en_XX", **options))
 
 
 def test_another_criterion_would_leave_the_target_rows_out() -> None:

@@ -29,7 +29,7 @@ def best_of_rows(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     rows, entries = values.shape
     blocks = entries // BLOCK
-    if blocks < 4 * k or values.is_cuda:
+    if blocks < 4 * k or values.device.type != "cpu":
         best = values.topk(k)
         return best.values, best.indices
     maxima = values[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK)).amax(-1)  # (R, blocks)

@@ -110,18 +110,14 @@ class Decoding:
                     tag,
                 )
 
-    def inference_language(self) -> str:
-        """Return the language of fairseq-interactive's raw input, ``--gen-lang``."""
-        tags = self.languages("gen_lang")
-        if len(tags) != 1:
-            raise LaftError("--gen-lang: name the one language of the input, such as fr_XX")
-        return tags[0]
-
     def build_dataset_for_inference(
         self, src_tokens: list[Tensor], src_lengths: list[int], constraints: Any = None
     ) -> Any:
         """Return the data set of fairseq-interactive's raw input, in ``--gen-lang``."""
-        tag = self.inference_language()
+        tags = self.languages("gen_lang")
+        if len(tags) != 1:
+            raise LaftError("--gen-lang: name the one language of the input, such as fr_XX")
+        tag = tags[0]
         raw = ListDataset(src_tokens, [len(tokens) for tokens in src_tokens])
         name = f"input in {tag}"
         limit = self.cfg.max_source_positions

@@ -1,4 +1,4 @@
-"""TM + adv by fairseq-train's own command line: what moves, resuming, both kinds of target rows."""
+"""TM + adv by fairseq-train: what it trains, resuming, both kinds of target rows."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def whole(checkpoint: Path, laft: Run) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def stage1(laft: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The row's stage 1: the same text as everyone's, with plain cross-entropy."""
+    """Stage 1 of the system: on the text that all systems see, with plain cross-entropy."""
     folder = tmp_path_factory.mktemp("tm_adv") / "stage1"
     tiny.train(laft.data, folder, "denoising", *parts(laft, "tm_adv_frozen"), "--max-update", "2",
                "--batch-size", "20", *SAVING)  # fmt: skip

@@ -39,7 +39,7 @@ def launch(module: str, *words: str | Path, processes: int = 2) -> str:
 
 
 def train_in_two(data: Path, save_dir: Path, stage: str, *flags: str | Path) -> str:
-    """`torchrun --nproc_per_node=2 -m fairseq_cli.train`: nothing says that there are two."""
+    """Train by `torchrun --nproc_per_node=2 -m fairseq_cli.train`; returns the output."""
     words = tiny.train_flags(data, save_dir, stage, *flags)
     return launch("tests.ended", "fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
 

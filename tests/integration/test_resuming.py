@@ -1,4 +1,4 @@
-"""What a run says that goes on from a checkpoint, and what fairseq's trainer is not let do."""
+"""Warnings of a resumed run, and what is refused in the folder of another one."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Parts that stage 1 has not trained: a control, or a slip that has to be seen."""
+"""Parts that stage 1 has not trained are recorded and named in a warning."""
 
 import json
 import logging

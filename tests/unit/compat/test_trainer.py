@@ -1,4 +1,4 @@
-"""Batches as fairseq's trainer is handed them; what a resumed run says is in integration."""
+"""Batches as fairseq's trainer gets them; resuming is tested in integration."""
 
 from argparse import Namespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each row of the table trains, against lists written out by hand (2 + 2 layers)."""
+"""What each system trains, against lists written out by hand (2 + 2 layers)."""
 
 import pytest
 

@@ -165,7 +165,7 @@ def test_no_adapters_and_adapters_do_not_mix() -> None:
 
 @pytest.mark.parametrize("method", ["mbart_full", "mbart_enc_top2", "adapter", "tm_adv_frozen"])
 def test_a_row_without_a_removal_goes_on_whatever_is_asked(method: str) -> None:
-    """The option changes nothing there, and one line of the log says so."""
+    """The option has no effect there, and the log names it."""
     state = tiny.model(method=method, removal="scaled").state_dict()
     again = tiny.model(method=method, removal="projection")
     again.load_state_dict(state, model_cfg=again.args)

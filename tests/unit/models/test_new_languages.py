@@ -101,7 +101,7 @@ def test_a_new_tag_reads_as_its_row(backbone: Path, layout: str) -> None:
 BOTH = {"encoder.new_tag_rows.zh_CN", "encoder.new_tag_rows.eo_XX",
         "decoder.new_tag_rows.zh_CN", "decoder.new_tag_rows.eo_XX"}  # fmt: skip
 DECODERS = {"decoder.new_tag_rows.zh_CN", "decoder.new_tag_rows.eo_XX"}
-TRAINED = {  # by row: in stage 1, in stage 2
+TRAINED = {  # by system: in stage 1, in stage 2
     "laft": (DECODERS, set()),
     "mbart_full": (BOTH, BOTH),
     "mbart_enc": (DECODERS, set()),

@@ -1,4 +1,4 @@
-"""The row Adapter: where its adapters stand, how they start, what a checkpoint holds."""
+"""The baseline Adapter: where its adapters stand, how they start, what is trained."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Processes that were started differently say so; the first process is played by its values."""
+"""Processes that were started differently are refused; the first one is simulated."""
 
 from argparse import Namespace
 from collections.abc import Callable

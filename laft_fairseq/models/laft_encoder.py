@@ -124,11 +124,9 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
             "text_mask": [text_mask],
         }
 
-    def representations(
-        self, src_tokens: Tensor, out: EncoderOutput, output_language: Tensor | None = None
-    ) -> Representations:
+    def representations(self, src_tokens: Tensor, out: EncoderOutput) -> Representations:
         """Return the paper's representations of (B, T) tokens, from mBART's output for them."""
-        return self._represent(src_tokens, out, output_language)[0]
+        return self._represent(src_tokens, out, None)[0]
 
     def _represent(
         self, src_tokens: Tensor, out: EncoderOutput, output_language: Tensor | None

@@ -78,6 +78,3 @@ def fill_defaults(args: Any, **architecture: Any) -> None:
     for f in fields(LAFTOptions):
         if not hasattr(args, f.name):
             setattr(args, f.name, architecture.get(f.name, f.default))
-    for name, value in architecture.items():
-        if not hasattr(args, name):
-            setattr(args, name, value)

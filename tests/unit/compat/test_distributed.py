@@ -7,10 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
-from fairseq.distributed import utils as distributed_utils
 from fairseq.models import distributed_fairseq_model
 
-from laft_fairseq.compat import distributed as compat_distributed
 from laft_fairseq.errors import LaftError
 from laft_fairseq.training.launch import (
     LAUNCHERS,
@@ -94,18 +92,6 @@ def test_more_processes_than_gpus_are_refused() -> None:
     place = Launched(rank=70, world_size=80, local_rank=64)
     with pytest.raises(LaftError, match=r"process 70: local rank 64, .* has \d+ GPUs"):
         check_gpu(place)
-
-
-def test_fairseq_is_patched_once() -> None:
-    compat_distributed.apply()
-    patched = (
-        (distributed_utils, "call_main"),
-        (distributed_fairseq_model, "DistributedDataParallel"),
-    )
-    before = [getattr(*where) for where in patched]
-    compat_distributed.apply()
-    assert before == [getattr(*where) for where in patched]
-    assert all(function.laft for function in before)
 
 
 @pytest.mark.usefixtures("group")

@@ -70,13 +70,3 @@ def test_an_empty_batch_counts_nothing(optimizer: Any, empty: bool) -> None:
         logging_output["ntokens"],
         logging_output["nll_loss"],
     ) == expected
-
-
-def test_fairseq_is_patched_once() -> None:
-    from fairseq.trainer import Trainer
-
-    compat_trainer.apply()
-    before = Trainer.train_step, Trainer.load_checkpoint
-    compat_trainer.apply()
-    assert (Trainer.train_step, Trainer.load_checkpoint) == before
-    assert all(method.laft for method in before)

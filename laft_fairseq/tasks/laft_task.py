@@ -152,23 +152,22 @@ class LaftTask(Decoding, FairseqTask):
             criterion.load_state_dict(state)
         return criterion
 
-    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+    def get_batch_iterator(self, dataset: Any, max_tokens: int | None = None, **kwargs: Any) -> Any:
         """Return batches of all examples, made again each epoch, alike in a resumed run.
 
         fairseq would drop examples that are too long, or fail at them, and drop a last batch whose
         size is no multiple of 8.
         """
-        max_tokens = kwargs.get("max_tokens", args[0] if args else None)
         checks_itself = isinstance(dataset, AdversarialRows)
         if max_tokens is not None and len(dataset) and not checks_itself:
-            refuse_longer(dataset, int(max_tokens))
+            refuse_longer(dataset, max_tokens)
         kwargs["max_positions"] = None  # all were cut to them
         kwargs["required_batch_size_multiple"] = 1
         kwargs["disable_iterator_cache"] = True
         if not kwargs.get("num_workers"):
             # fairseq would read ahead in a thread, where noise seeds torch and disturbs dropout.
             kwargs["data_buffer_size"] = 0
-        batches = super().get_batch_iterator(dataset, *args, **kwargs)
+        batches = super().get_batch_iterator(dataset, max_tokens, **kwargs)
         batch_sharding.check_sharing(batches)
         batch_sharding.resume_across_world_sizes(batches)
         return batches

@@ -51,7 +51,7 @@ def test_zero_shot_rows_of_the_frozen_system(
     flags = [*ADVERSARIAL, *parts(laft, "tm_adv_frozen"), *SIX, "--finetune-from-model",
              str(stage1), "--log-format", "json", "--log-interval", "1"]  # fmt: skip
     flags.remove("--disable-validation")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO), caplog.at_level(logging.INFO, "fairseq"):
         unbroken = tiny.train(laft.data, tmp_path / "unbroken", "generation", *flags)
     assert "the checkpoint holds no language classifier: a new one is trained" in caplog.text
     _check_what_moved(laft, stage1, tmp_path / "unbroken" / "checkpoint_last.pt")

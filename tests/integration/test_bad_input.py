@@ -241,7 +241,7 @@ def test_source_and_target_of_different_length(
     tiny.write_texts(data / "en_XX" / "train.src-tgt.tgt", [[5, 2]] * 19)
     flags = ("--method", "mbart_full", "--backbone", laft.backbone, "--train-langs", "en_XX")
     line = training("generation", *flags, data=data)
-    assert "train.src-tgt.src has 20 texts but" in line
+    assert "train.src-tgt.src has 20 lines but" in line
     assert "train.src-tgt.tgt has 19 (language en_XX)" in line
 
 

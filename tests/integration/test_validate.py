@@ -1,4 +1,4 @@
-"""fairseq-validate of TM + adv: with the classifier that was trained, or without its numbers."""
+"""fairseq-validate: ROUGE-L by language; TM + adv's classifier as trained, or without numbers."""
 
 from pathlib import Path
 from typing import Any
@@ -63,3 +63,11 @@ def test_the_classifier_is_the_trained_one_and_without_one_nothing_is_reported_o
     actual = printed[-1]
     assert not OF_CLASSIFIER & set(actual)
     assert actual["loss"] == expected["loss"] and actual["rows_source"] == expected["rows_source"]
+
+
+def test_rouge_is_reported_of_a_checkpoint_trained_with_it(
+    laft: Run, printed: list[Numbers]
+) -> None:
+    validate(laft.data, laft.stage2)
+    rouge = {name for name in printed[-1] if name.startswith("rougeL")}
+    assert rouge == {"rougeL", "rougeL_fr_XX", "rougeL_zh_CN"}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from laft_fairseq import register  # noqa: F401  registers the criterion in this process
 from laft_fairseq.cli import main
 from laft_fairseq.components import file as components_file
 from tests import tiny

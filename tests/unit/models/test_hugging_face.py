@@ -96,15 +96,15 @@ def test_mbart50s_layout_agrees(theirs: Any, method: str, tmp_path: Path) -> Non
     torch.testing.assert_close(logits, expected.logits, rtol=0, atol=1e-5)
 
     greedy = Namespace(beam=1, lenpen=1.0, max_len_a=0, max_len_b=8)
-    found = task.inference_step(task.build_generator([ours], greedy), [ours], batch)
+    actual = task.inference_step(task.build_generator([ours], greedy), [ours], batch)
     never = [0, 1, 3, *task.tag_ids.values(), *tiny.ids("<mask>")]
-    for row, hypotheses in enumerate(found):
+    for row, hypotheses in enumerate(actual):
         written = hypotheses[0]["tokens"].tolist()
         tag = int(previous[row, 1])
-        own = theirs.generate(
+        their_output = theirs.generate(
             source[row : row + 1], attention_mask=attention[row : row + 1], num_beams=1,
             do_sample=False, max_new_tokens=1 + len(written), min_new_tokens=3,
             decoder_start_token_id=2, forced_bos_token_id=tag, forced_eos_token_id=2,
             bad_words_ids=[[token] for token in never if token != tag],
         )  # fmt: skip
-        assert own[0].tolist() == [2, tag, *written]
+        assert their_output[0].tolist() == [2, tag, *written]

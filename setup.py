@@ -46,6 +46,9 @@ setup(
         "sentencepiece",
         "tqdm",
     ],
+    extras_require={
+        "hf": ["transformers>=4.57,<5"],  # reads Hugging Face models (laft import-hf)
+    },
     entry_points={"console_scripts": ["laft = laft_fairseq.cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -107,7 +107,7 @@ def test_transformers_agrees(tmp_path: Path) -> None:
     )  # fmt: skip
     theirs = transformers.MBartForConditionalGeneration(config).eval()
     tiny.scramble(theirs, std=0.3)
-    model = write_folder(tmp_path / "whole", converted(theirs.state_dict()))
+    model = write_folder(tmp_path / "whole", converted(theirs))
     assert trim(model, tmp_path / "small", "--out", str(tmp_path / "small")) == 0
     small, task = load_model(str(tmp_path / "small/model.pt"), str(tmp_path / "small"))
     full = tiny.dictionary()

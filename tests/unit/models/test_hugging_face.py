@@ -37,7 +37,7 @@ def theirs() -> Any:
 
 def converted(theirs: Any, folder: Path, method: str, layout: str = "suffix") -> LAFTMBart:
     """Our model with their weights; without removal it is the backbone, whatever the method."""
-    torch.save({"model": hugging_face.converted(theirs.state_dict())}, folder / "model.pt")
+    torch.save({"model": hugging_face.converted(theirs)}, folder / "model.pt")
     ours = tiny.model(method=method, layout=layout, removal="none", dropout=0.0)
     ours.load_backbone(backbones.read(str(folder / "model.pt")))
     return ours

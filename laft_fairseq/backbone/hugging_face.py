@@ -6,7 +6,6 @@ The tensors are the same and lie the same way round; only their names differ, an
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,26 +17,20 @@ from torch import Tensor
 from laft_fairseq.checkpoints.backbone import TIED
 from laft_fairseq.errors import LaftError
 
-ACTIVATIONS = ("gelu", "relu")  # relu: the translation models made of mBART-50
-# What config.json must say, or leave to its default, for fairseq to have the same model.
-REQUIRED = {
-    "model_type": "mbart",
-    "is_encoder_decoder": True,
-    "normalize_before": True,
-    "add_final_layer_norm": True,
-    "normalize_embedding": True,
-    "static_position_embeddings": False,
-    "scale_embedding": True,
-    "tie_word_embeddings": True,
-    "bos_token_id": 0,
-    "pad_token_id": 1,
-    "eos_token_id": 2,
-}
-# What transformers reports of the tensors that it loaded.
-MISFITS = {
-    "missing_keys": "has no {}; fetch it again",
-    "unexpected_keys": "holds {}, which is no part of an mBART",
-    "mismatched_keys": "its {} is of another size than config.json makes it",
+# What config.json may say, for fairseq to have the same model; absent, the first.
+ALLOWED: dict[str, tuple[Any, ...]] = {
+    "model_type": ("mbart",),
+    "is_encoder_decoder": (True,),
+    "normalize_before": (True,),
+    "add_final_layer_norm": (True,),
+    "normalize_embedding": (True,),
+    "static_position_embeddings": (False,),
+    "scale_embedding": (True,),
+    "tie_word_embeddings": (True,),
+    "bos_token_id": (0,),
+    "pad_token_id": (1,),
+    "eos_token_id": (2,),
+    "activation_function": ("gelu", "relu"),  # relu: translation models made of mBART-50
 }
 
 
@@ -83,19 +76,13 @@ def read_config(folder: Path) -> Any:
             f"{folder}: no config.json that transformers can read ({reason(error)}); "
             "give the whole Hugging Face directory"
         ) from None
-    for key, required in REQUIRED.items():
-        value = getattr(config, key, required)
-        if value != required:
+    for key, allowed in ALLOWED.items():
+        value = getattr(config, key, allowed[0])
+        if value not in allowed:
             raise LaftError(
-                f"{folder / 'config.json'}: {key} is {json.dumps(value)}, not "
-                f"{json.dumps(required)}; only models built as mbart-large-cc25 and mbart-large-50 "
-                "are can be imported"
+                f"{folder / 'config.json'}: {key} is {value!r}, not {allowed[0]!r}; only models "
+                "built as mbart-large-cc25 and mbart-large-50 are can be imported"
             )
-    if config.activation_function not in ACTIVATIONS:
-        raise LaftError(
-            f"{folder / 'config.json'}: activation_function is {config.activation_function!r}; "
-            f"only {' and '.join(ACTIVATIONS)} can be imported"
-        )
     return config
 
 
@@ -146,9 +133,12 @@ def read_model(folder: Path, config: Any) -> Any:
             f"{folder}: transformers cannot read its weights, and ran nothing in them "
             f"({reason(error)}); fetch them again (`git lfs pull`), as safetensors if there are any"
         ) from None
-    for kind, message in MISFITS.items():
-        if loaded[kind]:
-            raise LaftError(f"{folder}: {message.format(min(loaded[kind]))}")
+    for kind in ("missing", "unexpected", "mismatched"):  # the last: of another shape
+        for name in loaded[f"{kind}_keys"]:
+            raise LaftError(
+                f"{folder}: {kind} tensor {name}; its weights are not those of the mBART that "
+                "config.json describes"
+            )
     if model.copies_differ:
         raise LaftError(
             f"{folder}: holds several embeddings that differ; only models that tie shared, "

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +27,10 @@ BY_CLASS = {"MBartTokenizerFast": TagLayout.SUFFIX, "MBart50TokenizerFast": TagL
 BY_LANGUAGES = {tuple(CC25): TagLayout.SUFFIX, tuple(MBART50): TagLayout.PREFIX}
 
 
-@dataclass(frozen=True)
-class Vocabulary:
-    """Sentencepiece's ``subwords`` by id, the ``tags`` in the order of their rows, the layout."""
-
-    subwords: list[str]
-    tags: list[str]
-    layout: TagLayout
-
-
 def read(
     folder: Path, config: Any, langs: Sequence[str] = (), layout: str | None = None
-) -> Vocabulary:
-    """Return the vocabulary of a directory, checked against its sentencepiece model.
+) -> tuple[list[str], list[str], TagLayout]:
+    """Return sentencepiece's subwords by id, the languages in the order of their rows, the layout.
 
     Args:
         folder: the Hugging Face directory.
@@ -63,7 +53,7 @@ def read(
                 f"{entry!r} there; one of them is another model's"
             )
     *tags, last = entries[len(expected) :] or [None]
-    if last == MASK and all(map(TAG.fullmatch, tags)):
+    if last == MASK and all(TAG.fullmatch(tag or "") for tag in tags):
         if langs and list(langs) != tags:
             raise LaftError(f"--langs: {folder} has {','.join(tags)}, in this order")
     else:
@@ -75,7 +65,7 @@ def read(
             "tokenizer does not name; name them by --langs (entries added after "
             f"{MASK} cannot be imported)"
         )
-    return Vocabulary(subwords, tags, find_layout(folder, tokenizer, tags, layout))
+    return subwords, tags, find_layout(folder, tokenizer, tags, layout)
 
 
 def read_tokenizer(folder: Path, rows: int, languages: int) -> Any:

@@ -103,9 +103,9 @@ def vocabulary(folder: Path, rows: int, *said: Any) -> tuple[list[str], str]:
     """Languages and layout of a directory whose embedding has these rows; else LaftError."""
     hf_folder.change(folder / "config.json", model_type="mbart", vocab_size=rows)
     config = transformers.AutoConfig.from_pretrained(folder)
-    found = hugging_face_vocabulary.read(folder, config, *said)
-    assert found.subwords == sentencepiece_dictionary.pieces(hf_folder.SENTENCEPIECE)
-    return found.tags, found.layout
+    subwords, tags, layout = hugging_face_vocabulary.read(folder, config, *said)
+    assert subwords == sentencepiece_dictionary.pieces(hf_folder.SENTENCEPIECE)
+    return tags, layout
 
 
 @pytest.mark.parametrize("saved", ["bare", "", "Fast"])

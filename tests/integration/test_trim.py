@@ -42,7 +42,7 @@ def test_a_trimmed_backbone_from_raw_text_to_raw_text(
         "trim", "--backbone", str(mini / "model.pt"), "--text", *files,
         "--keep-langs", ",".join(TAGS), "--out", str(small),
     ]) == 0  # fmt: skip
-    assert f"{6 * TEXTS} of {6 * TEXTS} texts are of kept pieces" in capsys.readouterr().out
+    assert f"{6 * TEXTS} of {6 * TEXTS} texts are of kept subwords" in capsys.readouterr().out
     assert dictionary_tags(small) == list(TAGS)
 
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -10,14 +10,14 @@ import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from laft_fairseq.backbone import subword_selection as selecting
-from laft_fairseq.backbone.subword_selection import PieceModel, Selection
+from laft_fairseq.backbone.subword_selection import SubwordModel, Selection
 from laft_fairseq.errors import LaftError
 
 FIRST = {"<unk>": 2, "<s>": 3, "</s>": 3}
 NORMAL, USER_DEFINED, UNUSED, CONTROL = 1, 4, 5, 3
 
 
-def model(scores: Mapping[str, float], kind: int = 1, **types: int) -> PieceModel:
+def model(scores: Mapping[str, float], kind: int = 1, **types: int) -> SubwordModel:
     """A model that normalises nothing, of ordinary pieces but for those whose type is named."""
     proto = ModelProto()
     for name, number in FIRST.items():
@@ -27,24 +27,24 @@ def model(scores: Mapping[str, float], kind: int = 1, **types: int) -> PieceMode
     proto.trainer_spec.model_type = kind
     proto.normalizer_spec.name = "identity"
     proto.normalizer_spec.add_dummy_prefix = False
-    return PieceModel(proto, [*FIRST, *scores])
+    return SubwordModel(proto, [*FIRST, *scores])
 
 
 def processor(proto: bytes) -> Any:
     return sentencepiece.SentencePieceProcessor(model_proto=proto)
 
 
-def segmented(model: PieceModel, keep: Any, text: str) -> list[str]:
+def segmented(model: SubwordModel, keep: Any, text: str) -> list[str]:
     return processor(selecting.trimmed(model, keep)).encode(text, out_type=str)  # type: ignore[no-any-return]
 
 
-def counts(model: PieceModel, texts: Sequence[str]) -> Any:
+def counts(model: SubwordModel, texts: Sequence[str]) -> Any:
     whole = processor(model.proto.SerializeToString())
     found = [number for text in texts for number in whole.encode(text)]
     return np.bincount(np.array(found, dtype=np.int64), minlength=len(model.names))
 
 
-def kept(model: PieceModel, selection: Selection) -> list[str]:
+def kept(model: SubwordModel, selection: Selection) -> list[str]:
     pairs = zip(model.names, selection.keep, strict=True)
     return [name for name, keep in pairs if keep][len(FIRST) :]
 

@@ -160,7 +160,7 @@ def test_the_same_text_is_written(whole: Any, tmp_path: Path, beam: int, less: f
 def read_entries(folder: Path) -> list[str]:
     """The whole dictionary of a folder."""
     read = read_folder(folder / "model.pt")
-    return ["<s>", "<pad>", "</s>", "<unk>", *read.pieces.names[3:], *(f"[{t}]" for t in read.tags),
+    return ["<s>", "<pad>", "</s>", "<unk>", *read.subwords.names[3:], *(f"[{t}]" for t in read.tags),
             "<mask>"]  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def test_the_folder_is_a_backbones(whole: Any, tmp_path: Path, capsys: Any) -> N
     spared = (len(tiny.dictionary()) - entries) * tiny.D
     total = sum(t.numel() for n, t in before.state.items() if n not in backbones.TIED)
     assert f"{total:,} -> {total - spared:,}" in said
-    assert "1 of 1 texts are of kept pieces alone" in said
+    assert "1 of 1 texts are of kept subwords alone" in said
     assert trim(tmp_path / "whole" / "model.pt", folder, "--out", str(folder)) == 0
     assert "up to date" in capsys.readouterr().out
 
@@ -208,7 +208,7 @@ def test_files_that_do_not_fit_each_other(whole: Any, tmp_path: Path, capsys: An
     assert "has 43 embedding rows, but" in capsys.readouterr().err
     names.write_text(kept.replace("c1 ", "c99 ", 1), encoding="utf-8")
     assert trim(model, tmp_path / "x", "--dry-run") == 2
-    assert "dict.txt: does not hold the pieces of" in capsys.readouterr().err
+    assert "dict.txt: does not hold the subwords of" in capsys.readouterr().err
 
 
 def test_rows() -> None:

@@ -25,7 +25,6 @@ def run(*flags: str | Path) -> int:
         (["--keep-langs", "en_XX"], "give either --out FOLDER or --dry-run"),
         (["--keep-langs", "en_XX", "--max-pieces", "2", "--dry-run"], "--min-count and --max-"),
         (["--keep-langs", "en_XX,it_IT", "--dry-run"], "unknown language it_IT; .* de_DE, en_XX"),
-        (["--text", "t", "--workers", "0", "--dry-run"], "--workers 0: at least 1 is needed"),
         (["--text", "t", "--columns", "0", "--dry-run"], "--columns 0: numbers from 1"),
         (["--text", __file__, "absent", "--dry-run"], "absent: no such text file"),
     ],
@@ -57,12 +56,12 @@ def test_a_dry_run_says_all_and_writes_nothing(
     assert f"10,973,696 -> {after:,} " in said
     assert f"12,006 -> {kept + 6:,} rows of 256" in said
     assert f"{16 * 256 * (12_000 - kept) / 1e6:,.1f} MB less where" in said
-    assert "3 of 3 texts are of kept pieces alone" in said
+    assert "3 of 3 texts are of kept subwords alone" in said
     assert list(tmp_path.iterdir()) == [text]
     assert run(*flags, "--max-pieces", kept - 5) == 0
     said = capsys.readouterr().out
     assert f"12,000 -> {kept - 5} " in said
-    assert "1 of 3 texts are of kept pieces alone" in said
+    assert "1 of 3 texts are of kept subwords alone" in said
 
 
 def test_another_folder_in_place_is_left_alone(

@@ -113,7 +113,7 @@ def read_model(folder: Path, config: Any) -> Any:
             )
             stored = [place.weight for place in places if not place.weight.is_meta]
             if stored:
-                self.copies_differ |= not all(torch.equal(stored[0], copy) for copy in stored)
+                self.copies_differ |= not all(torch.equal(stored[0], copy) for copy in stored[1:])
                 self.model.shared.weight = stored[0]
             super().tie_weights()
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import replacing
 
 FIRST = ("<unk>", "<s>", "</s>")  # sentencepiece's ids 0 to 2
 OFFSET = 1  # fairseq's id of a subword - sentencepiece's
@@ -59,15 +58,3 @@ def pieces(model_path: str | Path) -> list[str]:
 def dictionary_text(names: list[str]) -> str:
     """Return ``dict.txt`` for the names of :func:`pieces`: a line for each from the fourth on."""
     return "".join(f"{name} 1\n" for name in names[len(FIRST) :])
-
-
-def write_dictionary(model_path: str | Path, out: str | Path) -> int:
-    """Write ``out`` (a ``dict.txt``) for a sentencepiece model; return its number of lines.
-
-    Raises:
-        LaftError: see :func:`pieces`.
-    """
-    names = pieces(model_path)
-    with replacing(Path(out)) as partial:
-        partial.write_text(dictionary_text(names), encoding="utf-8", newline="\n")
-    return len(names) - len(FIRST)

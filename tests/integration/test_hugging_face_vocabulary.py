@@ -57,7 +57,8 @@ def ids_by_our_path(
 ) -> list[list[int]]:
     """binarize.sh's encoding, what fairseq-preprocess makes of it, and the tag."""
     work.mkdir(exist_ok=True)
-    sentencepiece_dictionary.write_dictionary(model, work / "dict.txt")
+    names = sentencepiece_dictionary.pieces(model)
+    (work / "dict.txt").write_text(sentencepiece_dictionary.dictionary_text(names), "utf-8")
     dictionary: Dictionary = load_dictionary(work, tags)
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
     encode.encode(processor, iter(lines), work / "text", 1)

@@ -52,16 +52,16 @@ def test_components_of_the_command(mbart50: Run, tmp_path: Path) -> None:
 def test_outputs_and_their_scores(mbart50: Run) -> None:
     """fairseq-generate's positional scores are the teacher-forced ones of `</s> [l] Y`."""
     lines = tiny.generate(mbart50.data, mbart50.stage2, *FLAGS, "--gen-lang", "zh_CN")
-    found, scores = outputs(lines), outputs(lines, "P")
-    assert sorted(found) == list(range(5))
-    assert not any(MARKS.search(text) for text in found.values())
+    texts, scores = outputs(lines), outputs(lines, "P")
+    assert sorted(texts) == list(range(5))
+    assert not any(MARKS.search(text) for text in texts.values())
     assert outputs(lines, "S")[0].startswith("[zh_CN] ")
     targets = [" ".join(tiny.dictionary()[token] for token in text[:2])
                for text in tiny.random_texts("zh_CN", 5, seed=2)]  # fmt: skip
     assert [outputs(lines, "T")[n] for n in range(5)] == targets
     model, task = load_model(str(mbart50.stage2), str(mbart50.data))
     for number, text in enumerate(tiny.random_texts("zh_CN", 5, seed=2)):
-        written = [*tiny.ids(found[number]), 2]
+        written = [*tiny.ids(texts[number]), 2]
         source = torch.tensor([[task.tag_ids["zh_CN"], *text]])
         previous = torch.tensor([[2, task.tag_ids["zh_CN"], *written[:-1]]])
         with torch.no_grad():
@@ -69,12 +69,6 @@ def test_outputs_and_their_scores(mbart50: Run) -> None:
         expected = logits.log_softmax(2)[0, 1:].gather(1, torch.tensor(written)[:, None])[:, 0]
         bits = torch.tensor([float(score) for score in scores[number].split()])
         torch.testing.assert_close(bits * math.log(2), expected, rtol=0, atol=2e-4)
-
-    words = [" ".join(tiny.dictionary()[token] for token in text[:-1])
-             for text in tiny.random_texts("zh_CN", 5, seed=2)]  # fmt: skip
-    flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "5")
-    typed = tiny.interactive(mbart50.data, mbart50.stage2, "\n".join(words) + "\n", *flags)
-    assert outputs(typed) == found
 
 
 def test_given_references_are_scored(mbart50: Run) -> None:
@@ -88,12 +82,11 @@ def test_given_references_are_scored(mbart50: Run) -> None:
 
 def test_another_layout_is_refused(mbart50: Run, tmp_path: Path) -> None:
     """By option or by data without the file: the backbone, its components, the checkpoint."""
-    with pytest.raises(Exception, match="tag layout") as caught:
-        tiny.generate(mbart50.data, mbart50.stage2, *FLAGS, "--tag-layout", "suffix")
-    assert "checkpoint_last.pt: trained with the tag layout prefix" in tiny.one_line(caught.value)
-    with pytest.raises(Exception, match="tag layout") as caught:
-        tiny.train(mbart50.data, tmp_path, "denoising", *mbart50.parts, "--tag-layout", "suffix")
-    assert "model.pt: its tag layout is prefix" in tiny.one_line(caught.value)
+    flags = ("--tag-layout", "suffix")
+    with pytest.raises(Exception, match=r"checkpoint_last\.pt: trained with the tag layout prefix"):
+        tiny.generate(mbart50.data, mbart50.stage2, *FLAGS, *flags)
+    with pytest.raises(Exception, match="tag layout"):
+        tiny.train(mbart50.data, tmp_path, "denoising", *mbart50.parts, *flags)
 
 
 def test_the_adversary_and_the_measures_of_figure_2(mbart50: Run, tmp_path: Path) -> None:

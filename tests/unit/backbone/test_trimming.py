@@ -26,8 +26,8 @@ SOURCES = ("\u2581w1 c1 \u2581w2 c2 <mask> </s> [en_XX]", "一 二 三 </s> [zh_
 TARGETS = ("[en_XX] \u2581w4 c4 \u2581w5", "[zh_CN] 一")
 
 
-def write_folder(folder: Path, state: dict[str, Tensor], **options: Any) -> Path:
-    """A backbone of the tiny vocabulary, 中 being no subword of it but three bytes."""
+def write_vocabulary(folder: Path) -> None:
+    """The tiny vocabulary, 中 being no subword of it but three bytes."""
     tiny.write_dictionary(folder)
     names = [name for name in tiny.PIECES if name not in tiny.BYTES]
     scores = {name: -2.0 - 0.01 * number for number, name in enumerate(names)}
@@ -36,6 +36,11 @@ def write_folder(folder: Path, state: dict[str, Tensor], **options: Any) -> Path
         if entry.piece in tiny.BYTES:
             entry.type = 3  # stays as bytes do; real ones come 256 at a time
     (folder / "sentence.bpe.model").write_bytes(proto.SerializeToString())
+
+
+def write_folder(folder: Path, state: dict[str, Tensor], **options: Any) -> Path:
+    """A backbone of that vocabulary."""
+    write_vocabulary(folder)
     args = Namespace(data="/elsewhere", **HEADS, **options)
     torch.save({"args": args, "model": state}, folder / "model.pt")
     return folder / "model.pt"

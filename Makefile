@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-fairseq.txt
 
 # The Python that the virtual environment is made with: the first of these that fits.
-FITS := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12)})
-PYTHON ?= $(shell for python in python3.11 python3.12 python3 python; do \
+FITS := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)})
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
 	"$$python" -c '$(FITS)' 2>/dev/null && { echo "$$python"; break; }; done)
 
 # Which torch: `make install TORCH='torch==2.7.1'`. The stamp remembers the choice, so later
@@ -35,13 +35,16 @@ install: $(STAMP) ## make .venv with pinned versions (TORCH=... chooses the torc
 
 $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 	@[ -x $(BIN)/python ] || "$(or $(PYTHON),false)" -c '$(FITS)' 2>/dev/null || { \
-		echo "make: needs Python 3.11 or 3.12 with venv; say where: make install PYTHON=python3.11" >&2; \
+		echo "make: needs Python 3.11, 3.12 or 3.13 with venv; say where: make install PYTHON=python3.11" >&2; \
 		exit 1; }
 	@echo "installing $(TORCH), fairseq and the tools into $(VENV) (a few minutes)"
 	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV)
 	$(BIN)/python -m pip install -q --prefer-binary $(TORCH)
-	$(BIN)/python -m pip install -q --prefer-binary --no-deps -r requirements-fairseq.txt
 	$(BIN)/python -m pip install -q --prefer-binary -r requirements.txt -r requirements-dev.txt
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
+		echo "no fairseq wheel for this Python: compiling it (about five minutes)"; fi
+	$(BIN)/python -m pip install -q --prefer-binary --no-deps --no-build-isolation \
+		-r requirements-fairseq.txt
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@echo '$(TORCH)' > $@
 

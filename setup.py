@@ -7,11 +7,11 @@ from setuptools import find_packages, setup
 README = Path(__file__).parent / "README.md"
 
 # The same fairseq everywhere: upstream's code made importable on Python >= 3.11. The first is a
-# wheel for Linux on x86_64 only, the second compiles anywhere.
-ON_LINUX_X86_64 = 'sys_platform == "linux" and platform_machine == "x86_64"'
-ELSEWHERE = 'sys_platform != "linux" or platform_machine != "x86_64"'
+# wheel for Linux on x86_64 up to Python 3.12, the second compiles anywhere.
+WHEEL = 'sys_platform == "linux" and platform_machine == "x86_64" and python_version < "3.13"'
+ELSEWHERE = 'sys_platform != "linux" or platform_machine != "x86_64" or python_version >= "3.13"'
 FAIRSEQ = [
-    f"ve-fairseq==0.12.3; {ON_LINUX_X86_64}",
+    f"ve-fairseq==0.12.3; {WHEEL}",
     f"fairseq-fixed==0.12.3.1; {ELSEWHERE}",
 ]
 
@@ -25,13 +25,15 @@ setup(
     author="The laft_fairseq contributors",
     license="MIT",
     license_files=["LICENSE"],
-    python_requires=">=3.11,<3.13",
+    python_requires=">=3.11,<3.14",
     packages=find_packages(include=["laft_fairseq", "laft_fairseq.*"]),
-    package_data={"laft_fairseq": ["py.typed"]},
+    package_data={"laft_fairseq": ["py.typed", "reporting/templates/*.j2"]},
     install_requires=[
         *FAIRSEQ,
         "torch>=2.6",  # the first whose torch.load is weights-only by default
         "hydra-core>=1.3.2",
+        "jinja2",
+        "markupsafe",
         "matplotlib",
         "numpy",
         "omegaconf",
@@ -56,6 +58,7 @@ setup(
         "Operating System :: OS Independent",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],

@@ -1,104 +1,78 @@
-"""How often do the tables' intervals hold the true difference, and tests find what is not there?
+"""How often the tables' 95 % intervals hold the true difference, and tests find a false one.
 
-Simulated systems of which the truth is known: each test item has its difficulty, each seed its own
-level and its own noise on every output, all normal. For each case, `estimate` of two systems whose
-true difference is 0; what is printed is the share of 95 % intervals that hold it, and how many
-times more often than the level the test at 0.05 / 14 (one of 14 corrected contrasts) rejects.
-Lent by: the systems of three seeds whose pooled spread the side of one seed takes, which are of
-its own method and vary as it does, or else of all methods, the other side among them.
+Simulates systems of which the truth is known: each test item has its difficulty, each seed its own
+level and its own noise on every output, all normal, and the true difference is 0. Prints, for each
+case, the share of intervals that hold 0, and how many times more often than its level the test at
+0.05 / 14 (one of 14 corrected contrasts) rejects. Columns as in docs/statistics.md.
 
     python benchmarks/coverage.py --experiments 4000
 """
 
 import argparse
-from dataclasses import dataclass
 
 import numpy as np
+from tabulate import tabulate
 
 from laft_fairseq.tables.statistics import Scores, estimate, pooled
 
-FAMILY = 14
-
-
-@dataclass(frozen=True)
-class Case:
-    """Seeds of both sides, their standard deviations, that of an output, items, lenders."""
-
-    seeds: tuple[int, int]
-    spreads: tuple[float, float]
-    noise: float
-    items: int
-    own: int = 0  # systems of the second side's method
-    others: int = 0
-
-    @property
-    def lent(self) -> str:
-        """Who lends the side of one seed its spread, in words."""
-        if min(self.seeds) > 1:
-            return ""
-        if self.own:
-            return f"{self.own} of its method"
-        return f"the other and {self.others}" if self.others else "the other"
-
-
+LEVEL = 0.05 / 14
+COLUMNS = ("seeds", "sd of seeds", "sd of an output", "items", "lent by",
+           "95 % intervals that hold it", "false findings at 0.05 / 14")  # fmt: skip
+# Of both sides: seeds, their standard deviations; then that of an output, the number of items, and
+# the systems of three seeds that lend a side of one seed their spread: of its method, of others.
 CASES = (
-    Case((3, 3), (1, 1), 2, 40),
-    Case((2, 2), (1, 1), 2, 40),
-    Case((5, 3), (1, 1), 2, 40),
-    Case((3, 3), (0.6, 1.2), 2, 40),
-    Case((5, 5), (0.5, 0.5), 12, 1000),
-    Case((3, 1), (1, 1), 2, 40),
-    Case((3, 1), (0.6, 1.2), 2, 40),
-    Case((3, 1), (1, 1), 2, 40, others=4),
-    Case((3, 1), (0.6, 1.2), 2, 40, others=4),
-    Case((3, 1), (0.6, 1.2), 2, 40, own=1),
-    Case((3, 1), (0.6, 1.2), 2, 40, own=2),
-    Case((5, 1), (1.2, 0.6), 2, 40, own=2),
+    ((3, 3), (1, 1), 2, 40, 0, 0),
+    ((2, 2), (1, 1), 2, 40, 0, 0),
+    ((5, 3), (1, 1), 2, 40, 0, 0),
+    ((3, 3), (0.6, 1.2), 2, 40, 0, 0),
+    ((5, 5), (0.5, 0.5), 12, 1000, 0, 0),
+    ((3, 1), (1, 1), 2, 40, 0, 0),
+    ((3, 1), (0.6, 1.2), 2, 40, 0, 0),
+    ((3, 1), (1, 1), 2, 40, 0, 4),
+    ((3, 1), (0.6, 1.2), 2, 40, 0, 4),
+    ((3, 1), (0.6, 1.2), 2, 40, 1, 0),
+    ((3, 1), (0.6, 1.2), 2, 40, 2, 0),
+    ((5, 1), (1.2, 0.6), 2, 40, 2, 0),
 )
-
-
-def system(draws: np.random.Generator, seeds: int, spread: float, noise: float,
-           difficulty: Scores) -> Scores:  # fmt: skip
-    """Made-up scores (S, n)."""
-    level = draws.normal(0, spread, (seeds, 1))
-    return 30 + difficulty + level + draws.normal(0, noise, (seeds, len(difficulty)))
-
-
-def run(case: Case, experiments: int, seed: int) -> tuple[float, float]:
-    """Coverage at 95 %, and false findings at 0.05 / FAMILY, both as shares."""
-    draws = np.random.default_rng(seed)
-    covered = found = 0
-    for _ in range(experiments):
-        difficulty = draws.normal(0, 8, case.items)
-        a, b = (system(draws, s, spread, case.noise, difficulty)
-                for s, spread in zip(case.seeds, case.spreads, strict=True))  # fmt: skip
-        others = [system(draws, 3, float(np.mean(case.spreads)), case.noise, difficulty)
-                  for _ in range(case.others)]  # fmt: skip
-        own = [system(draws, 3, case.spreads[1], case.noise, difficulty) for _ in range(case.own)]
-        lent = pooled(own) if own else pooled([a, b, *others], holds_other=True)
-        one = estimate(a, b, [None, lent])
-        low, high = one.interval()
-        covered += low <= 0 <= high
-        found += one.p < 0.05 / FAMILY
-    return covered / experiments, found / experiments
 
 
 def main() -> None:
     """Print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--experiments", type=int, default=4000, help="a case; items over 100: a tenth"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seed", type=int, default=7)
-    args = parser.parse_args()
-    print("| seeds | sd of seeds | sd of an output | items | lent by | 95 % intervals that hold it "
-          "| false findings at 0.05 / 14 |\n|---|---|---|---|---|---|---|")  # fmt: skip
-    for case in CASES:
-        count = args.experiments if case.items <= 100 else max(1, args.experiments // 10)
-        coverage, false = run(case, count, args.seed)
-        print(f"| {case.seeds[0]} and {case.seeds[1]} | {case.spreads[0]:g}, {case.spreads[1]:g} | "
-              f"{case.noise:g} | {case.items:,} | {case.lent} | {100 * coverage:.1f} % | "
-              f"{false * FAMILY / 0.05:.1f} times the level |", flush=True)  # fmt: skip
+    parser.add_argument("--experiments", type=int, default=4000,
+                        help="a case; a tenth of them at 1,000 items")  # fmt: skip
+    rows = []
+    experiments = parser.parse_args().experiments
+    for seeds, spreads, noise, items, same_method, others in CASES:
+        draws = np.random.default_rng(7)
+        count = experiments if items <= 100 else max(1, experiments // 10)
+        covered = rejected = 0
+        for _ in range(count):
+            difficulty = draws.normal(0, 8, items)
+
+            def system(seeds: int, spread: float) -> Scores:
+                """(S, n) scores."""
+                level = draws.normal(0, spread, (seeds, 1))  # noqa: B023
+                return 30 + difficulty + level + draws.normal(0, noise, (seeds, items))  # noqa: B023
+
+            a, b = map(system, seeds, spreads)
+            lending = [system(3, float(np.mean(spreads))) for _ in range(others)]
+            same = [system(3, spreads[1]) for _ in range(same_method)]
+            lent = pooled(same) if same else pooled([a, b, *lending], holds_other=True)
+            difference = estimate(a, b, [None, lent])
+            low, high = difference.interval()
+            covered += low <= 0 <= high
+            rejected += difference.p < LEVEL
+        lenders = f"{same_method} of its method" if same_method else "the other"
+        lenders += f" and {others}" if others else ""
+        rows.append([
+            f"{seeds[0]} and {seeds[1]}", f"{spreads[0]:g}, {spreads[1]:g}", noise, f"{items:,}",
+            lenders if 1 in seeds else "", f"{100 * covered / count:.1f} %",
+            f"{rejected / count / LEVEL:.1f} times the level",
+        ])  # fmt: skip
+    print(tabulate(rows, COLUMNS, "pipe", disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Random data and weights of a shape: what is timed does not depend on what they say."""
+"""Random data and weights of a shape: time and memory do not depend on their values."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 
-from benchmarks.shapes import Shape
+from benchmarks.shapes import BATCHES, MONO, SHAPES, Shape
 
 LANGS = ("en_XX", "fr_XX", "zh_CN")
 ROOT = Path(__file__).resolve().parent.parent
-READY = "ready-2"  # beside what is made; the number is that of its layout
-MONO = 128  # tokens of a monolingual text, tag included
 GAIN = 1.4  # of random matrices
 FIRST = 4  # ids below are <s>, <pad>, </s>, <unk>
 
 
-def prepare(folder: Path, shape: Shape, items: int) -> None:
-    """Everything that contenders read, made once: data-bin/, stock/, model.pt, components."""
-    if (folder / READY).exists():
+def prepare(folder: Path, shape_name: str, batch: int) -> None:
+    """Make what all systems read, once for each size of batch."""
+    ready, shape, items = folder / f"ready-3-{batch}", SHAPES[shape_name], BATCHES * batch
+    if ready.exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    _write_data(folder / "data-bin", shape, items)
-    _write_stock(folder / "stock", shape, items, (shape.source, shape.target))
-    _write_stock(folder / "stock-stage1", shape, items, (MONO, MONO))
+    _write_data(folder / "data-bin", shape, items, batch)
+    _write_fairseq_data(folder / "stock", shape, items, (shape.source, shape.target))
+    _write_fairseq_data(folder / "stock-stage1", shape, items, (MONO, MONO))
     # Weights are drawn in a process of their own, so that their memory is given back.
     draw = [sys.executable, "-m", "benchmarks.data", str(folder), shape.arch]
     subprocess.run(draw, check=True, cwd=ROOT)
@@ -39,68 +38,59 @@ def prepare(folder: Path, shape: Shape, items: int) -> None:
         "--num-components", "6", "--max-sentences", "16", "--out", folder / "c.safetensors",
     ]  # fmt: skip
     subprocess.run([str(word) for word in components], check=True, cwd=ROOT)
-    (folder / READY).touch()
+    ready.touch()
 
 
-def pieces(shape: Shape) -> Dictionary:
-    """The dictionary of dict.txt, without tags."""
+def subword_dictionary(shape: Shape, with_tags: bool = False) -> Dictionary:
+    """Returns the dictionary of dict.txt, with tags and <mask> at its end if asked for."""
     dictionary = Dictionary()
-    for index in range(shape.pieces - FIRST):
-        # every fourth piece begins a word, as about as many do in running text
+    for index in range(shape.subwords - FIRST):
+        # every fourth subword begins a word, as about as many do in running text
         dictionary.add_symbol(f"\u2581{index}" if index % 4 == 0 else str(index))
+    if with_tags:
+        for symbol in (*(f"[{tag}]" for tag in LANGS), "<mask>"):
+            dictionary.add_symbol(symbol)
     return dictionary
 
 
-def _write_texts(prefix: Path, rng: np.random.Generator, high: int, length: int, n: int) -> None:
-    """`n` texts of exactly `length` tokens, ``</s>`` included."""
+def _write_sentences(
+    prefix: Path, rng: np.random.Generator, high: int, length: int, count: int
+) -> None:
+    """Write `count` sentences of exactly `length` tokens, ``</s>`` included."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
     builder = MMapIndexedDatasetBuilder(f"{prefix}.bin", dtype=np.int32)
-    for _ in range(n):
-        text = rng.integers(FIRST, high, size=length - 1).tolist()
-        builder.add_item(torch.tensor([*text, 2]))
+    for _ in range(count):
+        builder.add_item(torch.tensor([*rng.integers(FIRST, high, size=length - 1).tolist(), 2]))
     builder.finalize(f"{prefix}.idx")
 
 
-def _write_data(folder: Path, shape: Shape, items: int) -> None:
-    """Pairs of English and monolingual text; a tag makes each text one token longer."""
+def _write_data(folder: Path, shape: Shape, items: int, valid: int) -> None:
+    """Write our data-bin: pairs and monolingual sentences; each gets a tag when it is read."""
     rng = np.random.default_rng(1)
     folder.mkdir(parents=True, exist_ok=True)
-    pieces(shape).save(str(folder / "dict.txt"))
+    subword_dictionary(shape).save(str(folder / "dict.txt"))
     (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in LANGS))
     for tag in LANGS[:2]:
-        for split, count in (("train", items), ("valid", shape.batch)):
-            pairs = folder / tag / f"{split}.src-tgt."
-            _write_texts(Path(f"{pairs}src"), rng, shape.pieces, shape.source - 1, count)
-            _write_texts(Path(f"{pairs}tgt"), rng, shape.pieces, shape.target - 1, count)
-            _write_texts(folder / tag / split, rng, shape.pieces, MONO - 1, count)
+        for split, count in (("train", items), ("valid", valid)):
+            pairs = f"{split}.src-tgt"
+            lengths = {f"{pairs}.src": shape.source, f"{pairs}.tgt": shape.target, split: MONO}
+            for name, length in lengths.items():
+                _write_sentences(folder / tag / name, rng, shape.subwords, length - 1, count)
 
 
-def write_more(folder: Path, shape: Shape, count: int, length: int) -> None:
-    """A data-bin of ``count`` English texts of ``length`` tokens, the tag included."""
-    if (folder / "langs.txt").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+def _write_fairseq_data(folder: Path, shape: Shape, items: int, lengths: tuple[int, int]) -> None:
+    """Write the data of fairseq's translation task, with the tags in its dictionary."""
     rng = np.random.default_rng(1)
-    pieces(shape).save(str(folder / "dict.txt"))
-    _write_texts(folder / LANGS[0] / "train", rng, shape.pieces, length - 1, count)
-    (folder / "langs.txt").write_text("".join(f"{tag}\n" for tag in LANGS))
-
-
-def _write_stock(folder: Path, shape: Shape, items: int, lengths: tuple[int, int]) -> None:
-    """The same for fairseq's own translation task, with the tags' entries in the dictionary."""
-    rng = np.random.default_rng(1)
-    dictionary = pieces(shape)
-    for entry in (*(f"[{tag}]" for tag in LANGS), "<mask>"):
-        dictionary.add_symbol(entry)
     folder.mkdir(parents=True, exist_ok=True)
-    for lang, length in zip(("src", "tgt"), lengths, strict=True):
-        dictionary.save(str(folder / f"dict.{lang}.txt"))
+    for side, length in zip(("src", "tgt"), lengths, strict=True):
+        subword_dictionary(shape, with_tags=True).save(str(folder / f"dict.{side}.txt"))
         for split in ("train", "valid"):
-            _write_texts(folder / f"{split}.src-tgt.{lang}", rng, shape.pieces, length, items)
+            prefix = folder / f"{split}.src-tgt.{side}"
+            _write_sentences(prefix, rng, shape.subwords, length, items)
 
 
 def _draw_weights(folder: Path, arch: str) -> None:
-    """A backbone with random weights, as `laft export --as-backbone` would lay it out.
+    """Write a backbone with random weights, as `laft export --as-backbone` would.
 
     Matrices have a gain of about one, not BERT's 0.02: with that a decoder over tied embeddings
     writes its first token again and again, and equal hypotheses would say little.

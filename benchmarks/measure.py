@@ -1,37 +1,52 @@
-"""Run a command as a child; time its updates by the lines it prints, and take its peak memory."""
+"""Run a command as a child process; time its steps by the lines it prints, and its peak memory."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import platform
 import re
 import statistics
 import subprocess
+import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 
-from benchmarks.contenders import Contender
-
+ROOT = Path(__file__).resolve().parent.parent  # where commands run
 UPDATE = r"train_inner \||^update \d+|'num_updates'|\"num_updates\"|num_updates="
 CUDA_PEAK = re.compile(r"^cuda_peak_bytes (\d+)", re.MULTILINE)
-ROOT = Path(__file__).resolve().parent.parent  # where commands run
-TICK = os.sysconf("SC_CLK_TCK")  # of /proc/PID/stat, a second
+TICKS = os.sysconf("SC_CLK_TCK")  # of /proc/PID/stat, a second
+CORES = len(os.sched_getaffinity(0))
+PACKAGES = ("torch", "ve-fairseq", "transformers")
 
 
 class Failed(Exception):
-    """A command ended badly; the message is the end of what it printed."""
+    """A command failed; the message is the end of what it printed."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A command that is measured, as a user would run it."""
+
+    name: str
+    command: str
+    gflop: float = 0.0  # matrix products of a sample, where they were counted
+    warm_up: bool = False  # an untimed run of the command comes first, which fills its caches
+    marks: str = UPDATE  # regular expression of the lines between which steps are timed
+    threads: int = 0  # of each process; 0: as many as the runner says
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of one contender."""
+    """One run of a system."""
 
-    seconds: list[float]  # between the lines of consecutive updates
+    seconds: list[float]  # wall clock, between the lines of consecutive steps
+    cpu: list[float]  # CPU seconds of all threads, between the same lines
     peak_mb: float  # peak resident set of the process, or what CUDA allocated at most
     whole: float  # seconds from start to end
-    cpu: list[float] = field(default_factory=list)  # of processors, between the same lines
-    output: str = ""
+    output: str
 
     @property
     def step(self) -> float:
@@ -40,7 +55,7 @@ class Run:
 
     @property
     def cpu_step(self) -> float:
-        """The same of processors, all threads together: it holds on a busy machine too."""
+        """Median CPU seconds of a step, which hold on a busy machine too."""
         return _median(self.cpu)
 
 
@@ -49,55 +64,74 @@ def _median(values: list[float]) -> float:
     return statistics.median(kept) if kept else 0.0
 
 
-def run(contender: Contender, threads: int, log: Path) -> Run:
-    """Run to the end; the output goes to ``log`` as well.
+def run(system: System, threads: int, log: Path) -> Run:
+    """Runs a system to its end; its output goes to ``log`` as well.
 
     Raises:
         Failed: the command failed.
     """
     environment = os.environ | {
-        "OMP_NUM_THREADS": str(contender.threads or threads),
-        "PYTHONUNBUFFERED": "1",  # a mark is timed when it comes
+        "OMP_NUM_THREADS": str(system.threads or threads),
+        "PYTHONUNBUFFERED": "1",  # a line is timed when it is printed
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    if contender.fills and not Path(contender.fills).exists():
-        filling = subprocess.run(
-            contender.command, env=environment, capture_output=True, text=True, cwd=ROOT
-        )
-        if filling.returncode:
-            raise Failed((filling.stdout + filling.stderr)[-2000:])
+    command = ["bash", "-o", "pipefail", "-c", system.command]
+    if system.warm_up:
+        subprocess.run(command, env=environment, capture_output=True, cwd=ROOT)
+    marks = re.compile(system.marks)
+    times, busy, lines = [], [], []
     start = time.monotonic()
-    marks, busy, lines = [], [], []
-    wanted = re.compile(contender.marks or UPDATE)
     process = subprocess.Popen(
-        contender.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env=environment, cwd=ROOT,
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+        cwd=ROOT,
     )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
-        if wanted.search(line):
-            marks.append(time.monotonic())
-            busy.append(_processors(process.pid))
+        if marks.search(line):
+            times.append(time.monotonic())
+            busy.append(_cpu_seconds(process.pid))
         lines.append(line)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    output = "".join(lines)
+    whole, output = time.monotonic() - start, "".join(lines)
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(output, encoding="utf-8")
     if process.returncode:
         raise Failed("".join(lines[-15:]))
     cuda = CUDA_PEAK.search(output)
     peak = int(cuda[1]) / 2**20 if cuda else usage.ru_maxrss / 1024
-    return Run(_between(marks), peak, time.monotonic() - start, _between(busy), output)
+    return Run(_differences(times), _differences(busy), peak, whole, output)
 
 
-def _between(marks: list[float]) -> list[float]:
-    return [later - earlier for earlier, later in itertools.pairwise(marks)]
+def _differences(values: list[float]) -> list[float]:
+    return [later - earlier for earlier, later in itertools.pairwise(values)]
 
 
-def _processors(pid: int) -> float:
-    """Seconds of processors that the process has used, all its threads; 0 where unknown."""
+def _cpu_seconds(pid: int) -> float:
+    """CPU seconds that a process has used, all its threads; 0 where unknown."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICK
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def machine(cuda: bool) -> str:
+    """Returns the name of the processor and, where it is used, of the GPU."""
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    model = re.search(r"model name\s*:\s*(.*)", text)
+    bf16 = "with" if "avx512_bf16" in text or "amx_bf16" in text else "without"
+    cpu = f"{CORES} cores of {model[1] if model else platform.processor()}, {bf16} bf16 products"
+    if not cuda:
+        return cpu
+    import torch
+
+    return f"{torch.cuda.get_device_name()}, {cpu}"
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that are timed."""
+    installed = {each.name: each.version for each in distributions()}
+    packages = {name: installed[name] for name in PACKAGES if name in installed}
+    return {"python": platform.python_version(), **packages}

@@ -1,26 +1,49 @@
-"""The shapes that are measured, and the work of a training step counted by hand."""
+"""Model shapes that are measured, and the matrix products of a step, counted by hand."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A model's shape and the tensors of one batch."""
+    """A model's shape and the size of one batch."""
 
     arch: str  # --arch of laft_fairseq
     layers: int
     d: int
     ffn: int
     heads: int
-    pieces: int  # entries of dict.txt; tags, <mask> and four specials come on top
+    subwords: int  # entries of dict.txt; tags, <mask> and four specials come on top
     batch: int
-    source: int  # tokens of a source text, tag included
-    target: int  # tokens of a target text, tag included
+    source: int  # tokens of a source, tag included
+    target: int  # tokens of a target, tag included
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """fairseq-train's options of the model's size."""
+        sizes = {"layers": self.layers, "embed-dim": self.d, "ffn-embed-dim": self.ffn,
+                 "attention-heads": self.heads}  # fmt: skip
+        sides = ("encoder", "decoder")
+        return tuple(f"--{side}-{name}={size}" for side in sides for name, size in sizes.items())
+
+    def hugging_face(self, entries: int, dropout: float = 0.1) -> Any:
+        """Returns transformers' MBart with random weights and that many embeddings."""
+        from transformers import MBartConfig, MBartForConditionalGeneration
+
+        config = MBartConfig(
+            vocab_size=entries, d_model=self.d, encoder_layers=self.layers,
+            decoder_layers=self.layers, encoder_ffn_dim=self.ffn, decoder_ffn_dim=self.ffn,
+            encoder_attention_heads=self.heads, decoder_attention_heads=self.heads,
+            scale_embedding=True, dropout=dropout, attention_dropout=dropout,
+        )  # fmt: skip
+        return MBartForConditionalGeneration(config)
 
 
 BEAM = 5  # of every search
+BATCHES = 32  # of each data set
+MONO = 128  # tokens of a monolingual sentence, tag included
 
 SHAPES = {
     "mini": Shape("laft_mbart_mini", 4, 256, 1024, 4, 8000, 32, 160, 24),
@@ -31,7 +54,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Work:
-    """GFLOP of a forward pass for one sample, a multiply and an add counted as two."""
+    """GFLOP of a forward pass of one sample; a multiply and an add count as two."""
 
     encoder: float
     task_module: float
@@ -46,39 +69,27 @@ class Work:
         return 3 * (self.encoder + self.decoder + self.cross + self.vocabulary)
 
     @property
+    def stage1(self) -> float:
+        """Stage 1 of ``laft``: task module and fusion in full; through the frozen decoder only
+        gradients of activations."""
+        rest = self.decoder + self.cross + self.vocabulary
+        return self.encoder + 3 * (self.task_module + self.fusion) + 2 * rest
+
+    @property
     def stage2(self) -> float:
-        """Stage 2 of ``laft``: the frozen encoder forwards only, the frozen rest without weights'
-        gradients, the task module in full."""
+        """Stage 2 of ``laft``: the task module in full, the frozen encoder forward only, the
+        frozen rest without gradients of weights."""
         return self.encoder + self.stage2_cached
 
     @property
     def stage2_cached(self) -> float:
-        """The same where the encoder's output is read from disk."""
+        """Stage 2 of ``laft`` where the encoder's output is read from disk."""
         rest = self.fusion + self.decoder + self.cross + self.vocabulary
         return 3 * self.task_module + 2 * rest
 
-    @property
-    def stage1(self) -> float:
-        """Stage 1 of ``laft``: task module and fusion in full, the frozen decoder in half."""
-        rest = self.decoder + self.cross + self.vocabulary
-        return self.encoder + 3 * (self.task_module + self.fusion) + 2 * rest
-
-
-def search_work(shape: Shape, beam: int) -> tuple[float, float]:
-    """GFLOP of a beam search of a target's length for one text: ``mbart_full``, and ``laft``.
-
-    The encoder and the products of its output once, decoder and vocabulary for each of ``beam``
-    rows at each token and the end's; in ``laft`` task module and fusion once, and a language
-    adapter of d x d/2 twice in each layer.
-    """
-    whole = work(shape, target=shape.target + 1)
-    plain = whole.encoder + whole.cross + beam * (whole.decoder + whole.vocabulary)
-    adapters = 2 * (shape.target + 1) * shape.layers * shape.d**2 / 1e9
-    return plain, plain + whole.task_module + whole.fusion + beam * adapters
-
 
 def work(shape: Shape, source: int | None = None, target: int | None = None) -> Work:
-    """Count the matrix products of a forward pass.
+    """Returns the matrix products of a forward pass.
 
     A layer has 4 d^2 weights in an attention and 2 d ffn in its feed-forward part; the attention
     itself adds two products of length x length x d. Causal attention is counted in full.
@@ -90,13 +101,26 @@ def work(shape: Shape, source: int | None = None, target: int | None = None) -> 
         return 2 * tokens * weights / 1e9
 
     layer = products(s, 4 * d * d + 2 * d * ffn) + 2 * products(s, s * d)
-    own = products(t, 4 * d * d + 2 * d * ffn) + 2 * products(t, t * d)
-    asked = products(t, 2 * d * d) + 2 * products(t, s * d)
+    self_attention = products(t, 4 * d * d + 2 * d * ffn) + 2 * products(t, t * d)
+    cross_attention = products(t, 2 * d * d) + 2 * products(t, s * d)
     return Work(
         encoder=shape.layers * layer,
         task_module=2 * layer,
         fusion=products(s, 3 * d * d),
-        decoder=shape.layers * (own + asked),
+        decoder=shape.layers * (self_attention + cross_attention),
         cross=shape.layers * products(s, 2 * d * d),
-        vocabulary=products(t, d * (shape.pieces + 30)),
+        vocabulary=products(t, d * (shape.subwords + 30)),
     )
+
+
+def search_work(shape: Shape, beam: int) -> tuple[float, float]:
+    """Returns the GFLOP of a beam search for one sample: of ``mbart_full``, and of ``laft``.
+
+    The encoder and the keys and values of its output are computed once, decoder and vocabulary for
+    each of ``beam`` hypotheses at each token and the end's; in ``laft`` task module and fusion
+    once, and a language adapter of d x d/2 twice in each layer.
+    """
+    whole = work(shape, target=shape.target + 1)
+    plain = whole.encoder + whole.cross + beam * (whole.decoder + whole.vocabulary)
+    adapters = 2 * (shape.target + 1) * shape.layers * shape.d**2 / 1e9
+    return plain, plain + whole.task_module + whole.fusion + beam * adapters

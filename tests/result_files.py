@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from laft_fairseq.reporting.page.entries import Entry, Table
+
 LANGS = ("fr_XX", "zh_CN")
 N = 60
 GRID = [1e-3, 3e-4]
@@ -78,7 +80,7 @@ def experiment(**changes: Any) -> dict[str, Any]:
         "source": "en_XX", "targets": list(LANGS),
         "contrasts": [{"setting": "zero-shot", "lang": lang, "method": method, "variant": variant}
                       for lang in LANGS for method, variant in CONTRASTS],
-        "verdict": {"smallest_gain": 1.0},
+        "verdict": {"smallest_gain": 1.0}, "amended": [{"field": "pairs"}],  # of older runs
         "not_testable": [{"setting": "translate-train", "lang": "zh_CN",
                           "reason": "no translation engine, 205 human pairs"}],
         "samples": {"headlines": {lang: {"inputs": [f"{TEXTS[lang]} input {i}" for i in range(10)],
@@ -136,3 +138,22 @@ def write(folder: Path, means: dict[tuple[str, str], float] | None = None,
     put(folder, "representations/main.json", representations("main"))
     (folder / "figure2.png").write_bytes(PNG)
     return folder
+
+
+def rows(table: Table) -> dict[str, list[str]]:
+    """A table's rows, the first of a name: first column -> the others."""
+    found: dict[str, list[str]] = {}
+    for row in table.rows:
+        if not isinstance(row, str):
+            name, *others = (entry if isinstance(entry, str) else entry.text for entry in row)
+            found.setdefault(name, others)
+    return found
+
+
+def entry(table: Table, name: str, column: int) -> Entry:
+    """An entry with its note, of the first row of a name."""
+    for row in table.rows:
+        if not isinstance(row, str) and name in (row[0], getattr(row[0], "text", "")):
+            found = row[column]
+            return Entry(found) if isinstance(found, str) else found
+    raise LookupError(name)

@@ -1,11 +1,10 @@
-"""Measure what a small backbone can carry: the numbers of its model card.
+"""Measure what a small backbone can do: the numbers of its model card, as JSON and as Markdown.
 
-1. Held-out denoising: perplexity of all tokens and of those under a mask, beside a unigram filler.
-2. Reconstruction: are noised texts restored in their own language, and how closely?
+1. Denoising of held-out text: perplexity of all tokens and of those under a mask, beside a unigram
+   filler's.
+2. Reconstruction: are noised sentences restored in their own language, and how closely?
 3. Parallel retrieval: is a description's translation the nearest one by the mean encoder output?
    With --components also after removal, under both scalings.
-
-Writes the numbers as JSON and prints them as Markdown; the same input gives the same numbers.
 
 examples:
   python examples/mini/evaluate.py --model MODEL-DIR --data DATA-BIN \\
@@ -20,132 +19,187 @@ import argparse
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import card as cards
+from tabulate import tabulate
 
 from laft_fairseq.analysis.representations import evenly_spaced_indices
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import check_output, write_json
-from laft_fairseq.languages import tags as language_tags
 
 RETRIEVED = ("en_XX", "fr_XX", "zh_CN")  # the first with each other
 FILES = ("model.pt", "dict.txt", "sentence.bpe.model")  # without langs.txt: mBART-cc25's languages
+PAIRS, VALID, RESTORED = 522, 200, 60  # descriptions; held-out sentences a language
+KINDS = ("encoder", "encoder_centred", "surface", "surface_centred")
+RIGHT_LANGUAGE = 95.0  # per cent of the reconstructions
+ABOVE_CHANCE = 10.0  # that many times chance, in both directions
+SHOWN = 160  # characters of a sample
 
 
 def check(args: argparse.Namespace) -> None:
-    """What can be refused before anything is loaded."""
-    if args.data is None and not args.retrieval_only:
-        raise LaftError("--data: the data-bin of prepare.sh, unless --retrieval-only")
-    held = [] if args.retrieval_only else [(args.data, FILES[1:2])]
-    for folder, names in [(args.model, FILES), *held]:
-        for name in names:
-            if not (folder / name).is_file():
-                raise LaftError(f"{folder / name}: no such file")
-    for folder, names in held:
-        for name in names:
-            if (args.model / name).read_bytes() != (folder / name).read_bytes():
-                raise LaftError(f"{folder / name}: not the same as {args.model / name}")
-    check_output(args.out, args.components, *(args.model / name for name in FILES))
-    args.langs = language_tags.split_tags(args.langs) or None
+    """Refuse what can be refused before anything is loaded."""
+    from laft_fairseq.files import check_output
+    from laft_fairseq.languages.tags import split_tags
+
+    files = [args.model / name for name in FILES]
+    if not args.retrieval_only:
+        if args.data is None:
+            raise LaftError("--data: the data-bin of prepare.sh, unless --retrieval-only")
+        files.append(args.data / "dict.txt")
+    for file in files:
+        if not file.is_file():
+            raise LaftError(f"{file}: no such file")
+        if file.read_bytes() != (args.model / file.name).read_bytes():
+            raise LaftError(f"{file}: not the same as {args.model / file.name}")
+    check_output(args.out, args.components, *files)
+    args.langs = split_tags(args.langs) or None
     if args.langs is not None and len(args.langs) < 2:
         raise LaftError("--langs: name two languages or more, such as en_XX,fr_XX")
-    for option in ("valid_items", "pairs", "reconstruct"):
-        if getattr(args, option) < 1:
-            raise LaftError(f"--{option.replace('_', '-')} {getattr(args, option)}: at least 1")
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """All numbers of the card, or with --retrieval-only those of retrieval."""
-    from sentencepiece import SentencePieceProcessor
+    """Returns all numbers of the card, or with --retrieval-only those of retrieval."""
+    from held_out import BEAM, SEED, validation
+    from retrieval import pair_retrieval, parallel, read_descriptions
 
     from laft_fairseq.checkpoints.backbone import read
+    from laft_fairseq.components import file as components_file
     from laft_fairseq.hub.loading import load_model
+    from laft_fairseq.hub.raw_text import SubwordTokenizer
 
     path = str(args.model / "model.pt")
-    model, generation = load_model(path, str(args.model))
-    pieces = SentencePieceProcessor(model_file=str(args.model / FILES[2]))
     fingerprint = read(path).fingerprint
-    components = read_components(args.components, fingerprint, args.langs or RETRIEVED)
-    between = measure_retrieval(args, model, generation, pieces, components)
+    langs = args.langs or RETRIEVED
+    components = None
+    if args.components:
+        file = components_file.load(args.components, list(langs))
+        file.expect(fingerprint=fingerprint)
+        components = {tag: each.components for tag, each in file.languages.items()}
+    model, generation = load_model(path, str(args.model))
+    tokenizer = SubwordTokenizer(args.model / "sentence.bpe.model", generation.dictionary)
+    descriptions = {tag: read_descriptions(args.ddtp, tag) for tag in langs}
+    pairs = {}
+    for tag in langs[1:]:
+        both = {each: descriptions[each] for each in (langs[0], tag)}
+        sides = parallel(both, PAIRS)
+        say(f"{langs[0]} and {tag}: retrieval among {len(sides[tag])} descriptions")
+        pairs["-".join(both)] = pair_retrieval(model, generation, tokenizer, sides, components)
     if args.retrieval_only:
-        return {"fingerprint": fingerprint, "retrieval": between}
-    from held_out import BEAM, validation
-
-    task, texts = validation(str(args.data), model, args.seed, args.langs)
-    return {
+        return {"fingerprint": fingerprint, "retrieval": pairs}
+    task, texts = validation(str(args.data), model, args.langs)
+    card = {
         "fingerprint": fingerprint,
-        "seed": args.seed,
+        "seed": SEED,
         "langs": list(texts),
         "noise": {"mask": task.cfg.mask, "poisson_lambda": task.cfg.poisson_lambda},
         "beam": BEAM,
-        **measure_held_out(args, model, task, texts),
-        "retrieval": between,
+        **measure_held_out(args.data, model, task, texts, VALID, RESTORED),
+        "retrieval": pairs,
+        "tokens": args.tokens,
     }
-
-
-def read_components(
-    path: Path | None, fingerprint: str, langs: Sequence[str]
-) -> dict[str, Any] | None:
-    """c_L, (d, k), by language, of this backbone; None without a file."""
-    if path is None:
-        return None
-    from laft_fairseq.components import file as components_file
-
-    found = components_file.load(path, list(langs))
-    found.expect(fingerprint=fingerprint)
-    return {tag: language.components for tag, language in found.languages.items()}
-
-
-def measure_retrieval(
-    args: argparse.Namespace, model: Any, task: Any, pieces: Any, components: Any = None
-) -> dict[str, Any]:
-    """Parallel retrieval of the first language with each other; with components after removal."""
-    from descriptions import pair_retrieval, parallel, read_descriptions
-
-    a, *others = args.langs or RETRIEVED
-    rows = {tag: read_descriptions(args.ddtp, tag) for tag in (a, *others)}
-    found = {}
-    for b in others:
-        sides = parallel((a, b), (rows[a], rows[b]), args.pairs)
-        say(f"{a} and {b}: retrieval among {len(sides[0])} descriptions")
-        found[f"{a}-{b}"] = pair_retrieval(model, task, pieces, (a, b), sides, components)
-    return found
+    return card | {"gates": sanity_checks(card)}
 
 
 def measure_held_out(
-    args: argparse.Namespace, model: Any, task: Any, texts: dict[str, Any]
+    data: Path, model: Any, task: Any, texts: dict[str, Any], valid: int, restored: int
 ) -> dict[str, Any]:
-    """Denoising, then reconstruction: fairseq's beam search leaves its beam in the attention,
-    where a forward pass would trip over it."""
+    """Returns denoising of ``valid`` and reconstruction of ``restored`` sentences a language.
+
+    In this order: fairseq's beam search leaves its beam in the attention, where a forward pass
+    would fail on it.
+    """
     from held_out import denoising, reconstruction, unigram
 
     from laft_fairseq.data.tagged_texts import load_texts
 
     scores, outputs = {}, {}
-    for tag, data in texts.items():
+    for tag, sentences in texts.items():
         say(f"{tag}: denoising")
-        train = load_texts(str(args.data / tag / "train"), task.dictionary, tag)
+        train = load_texts(str(data / tag / "train"), task.dictionary, tag)
         filler = unigram(train, len(task.dictionary))
         scores[tag] = denoising(
-            model, data, evenly_spaced_indices(len(data), args.valid_items), filler
+            model, sentences, evenly_spaced_indices(len(sentences), valid), filler
         )
-    for tag, data in texts.items():
+    for tag, sentences in texts.items():
         say(f"{tag}: reconstruction")
-        rows = evenly_spaced_indices(len(data), args.reconstruct)
-        outputs[tag] = reconstruction(model, task, data, tag, rows, list(texts))
+        rows = evenly_spaced_indices(len(sentences), restored)
+        outputs[tag] = reconstruction(model, task, sentences, tag, rows, list(texts))
     return {"denoising": scores, "reconstruction": outputs}
 
 
-def say(words: str) -> None:
-    """Progress, beside the Markdown."""
-    print(words, file=sys.stderr, flush=True)
+def say(progress: str) -> None:
+    """Print to the standard error; the Markdown goes to the standard output."""
+    print(progress, file=sys.stderr, flush=True)
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
+def sanity_checks(card: dict[str, Any]) -> dict[str, bool]:
+    """Returns what has to hold before a table made with this backbone means anything."""
+    hidden = [each["hidden"] for each in card["denoising"].values()]
+    right = [each["right_language"] for each in card["reconstruction"].values()]
+    pairs = [pair["encoder"] for pair in card["retrieval"].values()]
+    return {
+        "denoising_beats_unigram": all(h["perplexity"] < h["unigram"] for h in hidden),
+        "right_language": all(share is not None and share > RIGHT_LANGUAGE for share in right),
+        "retrieval_above_chance": all(
+            min(r["forward"], r["backward"]) >= ABOVE_CHANCE * r["chance"] for r in pairs
+        ),
+    }
+
+
+def markdown(card: dict[str, Any]) -> str:
+    """Returns the numbers as tables, the sanity checks and some reconstructions."""
+    parts = ["### Parallel retrieval", table(retrieval_rows(card["retrieval"]))]
+    if "gates" in card:
+        held_out = {
+            "Held-out denoising": card["denoising"],
+            "Reconstruction": card["reconstruction"],
+        }
+        for title, languages in held_out.items():
+            rows = [{"language": tag} | flat(numbers) for tag, numbers in languages.items()]
+            parts += [f"### {title}", table(rows)]
+        checks = (f"- {name}: {'passed' if passed else '**failed**'}"
+                  for name, passed in card["gates"].items())  # fmt: skip
+        samples = (
+            f"- {tag}, {name}: `` {text[:SHOWN]} ``"
+            for tag, numbers in card["reconstruction"].items()
+            for sample in numbers["samples"]
+            for name, text in sample.items()
+        )
+        parts += ["### Sanity checks", "\n".join(checks), "### Samples", "\n".join(samples)]
+    return "\n\n".join(parts)
+
+
+def retrieval_rows(pairs: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yields a row for each pair of languages and representation."""
+    for pair, numbers in pairs.items():
+        shares = {name: numbers[name] for name in KINDS}
+        for scaling, share in numbers.get("after_removal", {}).items():
+            shares[f"after removal, {scaling}"] = share
+        lost = ", ".join(f"{share:.1%}" for share in numbers["left_out"].values())
+        first = {"pair": pair, "descriptions": numbers["pairs"], "words left out": lost}
+        for name, share in shares.items():
+            yield first | {"measured on": name} | share
+
+
+def flat(numbers: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns the numbers in nested dictionaries by names of one level."""
+    row: dict[str, Any] = {}
+    for name, value in numbers.items():
+        if isinstance(value, dict):
+            row |= flat(value, f"{name} ")
+        elif not isinstance(value, list):
+            row[prefix + name] = value
+    return row
+
+
+def table(rows: Iterable[dict[str, Any]]) -> str:
+    """Returns a Markdown table with the keys of its rows as columns."""
+    return tabulate(list(rows), "keys", "pipe", floatfmt=".4g")
+
+
+def parse() -> argparse.Namespace:
+    """Returns the options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -159,28 +213,25 @@ def arguments() -> argparse.Namespace:
     add("--out", type=Path, required=True, help="JSON to write")
     add("--components", type=Path, metavar="C.safetensors", help="retrieval after removal too")
     add("--retrieval-only", action="store_true", help="no held-out text: --data is not needed")
-    add("--valid-items", type=int, default=200, help="texts a language for the perplexity")
-    add("--pairs", type=int, default=522, help="descriptions for retrieval")
-    add("--reconstruct", type=int, default=60, help="texts a language to restore")
-    add("--seed", type=int, default=1, help="of the noise; 1 is pretrain.sh's")
     add("--tokens", type=int, help="target tokens of the pretraining, from its log: recorded")
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure, write, print; wrong input ends in one line."""
-    args = arguments()
+    from laft_fairseq.errors import ScoringError
+    from laft_fairseq.files import write_json
+
+    args = parse()
     logging.getLogger("fairseq").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message="Support for mismatched key_padding_mask")
     try:
         check(args)
         card = measure(args)
-        if not args.retrieval_only:
-            card |= {"tokens": args.tokens, "gates": cards.gates(card)}
         write_json(args.out, card)
     except (LaftError, OSError) as error:
         raise SystemExit(f"evaluate.py: error: {error}") from None
-    print("\n".join(cards.retrieval(card)) if args.retrieval_only else cards.markdown(card))
+    print(markdown(card))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,35 @@
-"""Clean, deduplicate, shuffle and split monolingual text, one language after another.
+"""Prepare text for the small backbone: clean and split it, and train its sentencepiece model.
 
 Reads ``MONO/<name>.txt.xz`` (``text<TAB>source`` a line) and the third column of
-``DDTP/<name>.train.tsv.xz``; writes ``OUT/text/{train,valid}.<tag>``, an item a line.
-
-Memory stays small: cleaned items go to bucket files by a seeded hash of what makes two
-items the same. Equal items meet in one bucket, and reading the buckets in order, each
-sorted by that hash, is a shuffle.
+``DDTP/<name>.train.tsv.xz``. Writes ``OUT/text/{train,valid}.<tag>``, an item a line,
+``OUT/sentence.bpe.model``, and in fairseq's terms ``OUT/dict.txt`` (the subwords from the fourth
+on, in order, so that a subword's fairseq id is its sentencepiece id + 1) and ``OUT/langs.txt``.
+The order of items is that of a seeded hash of what makes two items equal.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import lzma
 import re
 import sys
-import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from itertools import chain, islice
 from pathlib import Path
+
+import sentencepiece
+
+from laft_fairseq.errors import LaftError
 
 TAGS = {"en": "en_XX", "fr": "fr_XX", "zh_CN": "zh_CN", "de": "de_DE"}
 BREAK = "⏎"  # stands between the paragraphs of a description
-BUCKETS = 64
 LONGEST, LONGEST_ZH = 1200, 500  # characters
+MODEL = "sentence.bpe.model"
+PARAGRAPH = f"\u2581{BREAK}"  # a paragraph break and the space before it are one subword
+MAX_LINES = 400_000  # to train the sentencepiece model on
 
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 COLOUR = re.compile(r"\x1b?\[\d+(?:;\d+)*m|\x1b\[m|\[m(?![\w\]])")
@@ -59,19 +62,15 @@ FUNCTION_WORDS = {
 WORDS_OF = {name: frozenset(words.split()) for name, words in FUNCTION_WORDS.items()}
 
 
-class InputError(Exception):
-    """An input that cannot be used; its text is the one line the user sees."""
-
-
 def normalise(text: str, name: str) -> str:
-    """NFC, no control codes, single spaces, and none that a line break left between Han."""
+    """Returns NFC, no control codes, single spaces, and none that a line break left between Han."""
     text = CONTROL.sub("", COLOUR.sub("", unicodedata.normalize("NFC", text)))
     text = " ".join(text.replace("\\-", "-").split())
     return GAP_IN_HAN.sub("", text) if name == "zh_CN" else text
 
 
-def pieces(text: str, limit: int) -> Iterator[str]:
-    """Split a text that is too long at its last sentence end, else space, before the limit."""
+def split_long(text: str, limit: int) -> Iterator[str]:
+    """Yields parts of a long text, split at the last sentence end, else space, before the limit."""
     while len(text) > limit:
         ends = [m for m in SENTENCE_END.finditer(text, 0, limit) if m.start() > limit // 4]
         space = text.rfind(" ", limit // 4, limit)
@@ -83,7 +82,7 @@ def pieces(text: str, limit: int) -> Iterator[str]:
 
 
 def wrong_language(text: str, name: str) -> bool:
-    """Whether the text is in another script or, by its function words, in another language."""
+    """Returns whether the script, or by its function words the language, is another one."""
     letters = len(LETTER.findall(text))
     if name == "zh_CN":
         return len(IS_HAN.findall(text)) < 0.3 * letters
@@ -93,12 +92,12 @@ def wrong_language(text: str, name: str) -> bool:
     for word in WORD.findall(text.lower()):
         for other, words in WORDS_OF.items():
             hits[other] += word in words
-    own = hits.pop(name)
-    return max(hits.values()) >= 2 + 3 * own
+    right = hits.pop(name)
+    return max(hits.values()) >= 2 + 3 * right
 
 
 def reason_to_drop(text: str, name: str) -> str | None:
-    """Why an item is of no use, or None."""
+    """Returns why an item is of no use, or None."""
     shortest = 6 if name == "zh_CN" else 15
     if len(text) < shortest:
         return "short"
@@ -114,137 +113,137 @@ def reason_to_drop(text: str, name: str) -> str | None:
 
 
 def fold(text: str) -> str:
-    """What makes two items the same: the letters in one case, every number alike."""
+    """Returns what makes two items equal: the letters in one case, every number alike."""
     return " ".join(re.sub(r"\d+", "0", re.sub(r"[^\w\s]|_", " ", text.casefold())).split())
 
 
 def digest(text: str, seed: int) -> str:
-    """A short seeded hash, in hexadecimal."""
+    """Returns a short seeded hash, in hexadecimal."""
     salt = seed.to_bytes(8, "little")
     return hashlib.blake2b(text.encode(), digest_size=12, salt=salt).hexdigest()
 
 
 def segments(text: str) -> set[str]:
-    """The folded sentences of an item that are long enough to tell it from others."""
+    """Returns the folded sentences of an item that are long enough to tell it from others."""
     folded = (fold(part) for part in SENTENCE_END.split(text))
     return {part for part in folded if len(part) >= (10 if IS_HAN.search(part) else 40)}
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """Lines of an xz file."""
-    try:
-        with lzma.open(path, "rt", encoding="utf-8", errors="replace", newline="\n") as lines:
-            for line in lines:
-                yield line.rstrip("\n")
-    except (OSError, lzma.LZMAError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+def raw_texts(name: str, args: argparse.Namespace, dropped: Counter[str]) -> Iterator[str]:
+    """Yields every text of a language: whole descriptions first, then lines."""
+    for path, width, column in sources(name, args):
+        try:
+            with lzma.open(path, "rt", encoding="utf-8", errors="replace", newline="\n") as lines:
+                for line in lines:
+                    columns = line.rstrip("\n").rsplit("\t", width - 1)
+                    if len(columns) == width:
+                        yield columns[column]
+                    else:
+                        dropped["malformed"] += 1
+        except (OSError, lzma.LZMAError, EOFError) as error:
+            raise LaftError(f"{path}: cannot be read ({error})") from error
 
 
-def raw_texts(name: str, mono: Path, ddtp: Path, dropped: Counter[str]) -> Iterator[str]:
-    """Every text of a language: whole descriptions first, then lines."""
-    sources = ((ddtp / f"{name}.train.tsv.xz", 4, 2), (mono / f"{name}.txt.xz", 2, 0))
-    for path, width, column in sources:
-        for row in read_lines(path):
-            columns = row.rsplit("\t", width - 1)
-            if len(columns) == width:
-                yield columns[column]
-            else:
-                dropped["malformed"] += 1
+def sources(name: str, args: argparse.Namespace) -> tuple[tuple[Path, int, int], ...]:
+    """Returns the files of a language with the number of their columns and the text's column."""
+    return ((args.ddtp / f"{name}.train.tsv.xz", 4, 2), (args.mono / f"{name}.txt.xz", 2, 0))
 
 
-def fill_buckets(folder: Path, name: str, args: argparse.Namespace, dropped: Counter[str]) -> None:
-    """Write the items worth keeping to bucket files."""
+def clean_items(name: str, args: argparse.Namespace, dropped: Counter[str]) -> Iterator[str]:
+    """Yields the items worth keeping, each once, in the order of their hashes."""
     limit = LONGEST_ZH if name == "zh_CN" else LONGEST
-    with ExitStack() as stack:
-        paths = (folder / f"{i:03d}" for i in range(BUCKETS))
-        files = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
-        for text in raw_texts(name, args.mono, args.ddtp, dropped):
-            for piece in pieces(normalise(text, name), limit):
-                if reason := reason_to_drop(piece, name):
-                    dropped[reason] += 1
-                else:
-                    key = digest(fold(piece), args.seed)
-                    files[int(key[:4], 16) * BUCKETS >> 16].write(f"{key}\t{piece}\n")
-
-
-def shuffled(folder: Path, dropped: Counter[str]) -> Iterator[str]:
-    """Items in the order of their hashes, each once."""
-    for path in sorted(folder.iterdir()):
-        rows = path.read_text(encoding="utf-8").split("\n")[:-1]
-        rows.sort(key=lambda row: row[:24])
-        last = ""
-        for key, _, text in (row.partition("\t") for row in rows):
-            if key == last:
+    items: dict[str, str] = {}
+    for text in raw_texts(name, args, dropped):
+        for item in split_long(normalise(text, name), limit):
+            if reason := reason_to_drop(item, name):
+                dropped[reason] += 1
+            elif (key := digest(fold(item), args.seed)) in items:
                 dropped["duplicate"] += 1
             else:
-                yield text
-            last = key
+                items[key] = item
+    return (items[key] for key in sorted(items))
 
 
-def write_splits(
-    items: Iterator[str], tag: str, args: argparse.Namespace, dropped: Counter[str]
-) -> tuple[int, int]:
-    """The first items become valid; train is the others that share no sentence with them."""
-    out: Path = args.out / "text"
-    held_out = list(itertools.islice(items, args.valid))
-    seen = {fold(item) for item in held_out}.union(*map(segments, held_out))
-    if len(held_out) < args.valid:
-        raise InputError(f"{tag}: only {len(held_out)} items left, fewer than --valid {args.valid}")
-    kept = characters = 0
-    partial = out / f"train.{tag}.partial"
-    with partial.open("w", encoding="utf-8") as train:
-        for item in items:
-            if not seen.isdisjoint(segments(item)) or fold(item) in seen:
-                dropped["in valid"] += 1
-            else:
-                characters += len(item)
-                train.write(item + "\n")
-                kept += 1
-    partial.replace(out / f"train.{tag}")
-    (out / f"valid.{tag}").write_text("\n".join([*held_out, ""]), encoding="utf-8")
-    return kept, characters
+def write_splits(name: str, args: argparse.Namespace) -> int:
+    """Write a language's train and valid, print a report, return the size of train.
 
-
-def prepare(name: str, args: argparse.Namespace) -> None:
-    """One language, from its files to its splits, with a report on standard output."""
+    The first items become valid; train is the others that share no sentence with them.
+    """
+    tag, folder = TAGS[name], args.out / "text"
     dropped: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(dir=args.out) as folder:
-        fill_buckets(Path(folder), name, args, dropped)
-        items = shuffled(Path(folder), dropped)
-        kept, characters = write_splits(items, TAGS[name], args, dropped)
+    items = clean_items(name, args, dropped)
+    held_out = list(islice(items, args.valid))
+    if len(held_out) < args.valid:
+        raise LaftError(f"{tag}: only {len(held_out)} items left, fewer than --valid {args.valid}")
+    seen = {fold(item) for item in held_out}.union(*map(segments, held_out))
+    rest = list(items)
+    train = [item for item in rest if seen.isdisjoint({fold(item), *segments(item)})]
+    dropped["in valid"] = len(rest) - len(train)
+    for split, kept in (("train", train), ("valid", held_out)):
+        partial = folder / f"{split}.{tag}.partial"
+        partial.write_text("".join(f"{item}\n" for item in kept), encoding="utf-8")
+        partial.replace(folder / f"{split}.{tag}")
     reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.most_common())
-    size = f"{kept} train ({characters / 1e6:.1f}M characters), {args.valid} valid"
-    print(f"{TAGS[name]}: {size}; dropped: {reasons}", flush=True)
+    characters = sum(map(len, train)) / 1e6
+    print(f"{tag}: {len(train)} train ({characters:.1f}M characters), {args.valid} valid; "
+          f"dropped: {reasons}", flush=True)  # fmt: skip
+    return len(train)
 
 
-def arguments() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Clean and split text for pretraining.")
+def train_sentencepiece(sizes: dict[str, int], args: argparse.Namespace) -> None:
+    """Train on lines of all languages, in proportion to the square root of their number.
+
+    Then write the model's subwords as fairseq's dict.txt, and the tags that follow them.
+    """
+    scale = MAX_LINES / sum(size**0.5 for size in sizes.values())
+    scale = min(scale, *(size**0.5 for size in sizes.values()))  # no more lines than there are
+    counts = {tag: int(scale * size**0.5) for tag, size in sizes.items()}
+    print("lines: " + ", ".join(f"{tag} {count}" for tag, count in counts.items()), flush=True)
+    files = [(args.out / "text" / f"train.{tag}").open(encoding="utf-8") for tag in counts]
+    lines = (islice(file, count) for file, count in zip(files, counts.values(), strict=True))
+    model, partial = args.out / MODEL, args.out / f"{MODEL}.partial"
+    with partial.open("wb") as writer:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=(line.rstrip("\n") for line in chain.from_iterable(lines)),
+            model_writer=writer, model_type="unigram", vocab_size=args.vocab_size,
+            byte_fallback=True, character_coverage=0.9995,
+            normalization_rule_name="nmt_nfkc",  # as mBART's own model
+            user_defined_symbols=[PARAGRAPH], unk_id=0, bos_id=1, eos_id=2, pad_id=-1,
+            num_threads=args.threads, minloglevel=1,
+        )  # fmt: skip
+    partial.replace(model)
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    subwords = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
+    assert subwords[:3] == ["<unk>", "<s>", "</s>"], subwords[:3]
+    entries = "".join(f"{subword} 1\n" for subword in subwords[3:])
+    (args.out / "dict.txt").write_text(entries, encoding="utf-8")
+    (args.out / "langs.txt").write_text("".join(f"{tag}\n" for tag in counts), encoding="utf-8")
+
+
+def main() -> None:
+    """Check every input first, then prepare the languages one by one."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--mono", type=Path, required=True, help="folder with {en,fr,zh_CN,de}.txt.xz")
     add("--ddtp", type=Path, required=True, help="folder with {en,fr,zh_CN,de}.train.tsv.xz")
-    add("--out", type=Path, required=True, help="folder to write text/ in")
+    add("--out", type=Path, required=True, help="folder to write")
     add("--valid", type=int, default=1000, help="held-out items a language")
+    add("--vocab-size", type=int, default=12000)
+    add("--threads", type=int, default=2, help="of sentencepiece")
     add("--seed", type=int, default=1)
-    return parser.parse_args()
-
-
-def main() -> int:
-    """Check every input first, then prepare the languages one by one."""
-    args = arguments()
+    args = parser.parse_args()
     try:
-        for name in TAGS:
-            for path in (args.mono / f"{name}.txt.xz", args.ddtp / f"{name}.train.tsv.xz"):
-                if not path.is_file():
-                    raise InputError(f"{path}: no such file")
+        for path, *_ in chain.from_iterable(sources(name, args) for name in TAGS):
+            if not path.is_file():
+                raise LaftError(f"{path}: no such file")
         (args.out / "text").mkdir(parents=True, exist_ok=True)
-        for name in TAGS:
-            prepare(name, args)
-    except (InputError, OSError) as error:
-        print(f"prepare.py: error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        sizes = {tag: write_splits(name, args) for name, tag in TAGS.items()}
+        train_sentencepiece(dict(sorted(sizes.items())), args)
+    except (LaftError, OSError) as error:
+        sys.exit(f"prepare.py: error: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,17 +10,10 @@ PYTHON=${PYTHON:-python}
 WORKERS=${WORKERS:-2}
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-mkdir -p "$OUT"
-"$PYTHON" "$HERE/prepare.py" --mono "$MONO" --ddtp "$DDTP" --out "$OUT"
-"$PYTHON" "$HERE/train_sentencepiece.py" train --out "$OUT" --threads "$WORKERS"
-"$PYTHON" "$HERE/train_sentencepiece.py" encode --out "$OUT" --threads "$WORKERS"
-
-mkdir -p "$OUT/data-bin"
+"$PYTHON" "$HERE/prepare.py" --mono "$MONO" --ddtp "$DDTP" --out "$OUT" --threads "$WORKERS"
+rm -rf "$OUT/data-bin"
 while read -r lang; do
-    # without --source-lang the files are named {train,valid}.{bin,idx}
-    rm -rf "$OUT/data-bin/$lang"
-    "$PYTHON" -m fairseq_cli.preprocess --only-source --srcdict "$OUT/dict.txt" \
-        --trainpref "$OUT/spm/train.$lang" --validpref "$OUT/spm/valid.$lang" \
-        --destdir "$OUT/data-bin/$lang" --workers "$WORKERS"
+    "$HERE/../../preprocess/binarize.sh" mono --backbone "$OUT" --lang "$lang" \
+        --train "$OUT/text/train.$lang" --valid "$OUT/text/valid.$lang" \
+        --out "$OUT/data-bin" --workers "$WORKERS"
 done < "$OUT/langs.txt"
-cp "$OUT/dict.txt" "$OUT/langs.txt" "$OUT/data-bin/"

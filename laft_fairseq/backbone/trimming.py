@@ -28,9 +28,7 @@ from laft_fairseq.backbone.folder import BackboneFolder
 from laft_fairseq.backbone.subword_selection import Counts, Selection, SubwordModel
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.backbone import EMBEDDING, TIED, Backbone
-from laft_fairseq.checkpoints.header import pop_header
-from laft_fairseq.checkpoints.reading import read_checkpoint
-from laft_fairseq.checkpoints.record import HEAD_WIDTH, recorded_arguments
+from laft_fairseq.checkpoints.record import HEAD_WIDTH, open_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary
 from laft_fairseq.languages.layout import TagLayout, tag_layout
@@ -155,14 +153,12 @@ def trimmed_folder(
         tags: the languages kept, in the whole dictionary's order.
         sentencepiece: the trimmed sentencepiece model.
     """
-    content = read_checkpoint(folder.backbone.path, mmap=True)
-    state = content["model"]
-    pop_header(state)  # of a whole pretraining; without it a backbone is as mBART's own
+    whole = open_checkpoint(folder.backbone.path)
     # Unpacked as it is read, or its fingerprint would be another one.
-    state = backbones.unpack_attention(state)
+    state = backbones.unpack_attention(whole.state)
     embedding = state[EMBEDDING][rows(selection, folder.tags, tags)]
     state |= {name: embedding for name in (EMBEDDING, *TIED) if name in state}
-    options = _options(folder, vars(recorded_arguments(content) or Namespace()))
+    options = _options(folder, whole.options["model"])
     options.langs, options.tag_layout = ",".join(tags), str(folder.layout)
     subwords = list(itertools.compress(folder.subwords.names, selection.keep))
     return BackboneFolder(state, options, sentencepiece, subwords, tags, folder.layout)

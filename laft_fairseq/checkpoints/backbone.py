@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
-from laft_fairseq.checkpoints.reading import read_checkpoint
-from laft_fairseq.checkpoints.record import recorded_langs, recorded_layout, recorded_options
+from laft_fairseq.checkpoints.header import HEADER_KEY, checked_architecture_options
+from laft_fairseq.checkpoints.reading import checked_tensors
+from laft_fairseq.checkpoints.record import Checkpoint, open_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.training.frozen_weights import FileState, drop_pages
@@ -86,20 +86,26 @@ def read(path: str) -> Backbone:
     Raises:
         LaftError: unreadable, unsafe, or not an mBART, which ties its embeddings.
     """
-    content = read_checkpoint(path, mmap=True)
-    file = FileState.of(path)
-    state = content.get("model")
-    if not isinstance(state, dict):
+    return backbone_of(open_checkpoint(path))
+
+
+def backbone_of(checkpoint: Checkpoint) -> Backbone:
+    """The backbone in an open file.
+
+    Raises:
+        LaftError: not an mBART, which ties its embeddings.
+    """
+    path, file = checkpoint.path, FileState.of(checkpoint.path)
+    if not checkpoint.state:
         raise LaftError(f"{path}: not a fairseq checkpoint of mBART: it has no 'model'")
-    header, _ = pop_header(state)
-    if header is not None and header.kind == "slim":
+    if checkpoint.is_slim:
         raise LaftError(
             f"{path}: a slim checkpoint is no backbone; make it whole first with `laft export`"
         )
-    added = next((name for name in state if is_added(name)), None)
+    added = next((name for name in checkpoint.state if is_added(name)), None)
     if added is not None:
         raise LaftError(f"{path}: holds {added}: a trained model, not a plain mBART backbone")
-    state = unpack_attention(state)
+    state = unpack_attention(checked_tensors(checkpoint.state, path))
     missing = [name for name in MARKS if name not in state]
     if missing:
         raise LaftError(
@@ -108,17 +114,9 @@ def read(path: str) -> Backbone:
         )
     tie(state, path)
     tensors = {name: tensor for name, tensor in state.items() if is_backbone(name)}
-    langs = header.langs if header is not None else recorded_langs(content)
-    layout = recorded_layout(path, header, content)
-    options = {} if header is None else header.options
-    return Backbone(path, tensors, langs, layout, options | recorded_options(content), file)
-
-
-def is_slim(path: str) -> bool:
-    """Whether a file is one of our checkpoints without the backbone's tensors."""
-    state = read_checkpoint(path, mmap=True).get("model")
-    header, _ = pop_header(state) if isinstance(state, dict) else (None, "")
-    return header is not None and header.kind == "slim"
+    recorded = checkpoint.header.options if checkpoint.header is not None else {}
+    options = checked_architecture_options(recorded | checkpoint.options["model"], path)
+    return Backbone(path, tensors, checkpoint.langs, checkpoint.layout, options, file)
 
 
 def tie(state: dict[str, Tensor], path: str) -> None:
@@ -149,6 +147,8 @@ def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for name, tensor in state.items():
         stem, packed, kind = name.rpartition(".in_proj_")
         if packed:
+            if not tensor.dim() or len(tensor) % 3:
+                raise LaftError(f"{name}: is {tuple(tensor.shape)}, not three projections in one")
             for projection, part in zip("qkv", tensor.chunk(3), strict=True):
                 parted[f"{stem}.{projection}_proj.{kind}"] = part
         else:
@@ -226,11 +226,12 @@ def find(option: str | None, origin: str, recorded: str, expected: str) -> Backb
             raise LaftError(f"{path}: no such backbone ({where})")
     named, hints = option or os.environ.get(ENVIRONMENT), _hints(origin, recorded)
     for candidate in [named] if named else places(None, origin, recorded):
-        if not os.path.exists(candidate) or (
-            not named and candidate in hints and is_slim(candidate)  # another's of its name
-        ):
+        if not os.path.exists(candidate):
             continue
-        backbone = read(candidate)
+        opened = open_checkpoint(candidate)
+        if not named and candidate in hints and opened.is_slim:
+            continue  # another file of its name
+        backbone = backbone_of(opened)
         if backbone.fingerprint != expected:
             raise LaftError(
                 f"{candidate}: another backbone (fingerprint {backbone.fingerprint}) than the "

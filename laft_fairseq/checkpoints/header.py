@@ -9,13 +9,21 @@ uint8 tensor, so that the file stays loadable weights-only.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, uint8
 
-from laft_fairseq.checkpoints.reading import ORIGIN_KEY, tensor_text, text_tensor
+from laft_fairseq.checkpoints.reading import (
+    CONTROL,
+    LONGEST_TEXT,
+    ORIGIN_KEY,
+    shorten,
+    tensor_text,
+    text_tensor,
+)
 from laft_fairseq.errors import LaftError
 
 HEADER_KEY = "laft.header"
@@ -24,6 +32,12 @@ VERSION = 1
 # Options that no tensor shows, and a wrong value of which nothing else would tell.
 ARCHITECTURE_OPTIONS = ("encoder_attention_heads", "decoder_attention_heads", "activation_fn",
           "no_scale_embedding")  # fmt: skip
+
+
+LARGEST_HEADER = 1 << 20  # bytes
+TAG = re.compile(r"[^\s,.\[\]/]{1,64}")
+KINDS = ("slim", "whole")
+LAYOUTS = ("suffix", "prefix")
 
 
 @dataclass
@@ -72,38 +86,98 @@ class Header:
         return text_tensor(json.dumps(asdict(self), sort_keys=True))
 
 
-def pop_header(state: dict[str, Tensor]) -> tuple[Header | None, str]:
+def pop_header(state: dict[str, Any], path: str = "") -> tuple[Header | None, str]:
     """Take header and origin out of a model state: (header or None, path or "").
+
+    A header that was parsed when the file was opened (record.py) is taken as it is.
 
     Raises:
         LaftError: a header of another format or of a newer version, or a damaged one.
     """
     origin = tensor_text(state.pop(ORIGIN_KEY)) if ORIGIN_KEY in state else ""
     tensor = state.pop(HEADER_KEY, None)
-    if tensor is None:
-        return None, origin
-    name = origin or "checkpoint"
-    try:
-        values = json.loads(tensor_text(tensor))
-    except ValueError:
-        raise LaftError(f"{name}: its header cannot be read; the file is damaged") from None
+    if tensor is None or isinstance(tensor, Header):
+        return tensor, origin
+    name = origin or path or "checkpoint"
+    values = _values(tensor, name)
     if values.get("format") != FORMAT or values.get("version") != VERSION:
+        file_format, version = shorten(values.get("format")), shorten(values.get("version"))
         raise LaftError(
-            f"{name}: format {values.get('format')!r} version {values.get('version')}, but this is "
-            f"{FORMAT!r} version {VERSION}; use the laft_fairseq that wrote it"
+            f"{name}: format {file_format} version {version}, but this is {FORMAT!r} version "
+            f"{VERSION}; use the laft_fairseq that wrote it"
         )
     unknown = sorted(values.keys() - {entry.name for entry in fields(Header)})
     if unknown:
         raise LaftError(
-            f"{name}: its header says {unknown[0]}, which this laft_fairseq does not know; use the "
-            "one that wrote it"
+            f"{name}: its header says {shorten(unknown[0])[1:-1]}, which this laft_fairseq does "
+            "not know; use the one that wrote it"
         )
+    for entry in fields(Header):
+        if entry.name in values:
+            right = _is_right(entry.name, str(entry.type), values[entry.name])
+        else:
+            right = entry.default is not MISSING or entry.default_factory is not MISSING
+        if not right:
+            raise LaftError(f"{name}: its header's {entry.name} cannot be read; it is damaged")
+    checked_architecture_options(values.get("options", {}), name)
     return Header(**values), origin
+
+
+def _values(tensor: Any, name: str) -> dict[str, Any]:
+    """Parse a header's JSON."""
+    text = isinstance(tensor, Tensor) and tensor.dtype is uint8 and tensor.dim() == 1
+    try:
+        if not text or len(tensor) > LARGEST_HEADER:
+            raise ValueError
+        values = json.loads(tensor_text(tensor))
+        if not isinstance(values, dict):
+            raise ValueError
+    except (ValueError, RuntimeError, RecursionError):
+        raise LaftError(f"{name}: its header cannot be read; the file is damaged") from None
+    return values
+
+
+def _is_right(name: str, kind: str, value: Any) -> bool:
+    """Whether a header's field may have the value."""
+    if kind == "dict[str, Any]":
+        return isinstance(value, dict) and set(value) <= set(ARCHITECTURE_OPTIONS)
+    if kind == "list[str]":
+        tags = name in ("langs", "new_langs")
+        return isinstance(value, list) and all(
+            isinstance(one, str) and (TAG.fullmatch(one) if tags else not CONTROL.search(one))
+            for one in value
+        )
+    if kind != "str":
+        return type(value).__name__ == kind
+    if not isinstance(value, str) or CONTROL.search(value) or len(value) > LONGEST_TEXT:
+        return False
+    return value in {"kind": KINDS, "tag_layout": LAYOUTS}.get(name, [value])
 
 
 def architecture_options(values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ARCHITECTURE_OPTIONS among a model's options."""
     return {name: values[name] for name in ARCHITECTURE_OPTIONS if values.get(name) is not None}
+
+
+def checked_architecture_options(values: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The ARCHITECTURE_OPTIONS among a file's options, each checked.
+
+    Raises:
+        LaftError: names the file and the option.
+    """
+    from fairseq.utils import get_available_activation_fns
+
+    options = architecture_options(values)
+    for name, value in options.items():
+        if name == "no_scale_embedding":
+            right = isinstance(value, bool)
+        elif name == "activation_fn":
+            right = isinstance(value, str) and value in get_available_activation_fns()
+        else:
+            right = type(value) is int and 0 < value < 1 << 16
+        if not right:
+            raise LaftError(f"{path}: its {name} is {shorten(value)}, which no model can have")
+    return options
 
 
 def check_options(recorded: Mapping[str, Any], own: Mapping[str, Any], path: str) -> None:

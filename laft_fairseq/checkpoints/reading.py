@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 import collections
+import os
 import pickle
 import re
+import stat
 import typing
 import zipfile
+from copy import copy
+from typing import Any
 
 import torch
+from torch import Tensor, strided
+from torch.nn import Parameter
 
 from laft_fairseq.errors import LaftError
 
+LONGEST_TEXT = 1 << 12  # as of a path
+CONTROL = re.compile(r"[\x00-\x1f\x7f]|\$\{")  # in no path or tag; nor what omegaconf resolves
 ORIGIN_KEY = "laft.origin"  # where a checkpoint was read from, added to its model state
 
 
@@ -49,9 +57,10 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, typing.Any]:
     """Load a torch file to the CPU, weights only; the file is mapped where its format allows.
 
     Raises:
-        LaftError: missing, corrupt or truncated file, or a pickle with anything but tensors
-            and plain values in it (nothing of it is run).
+        LaftError: missing, corrupt or truncated file, no regular one, or a pickle with anything
+            but tensors and plain values in it (nothing of it is run).
     """
+    refuse_special(path)
     allow_checkpoint_classes()
     try:
         mappable = mmap and zipfile.is_zipfile(path)
@@ -74,7 +83,23 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, typing.Any]:
         ) from None
     if not isinstance(state, dict):
         raise LaftError(f"{path}: not a checkpoint: it holds a {type(state).__name__}, not a dict")
+    if isinstance(state.get("model"), dict):
+        state["model"].pop(ORIGIN_KEY, None)  # for the reader to say, not for the file
     return state
+
+
+def refuse_special(path: str) -> None:
+    """Refuse a pipe, which may never end or begin, and a device.
+
+    Raises:
+        LaftError: it is one.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # whatever reads it reports this
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise LaftError(f"{path}: a pipe or a device, no regular file")
 
 
 def text_tensor(text: str) -> torch.Tensor:
@@ -85,3 +110,33 @@ def text_tensor(text: str) -> torch.Tensor:
 def tensor_text(tensor: torch.Tensor) -> str:
     """The inverse of :func:`text_tensor`."""
     return bytes(tensor.tolist()).decode("utf-8")
+
+
+def checked_tensors(state: Any, path: str) -> dict[str, Tensor]:
+    """A copy of a state dict, all of whose entries are plain tensors.
+
+    Raises:
+        LaftError: names the file and an entry.
+    """
+    if not isinstance(state, dict):
+        raise LaftError(f"{path}: not a checkpoint of a model: no 'model' with tensors is in it")
+    for name, tensor in state.items():
+        if not isinstance(name, str) or CONTROL.search(name) or len(name) > 400:
+            raise LaftError(
+                f"{path}: a tensor's name in it is {shorten(name)}; the file is damaged"
+            )
+        plain = type(tensor) in (Tensor, Parameter) and tensor.layout is strided
+        if not plain or tensor.is_quantized or tensor.is_complex():
+            raise LaftError(f"{path}: its {name} is no plain tensor; the file is damaged")
+        needed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
+        if tensor.is_meta or needed > held:
+            raise LaftError(f"{path}: its {name} has no numbers of its own; the file is damaged")
+    return copy(state)
+
+
+def shorten(value: Any) -> str:
+    """Show a value in a message: short, on one line."""
+    if isinstance(value, str):
+        return ascii(value[:60])
+    plain = isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 64)
+    return str(value) if plain else f"a {type(value).__name__}"

@@ -1,96 +1,132 @@
-"""What a checkpoint records of the run that wrote it: options, shape, languages, data."""
+"""A checkpoint opened once: its tensors, its header, and what it records of the run behind it."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from laft_fairseq.checkpoints.header import Header, architecture_options, pop_header
+from laft_fairseq.checkpoints.header import HEADER_KEY, Header, pop_header
+from laft_fairseq.checkpoints.options import recorded_groups
+from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, text_tensor
+from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.layout import TagLayout, tag_layout
-from laft_fairseq.languages.vocabulary_files import LAYOUT_FILE, NEW_LANGS_FILE
+from laft_fairseq.languages.vocabulary_files import LANGS_FILE, LAYOUT_FILE, NEW_LANGS_FILE
 
 POSITION_OFFSET = 2  # fairseq's learned positions begin after <s> and <pad>
 HEAD_WIDTH = 64  # of mBART's attention at every size, where a file does not record its heads
 
 
-def recorded_arguments(content: Mapping[str, Any]) -> Namespace | None:
-    """The model's options as a checkpoint of fairseq keeps them; None if it keeps none."""
-    args = content.get("args")
-    if args is None and isinstance(content.get("cfg"), Mapping):
-        args = content["cfg"].get("model")
-    if isinstance(args, Mapping):
-        return Namespace(**args)
-    return args if isinstance(args, Namespace) else None
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint file of fairseq's form, ours or a stock one.
+
+    Attributes:
+        path: of the file.
+        content: all of it; large files are mapped, not copied.
+        state: the model's tensors, the header not among them; {} where it has no model.
+        header: what one of ours says of itself; None for others.
+        options: recorded for ``model``, ``task`` and ``criterion``, unchecked.
+    """
+
+    path: str
+    content: Mapping[str, Any]
+    state: dict[str, Tensor]
+    header: Header | None
+    options: dict[str, dict[str, Any]]
+
+    @property
+    def is_slim(self) -> bool:
+        """Whether it is one of ours, without the backbone's tensors."""
+        return self.header is not None and self.header.kind == "slim"
+
+    @property
+    def is_backbone(self) -> bool:
+        """Whether it is a stock mBART, or what ``laft export --as-backbone`` writes."""
+        if not self.state or not self.options["model"]:
+            return True
+        plain = "method" not in self.options["model"]
+        return self.header is None or (self.header.method == "mbart_full" and plain)
+
+    @property
+    def data(self) -> str | None:
+        """The data directory that it was trained on, if recorded."""
+        data = self.options["task"].get("data")
+        return data if isinstance(data, str) else None
+
+    @property
+    def langs(self) -> list[str] | None:
+        """The dictionary's tags in order, but for new languages, if recorded."""
+        if self.header is not None:
+            return self.header.langs
+        langs = self._recorded("langs")
+        return [tag for tag in langs.split(",") if tag] if isinstance(langs, str) else None
+
+    @property
+    def layout(self) -> TagLayout | None:
+        """Where the tag stands, as header, options or the folder's ``tag-layout.txt`` say."""
+        if self.header is not None:
+            return TagLayout(self.header.tag_layout)
+        recorded, folder = self._recorded("tag_layout"), Path(self.path).parent
+        if isinstance(recorded, str) or (folder / LAYOUT_FILE).exists():
+            return tag_layout(folder, recorded)
+        return None
+
+    def _recorded(self, name: str) -> Any:
+        groups = (self.options["task"], self.options["model"])
+        return next((group[name] for group in groups if group.get(name) is not None), None)
+
+    def in_place_of_files(self, data: str) -> dict[str, str]:
+        """What the header says in place of each vocabulary file that ``data`` lacks, by name."""
+        if self.header is None:
+            return {}
+        recorded = {
+            LANGS_FILE: ",".join(self.header.langs),
+            LAYOUT_FILE: self.header.tag_layout,
+            NEW_LANGS_FILE: ",".join(self.header.new_langs),
+        }
+        return {name: text for name, text in recorded.items() if not (Path(data) / name).exists()}
+
+    def state_to_load(self) -> dict[str, Any]:
+        """The model's tensors with header and origin, as ``load_state_dict`` takes them."""
+        header = {} if self.header is None else {HEADER_KEY: self.header}
+        return {**self.state, **header, ORIGIN_KEY: text_tensor(self.path)}
 
 
-def shape_arguments(state: Mapping[str, Tensor]) -> dict[str, int]:
-    """fairseq's options of an mBART's shape, all but the heads, read off its tensors."""
-    found: dict[str, int] = {}
-    for side in ("encoder", "decoder"):
-        layers = {name.split(".")[2] for name in state if name.startswith(f"{side}.layers.")}
-        ffn, d = state[f"{side}.layers.0.fc1.weight"].shape
-        positions = state[f"{side}.embed_positions.weight"].size(0) - POSITION_OFFSET
-        found[f"{side}_layers"] = len(layers)
-        found[f"{side}_embed_dim"] = d
-        found[f"{side}_ffn_embed_dim"] = ffn
-        found["max_source_positions" if side == "encoder" else "max_target_positions"] = positions
-    return found
+def open_checkpoint(path: str) -> Checkpoint:
+    """Open a checkpoint; large files are mapped.
+
+    Raises:
+        LaftError: unreadable, unsafe, or its header or options are damaged.
+    """
+    content = read_checkpoint(path, mmap=True)
+    model = content.get("model")
+    state = dict(model) if isinstance(model, dict) else {}
+    header, _ = pop_header(state, path)
+    return Checkpoint(path, content, state, header, recorded_groups(content, path))
 
 
-def recorded_languages(data: str, state: Any) -> dict[str, str]:
-    """What our checkpoint's header says in place of each file that ``data`` lacks, by its name."""
-    header, _ = pop_header(dict(state)) if isinstance(state, Mapping) else (None, "")
-    if header is None:
-        return {}
-    said = {"langs.txt": ",".join(header.langs), LAYOUT_FILE: header.tag_layout}
-    said[NEW_LANGS_FILE] = ",".join(header.new_langs)
-    return {name: value for name, value in said.items() if not (Path(data) / name).exists()}
+def shape_arguments(state: Mapping[str, Tensor], path: str) -> dict[str, int]:
+    """fairseq's options of an mBART's shape, all but the heads, read off its tensors.
 
-
-def _parts(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """fairseq's ``args``, and the task's and the model's part of its ``cfg``."""
-    cfg = content.get("cfg")
-    parts = (cfg.get("task"), cfg.get("model")) if isinstance(cfg, Mapping) else (None, None)
-    given = (content.get("args"), *parts)
-    return [one if isinstance(one, Mapping) else getattr(one, "__dict__", {}) for one in given]
-
-
-def recorded_options(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The ARCHITECTURE_OPTIONS in fairseq's ``args``, or in the model's part of its ``cfg``."""
-    args, _, model = _parts(content)
-    return architecture_options(args or model)
-
-
-def recorded_langs(content: Mapping[str, Any]) -> list[str] | None:
-    """The tags that a checkpoint of fairseq's records, in order; None if it records none."""
-    langs = _recorded(content, "langs")
-    return [tag for tag in langs.split(",") if tag] if isinstance(langs, str) else None
-
-
-def _recorded(content: Mapping[str, Any], name: str) -> Any:
-    return next((part[name] for part in _parts(content) if part.get(name) is not None), None)
-
-
-def recorded_layout(
-    path: str, header: Header | None, content: Mapping[str, Any]
-) -> TagLayout | None:
-    """What header, options or the folder's ``tag-layout.txt`` say; None where nothing does."""
-    if header is not None:
-        return TagLayout(header.tag_layout)
-    recorded = _recorded(content, "tag_layout")
-    folder = Path(path).parent
-    if isinstance(recorded, str) or (folder / LAYOUT_FILE).exists():
-        return tag_layout(folder, recorded)
-    return None
-
-
-def recorded_data(content: Mapping[str, Any]) -> str | None:
-    """The data directory that fairseq kept in a checkpoint."""
-    cfg, args = content.get("cfg"), content.get("args")
-    task = cfg.get("task") if isinstance(cfg, Mapping) else args
-    path = task.get("data") if isinstance(task, Mapping) else getattr(task, "data", None)
-    return path if isinstance(path, str) else None
+    Raises:
+        LaftError: a tensor is missing or has another number of dimensions.
+    """
+    shape: dict[str, int] = {}
+    try:
+        for side in ("encoder", "decoder"):
+            layers = {name.split(".")[2] for name in state if name.startswith(f"{side}.layers.")}
+            ffn, d = state[f"{side}.layers.0.fc1.weight"].shape
+            positions = state[f"{side}.embed_positions.weight"].size(0) - POSITION_OFFSET
+            shape[f"{side}_layers"] = len(layers)
+            shape[f"{side}_embed_dim"] = d
+            shape[f"{side}_ffn_embed_dim"] = ffn
+            shape["max_source_positions" if side == "encoder" else "max_target_positions"] = (
+                positions
+            )
+    except (KeyError, ValueError, IndexError) as error:
+        raise LaftError(f"{path}: not an mBART ({error} is missing or has another shape)") from None
+    return shape

@@ -2,7 +2,10 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from laft_fairseq.checkpoints.record import Checkpoint
 
 EPILOG = """\
 examples:
@@ -40,30 +43,36 @@ def run(args: argparse.Namespace) -> int:
     """Write every tensor, to a temporary name first."""
     import torch
 
+    from laft_fairseq import register  # noqa: F401  whose options are checked
     from laft_fairseq.backbone.folder import to_fp16
     from laft_fairseq.checkpoints import backbone as backbones
-    from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
-    from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, text_tensor
+    from laft_fairseq.checkpoints.header import HEADER_KEY
+    from laft_fairseq.checkpoints.options import cleaned
+    from laft_fairseq.checkpoints.record import open_checkpoint
     from laft_fairseq.errors import LaftError
     from laft_fairseq.files import check_output, replacing
 
     check_output(args.out, args.checkpoint, args.backbone)
-    content = read_checkpoint(args.checkpoint)
-    state = content.get("model")
-    if not isinstance(state, dict):
-        raise LaftError(f"{args.checkpoint}: not a fairseq checkpoint: it has no 'model'")
-    state[ORIGIN_KEY] = text_tensor(args.checkpoint)
-    header, origin = pop_header(state)
+    checkpoint = open_checkpoint(args.checkpoint)
+    header, state = checkpoint.header, checkpoint.state
     if header is None:
         raise LaftError(f"{args.checkpoint}: not written by laft_fairseq; nothing to export")
+    content = cleaned(checkpoint.content, args.checkpoint)
     if header.kind == "slim":
-        found = backbones.find(args.backbone, origin, header.backbone, header.fingerprint)
+        backbone = backbones.find(
+            args.backbone, args.checkpoint, header.backbone, header.fingerprint
+        )
         for name in header.frozen:
-            state[name] = found.state[name]
+            if name not in backbone.state:
+                raise LaftError(f"{args.checkpoint}: wants {name} from the backbone: not there")
+            state[name] = backbone.state[name]
     if args.half:
         state = to_fp16(state, args.checkpoint)
     header.kind, header.frozen = "whole", []
-    if args.as_backbone:  # a plain mBART, whichever row trained it
+    # The rest is small, and fairseq-generate asks for some of it.
+    kept = {key: content[key] for key in content if key not in ("model", "last_optimizer_state")}
+    if args.as_backbone:  # a plain mBART, whichever system trained it
+        kept = {"args": _shape(checkpoint)}
         header.method, header.removal, header.fingerprint, header.backbone = (
             "mbart_full",
             "",
@@ -71,32 +80,27 @@ def run(args: argparse.Namespace) -> int:
             "",
         )
     state[HEADER_KEY] = header.to_tensor()
-    # The rest is small, and fairseq-generate asks for some of it.
-    kept = {key: content[key] for key in content if key not in ("model", "last_optimizer_state")}
-    whole = kept | {"model": state}
-    if args.as_backbone:
-        whole = {"args": _shape(args.checkpoint, content, state), "model": state}
     with replacing(args.out) as partial:
-        torch.save(whole, partial)
+        torch.save(kept | {"model": state}, partial)
     size = args.out.stat().st_size / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
     return 0
 
 
-def _shape(name: str, content: dict[str, Any], state: dict[str, Any]) -> argparse.Namespace:
+def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
     """The shape and what no tensor shows, without paths and other options of the training."""
     from laft_fairseq.checkpoints.backbone import is_added
     from laft_fairseq.checkpoints.header import architecture_options
-    from laft_fairseq.checkpoints.record import recorded_arguments
+    from laft_fairseq.checkpoints.options import model_options
     from laft_fairseq.errors import LaftError
 
-    added = next((key for key in state if is_added(key)), None)
+    added = next((key for key in checkpoint.state if is_added(key)), None)
     if added is not None:
-        raise LaftError(f"{name}: holds {added}: a trained model, not a plain mBART backbone")
-    recorded = recorded_arguments(content)
+        raise LaftError(
+            f"{checkpoint.path}: holds {added}: a trained model, not a plain mBART backbone"
+        )
+    recorded = vars(model_options(checkpoint.content, checkpoint.path))
     widths = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
-    if recorded is None:
-        raise LaftError(f"{name}: records no options, so the number of heads is not known")
     names = [f"{side}_{width}" for side in ("encoder", "decoder") for width in widths]
-    shape = {key: getattr(recorded, key) for key in ("arch", *names)}
-    return argparse.Namespace(**(architecture_options(vars(recorded)) | shape))
+    shape = {key: recorded[key] for key in ("arch", *names)}
+    return argparse.Namespace(**(architecture_options(recorded) | shape))

@@ -7,13 +7,16 @@ from pathlib import Path
 from laft_fairseq.errors import LaftError
 
 _DESCRIPTION = """\
-Write the paper's Tables 1, 2 and 3 from the result files of a folder, with a verdict by a rule
-fixed before the run, paired differences to LAFT, controls, Figure 2, learning curves and outputs.
-Nothing is run; a cell that has no file is "not run". The HTML page needs no network.
+Write the paper's Tables 1, 2 and 3 from the result files of a folder, with trivial baselines,
+paired differences to LAFT, ablations, Figure 2, learning curves and outputs. Nothing is run; a
+cell that has no file is "not run". The HTML page needs no network. --cells keeps all the results
+in one compressed file of JSON lines, which this command reads as well.
 """
 _EPILOG = """\
 example:
   laft table results --markdown tables.md --html tables.html
+  laft table results --cells cells.jsonl.xz
+  laft table cells.jsonl.xz --html tables.html
 """
 
 
@@ -26,42 +29,45 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("results", type=Path, metavar="RESULTS-DIR", help="read with its folders")
+    parser.add_argument("results", type=Path, metavar="RESULTS",
+                        help="a folder, read with its folders, or a cells.jsonl.xz")  # fmt: skip
     parser.add_argument("--markdown", type=Path, metavar="T.md", help="write the tables there")
     parser.add_argument("--html", type=Path, metavar="T.html", help="write the page there")
+    parser.add_argument("--cells", type=Path, metavar="C.jsonl.xz", help="write the results there")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, compare, write; print the verdict.
+    """Read, compare and write.
 
     Raises:
         LaftError: nothing to write, or wrong input, in one line with file and remedy.
     """
-    from laft_fairseq.files import replacing
-    from laft_fairseq.tables import html, markdown, page, results
-    from laft_fairseq.tables.document import Callout
+    from laft_fairseq.files import check_output, replacing
+    from laft_fairseq.reporting import results
+    from laft_fairseq.reporting.page import page
 
-    if args.markdown is None and args.html is None:
-        raise LaftError("nothing to write: give --markdown T.md, --html T.html or both")
-    for path in filter(None, (args.markdown, args.html)):
-        if not path.parent.is_dir():
-            raise LaftError(f"{path}: no such folder {path.parent}; make it first")
-    read = results.read(args.results)
-    for path in read.left_out:
-        print(f"note: {path} states no format and is left out", file=sys.stderr)
-    built = page.build(read)
+    outputs = [path for path in (args.markdown, args.html, args.cells) if path]
+    if not outputs:
+        raise LaftError("nothing to write: give --markdown T.md, --html T.html or --cells")
+    for path in outputs:
+        check_output(path, args.results)
+    documents = list(results.documents(args.results))
+    read = results.collect(documents, args.results)
+    for file in read.left_out:
+        print(f"note: {file} states no format and is left out", file=sys.stderr)
     rendered = {}
     if args.markdown is not None:
-        rendered[args.markdown] = markdown.render(built, args.markdown.parent)
+        rendered[args.markdown] = page.markdown(read, args.markdown.parent).encode(errors="replace")
     if args.html is not None:
-        rendered[args.html] = html.render(built)
-    for path, text in rendered.items():
+        rendered[args.html] = page.html(read).encode(errors="replace")
+    if args.cells is not None:
+        rendered[args.cells] = results.pack(documents)
+    for path, content in rendered.items():
         with replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    word = next(c.title for c in built.sections[0].children if isinstance(c, Callout))
+            temporary.write_bytes(content)
     count = len(read.cells)
-    print(f"{count} {'cell' if count == 1 else 'cells'} read; verdict: {word.lower()}")
+    print(f"{count} {'cell' if count == 1 else 'cells'} read")
     for path in rendered:
         print(f"wrote {path}")
     return 0

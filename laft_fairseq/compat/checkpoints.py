@@ -12,19 +12,55 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import pickle
-import typing
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from laft_fairseq.checkpoints import options as checkpoint_options
+from laft_fairseq.checkpoints import resuming
+from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, text_tensor
+from laft_fairseq.checkpoints.size import check_size
 from laft_fairseq.errors import LaftError
-from laft_fairseq.training import resuming
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
+
+
+@dataclass
+class Restoring:
+    """What fairseq's reader is asked for.
+
+    Attributes:
+        builds: a model is built of the file's options.
+        ours_alone: every other file is refused.
+        found_ours: one of ours that has been read, or "".
+    """
+
+    builds: bool = False
+    ours_alone: bool = False
+    found_ours: str = ""
+
+
+NOTHING_ASKED = Restoring()
+current: ContextVar[Restoring] = ContextVar("current", default=NOTHING_ASKED)
+
+
+@contextmanager
+def restoring(builds: bool, ours_alone: bool) -> Iterator[Restoring]:
+    """Tell fairseq's reader, which is called within it."""
+    asked = Restoring(builds, ours_alone)
+    token = current.set(asked)
+    try:
+        yield asked
+    finally:
+        current.reset(token)
 
 
 def without_optimizer_state(path: Path) -> None:
@@ -55,21 +91,102 @@ def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
     """fairseq's, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
         resuming.check(cfg, trainer.task.cfg, trainer.task.tags)
-    return stock(cfg, trainer, **kwargs)
+    with restoring(False, hasattr(trainer.task, "stage")) as asked:
+        try:
+            return stock(cfg, trainer, **kwargs)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            if asked.found_ours:
+                raise damaged(asked.found_ours, error) from error
+            raise
+
+
+def _is_user_dir() -> bool:
+    """Whether fairseq was told of this package by ``--user-dir``."""
+    from fairseq.utils import import_user_module
+
+    package = Path(str(sys.modules[__name__.split(".")[0]].__file__)).resolve().parent
+    return any(Path(path).resolve() == package for path in getattr(import_user_module, "memo", ()))
+
+
+def load_checkpoint_to_cpu(
+    stock: Any, path: Any, arg_overrides: Any = None, load_on_all_ranks: bool = False
+) -> Any:
+    """fairseq's; of a checkpoint of ours it sees nothing but what checkpoints/options.py copies.
+
+    Raises:
+        LaftError: names the file and what is refused in it.
+    """
+    from fairseq import checkpoint_utils
+    from fairseq.file_io import PathManager
+
+    asked, local = current.get(), PathManager.get_local_path(path)
+    if not os.path.exists(local):
+        return stock(path, arg_overrides, load_on_all_ranks)
+    content: Any = read_checkpoint(local)
+    if asked.ours_alone:
+        checkpoint_options.refuse_foreign(content, path)
+    try:
+        if not checkpoint_options.is_own(content):
+            return stock(path, arg_overrides, load_on_all_ranks)
+        asked.found_ours = str(path)
+        return checkpoint_utils._upgrade_state_dict(_ours(content, path, arg_overrides))
+    except KeyError as error:
+        raise LaftError(
+            f"{path}: not a checkpoint of fairseq's training (no {error}); a bare backbone "
+            "goes to --backbone"
+        ) from None
+
+
+def _ours(content: dict[str, Any], path: Any, overrides: Any) -> dict[str, Any]:
+    """What may be used of a checkpoint of ours, as fairseq's own reader gives it."""
+    from fairseq.dataclass.utils import overwrite_args_by_name
+    from omegaconf import OmegaConf
+
+    content = checkpoint_options.cleaned(content, path)
+    content["cfg"] = OmegaConf.create(content["cfg"], flags={"allow_objects": True})
+    overwrite_args_by_name(content["cfg"], overrides or {})
+    if current.get().builds:
+        header, _ = pop_header(dict(content["model"]), str(path))
+        check_size(content["cfg"].get("model"), content["model"], header, str(path))
+    content["model"][ORIGIN_KEY] = text_tensor(str(path))
+    return content
+
+
+def damaged(path: str, error: Exception) -> LaftError:
+    """What a user is told where ``error`` comes of a file's own options and tensors."""
+    own: BaseException | None = error
+    while own is not None and not isinstance(own, LaftError):
+        own = own.__cause__ or own.__context__
+    if isinstance(own, LaftError):
+        return own
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return LaftError(f"{path}: cannot be used; it is damaged or of another model ({reason})")
 
 
 def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwargs: Any) -> Any:
     """fairseq's; a task of ours then knows the one file, for the criterion that it may build.
 
+    With such a task, or with ours as ``--user-dir`` and none, only our checkpoints are read.
+
     Raises:
-        LaftError: a checkpoint is not there.
+        LaftError: a checkpoint is not there, or is refused.
     """
     given = inspect.signature(stock).bind(filenames, *args, **kwargs).arguments
     if not given.get("suffix") and given.get("num_shards", 1) == 1:
         for name in filenames:
             if not Path(name).exists():
                 raise LaftError(f"{name}: no such checkpoint")
-    models, cfg, task = stock(filenames, *args, **kwargs)
+    task = given.get("task")
+    ours_alone = hasattr(task, "stage") if task is not None else _is_user_dir()
+    with restoring(True, ours_alone) as asked:
+        try:
+            models, cfg, task = stock(filenames, *args, **kwargs)
+        except LaftError:
+            raise
+        except Exception as error:  # whatever fairseq or torch makes of odd options and tensors
+            if asked.found_ours:
+                raise damaged(asked.found_ours, error) from error
+            raise
     if hasattr(task, "stage"):
         task.checkpoint = str(filenames[0]) if len(filenames) == 1 else ""
     return models, cfg, task
@@ -96,44 +213,13 @@ def apply() -> None:
 
     for module, own in (
         (checkpoint_utils, save_checkpoint),
+        (checkpoint_utils, load_checkpoint_to_cpu),
         (checkpoint_utils, load_checkpoint),
         (checkpoint_utils, load_model_ensemble_and_task),
         (utils, move_to_cpu),
     ):
         stock = getattr(module, own.__name__)
-        if not getattr(stock, "laft", False):
+        if getattr(stock, "laft_own", None) is not own:
             patched: Any = functools.wraps(stock)(functools.partial(own, stock))
-            patched.laft = True
+            patched.laft_own = own
             setattr(module, own.__name__, patched)
-    remember_checkpoint_origin()
-
-
-def remember_checkpoint_origin() -> None:
-    """Let a slim checkpoint know its own path, and turn a broken file into one clear line."""
-    from fairseq import checkpoint_utils
-
-    stock = checkpoint_utils.load_checkpoint_to_cpu
-    if getattr(stock, "laft", False):
-        return
-
-    @functools.wraps(stock)
-    def load_checkpoint_to_cpu(
-        path: str, *args: typing.Any, **kwargs: typing.Any
-    ) -> dict[str, typing.Any]:
-        try:
-            state = stock(path, *args, **kwargs)
-        except (pickle.UnpicklingError, RuntimeError, EOFError):
-            read_checkpoint(path)  # says clearly what is wrong with the file
-            raise
-        except KeyError as error:
-            raise LaftError(
-                f"{path}: not a checkpoint of fairseq's training (no {error}); a bare backbone "
-                "goes to --backbone"
-            ) from None
-        model = state.get("model")
-        if isinstance(model, dict) and any(key.startswith("laft.") for key in model):
-            model[ORIGIN_KEY] = text_tensor(str(path))
-        return state
-
-    load_checkpoint_to_cpu.laft = True  # type: ignore[attr-defined]
-    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from laft_fairseq.checkpoints.record import open_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.loading import load_model
 from laft_fairseq.hub.raw_text import SubwordTokenizer, find_dictionary, find_sentencepiece, folders
@@ -43,10 +44,11 @@ def load(
         LaftError: a file is missing, damaged or does not fit the others; no such device.
     """
     target = _device(device)
-    places = folders(checkpoint, data, backbone)
+    opened = open_checkpoint(checkpoint)
+    places = folders(opened, data, backbone)
     folder = find_dictionary(checkpoint, data, places)
     model_file = find_sentencepiece(checkpoint, sentencepiece_model, [folder, *places])
-    model, task = load_model(checkpoint, str(folder), langs, backbone)
+    model, task = load_model(opened, str(folder), langs, backbone)
     pieces = SubwordTokenizer(model_file, task.dictionary)
     return Generator(model.to(target), task, pieces, checkpoint)
 

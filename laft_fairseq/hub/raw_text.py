@@ -16,9 +16,7 @@ from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE, Sentencepi
 from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints.header import pop_header
-from laft_fairseq.checkpoints.reading import read_checkpoint
-from laft_fairseq.checkpoints.record import recorded_data
+from laft_fairseq.checkpoints.record import Checkpoint
 from laft_fairseq.compat.startup import decode_byte_pieces
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import sentencepiece_dictionary
@@ -28,23 +26,17 @@ from laft_fairseq.languages.vocabulary_files import DICTIONARY, SENTENCEPIECE
 WHITE = str.maketrans("\r\n\t", "   ")
 
 
-def folders(checkpoint: str, data: str | None, backbone: str | None) -> list[Path]:
-    """Where dictionary and sentencepiece model may lie, in the order in which they are sought.
+def folders(checkpoint: Checkpoint, data: str | None, backbone: str | None) -> list[Path]:
+    """The folders in which dictionary and sentencepiece model are looked for, in order.
 
-    ``data``, the checkpoint's folder, those where its backbone is sought (backbone.py), and the
-    data directory that it was trained on.
-
-    Raises:
-        LaftError: no such checkpoint, or one that cannot be read.
+    ``data``, the checkpoint's folder, those where its backbone is looked for
+    (checkpoints/backbone.py), and the data directory that it was trained on.
     """
-    content = read_checkpoint(checkpoint, mmap=True)
-    state = content.get("model")
-    header, _ = pop_header(dict(state)) if isinstance(state, dict) else (None, "")
-    recorded = header.backbone if header is not None else ""
-    found = [data, str(Path(checkpoint).parent)]
-    found += [str(Path(path).parent) for path in backbones.places(backbone, checkpoint, recorded)]
-    found.append(recorded_data(content))
-    return [Path(folder) for folder in dict.fromkeys(filter(None, found)) if os.path.isdir(folder)]
+    recorded = checkpoint.header.backbone if checkpoint.header is not None else ""
+    places = backbones.places(backbone, checkpoint.path, recorded)
+    files = [checkpoint.path, *places]
+    names = [data, *(str(Path(path).parent) for path in files), checkpoint.data]
+    return [Path(folder) for folder in dict.fromkeys(filter(None, names)) if os.path.isdir(folder)]
 
 
 def find_dictionary(checkpoint: str, data: str | None, places: list[Path]) -> Path:

@@ -18,7 +18,7 @@ def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:
     if langs:
         return split_tags(langs)
     path = Path(data) / "langs.txt"
-    if not path.exists():
+    if not path.is_file():
         return list(CC25)
     tags = split_tags(",".join(words_of(path)))
     if not tags:
@@ -35,7 +35,7 @@ def load_dictionary(
         LaftError: no ``dict.txt``, one that is none, or that already holds a tag or ``<mask>``.
     """
     path = Path(data) / "dict.txt"
-    if not path.exists():
+    if not path.is_file():
         raise LaftError(f"{path}: no dictionary; copy the backbone's dict.txt there")
     try:
         dictionary = Dictionary.load(str(path))

@@ -53,7 +53,7 @@ def tag_layout(folder: str | Path, option: str | None = None) -> TagLayout:
     """
     path = Path(folder) / LAYOUT_FILE
     where, word = "--tag-layout", option
-    if not word and path.exists():
+    if not word and path.is_file():
         where, word = str(path), " ".join(words_of(path))
     elif not word:
         return TagLayout.SUFFIX

@@ -37,7 +37,7 @@ def read_new_langs(data: str | Path, option: str | None, tags: Sequence[str]) ->
     """
     path = Path(data) / NEW_LANGS_FILE
     where = "--new-langs"
-    if not option and path.exists():
+    if not option and path.is_file():
         where, option = str(path), ",".join(words_of(path))
     new = split_tags(option)
     for tag in new:

@@ -13,7 +13,7 @@ from fairseq.data import Dictionary
 from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask
 
-from laft_fairseq.checkpoints.reading import read_checkpoint
+from laft_fairseq.checkpoints.reading import checked_tensors, read_checkpoint
 from laft_fairseq.data.adversarial_batches import AdversarialRows
 from laft_fairseq.data.tagged_texts import refuse_longer
 from laft_fairseq.errors import LaftError
@@ -144,10 +144,19 @@ class LaftTask(Decoding, FairseqTask):
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
         """Build the criterion, for fairseq-validate with what it had learnt in training."""
+        if cfg is None:
+            raise LaftError(f"{self.checkpoint}: records no criterion to validate with")
         criterion = super().build_criterion(cfg, from_checkpoint)
         if utils.has_parameters(criterion) and Path(self.checkpoint).is_file():
             state = read_checkpoint(self.checkpoint, mmap=True).get("criterion")
-            criterion.load_state_dict(state)
+            state = None if state is None else checked_tensors(state, self.checkpoint)
+            try:
+                criterion.load_state_dict(state)
+            except RuntimeError as error:
+                reason = " ".join(str(error).split())[:200]
+                raise LaftError(
+                    f"{self.checkpoint}: its criterion does not fit ({reason})"
+                ) from None
         return criterion
 
     def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:

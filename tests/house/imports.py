@@ -9,7 +9,7 @@ PACKAGE = "laft_fairseq"
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "files"}),
     frozenset({"method", "languages"}),  # the paper; tags and dictionaries
-    frozenset({"baselines", "training", "scoring", "reporting", "tables"}),
+    frozenset({"baselines", "training", "scoring", "reporting"}),
     frozenset({"checkpoints", "components", "data"}),
     frozenset({"compat", "backbone"}),
     frozenset({"models"}),

@@ -1,6 +1,5 @@
 """The small backbone's measurements, against numbers worked out one text at a time."""
 
-import argparse
 import importlib
 import lzma
 import sys
@@ -25,7 +24,7 @@ def tools(repository: Path) -> dict[str, ModuleType]:
     folder = str(repository / "examples" / "mini")
     sys.path.insert(0, folder)
     try:
-        names = ("card", "descriptions", "evaluate", "held_out")
+        names = ("evaluate", "held_out", "retrieval")
         return {name: importlib.import_module(name) for name in names}
     finally:
         sys.path.remove(folder)
@@ -47,17 +46,17 @@ def model() -> LAFTMBart:
 @pytest.fixture(scope="module")
 def held(tools: dict[str, ModuleType], data: Path, model: LAFTMBart) -> tuple[Any, Any]:
     """The task, and each language's noised validation texts."""
-    return tools["held_out"].validation(str(data), model, 1)  # type: ignore[no-any-return]
+    return tools["held_out"].validation(str(data), model)  # type: ignore[no-any-return]
 
 
 def test_the_held_out_languages_may_be_chosen(
     tools: dict[str, ModuleType], held: tuple[Any, Any], data: Path, model: LAFTMBart
 ) -> None:
     """Those of a backbone that knows more than there is text of; their noise is the same."""
-    _, texts = tools["held_out"].validation(str(data), model, 1, ["zh_CN", "en_XX"])
+    _, texts = tools["held_out"].validation(str(data), model, ["zh_CN", "en_XX"])
     assert list(texts) == ["zh_CN", "en_XX"]
-    for tag, found in texts.items():
-        assert torch.equal(found[0]["source"], held[1][tag][0]["source"])
+    for tag, noised in texts.items():
+        assert torch.equal(noised[0]["source"], held[1][tag][0]["source"])
 
 
 @pytest.mark.parametrize("tag", tiny.TAGS)
@@ -97,7 +96,7 @@ def test_unigram(tools: dict[str, ModuleType]) -> None:
 def test_perplexity(tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart) -> None:
     texts, rows = held[1]["fr_XX"], [7, 0, 31]
     filler = -np.arange(1.0, len(texts.dictionary) + 1)
-    found = tools["held_out"].denoising(model, texts, rows, filler)
+    report = tools["held_out"].denoising(model, texts, rows, filler)
     scores, fillers, hidden = [], [], []
     for row in rows:
         item = texts[row]
@@ -109,10 +108,10 @@ def test_perplexity(tools: dict[str, ModuleType], held: tuple[Any, Any], model: 
             fillers.append(-(token + 1.0))
         hidden += tools["held_out"].hidden_tokens(texts, row).tolist()
     for name, chosen in (("all", np.ones(len(hidden), bool)), ("hidden", np.array(hidden))):
-        assert found[name]["tokens"] == chosen.sum()
+        assert report[name]["tokens"] == chosen.sum()
         expected = np.exp(-np.array(scores)[chosen].mean())
-        assert found[name]["perplexity"] == pytest.approx(expected, rel=1e-4)
-        assert found[name]["unigram"] == pytest.approx(np.exp(-np.array(fillers)[chosen].mean()))
+        assert report[name]["perplexity"] == pytest.approx(expected, rel=1e-4)
+        assert report[name]["unigram"] == pytest.approx(np.exp(-np.array(fillers)[chosen].mean()))
 
 
 @pytest.mark.parametrize(
@@ -128,40 +127,45 @@ def test_perplexity(tools: dict[str, ModuleType], held: tuple[Any, Any], model: 
 def test_shared_words_are_left_out(
     tools: dict[str, ModuleType], a: str, b: str, left: tuple[str, str], lost: list[float]
 ) -> None:
-    first, second, shares = tools["descriptions"].without_shared(a, b)
+    first, second, shares = tools["retrieval"].without_shared(a, b)
     assert (first, second) == left
     assert shares == pytest.approx(lost)
 
 
-class Pieces:
+class Tokenizer:
     """In place of a sentencepiece model: a text is its entries of the dictionary."""
 
-    def encode(self, texts: list[str], out_type: type) -> list[list[str]]:
-        assert out_type is str
-        return [text.split() for text in texts]
+    def encode(self, text: str) -> torch.Tensor:
+        return torch.tensor([*tiny.ids(text), 2])
+
+
+DESCRIPTIONS = ["一 二 三", "四 五", "六 七 八 八", "二 二 五"]
+SIDES = {"en_XX": DESCRIPTIONS, "zh_CN": DESCRIPTIONS}
 
 
 def test_retrieval(tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart) -> None:
-    texts = ["一 二 三", "四 五", "六 七 八 八", "二 二 五"]
-    rows = [(f"package{n} md5-{n}", text) for n, text in enumerate(texts)]
-    pair = ("en_XX", "zh_CN")
-    found = tools["descriptions"].pair_retrieval(model, held[0], Pieces(), pair, (rows, rows))
-    assert found["pairs"] == 4
+    report = tools["retrieval"].pair_retrieval(model, held[0], Tokenizer(), SIDES)
+    assert report["pairs"] == 4
     for kind in ("surface", "surface_centred"):
-        assert found[kind] == {"forward": 1.0, "backward": 1.0, "chance": 0.25}
-    assert found["encoder"]["chance"] == 0.25
+        assert report[kind] == {"forward": 1.0, "backward": 1.0, "chance": 0.25}
+    assert report["encoder"]["chance"] == 0.25
 
 
-def test_translations_are_matched(tools: dict[str, ModuleType]) -> None:
-    """By the digest of the original, in the first language's order; packages' names may differ."""
-    a = [(f"package{n} md5-{n}", f"a{n}") for n in range(5)]
-    b = [(f"other{n} md5-{n}", f"b{n}") for n in (4, 7, 0, 2)]
-    first, second = tools["descriptions"].parallel(("en_XX", "de_DE"), (a, b), 10)
-    assert [text for _, text in first] == ["a0", "a2", "a4"]
-    assert [text for _, text in second] == ["b0", "b2", "b4"]
-    assert len(tools["descriptions"].parallel(("en_XX", "de_DE"), (a, b), 2)[0]) == 2
-    with pytest.raises(LaftError, match="the tests of en_XX and de_DE share 1"):
-        tools["descriptions"].parallel(("en_XX", "de_DE"), (a, b[:2]), 10)
+def test_retrieval_after_removal(
+    tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart
+) -> None:
+    """c_L that spans everything leaves nothing: the first text is every text's nearest."""
+    measure = tools["retrieval"].pair_retrieval
+    none = dict.fromkeys(SIDES, torch.eye(tiny.D)[:, :0])
+    report = measure(model, held[0], Tokenizer(), SIDES, none)
+    assert report["after_removal"] == dict.fromkeys(("scaled", "projection"), report["encoder"])
+    everything = dict.fromkeys(SIDES, torch.eye(tiny.D))
+    report = measure(model, held[0], Tokenizer(), SIDES, everything)
+    assert report["after_removal"]["scaled"] == report["encoder"]  # shorter, the same direction
+    assert report["after_removal"]["projection"]["forward"] == 0.25
+    page = tools["evaluate"].markdown({"retrieval": {"en_XX-zh_CN": report}})
+    row = [cell.strip() for cell in page.splitlines()[-1].split("|")[1:-1]]
+    assert row[3:] == ["after removal, projection", "0.25", "0.25", "0.25"]
 
 
 @pytest.mark.parametrize("scaling", ["scaled", "projection"])
@@ -172,108 +176,78 @@ def test_after_removal(tools: dict[str, ModuleType], scaling: str) -> None:
     e[1][2] = 0  # a text of which nothing was left
     bases = [np.linalg.qr(rng.normal(size=(8, 3)))[0] for _ in range(2)]
     components = [torch.from_numpy(c).float() for c in bases]
-    found = tools["descriptions"].after_removal(e, components, scaling)
-    for rows, c, r in zip(e, bases, found, strict=True):
+    removed = tools["retrieval"].after_removal(e, components, scaling)
+    for rows, c, r in zip(e, bases, removed, strict=True):
         s = rows.astype(np.float64) @ c @ c.T
         if scaling == "scaled":
             s /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
         np.testing.assert_allclose(r, rows - s, atol=1e-6)
 
 
-def test_retrieval_after_removal(
-    tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart
-) -> None:
-    """c_L that spans everything leaves nothing: the first text is every text's nearest."""
-    texts = ["一 二 三", "四 五", "六 七 八 八", "二 二 五"]
-    rows = [(f"package{n} md5-{n}", text) for n, text in enumerate(texts)]
-    pair = ("en_XX", "zh_CN")
-    none = dict.fromkeys(pair, torch.eye(tiny.D)[:, :0])
-    measure = tools["descriptions"].pair_retrieval
-    found = measure(model, held[0], Pieces(), pair, (rows, rows), none)
-    assert found["after_removal"] == dict.fromkeys(("scaled", "projection"), found["encoder"])
-    everything = dict.fromkeys(pair, torch.eye(tiny.D))
-    found = measure(model, held[0], Pieces(), pair, (rows, rows), everything)
-    assert found["after_removal"]["scaled"] == found["encoder"]  # shorter, but the same direction
-    assert found["after_removal"]["projection"]["forward"] == 0.25
-    found |= {"left_out": {"en_XX": 0.1, "zh_CN": 0.2}}
-    page = "\n".join(tools["card"].retrieval({"retrieval": {"en_XX-zh_CN": found}}))
-    assert "after removal, scaled | after removal, projection |" in page
-    assert page.endswith("| 25.0, 25.0 |")
+def test_descriptions(tools: dict[str, ModuleType], tmp_path: Path) -> None:
+    """Translations are matched by the digest of the original, in the first language's order."""
 
+    def write(name: str, rows: list[tuple[str, ...]]) -> None:
+        with lzma.open(tmp_path / f"{name}.test.tsv.xz", "wt", encoding="utf-8") as file:
+            file.writelines("\t".join(row) + "\n" for row in rows)
 
-def test_descriptions_are_read(tools: dict[str, ModuleType], tmp_path: Path) -> None:
-    read = tools["descriptions"].read_descriptions
-    with lzma.open(tmp_path / "en_XX.test.tsv.xz", "wt", encoding="utf-8") as file:
-        file.write("a\t1\tlong ⏎ text\tshort\n" * 3)
-    assert read(tmp_path, "en_XX") == [("a 1", "long ⏎ text")] * 3
-    (tmp_path / "en_XX.test.tsv.xz").rename(tmp_path / "de.test.tsv.xz")
-    assert len(read(tmp_path, "de_DE")) == 3
-    with pytest.raises(LaftError, match=r"fr_XX\.test\.tsv\.xz: cannot be read"):
-        read(tmp_path, "fr_XX")
-    with lzma.open(tmp_path / "fr_XX.test.tsv.xz", "wt", encoding="utf-8") as file:
-        file.write("a\tb\n")
-    with pytest.raises(LaftError, match="needs rows of package"):
+    write("en_XX", [(f"package{n}", f"md5-{n}", f"a{n} ⏎ text", "short") for n in range(5)])
+    write("de", [(f"other{n}", f"md5-{n}", f"b{n}", "short") for n in (4, 7, 0, 2)])
+    write("zh_CN", [("other", "md5-4", "c", "short")])
+    write("fr_XX", [("a", "b")])
+    read, parallel = tools["retrieval"].read_descriptions, tools["retrieval"].parallel
+    sides = {tag: read(tmp_path, tag) for tag in ("en_XX", "de_DE")}
+    assert parallel(sides, 2) == {"en_XX": ["a0 ⏎ text", "a2 ⏎ text"], "de_DE": ["b0", "b2"]}
+    assert parallel(sides, 10)["de_DE"] == ["b0", "b2", "b4"]
+    with pytest.raises(LaftError, match="the tests of en_XX and zh_CN share 1"):
+        parallel({"en_XX": sides["en_XX"], "zh_CN": read(tmp_path, "zh_CN")}, 10)
+    with pytest.raises(LaftError, match=r"nl_XX\.test\.tsv\.xz: cannot be read"):
+        read(tmp_path, "nl_XX")
+    with pytest.raises(LaftError, match=r"fr_XX\.test\.tsv\.xz: needs rows of package"):
         read(tmp_path, "fr_XX")
 
 
 def test_the_card(
     tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart, data: Path
 ) -> None:
-    args = argparse.Namespace(data=data, valid_items=6, reconstruct=2)
     task, texts = held
-    found = tools["evaluate"].measure_held_out(args, model, task, texts)
-    again = tools["evaluate"].measure_held_out
-    model.set_beam_size(1)  # beam search left its own in the attention
-    assert found == again(args, model, task, texts)
-    sample = found["reconstruction"]["zh_CN"]["samples"][0]
+    measure = tools["evaluate"].measure_held_out
+    report = measure(data, model, task, texts, 6, 2)
+    model.set_beam_size(1)  # beam search left its beam in the attention
+    assert report == measure(data, model, task, texts, 6, 2)
+    sample = report["reconstruction"]["zh_CN"]["samples"][0]
     assert "<mask>" in sample["noised"]
     assert "<mask>" not in sample["restored"] + sample["original"]
     share = {"forward": 0.5, "backward": 0.02, "chance": 0.002}
-    kinds = ("encoder", "encoder_centred", "surface", "surface_centred")
-    between = {
-        "pairs": 500,
-        "left_out": {"en_XX": 0.1, "fr_XX": 0.2},
-        **dict.fromkeys(kinds, share),
-    }
-    card = {
-        "seed": 1,
-        "langs": tiny.TAGS,
-        "beam": 5,
-        **found,
-        "retrieval": {"en_XX-fr_XX": between},
-    }
-    card["noise"] = {"mask": 0.35, "poisson_lambda": 3.5}
-    card["gates"] = tools["card"].gates(card)
+    pair = {"pairs": 500, "left_out": {"en_XX": 0.1, "fr_XX": 0.2}}
+    pair |= dict.fromkeys(tools["evaluate"].KINDS, share)
+    card = report | {"retrieval": {"en_XX-fr_XX": pair}}
+    card["gates"] = tools["evaluate"].sanity_checks(card)
     assert card["gates"]["retrieval_above_chance"]
     assert not card["gates"]["right_language"]
-    page = tools["card"].markdown(card)
-    assert "| en_XX-fr_XX | 500 | 10.0 %, 20.0 % | 0.20 | 50.0, 2.0 |" in page
-    assert all(f"| {tag} | 6 |" in page for tag in tiny.TAGS)
+    pair["encoder"] = share | {"backward": 0.019}
+    assert not tools["evaluate"].sanity_checks(card)["retrieval_above_chance"]
+    page = tools["evaluate"].markdown(card)
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
+    assert ["en_XX-fr_XX", "500", "10.0%, 20.0%", "surface", "0.5", "0.02", "0.002"] in rows
+    assert [row[:2] for row in rows].count(["zh_CN", "6"]) == 1
+    assert "- right_language: **failed**" in page
 
 
-def test_a_missing_file_is_one_line(
+def test_wrong_input_is_one_line(
     tools: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: Path
 ) -> None:
-    options = [
-        "--model",
-        tmp_path,
-        "--data",
-        data,
-        "--ddtp",
-        tmp_path,
-        "--out",
-        tmp_path / "c.json",
-    ]
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, options)])
-    with pytest.raises(SystemExit, match=r"error: \S+model.pt: no such file$"):
-        tools["evaluate"].main()
+    options = {"--model": tmp_path, "--data": data, "--ddtp": tmp_path, "--out": tmp_path / "c"}
+    typed = ["evaluate.py", *(str(word) for pair in options.items() for word in pair)]
+
+    def refused(message: str, *more: str) -> None:
+        monkeypatch.setattr(sys, "argv", [*typed, *more])
+        with pytest.raises(SystemExit, match=message):
+            tools["evaluate"].main()
+
+    refused(r"error: \S+model.pt: no such file$")
     for name in ("model.pt", "sentence.bpe.model", "dict.txt", "langs.txt"):
         (tmp_path / name).write_text("x")
-    only = [*map(str, options), "--retrieval-only", "--langs"]
-    for langs, words in (("en_XX", "--langs: name two"), ("en_XX,en_XX", "en_XX is listed twice")):
-        monkeypatch.setattr(sys, "argv", ["evaluate.py", *only, langs])
-        with pytest.raises(SystemExit, match=words):
-            tools["evaluate"].main()
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", *map(str, options)])
-    with pytest.raises(SystemExit, match=r"dict.txt: not the same as \S+dict.txt$"):
-        tools["evaluate"].main()
+    refused("--langs: name two", "--retrieval-only", "--langs", "en_XX")
+    refused("en_XX is listed twice", "--retrieval-only", "--langs", "en_XX,en_XX")
+    refused(r"dict.txt: not the same as \S+dict.txt$")

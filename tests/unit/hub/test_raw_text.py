@@ -11,6 +11,7 @@ import pytest
 import torch
 from fairseq.binarizer import BinarizeSummary, VocabularyDatasetBinarizer
 
+from laft_fairseq.checkpoints.record import open_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub import raw_text
 from laft_fairseq.hub.raw_text import SubwordTokenizer
@@ -100,11 +101,11 @@ def test_files_are_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     cfg = {"task": {"data": str(tmp_path / "data-bin")}}
     torch.save({"cfg": cfg, "model": {}}, tmp_path / "runs" / "c.pt")
     checkpoint, backbone = str(tmp_path / "runs" / "c.pt"), str(tmp_path / "mbart" / "model.pt")
-    found = raw_text.folders(checkpoint, str(tmp_path / "given"), backbone)
+    found = raw_text.folders(open_checkpoint(checkpoint), str(tmp_path / "given"), backbone)
     assert [folder.name for folder in found] == ["given", "runs", "mbart", "data-bin"]
     args = Namespace(data=str(tmp_path / "mbart"))
     torch.save({"args": args, "model": {}}, tmp_path / "runs" / "old.pt")
-    found = raw_text.folders(str(tmp_path / "runs" / "old.pt"), None, None)
+    found = raw_text.folders(open_checkpoint(str(tmp_path / "runs" / "old.pt")), None, None)
     assert [folder.name for folder in found] == ["runs", "mbart"]
 
     with pytest.raises(LaftError, match=r"c\.pt: no dict\.txt in .*/runs, .*; --data names"):

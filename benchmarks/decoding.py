@@ -1,0 +1,181 @@
+"""Beam search by one system over random sources; prints `update N` after each batch, then all
+hypotheses.
+
+Every search writes as many tokens as a target of the shape has, and ``</s>``, neither fewer nor
+more, so that all systems take the same number of decoder steps whatever the random weights say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.data import FIRST, LANGS, subword_dictionary
+from benchmarks.shapes import BEAM, SHAPES, Shape
+from benchmarks.steps import add_step_options, print_cuda_peak
+
+EOS = 2
+TAG = f"[{LANGS[0]}]"
+Search = Callable[[Tensor], list[list[int]]]  # (B, S) sources -> the best hypothesis of each
+
+
+def fairseq(folder: Path, shape: Shape, cuda: bool) -> Search:
+    """fairseq's model and generator, with the tokens that ours never writes suppressed."""
+    from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
+    from fairseq.sequence_generator import SequenceGenerator
+
+    options = Namespace(task="translation", share_all_embeddings=True, layernorm_embedding=True,
+                        max_source_positions=1024, max_target_positions=1024)  # fmt: skip
+    for side in ("encoder", "decoder"):
+        for name, value in (
+            ("layers", shape.layers), ("embed_dim", shape.d), ("ffn_embed_dim", shape.ffn),
+            ("attention_heads", shape.heads), ("normalize_before", True), ("learned_pos", True),
+        ):  # fmt: skip
+            setattr(options, f"{side}_{name}", value)
+    ARCH_CONFIG_REGISTRY["mbart_large"](options)
+    dictionary = subword_dictionary(shape, with_tags=True)
+    task = Namespace(source_dictionary=dictionary, target_dictionary=dictionary)
+    model = ARCH_MODEL_REGISTRY["mbart_large"].build_model(options, task)
+    state = torch.load(folder / "model.pt", weights_only=True, mmap=True)["model"]
+    model.load_state_dict({k: v for k, v in state.items() if not k.startswith("laft")})
+    prepare_for_inference(model, cuda)
+    never = ("<s>", *(f"[{tag}]" for tag in LANGS), "<mask>")
+    generator = SequenceGenerator(
+        [model], dictionary, beam_size=BEAM, max_len_a=0, max_len_b=shape.target,
+        min_len=shape.target, unk_penalty=float("inf"), tokens_to_suppress=never,
+    )  # fmt: skip
+
+    def search(sources: Tensor) -> list[list[int]]:
+        hypotheses = generator.generate([model], sample(sources), bos_token=shape.subwords)
+        return [best[0]["tokens"].tolist() for best in hypotheses]
+
+    return search
+
+
+def ours(folder: Path, shape: Shape, cuda: bool, method: str) -> Search:
+    """This package's model, task and generator."""
+    from fairseq.models import ARCH_CONFIG_REGISTRY
+
+    import laft_fairseq
+    from laft_fairseq.hub.loading import load_model
+    from laft_fairseq.models.laft_mbart import LAFTMBart
+    from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
+
+    assert laft_fairseq
+    data = str(folder / "data-bin")
+    if method == "laft":
+        options = Namespace(
+            task="laft_generation", method=method, backbone=str(folder / "model.pt"),
+            language_components=str(folder / "c.safetensors"),
+            max_source_positions=1024, max_target_positions=1024,
+        )  # fmt: skip
+        ARCH_CONFIG_REGISTRY[shape.arch](options)
+        task = LaftGeneration.setup_task(LaftGenerationOptions(data=data))
+        model = LAFTMBart.build_model(options, task)
+        model.start([LANGS[0]])
+    else:
+        model, task = load_model(str(folder / "model.pt"), data)
+    prepare_for_inference(model, cuda)
+    lengths = Namespace(beam=BEAM, lenpen=1.0, max_len_a=0, max_len_b=shape.target,
+                        min_len=shape.target)  # fmt: skip
+    generator = task.build_generator([model], lengths)
+
+    def search(sources: Tensor) -> list[list[int]]:
+        hypotheses = task.inference_step(generator, [model], sample(sources))
+        return [best[0]["tokens"].tolist() for best in hypotheses]
+
+    return search
+
+
+def prepare_for_inference(model: Any, cuda: bool) -> None:
+    """Do to a model what fairseq-generate does before it searches."""
+    model.requires_grad_(False).eval()
+    if cuda:
+        model.cuda()
+    model.prepare_for_inference_(Namespace(
+        generation=Namespace(beam=BEAM, no_beamable_mm=False, print_alignment=None)
+    ))  # fmt: skip
+
+
+def sample(sources: Tensor) -> dict[str, Any]:
+    """Returns a batch as fairseq's generators expect it."""
+    lengths = torch.full((len(sources),), sources.size(1), device=sources.device)
+    return {
+        "id": torch.arange(len(sources), device=sources.device),
+        "net_input": {"src_tokens": sources, "src_lengths": lengths},
+    }
+
+
+def transformers(folder: Path, shape: Shape, cuda: bool) -> Search:
+    """transformers' MBart with the weights of model.pt, and its `generate`."""
+    entries, tag = shape.subwords + len(LANGS) + 1, shape.subwords  # the first tag
+    weights = torch.load(folder / "model.pt", weights_only=True, mmap=True)["model"]
+    shared = weights["encoder.embed_tokens.weight"]  # (V, d)
+    state = {f"model.{name}": tensor for name, tensor in weights.items()}
+    state |= {"model.shared.weight": shared, "lm_head.weight": shared,
+              "final_logits_bias": torch.zeros(1, entries)}  # fmt: skip
+    with torch.device("meta"):
+        model = shape.hugging_face(entries, dropout=0.0)
+    model.load_state_dict({name: state[name] for name in model.state_dict()}, assign=True)
+    model.tie_weights()
+    for side in (model.model.encoder, model.model.decoder):  # not a parameter
+        assert side.embed_tokens.embed_scale == shape.d**0.5
+    model.requires_grad_(False).eval().to("cuda" if cuda else "cpu")
+
+    def search(sources: Tensor) -> list[list[int]]:
+        with torch.no_grad():
+            hypotheses = model.generate(
+                sources, attention_mask=torch.ones_like(sources), num_beams=BEAM,
+                length_penalty=1.0, min_new_tokens=shape.target + 1,
+                max_new_tokens=shape.target + 1, decoder_start_token_id=tag, do_sample=False,
+                forced_eos_token_id=EOS, early_stopping=True,
+                suppress_tokens=[0, 1, 3, *range(tag, tag + len(LANGS) + 1)],
+            )  # fmt: skip
+        return [row[1:].tolist() for row in hypotheses]
+
+    return search
+
+
+SYSTEMS: dict[str, Callable[[Path, Shape, bool], Search]] = {
+    "fairseq": fairseq,
+    "mbart_full": lambda *args: ours(*args, "mbart_full"),
+    "laft": lambda *args: ours(*args, "laft"),
+    "transformers": transformers,
+}
+
+
+def main() -> None:
+    """Search batch by batch."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="made by benchmarks/data.py")
+    parser.add_argument("--system", choices=sorted(SYSTEMS), required=True)
+    add_step_options(parser)
+    args = parser.parse_args()
+    shape = SHAPES[args.shape]
+    search = SYSTEMS[args.system](args.folder, shape, args.cuda)
+    generator = torch.Generator().manual_seed(2)
+    size = (args.batch, shape.source - 2)
+    ends = torch.tensor([EOS, shape.subwords]).expand(args.batch, 2)  # the first tag
+    hypotheses: list[list[int]] = []
+    print("update 0", flush=True)
+    for update in range(args.updates):
+        sentences = torch.randint(FIRST, shape.subwords, size, generator=generator)
+        sources = torch.cat([sentences, ends], dim=1).to("cuda" if args.cuda else "cpu")  # (B, S)
+        hypotheses += search(sources)
+        print(f"update {update + 1}", flush=True)
+    lengths = {len(row) for row in hypotheses}
+    assert lengths == {shape.target + 1}, lengths
+    if args.cuda:
+        print_cuda_peak()
+    print("hypotheses " + json.dumps(hypotheses), flush=True)
+
+
+if __name__ == "__main__":
+    main()

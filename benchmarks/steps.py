@@ -1,0 +1,107 @@
+"""Training and encoding programs that the benchmarks time; each prints a line after every step.
+
+python -m benchmarks.steps transformers   updates of transformers' MBart, as its Trainer does them
+python -m benchmarks.steps encoder        the encoder over the batches of `laft components`
+python -m benchmarks.steps fairseq-train  fairseq-train, then its peak memory on the GPU
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from benchmarks.shapes import SHAPES
+
+
+def add_step_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a model's shape, of a batch and of the number of steps."""
+    parser.add_argument("--shape", choices=sorted(SHAPES), required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--updates", type=int, required=True)
+    parser.add_argument("--cuda", action="store_true")
+
+
+def print_cuda_peak() -> None:
+    """Print the peak of what was allocated on the GPU."""
+    print(f"cuda_peak_bytes {torch.cuda.max_memory_allocated()}", flush=True)
+
+
+def transformers(arguments: Sequence[str]) -> None:
+    """Train on random tokens; print `update N` after each."""
+    parser = argparse.ArgumentParser()
+    add_step_options(parser)
+    parser.add_argument("--source", type=int, required=True, help="tokens")
+    parser.add_argument("--target", type=int, required=True, help="tokens")
+    parser.add_argument("--bf16", action="store_true", help="autocast, as the Trainer's --bf16")
+    args = parser.parse_args(arguments)
+    shape = SHAPES[args.shape]
+    torch.manual_seed(1)
+    device = "cuda" if args.cuda else "cpu"
+    entries = shape.subwords + 4
+    model = shape.hugging_face(entries).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    for update in range(args.updates):
+        source, target = (
+            torch.randint(4, entries, (args.batch, length), device=device)
+            for length in (args.source, args.target)
+        )
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=args.bf16):
+            loss = model(input_ids=source, labels=target).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        if args.cuda:
+            torch.cuda.synchronize()
+        print(f"update {update + 1}", flush=True)
+    if args.cuda:
+        print_cuda_peak()
+
+
+def encoder(arguments: Sequence[str]) -> None:
+    """Encode without statistics; print `update 0` before the pass, `update 1` after it."""
+    from laft_fairseq.cli.components import _batches
+    from laft_fairseq.hub.loading import load_backbone_model
+
+    parser = argparse.ArgumentParser()
+    for name in ("backbone", "data", "langs"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--max-sentences", type=int, required=True)
+    parser.add_argument("--cpu", action="store_true")
+    parser.set_defaults(split="train", max_tokens=None, max_length=512)
+    args = parser.parse_args(arguments)
+    device = "cpu" if args.cpu else "cuda"
+    model, _ = load_backbone_model(args.backbone, args.data)
+    model = model.to(device)
+    print("update 0", flush=True)
+    with torch.inference_mode():
+        for tokens in _batches(model, model.encoder.dictionary, args.langs, args, None):
+            model.encoder.forward_backbone(tokens.to(device))
+    if not args.cpu:
+        torch.cuda.synchronize()
+    print("update 1", flush=True)
+
+
+def fairseq_train(arguments: Sequence[str]) -> None:
+    """Run fairseq-train; print the peak over all its updates, as it resets CUDA's after each."""
+    from fairseq_cli.train import cli_main
+
+    peaks = [0]
+    reset_peak = torch.cuda.reset_peak_memory_stats
+
+    def keep_and_reset(*device: object) -> None:
+        peaks.append(torch.cuda.max_memory_allocated())
+        reset_peak(*device)
+
+    torch.cuda.reset_peak_memory_stats = keep_and_reset
+    sys.argv = ["fairseq-train", *arguments]
+    cli_main()
+    print(f"cuda_peak_bytes {max(*peaks, torch.cuda.max_memory_allocated())}", flush=True)
+
+
+if __name__ == "__main__":
+    program = {"transformers": transformers, "encoder": encoder, "fairseq-train": fairseq_train}
+    program[sys.argv[1]](sys.argv[2:])

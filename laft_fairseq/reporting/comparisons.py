@@ -1,0 +1,234 @@
+"""Paired differences between systems, each family of them corrected by Holm's procedure.
+
+LAFT is compared with the baselines named before the run (`contrasts` of the experiment's record),
+with all other systems, and with its ablations.
+A family that was fixed before the run keeps its members: what was not run, or on fewer than three
+seeds, counts as p = 1, so that leaving it out never makes the others' tests easier.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from laft_fairseq.reporting import names
+from laft_fairseq.reporting.results import Cell, Results, Row
+from laft_fairseq.reporting.schemas import is_number
+from laft_fairseq.reporting.statistics import (
+    Estimate,
+    Scores,
+    Spread,
+    corrected,
+    estimate,
+    pooled,
+)
+
+MAIN_ABLATIONS = ("random-subspace", "no-removal")  # do the components, does removal, matter?
+SYSTEM_VARIANTS = ("main", "stage1")  # LAFT's other variants are its ablations
+HEADLINE = ("source", "fixed")  # no target-language data chose the learning rate
+_LAFT = ("headlines", "zero-shot", "laft")  # the task, setting and method of the ablations
+COLLAPSED = 1.0  # ROUGE-L, below which a system writes nothing that could vary
+
+
+@dataclass(frozen=True)
+class System:
+    """A row over all of its seeds."""
+
+    row: Row
+    cells: list[Cell]
+    mean: Estimate
+
+    @property
+    def matrix(self) -> Scores:
+        """ROUGE-L by seed and item, (S, n)."""
+        return np.stack([cell.rouge_l for cell in self.cells])
+
+    def score(self, key: str) -> float | None:
+        """Return the mean over seeds of one of the scores; None where a seed lacks it."""
+        values = [cell.data["scores"].get(key) for cell in self.cells]
+        return float(np.mean(values)) if all(map(is_number, values)) else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """LAFT minus another system, in ROUGE-L, as a member of a family.
+
+    Attributes:
+        row: of the other system.
+        laft, other: the two systems; None where it was not run, and then so is `difference`.
+        adjusted: p, two-sided, adjusted by Holm's procedure over the family.
+        level: at which Holm's procedure judged it; Bonferroni's, where it decides nothing.
+        family: number of comparisons in the family.
+    """
+
+    row: Row
+    laft: System | None
+    other: System | None
+    difference: Estimate | None
+    adjusted: float
+    level: float
+    family: int
+
+    @property
+    def matched(self) -> float | None:
+        """The difference on the seeds that both have, where one side has more."""
+        if not (self.laft and self.other):
+            return None
+        sides = [{cell.seed: cell for cell in each.cells} for each in (self.laft, self.other)]
+        shared = sides[0].keys() & sides[1].keys()
+        if not shared or sides[0].keys() == sides[1].keys():
+            return None
+        laft, other = ([side[seed].rouge_l.mean() for seed in shared] for side in sides)
+        return float(np.mean(laft) - np.mean(other))
+
+    @property
+    def corrected(self) -> tuple[float, float]:
+        """The interval at its level: where it decides, 0 is left out exactly where Holm rejects."""
+        assert self.difference is not None
+        return self.difference.interval(self.level)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the corrected interval leaves 0 out, with three seeds or more on both sides."""
+        if self.difference is None or not self.difference.decides:
+            return False
+        low, high = self.corrected
+        return not low <= 0 <= high
+
+
+def page_order(row: Row) -> tuple[int | str, ...]:
+    """Return where a row stands among others on the page."""
+    variants = ["main", "stage1", *list(names.VARIANTS)[1:]]
+    return (
+        list(names.TASKS).index(row.task),
+        row.lang,
+        list(names.SETTINGS).index(row.setting),
+        list(names.METHODS).index(row.method),
+        variants.index(row.variant) if row.variant in variants else len(variants),
+        row.variant,
+        row.selection,
+    )
+
+
+class Comparisons:
+    """The systems of a run, and their comparisons."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        rows: dict[Row, list[Cell]] = {}
+        for cell in sorted(results.cells, key=lambda cell: (page_order(cell.row), cell.seed)):
+            rows.setdefault(cell.row, []).append(cell)
+        self._scores = {
+            row: np.stack([cell.rouge_l for cell in cells]) for row, cells in rows.items()
+        }
+        self._systems = {
+            row: System(row, cells, estimate(self._scores[row], lent=[self._lent(row)]))
+            for row, cells in rows.items()
+        }
+        named = [
+            Row(c.get("task") or "headlines", c["setting"], c["method"], c["variant"], c["lang"])
+            for c in results.experiment.get("contrasts") or []
+        ]
+        self.contrasts = self._laft_minus(dict.fromkeys(named))
+        laft_rows = [row for row in rows if (row.task, row.setting, row.method) == _LAFT]
+        known = dict.fromkeys([*names.VARIANTS, *(row.variant for row in laft_rows)])
+        others = [v for v in known if v not in (*SYSTEM_VARIANTS, *MAIN_ABLATIONS)]
+        self.ablations = [
+            comparison
+            for variants in (MAIN_ABLATIONS, others)
+            for comparison in self._laft_minus(
+                [Row(*_LAFT, variant, lang) for variant in variants for lang in results.targets]
+            )
+        ]
+
+    @property
+    def systems(self) -> list[System]:
+        """All of them, in the order of the page."""
+        return list(self._systems.values())
+
+    def find(self, row: Row, selections: Sequence[str] = HEADLINE) -> System | None:
+        """Return the row's system with the first choice of the learning rate that there is."""
+        for selection in selections:
+            system = self._systems.get(replace(row, selection=selection))
+            if system:
+                return system
+        return None
+
+    def ablation(self, lang: str, variant: str) -> Comparison | None:
+        """Return LAFT minus one of its ablations."""
+        return next((c for c in self.ablations if (c.row.lang, c.row.variant) == (lang, variant)),
+                    None)  # fmt: skip
+
+    def doubles(self, system: System) -> bool:
+        """Whether a target-chosen system's runs are its source-chosen ones: the same rate won."""
+        if system.row.selection != "target":
+            return False
+        other = self.find(system.row)
+        runs = {cell.seed: cell for cell in other.cells} if other else {}
+        return all(
+            cell.seed in runs
+            and np.array_equal(cell.rouge_l, runs[cell.seed].rouge_l)
+            and cell.data.get("learning_rate") == runs[cell.seed].data.get("learning_rate")
+            for cell in system.cells
+        )
+
+    def difference(self, one: System, other: System) -> Estimate:
+        """Return the first minus the second; a side of one seed is lent its method's spread."""
+        rows = (one.row, other.row)
+        methods = {row.method for row in rows if len(self._scores[row]) == 1}
+        own = all(self._lenders(one.row, method) for method in methods)  # else all lend to both
+        lent = [
+            self._lent(row, another, own) for row, another in zip(rows, rows[::-1], strict=True)
+        ]
+        return estimate(one.matrix, other.matrix, lent)
+
+    def exploratory(self) -> list[Comparison]:
+        """Return LAFT minus each system that is no contrast; a family is a task and setting."""
+        named = {comparison.row for comparison in self.contrasts}
+        families: dict[tuple[str, str], dict[Row, None]] = {}
+        for system in self.systems:
+            row = replace(system.row, selection="source")
+            laft = self.find(replace(row, method="laft", variant="main"))
+            of_laft = row.method == "laft" or row.variant not in SYSTEM_VARIANTS or laft is None
+            if not (of_laft or row in named or system.row.selection == "target"):
+                families.setdefault((row.task, row.setting), {})[row] = None
+        return [each for rows in families.values() for each in self._laft_minus(rows)]
+
+    def _laft_minus(self, rows: Iterable[Row]) -> list[Comparison]:
+        """Return LAFT minus each of the rows, corrected over all of them."""
+        pairs = [(self.find(replace(row, method="laft", variant="main")), self.find(row), row)
+                 for row in rows]  # fmt: skip
+        differences = [self.difference(laft, other) if laft and other else None
+                       for laft, other, _ in pairs]  # fmt: skip
+        adjusted, levels = corrected(differences)
+        return [
+            Comparison(row, laft, other, differences[i], adjusted[i], levels[i], len(pairs))
+            for i, (laft, other, row) in enumerate(pairs)
+        ]
+
+    def _lenders(self, row: Row, method: str = "") -> list[Row]:
+        """Return the systems of a row's task and language, or a method's, that lend a spread.
+
+        They have several seeds, and have not collapsed: at 0 nothing can vary. Rates that
+        target-language data chose do not take part.
+        """
+        return [
+            each
+            for each, scores in self._scores.items()
+            if (each.task, each.lang) == (row.task, row.lang)
+            and each.selection != "target"
+            and method in ("", each.method)
+            and len(scores) > 1
+            and scores.mean() >= COLLAPSED
+        ]
+
+    def _lent(self, row: Row, other: Row | None = None, own: bool = True) -> Spread | None:
+        """Return the spread between the seeds of a row's method, or of all if it lends none.
+
+        Args:
+            row: whose task, language and method count.
+            other: the row that it is compared with.
+            own: False: of all methods.
+        """
+        lenders = (self._lenders(row, row.method) if own else []) or self._lenders(row)
+        return pooled([self._scores[each] for each in lenders], holds_other=other in lenders)

@@ -1,0 +1,135 @@
+"""What the page calls things: systems in the paper's order, settings, languages, numbers."""
+
+from collections.abc import Sequence
+
+TASKS = {"headlines": "Headlines", "questions": "Question generation"}
+SETTINGS = {
+    "zero-shot": "Zero-shot: English pairs only",
+    "translate-train": "Translate-train: English pairs and their machine translation",
+    "human-translation-train": (
+        "Oracle: English pairs and as many human pairs of the target language"
+    ),
+    "translate-test": "Translate-test: translate, generate in English, translate back",
+    "supervised": "Supervised: pairs of the target language",
+    "few-shot-10": "Few-shot: 10 pairs of the target language on top",
+    "few-shot-100": "Few-shot: 100 pairs of the target language on top",
+    "few-shot-1000": "Few-shot: 1,000 pairs of the target language on top",
+}
+METHODS = {
+    "mbart_full": "mBART (full)",
+    "mbart_enc": "mBART (enc)",
+    "mbart_enc_top2": "mBART (enc top-2)",
+    "adapter": "Adapter",
+    "tm_adv": "TM + adv",
+    "tm_adv_frozen": "TM + adv, frozen backbone",
+    "mbart_attn_qk": "mBART (query and key)",
+    "laft": "LAFT",
+}
+NOT_IN_PAPER = frozenset({"mbart_attn_qk", "tm_adv_frozen"})
+SELECTIONS = {
+    "source": "learning rate chosen on English validation pairs",
+    "fixed": "learning rate not chosen",
+    "target": "learning rate chosen on target-language validation pairs",
+}
+VARIANTS = {
+    "main": "as the paper has it",
+    "projection": "projection (not divided by ‖e‖)",
+    "no-removal": "without removal",
+    "no-fusion": "without fusion",
+    "no-adapter": "without language adapters",
+    "no-stage1": "without stage 1",
+    "task-module-alone": "task module alone",
+    "other-language": "another language's components",
+    "random-subspace": "random subspace of the same norm",
+    "mean-vector": "mean vector instead",
+    "tag-masked": "source tag masked",
+    "k-1": "k = 1",
+    "k-2": "k = 2",
+    "k-12": "k = 12",
+}
+TRIVIAL_BASELINES = {
+    "lead1": "LEAD-1 (first sentence)",
+    "source_copy": "source copy",
+    "english_reference": "English reference",
+    "oracle": "best source sentence (oracle)",
+}
+LANGUAGES = {"en_XX": "English", "fr_XX": "French", "zh_CN": "Chinese", "de_DE": "German"}
+NOT_RUN = "not run"
+NOT_TESTABLE = "not testable here"
+NOT_TRANSCRIBED = "not transcribed"
+NOT_MEASURED = "not measured"
+NONE = "–"
+MINUS = "−"
+
+
+def system(method: str, variant: str) -> str:
+    """Return a system's name; for LAFT's ablations what was changed."""
+    name = METHODS.get(method, method)
+    if variant == "main":
+        return name
+    if variant == "stage1":
+        return f"{name} + stage 1"
+    return f"{name}, {VARIANTS.get(variant, variant)}"
+
+
+def chosen(task: str, setting: str, selection: str) -> str:
+    """Return how the learning rate was chosen; other settings take zero-shot headlines' rate."""
+    if selection != "source":
+        return SELECTIONS[selection]
+    if setting == "supervised":
+        return "learning rate chosen on validation pairs of the trained language"
+    if (task, setting) != ("headlines", "zero-shot"):
+        return "learning rate chosen for headlines zero-shot, on English validation pairs"
+    return SELECTIONS[selection]
+
+
+def language(tag: str) -> str:
+    """Return the language's English name: `fr_XX` -> `French`."""
+    return LANGUAGES.get(tag, tag)
+
+
+def html_lang(tag: str) -> str:
+    """Return the tag as the attribute `lang` takes it (BCP 47): `zh_CN` -> `zh-CN`."""
+    return tag.removesuffix("_XX").replace("_", "-")
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Return a number for reading; None is a dash."""
+    if value is None:
+        return NONE
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Return a difference with its sign."""
+    return f"{value:+.{digits}f}".replace("-", MINUS)
+
+
+def interval(ends: tuple[float, float], digits: int = 1, sign: bool = False) -> str:
+    """Return an interval as `[1.2, 3.4]`."""
+    shown = signed if sign else number
+    return f"[{shown(ends[0], digits)}, {shown(ends[1], digits)}]"
+
+
+def percent(value: float | None) -> str:
+    """Return a percentage, given as 0 to 100."""
+    return NONE if value is None else f"{value:.1f} %"
+
+
+def p_value(p: float) -> str:
+    """Return a p-value as `0.031`, or `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def millions(count: int) -> str:
+    """Return a number of parameters as `laft parameters` prints it."""
+    if count == 0:
+        return NONE
+    return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e6:.3g}M"
+
+
+def join(parts: Sequence[str]) -> str:
+    """Return a list in words: `a, b and c`."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,190 @@
+"""Reads result files, from a folder or from one `cells.jsonl.xz`, and refuses what is damaged."""
+
+import json
+import lzma
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.reporting import names
+from laft_fairseq.reporting.schemas import AGAIN, SCHEMAS, check
+from laft_fairseq.reporting.statistics import Scores
+
+_ROUNDED = 1e-3  # items are rounded to four decimals
+_DAMAGED = (ValueError, RecursionError, EOFError, lzma.LZMAError)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is trained and tested, whatever the seed."""
+
+    task: str
+    setting: str
+    method: str
+    variant: str
+    lang: str
+    selection: str = "source"
+
+    @property
+    def title(self) -> str:
+        """The system's name on the page."""
+        return names.system(self.method, self.variant)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trained system, one seed, one test language: a document `laft-result/1`."""
+
+    file: str
+    row: Row
+    seed: int
+    rouge_l: Scores  # (n,), 0 to 100, in test order
+    data: dict[str, Any]
+
+
+@dataclass
+class Results:
+    """Everything read from one place; `sanity_checks` is None where no file gives them."""
+
+    cells: list[Cell] = field(default_factory=list)
+    experiment: dict[str, Any] = field(default_factory=dict)
+    sanity_checks: list[dict[str, Any]] | None = None
+    representations: dict[str, dict[str, Any]] = field(default_factory=dict)  # by variant
+    selections: dict[str, dict[str, Any]] = field(default_factory=dict)  # by file
+    figure: Path | None = None
+    left_out: list[str] = field(default_factory=list)  # files that state no format
+
+    @property
+    def targets(self) -> list[str]:
+        """The target languages' tags: the experiment's, or those of the cells."""
+        langs = {cell.row.lang for cell in self.cells if cell.row.task == "headlines"}
+        return self.experiment.get("targets") or sorted(langs - {"en_XX"}) or ["fr_XX", "zh_CN"]
+
+
+def documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every JSON document of a folder, or of a file that `pack` made, with its file's name.
+
+    Raises:
+        LaftError: nothing there, or a damaged file.
+    """
+    if path.is_dir():
+        for file in sorted(path.rglob("*.json")):
+            if not file.name.startswith("."):  # half-written by a run that is still going
+                data = _parse(_bytes(file), str(file))
+                yield file.relative_to(path).as_posix(), data if isinstance(data, dict) else {}
+    elif path.is_file():
+        try:
+            lines = lzma.decompress(_bytes(path)).splitlines()
+        except _DAMAGED as error:
+            raise LaftError(f"{path}: not a whole .jsonl.xz ({error}); fetch it again") from error
+        for number, line in enumerate(lines, 1):
+            data = _parse(line, f"{path}: line {number}")
+            if not isinstance(data, dict) or not isinstance(data.get("file"), str):
+                raise LaftError(f"{path}: line {number} names no file; write it with --cells")
+            yield data.pop("file"), data
+    else:
+        raise LaftError(f"{path}: no such folder or file; give the one that holds the results")
+
+
+def pack(given: Sequence[tuple[str, dict[str, Any]]]) -> bytes:
+    """Return documents as JSON lines, each with its file's name, compressed: a `cells.jsonl.xz`."""
+    lines = [json.dumps({"file": name, **data}) for name, data in given]
+    return lzma.compress("".join(f"{line}\n" for line in lines).encode(), preset=9)
+
+
+def read(path: Path) -> Results:
+    """Read a folder and the folders in it, or a `cells.jsonl.xz`.
+
+    Raises:
+        LaftError: nothing there, a damaged file, an unknown format or name, a cell given twice,
+            or cells of one test set with different items.
+    """
+    return collect(list(documents(path)), path)
+
+
+def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
+    """Check documents read from `path` and sort them by kind; errors as `read`."""
+    results, seen = Results(), dict[str, str]()
+    for file, data in given:
+        where = str(path / file) if path.is_dir() else f"{path}: {file}"
+        form = data.get("format")
+        if form is None and isinstance(data.get("validation"), dict):
+            form = "selection"
+        elif form is None:
+            results.left_out.append(file)
+            continue
+        if form not in list(SCHEMAS):
+            raise LaftError(
+                f"{where}: unknown format {form!r}; this version reads {', '.join(SCHEMAS)}: "
+                "use the version of laft_fairseq that wrote it"
+            )
+        check(data, SCHEMAS[form], "", where)
+        what = form
+        if form == "laft-result/1":
+            row = Row(*(data[key] for key in Row.__dataclass_fields__))
+            results.cells.append(Cell(file, row, data["seed"], _items(where, data), data))
+            what = f"the cell {' '.join(astuple(row))} {data['seed']}"
+        elif form == "laft-representations/1":
+            variant = data.get("variant") or "main"
+            results.representations[variant] = data
+            what = f"representations of {variant}"
+        elif form == "selection":
+            results.selections[file] = data
+            what = f"the learning rate of {file}"
+        elif form == "laft-gates/1":
+            results.sanity_checks = data["gates"]
+        else:
+            results.experiment = data
+        if what in seen:
+            raise LaftError(f"{where}: {what} was already given by {seen[what]}; remove one")
+        seen[what] = where
+    _check_lengths(results.cells, path)
+    figures = path.rglob("figure2.png") if path.is_dir() else path.parent.glob("figure2.png")
+    results.figure = min(figures, default=None)
+    return results
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise LaftError(f"{file}: cannot be read ({error.strerror})") from error
+
+
+def _parse(content: bytes, where: str) -> Any:
+    try:
+        return json.loads(content)
+    except _DAMAGED as error:
+        raise LaftError(f"{where}: damaged JSON ({error}); {AGAIN}") from error
+
+
+def _items(where: str, data: dict[str, Any]) -> Scores:
+    """Return the items' ROUGE-L, (n,); their mean has to be the cell's score."""
+    items, total = data["items"]["rougeL"], data["scores"]["rougeL"]["f"]
+    if not items or not all(0 <= item <= 100 + _ROUNDED for item in items):
+        raise LaftError(f"{where}: items.rougeL is no list of numbers from 0 to 100; "
+                        "score it with --items")  # fmt: skip
+    mean = math.fsum(items) / len(items)
+    if abs(mean - total) > _ROUNDED:
+        raise LaftError(
+            f"{where}: its items have a mean ROUGE-L of {mean:.3f}, but scores.rougeL.f is "
+            f"{total:.3f}; items and scores are not of one run: {AGAIN}"
+        )
+    return np.array(items, dtype=np.float64)
+
+
+def _check_lengths(cells: list[Cell], path: Path) -> None:
+    first: dict[tuple[str, str], Cell] = {}
+    for cell in cells:
+        other = first.setdefault((cell.row.task, cell.row.lang), cell)
+        if len(other.rouge_l) != len(cell.rouge_l):
+            raise LaftError(
+                f"{path}: {cell.file} has {len(cell.rouge_l)} items of {cell.row.task} in "
+                f"{cell.row.lang}, {other.file} has {len(other.rouge_l)}; systems are compared on "
+                "the same items: score all of them on one test set"
+            )

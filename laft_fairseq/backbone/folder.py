@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints.backbone import EMBEDDING, TIED
+from laft_fairseq.checkpoints.backbone import TIED
 from laft_fairseq.checkpoints.header import architecture_options
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.layout import TagLayout
@@ -64,11 +64,6 @@ class BackboneFolder:
     def fingerprint(self) -> str:
         """The backbone's fingerprint (checkpoints/backbone.py)."""
         return backbones.fingerprint(self.state)
-
-    @property
-    def rows(self) -> int:
-        """The number of entries of the vocabulary."""
-        return self.state[EMBEDDING].size(0)
 
     @property
     def precision(self) -> str:

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     backbone = BackboneFolder(state, options, sentencepiece, subwords, tags, layout)
     numbers, size = footprint(state)
     made = (
-        f"{numbers / 1e6:.1f} M parameters, {backbone.precision}, {backbone.rows} entries, "
+        f"{numbers / 1e6:.1f} M parameters, {backbone.precision}, {config.vocab_size} entries, "
         f"{len(tags)} languages, tag layout {layout}"
     )
     print(f"writing {args.out} ({size / 1e6:,.0f} MB): {made}", file=sys.stderr, flush=True)

@@ -153,6 +153,7 @@ def _report(
     total, kept, forced = selection.keep.size, selection.keep.sum(), selection.forced.sum()
     (before, old_size), (after, new_size) = map(footprint, (folder.backbone.state, trimmed.state))
     rows, d = folder.backbone.state[EMBEDDING].shape
+    trimmed_rows = len(trimmed.state[EMBEDDING])
     if coverage.texts:
         text = (
             f"{coverage.kept_tokens / coverage.tokens:.2%} of {coverage.tokens:,} tokens are "
@@ -167,9 +168,9 @@ def _report(
         f"languages   {len(folder.tags)} -> {len(trimmed.tags)}: {', '.join(trimmed.tags)}\n"
         f"text        {text}\n"
         f"parameters  {before:,} -> {after:,} ({after / before:.2%}): {rows:,} -> "
-        f"{trimmed.rows:,} rows of {d}\n"
+        f"{trimmed_rows:,} rows of {d}\n"
         f"on disk     {old_size / 1e6:,.1f} MB -> {new_size / 1e6:,.1f} MB of weights\n"
         f"memory      {FP32 * (before - after) / 1e6:,.1f} MB less in fp32, "
         f"{ADAM * (before - after) / 1e6:,.1f} MB less where the embedding is trained with Adam\n"
-        f"logits      {FP32 * rows:,} -> {FP32 * trimmed.rows:,} bytes a target token in fp32"
+        f"logits      {FP32 * rows:,} -> {FP32 * trimmed_rows:,} bytes a target token in fp32"
     )

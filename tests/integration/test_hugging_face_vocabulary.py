@@ -3,7 +3,6 @@
 import lzma
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,8 +23,6 @@ from tests import hf_folder
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 pytestmark = pytest.mark.integration
-sys.path.insert(0, str(hf_folder.REPOSITORY / "preprocess"))
-import encode  # noqa: E402
 
 DATA = hf_folder.REPOSITORY / "examples" / "ddtp" / "data"
 GERMAN = DATA / "sentences.de_DE.tsv.xz"
@@ -55,14 +52,13 @@ def real_text(tag: str) -> list[str]:
 def ids_by_our_path(
     model: Path, lines: Sequence[str], work: Path, tags: Sequence[str], tag: str, layout: TagLayout
 ) -> list[list[int]]:
-    """binarize.sh's encoding, what fairseq-preprocess makes of it, and the tag."""
+    """Sentencepiece's subwords, what fairseq-preprocess makes of them, and the tag."""
     work.mkdir(exist_ok=True)
     names = sentencepiece_dictionary.pieces(model)
     (work / "dict.txt").write_text(sentencepiece_dictionary.dictionary_text(names), "utf-8")
     dictionary: Dictionary = load_dictionary(work, tags)
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    encode.encode(processor, iter(lines), work / "text", 1)
-    texts = (work / "text").read_text(encoding="utf-8").split("\n")[:-1]
+    texts = [" ".join(subwords) for subwords in processor.encode(list(lines), out_type=str)]
     encoded = [dictionary.encode_line(text, add_if_not_exist=False).long() for text in texts]
     return [layout.tagged(text, dictionary.index(symbol(tag))).tolist() for text in encoded]
 
@@ -76,9 +72,9 @@ def test_ids_of_1000_sentences_are_those_of_its_tokenizer(kind: str, tmp_path: P
         lines = real_text(tag)
         theirs.src_lang = tag
         expected = theirs(lines)["input_ids"]
-        found = ids_by_our_path(hf_folder.SENTENCEPIECE, lines, tmp_path, tags, tag, layout)
-        assert found == expected
-        count += len(found)
+        ids = ids_by_our_path(hf_folder.SENTENCEPIECE, lines, tmp_path, tags, tag, layout)
+        assert ids == expected
+        count += len(ids)
     assert count == 1000
     full = load_dictionary(tmp_path, tags)
     assert len(full) == theirs.vocab_size == ROWS[kind]
@@ -100,11 +96,11 @@ def test_ids_of_unknown_characters(tmp_path: Path) -> None:
     assert 3 in expected[0]
 
 
-def vocabulary(folder: Path, rows: int, *said: Any) -> tuple[list[str], str]:
+def vocabulary(folder: Path, rows: int, *options: Any) -> tuple[list[str], str]:
     """Languages and layout of a directory whose embedding has these rows; else LaftError."""
     hf_folder.change(folder / "config.json", model_type="mbart", vocab_size=rows)
     config = transformers.AutoConfig.from_pretrained(folder)
-    subwords, tags, layout = hugging_face_vocabulary.read(folder, config, *said)
+    subwords, tags, layout = hugging_face_vocabulary.read(folder, config, *options)
     assert subwords == sentencepiece_dictionary.pieces(hf_folder.SENTENCEPIECE)
     return tags, layout
 

@@ -89,19 +89,19 @@ def imported(source: Path) -> Path:
 
 
 def test_the_folder(source: Path, imported: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = backbones.read(str(imported / "model.pt"))
+    backbone = backbones.read(str(imported / "model.pt"))
     assert {path.name for path in imported.iterdir()} == FILES
     assert [path.name for path in imported.parent.iterdir()] == ["out"]  # nothing beside it
     shipped = hf_folder.SENTENCEPIECE.parent
     for name in ("dict.txt", "sentence.bpe.model"):
         assert (imported / name).read_bytes() == (shipped / name).read_bytes()
-    assert (imported / "langs.txt").read_text().split() == MBART50 == found.langs
-    assert (imported / "tag-layout.txt").read_text() == f"{found.layout}\n" == "prefix\n"
+    assert (imported / "langs.txt").read_text().split() == MBART50 == backbone.langs
+    assert (imported / "tag-layout.txt").read_text() == f"{backbone.layout}\n" == "prefix\n"
     assert import_hf(source, imported) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"already there: {imported}: 0.4 M parameters, float32, 12054 entries, 52 languages, "
         "tag layout prefix",
-        f"fingerprint {found.fingerprint}",
+        f"fingerprint {backbone.fingerprint}",
     ]
 
 

@@ -63,7 +63,7 @@ def transformers(arguments: Sequence[str]) -> None:
 
 def encoder(arguments: Sequence[str]) -> None:
     """Encode without statistics; print `update 0` before the pass, `update 1` after it."""
-    from laft_fairseq.cli.components import _batches
+    from laft_fairseq.components.estimation import batches
     from laft_fairseq.hub.loading import load_backbone_model
 
     parser = argparse.ArgumentParser()

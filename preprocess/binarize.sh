@@ -3,22 +3,12 @@
 #
 #   pairs: OUT/LANG/{split}.src-tgt.{src,tgt}.{bin,idx}     mono: OUT/LANG/{split}.{bin,idx}
 #
-# and OUT/dict.txt, OUT/langs.txt, OUT/tag-layout.txt where there is one. Nothing is truncated; what
-# is in place already is left alone.
+# and OUT/dict.txt, OUT/langs.txt, OUT/tag-layout.txt where there is one. Nothing is truncated, and
+# splits that are up to date are not made again.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 if [[ ${1:-} != -h && ${1:-} != --help ]]; then
   needs_modules sentencepiece
   needs_commands fairseq-preprocess
 fi
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-"$python" "$here/encode.py" "$@" --work "$work"
-[ -f "$work/options" ] || exit 0 # --help
-if [ -s "$work/options" ]; then
-  mapfile -t options < "$work/options"
-  fairseq-preprocess "${options[@]}" > "$work/log" 2>&1 ||
-    fail "fairseq-preprocess failed: $(tail -n 1 "$work/log")"
-fi
-"$python" "$here/encode.py" install "$work"
+run_module binarize "$@"

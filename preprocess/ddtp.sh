@@ -8,8 +8,8 @@
 # works in a private folder, and the system's own lists stay as they are. The mirror is the one
 # that apt is configured with; DEBIAN_MIRROR=URI names another.
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-fail() { echo "ddtp.sh: $*" >&2; exit 1; }
+PYTHON=${PYTHON:-python3} # no packages are needed
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 langs=en,fr,zh_CN,de suites=bullseye,bookworm,trixie,sid out=
 while [ $# -gt 0 ]; do
@@ -58,5 +58,4 @@ Dir::Etc::SourceParts "/dev/null";
 EOF
 apt-get -c "$state/apt.conf" -qq --error-on=any update ||
   fail "apt could not fetch the lists of $suites (--suites chooses others)"
-"${PYTHON:-python3}" "$here/ddtp.py" build \
-  --lists "$state/lists" --out "$out" --langs "$langs" --suites "$suites"
+(run_module ddtp build --lists "$state/lists" --out "$out" --langs "$langs" --suites "$suites")

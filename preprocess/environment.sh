@@ -1,8 +1,8 @@
-# What the scripts share that need the packages of `make install`; source it.
+# What the scripts share; source it. PYTHON names another Python than the PATH's.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${PYTHON:-python}
-script=$(basename "$0" .sh)
+script=${0##*/} script=${script%.sh}
 
 fail() { echo "$script: $*" >&2; exit 1; }
 outside() { fail "$*: activate the virtual environment first (. .venv/bin/activate; make install makes it)"; }
@@ -23,4 +23,12 @@ needs_commands() {
   for name in "$@"; do
     command -v "$name" > /dev/null || outside "there is no $name on the PATH"
   done
+}
+
+# run_module NAME ARGUMENT...: becomes preprocess.NAME of this repository, from any working
+# directory, which is not searched for modules.
+run_module() {
+  exec "$python" -c 'import runpy, sys
+_, sys.path[0], name, *sys.argv[1:] = sys.argv
+runpy.run_module(f"preprocess.{name}", run_name="__main__", alter_sys=True)' "$here/.." "$@"
 }

@@ -4,4 +4,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 needs_modules laft_fairseq sentencepiece
-exec "$python" "$here/qg.py" "$@"
+run_module qg "$@"

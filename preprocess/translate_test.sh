@@ -19,7 +19,7 @@
 #
 # Writes OUT/hypotheses.en_XX.txt, OUT/hypotheses.LANG.txt (a line for each line of --src, in its
 # order), OUT/score.LANG.json and .txt, and provenance beside each translation. Killed at any point,
-# the same command goes on; what a mended option does not concern is not made again.
+# the same command goes on; what a changed option does not concern is not made again.
 # fairseq-generate, laft and python are those on the PATH.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -44,9 +44,9 @@ done
 needs_modules sentencepiece
 needs_commands fairseq-preprocess fairseq-generate laft
 english_ref=(${given[english-ref]:+--english-ref "${given[english-ref]}"})
-"$python" "$here/translate_checks.py" --src "${given[src]}" --ref "${given[ref]}" \
+(run_module translate.checks --src "${given[src]}" --ref "${given[ref]}" \
   --backbone "${given[backbone]}" --lang "${given[lang]}" --new-langs "${given[new-langs]}" \
-  "${english_ref[@]}"
+  "${english_ref[@]}")
 
 out=${given[out]} lang=${given[lang]} english=${given[english]:-${given[out]}/english.txt}
 if nvidia-smi -L > /dev/null 2>&1; then device=(); else device=(--cpu); fi

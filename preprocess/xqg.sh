@@ -4,4 +4,4 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 needs_modules laft_fairseq regex sacremoses sentencepiece
-exec "$python" "$here/xnlg.py" xqg "$@"
+run_module xnlg xqg "$@"

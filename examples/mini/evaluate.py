@@ -219,7 +219,6 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Measure, write, print; wrong input ends in one line."""
-    from laft_fairseq.errors import ScoringError
     from laft_fairseq.files import write_json
 
     args = parse()

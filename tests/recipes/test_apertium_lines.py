@@ -73,10 +73,10 @@ def joined(texts: list[str]) -> str:
 def test_odd_lines_come_out_one_by_one() -> None:
     """In seconds, each in its place, and nothing after a bad one is lost."""
     started = time.monotonic()
-    found = lines(run(joined(ODD), "eng-cat", "cat-fra"))
+    outputs = lines(run(joined(ODD), "eng-cat", "cat-fra"))
     assert time.monotonic() - started < 120
-    assert len(found) == len(ODD)
-    by_line = dict(zip(ODD, found, strict=True))
+    assert len(outputs) == len(ODD)
+    by_line = dict(zip(ODD, outputs, strict=True))
     assert by_line["The program is free."] == "Le programme est libre."
     assert by_line["The end"] == "La fin"
     for same in ("", "^ $ [ ] \\ @ / < >", "!!! ??? ...", "日本語", "x" * 5000):
@@ -85,29 +85,19 @@ def test_odd_lines_come_out_one_by_one() -> None:
     assert by_line["   "] == "" and by_line["[<STREAMCMD:FLUSH>] hello"].endswith("] salut")
     assert by_line["An open [ bracket, a caret ^ and a stroke \\ here"].count("\\") == 1
     assert by_line["The house is big and the tree is green. " * 60].count("maison") == 60
-    assert all(found[i].strip() for i, text in enumerate(ODD) if text.strip())
-    assert not any("*" in line for line in found)
+    assert all(outputs[i].strip() for i, text in enumerate(ODD) if text.strip())
+    assert not any("*" in line for line in outputs)
 
 
 @real
-def test_french_to_english() -> None:
-    found = lines(run("Le programme est libre.\nLa fin\n", "fra-cat", "cat-eng"))
-    assert found == ["The program is free.", "The end"]
-
-
-@real
-def test_nothing_in_nothing_out_and_the_last_line_may_lack_its_end() -> None:
+def test_ends_of_lines_and_an_unknown_direction() -> None:
+    assert lines(run("Le programme est libre.\nLa fin", "fra-cat", "cat-eng")) == [
+        "The program is free.", "The end",
+    ]  # fmt: skip
     assert run("", "eng-cat").stdout == b""
     assert run("\n\n", "eng-cat").stdout == b"\n\n"
-    assert len(lines(run("one\ntwo", "eng-cat"))) == 2
-
-
-@real
-def test_version_and_an_unknown_direction() -> None:
-    assert run("", "--version").stdout.startswith(b"Apertium ")
     failed = run("a\n", "eng-xyz")
-    assert failed.returncode == 1 and failed.stderr.count(b"\n") == 1
-    assert b"no direction eng-xyz (there are" in failed.stderr
+    assert failed.returncode == 1 and b"eng-xyz" in failed.stderr
 
 
 @real
@@ -150,9 +140,9 @@ def test_joined_paragraphs_are_told_apart(fake: Path) -> None:
     """A line that eats its paragraph's end shifts all that follow: halved until it is alone."""
     texts = ["one", "two", "three", "four"]
     texts[2] = "it joins"
-    found = run(joined(texts), "a-b", path=fake)
-    assert found.returncode == 1 and found.stdout == b""
-    assert found.stderr == b"apertium_lines: apertium a-b fails on the line 'it joins'\n"
+    outputs = run(joined(texts), "a-b", path=fake)
+    assert outputs.returncode == 1 and outputs.stdout == b""
+    assert b"'it joins'" in outputs.stderr and outputs.stderr.count(b"\n") == 1
 
 
 def test_what_training_preloads_does_not_reach_it(
@@ -173,4 +163,4 @@ def test_without_apertium_it_says_how_to_get_it(tmp_path: Path) -> None:
         env={"PATH": str(tmp_path), "PYTHON": sys.executable},
     )  # fmt: skip
     assert failed.returncode == 1
-    assert failed.stderr.startswith("apertium_lines: no apertium here: apt-get install apertium")
+    assert "apt-get install apertium" in failed.stderr and failed.stderr.count("\n") == 1

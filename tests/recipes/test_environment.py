@@ -30,7 +30,7 @@ def bare(tmp_path: Path) -> Path:
     ("script", "missing"),
     [
         ("binarize.sh", "sentencepiece"),
-        ("cc100.sh", "numpy, regex, tqdm"),
+        ("cc100.sh", "duckdb, regex, tqdm"),
         ("qg.sh", "laft_fairseq, sentencepiece"),
         ("xgiga.sh", "laft_fairseq, regex, sacremoses, sentencepiece"),
     ],

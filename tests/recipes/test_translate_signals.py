@@ -46,9 +46,9 @@ def test_the_engine_ends_as_well(tmp_path: Path, numbers: tuple[signal.Signals, 
     process = started(tmp_path)
     for number in numbers:
         process.send_signal(number)
-    _, said = process.communicate(timeout=20)
+    _, message = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert said == "translate: stopped; the same command goes on from here\n"
+    assert message.startswith("translate: stopped") and message.count("\n") == 1
     assert not runs(tmp_path)
 
 

@@ -73,20 +73,20 @@ def case(tmp_path: Path, warm: Warm) -> Case:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "named"),
     [
         ({"lang": "fr"}, "translate_test: fr is not a language of "),
-        ({"ref": "short"}, "src has 3 lines (fr_XX), short 1 (fr_XX): line i of --ref belongs to"),
-        ({"english_ref": "short"}, "src has 3 lines (fr_XX), short 1 (en_XX): line i of --eng"),
-        ({"ref": "latin"}, "latin: line 2 is not UTF-8; convert it with iconv (--ref, fr_XX)"),
-        ({"src": "blank", "ref": "blank"}, "blank: empty (--src, fr_XX): it must hold one text"),
+        ({"ref": "short"}, "src has 3 lines (fr_XX), short 1 (fr_XX)"),
+        ({"english_ref": "short"}, "src has 3 lines (fr_XX), short 1 (en_XX)"),
+        ({"ref": "latin"}, "latin: line 2"),
+        ({"src": "blank", "ref": "blank"}, "blank: empty (--src, fr_XX)"),
         ({"english_ref": "nowhere"}, "nowhere: no such file (--english-ref)"),
-        ({"backbone": "bare"}, "bare/sentence.bpe.model: no such file"),
-        ({"backbone": "wrong"}, "wrong/dict.txt does not fit wrong/sentence.bpe.model: 1 lines"),
+        ({"backbone": "bare"}, "bare/sentence.bpe.model"),
+        ({"backbone": "wrong"}, "wrong/dict.txt"),
     ],
 )
 def test_it_is_refused_before_anything_is_done(
-    case: Case, changed: dict[str, str], said: str
+    case: Case, changed: dict[str, str], named: str
 ) -> None:
     (case.folder / "short").write_text("one\n")
     (case.folder / "latin").write_bytes(b"un\n\xe9t\xe9\ntrois\n")
@@ -96,7 +96,7 @@ def test_it_is_refused_before_anything_is_done(
     words = (BACKBONE / "dict.txt").read_text("utf-8").splitlines()
     (case.folder / "wrong" / "dict.txt").write_text(f"{words[0]}\n", "utf-8")
     (case.folder / "wrong" / "sentence.bpe.model").symlink_to(BACKBONE / "sentence.bpe.model")
-    assert said in case.refused(**changed)
+    assert named in case.refused(**changed)
     assert not (case.folder / "sent").exists() and not case.out.exists()
 
 
@@ -132,14 +132,3 @@ def test_english_references_in_a_folder_with_a_space(case: Case) -> None:
     assert done.returncode == 0, done.stderr
     floors = json.loads((case.out / "score.fr_XX.json").read_text())["floors"]
     assert floors["english_reference"]["rougeL"]["f"] == 0
-
-
-@pytest.mark.integration
-def test_a_folder_of_an_older_script_goes_on(case: Case) -> None:
-    """Its settings named references, language and the engine of the way back as well."""
-    assert case.run().returncode == 0
-    settings = case.out / "settings"
-    more = "0123  ref\nlang fr_XX\nfrom-english sed 's/^/FR/'\n"
-    settings.write_text(more + settings.read_text())
-    assert case.run().returncode == 0
-    assert "(now lenpen 1)" in case.refused(lenpen="1")

@@ -1,11 +1,8 @@
 """Raw text to ids as binarize.sh makes them, and back; where the files are looked for."""
 
-import importlib
 import io
-import sys
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,6 +13,7 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.hub import raw_text
 from laft_fairseq.hub.raw_text import SubwordTokenizer
 from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary
+from preprocess.binarize import encoding
 from tests import tiny, tiny_text
 from tests.conftest import REPOSITORY
 
@@ -40,20 +38,12 @@ def pieces() -> SubwordTokenizer:
     return SubwordTokenizer(MINI / "sentence.bpe.model", dictionary)
 
 
-@pytest.fixture
-def encode(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(REPOSITORY / "preprocess"))
-    yield importlib.import_module("encode")
-    for name in ("encode", "binary_layout", "text_files"):
-        sys.modules.pop(name, None)
-
-
-def test_ids_are_those_of_binarize(pieces: SubwordTokenizer, encode: Any, tmp_path: Path) -> None:
-    """Its two halves: encode.py's file of pieces, then what fairseq-preprocess does to a line."""
+def test_ids_are_those_of_binarize(pieces: SubwordTokenizer, tmp_path: Path) -> None:
+    """Its two halves: the file of subwords, then what fairseq-preprocess does to a line."""
     import sentencepiece
 
     model = sentencepiece.SentencePieceProcessor(model_file=str(MINI / "sentence.bpe.model"))
-    encode.encode(model, iter(AWKWARD), tmp_path / "pieces", 1)
+    encoding.encode(model, iter(AWKWARD), tmp_path / "pieces", 1)
     lines = (tmp_path / "pieces").read_bytes().decode("utf-8").split("\n")[:-1]
     binarizer = VocabularyDatasetBinarizer(pieces.dictionary, append_eos=True)
     expected = [binarizer.binarize_line(line, BinarizeSummary()).tolist() for line in lines]

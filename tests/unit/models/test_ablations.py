@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from laft_fairseq.checkpoints.header import pop_header
-from laft_fairseq.components import controls as component_controls
+from laft_fairseq.components import ablations as component_controls
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.language_components import ComponentStatistics
@@ -82,7 +82,7 @@ def test_a_control_is_logged_and_recorded(files: Path, caplog: pytest.LogCapture
     assert pop_header(bare.state_dict())[0].control == words
     with pytest.raises(LaftError, match=rf"trained with {words}, but .* gives true ones"):
         with_file(files / "true").load_state_dict(dict(state), strict=True)
-    with pytest.raises(LaftError, match=r"a control .* which --removal mean does not use"):
+    with pytest.raises(LaftError, match=r"an ablation .* which --removal mean does not use"):
         with_file(files / "random-subspace", removal="mean")
 
 

@@ -1,17 +1,17 @@
 """XNLG's files to text: aligned, joined, cut; and what is refused before anything is written."""
 
-import argparse
-import importlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+from preprocess.common.command import run_command
+from preprocess.xnlg import __main__ as xnlg
+from preprocess.xnlg.layout import LAYOUTS
+from preprocess.xnlg.options import parser, usable_separator
+
 MODEL = Path(__file__).parents[3] / "examples" / "mini" / "model"
-NAMES = ("xnlg", "xnlg_options", "xnlg_layout", "qg_limits")
 XGIGA = {
     "en": ("mill {} 's gate isn &apos;t open , he said .", "mill {} 's gate shut"),
     "fr": ("l&apos; écluse {} n' est pas « ouverte » .", "l' écluse {} fermée"),
@@ -23,30 +23,19 @@ XQG = {  # evidence, answer, question
 }
 
 
-@pytest.fixture(scope="module")
-def tools(repository: Path) -> dict[str, ModuleType]:
-    folder = str(repository / "preprocess")
-    sys.path.insert(0, folder)
-    try:
-        return {name: importlib.import_module(name) for name in NAMES}
-    finally:
-        sys.path.remove(folder)
-
-
 Make = Callable[..., tuple[int, Path]]
 
 
 @pytest.fixture
-def make(
-    tools: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Make:  # fmt: skip
-    """Run a script up to the binarising; give its exit state and its folder `raw`."""
-    monkeypatch.setattr(tools["xnlg"], "binarize", lambda options: True)
+def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
+    """Run a script up to the binarising; give its exit status and its folder `raw`."""
+    monkeypatch.setattr(xnlg, "binarize", lambda options: None)
 
     def run(name: str, *options: str) -> tuple[int, Path]:
-        out = tmp_path / "out"
+        layout, out = LAYOUTS[name], tmp_path / "out"
         base = ["--data", str(tmp_path / name), "--backbone", str(MODEL), "--out", str(out)]
-        return tools["xnlg"].main([name, *base, *options]), out / "raw"
+        arguments = parser(layout).parse_args([*base, *options])
+        return run_command(name, lambda: xnlg.main(layout, arguments)), out / "raw"
 
     return run
 
@@ -91,10 +80,10 @@ def test_headlines(xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]) 
     assert not (raw / "fr_XX.train.tsv").exists(), "a target's pairs are not to be learned from"
     mono = (raw / "mono.fr_XX.train").read_text("utf-8").splitlines()
     assert (len(mono), mono[0]) == (11, "l'écluse 0 n'est pas « ouverte ».")
-    said = capsys.readouterr().out
-    assert "fr_XX: train 12, dev 3, test 2 items, aligned" in said
-    assert "not xgiga's own counts: train 500,000, dev 5,000, test 5,000" in said
-    assert "12 texts" not in said and "11 + 1 texts from the training sources" in said
+    printed = capsys.readouterr().out
+    assert "fr_XX: train 12, dev 3, test 2 items, aligned" in printed
+    assert "not xgiga's own counts: train 500,000, dev 5,000, test 5,000" in printed
+    assert "12 texts" not in printed and "11 + 1 texts from the training sources" in printed
 
 
 def test_questions(xqg: Path, make: Make) -> None:
@@ -104,9 +93,9 @@ def test_questions(xqg: Path, make: Make) -> None:
         "test-2", "北边", "第1座山在北边。 ⏎ 北边", "第1座山在哪里?",
     ]  # fmt: skip
     assert len(rows(raw / "en_XX.train.tsv")) == 12
-    told = json.loads((raw / "provenance.json").read_text("utf-8"))
-    assert told["separator"] == "⏎"
-    assert (told["max_evidence"], told["max_answer"], told["max_question"]) == (230, 20, 256)
+    record = json.loads((raw / "provenance.json").read_text("utf-8"))
+    assert record["separator"] == "⏎"
+    assert (record["max_evidence"], record["max_answer"], record["max_question"]) == (230, 20, 256)
 
 
 def test_limits(xqg: Path, make: Make, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,15 +110,9 @@ def test_limits(xqg: Path, make: Make, capsys: pytest.CaptureFixture[str]) -> No
     assert source == "ada wrote note 0 in 1843. ⏎ note 0"
     cut = rows(raw / "en_XX.test.tsv")[0][2]
     assert len(cut) < len(source) and cut.endswith(" ⏎ note 0")
-    said = capsys.readouterr().out
-    assert "en_XX.train: 1 items left out, target over the limit" in said
-    assert "en_XX.test: 2 items with a source cut to the limit" in said
-
-
-def test_chinese_is_cut_by_characters(tools: dict[str, ModuleType]) -> None:
-    """Also where a Latin word brings a space."""
-    assert tools["qg_limits"].shorten("水门打开 gate 很长很长", 6, len) == "水门打开 g"
-    assert tools["qg_limits"].shorten("a gate opens", 8, len) == "a gate"
+    printed = capsys.readouterr().out
+    assert "en_XX.train: 1 items left out, target over the limit" in printed
+    assert "en_XX.test: 2 items with a source cut to the limit" in printed
 
 
 def test_empty_sides(xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,24 +124,23 @@ def test_empty_sides(xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]
     assert state == 0
     assert [row[0] for row in rows(raw / "en_XX.train.tsv")][:2] == ["train-1", "train-3"]
     assert rows(raw / "fr_XX.test.tsv")[1] == ["test-2", "", "", "l'écluse 1 fermée"]
-    said = capsys.readouterr().out
-    assert "en_XX.train: 1 items left out, an empty side" in said
-    assert "fr_XX.test: 1 items with an empty side, kept" in said
+    printed = capsys.readouterr().out
+    assert "en_XX.train: 1 items left out, an empty side" in printed
+    assert "fr_XX.test: 1 items with an empty side, kept" in printed
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "language"),
     [
-        ("dev.y.fr", None, "dev.y.fr: missing (French, fr_XX); the xgiga files come from the XNLG"),
-        ("train.x.zh", "一\n", "train in Chinese (zh_CN) is not aligned, lines: train.x.zh 1, "
-         "train.y.zh 12; the xgiga files"),
-        ("test.x.en", "", "test.x.en: empty (English, en_XX)"),
-        ("train.y.en", b"a\n\xff\n", "train.y.en: line 2 is not UTF-8;"),
+        ("dev.y.fr", None, "French, fr_XX"),
+        ("train.x.zh", "一\n", "Chinese (zh_CN)"),
+        ("test.x.en", "", "English, en_XX"),
+        ("train.y.en", b"a\n\xff\n", "line 2"),
     ],
-)  # fmt: skip
+)
 def test_wrong_files_stop_it_before_anything_is_written(
     xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str], name: str,
-    text: str | bytes | None, said: str,
+    text: str | bytes | None, language: str,
 ) -> None:  # fmt: skip
     if text is None:
         (xgiga / name).unlink()
@@ -166,7 +148,7 @@ def test_wrong_files_stop_it_before_anything_is_written(
         (xgiga / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     state, raw = make("xgiga")
     error = capsys.readouterr().err
-    assert state == 1 and said in error and error.count("\n") == 1
+    assert state == 1 and name in error and language in error and error.count("\n") == 1
     assert not raw.parent.exists()
 
 
@@ -180,18 +162,18 @@ def test_it_goes_on_but_not_with_other_files(
     path = xgiga / "dev.x.fr"
     path.write_text(path.read_text("utf-8").upper(), "utf-8")
     assert make("xgiga")[0] == make("xgiga", "--max-target", "9")[0] == 1
-    assert capsys.readouterr().err.count("was made from other files or with other options") == 2
+    assert capsys.readouterr().err.count("\n") == 2
 
 
-def test_what_is_told_of_case_and_accents(
+def test_what_is_noted_of_case_and_accents(
     xgiga: Path, make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (xgiga / "dev.x.fr").write_text("Une ecluse\nferme\nvite\n")
     assert make("xgiga", "--targets", "fr_XX")[0] == 0
-    said = capsys.readouterr().out
-    assert "fr_XX: dev.x.fr is not lower-cased: 1 of 3 lines" in said
-    assert "fr_XX: dev.x.fr has no accents" in said
-    assert "zh_CN" not in said
+    printed = capsys.readouterr().out
+    assert "fr_XX: dev.x.fr is not lower-cased: 1 of 3 lines" in printed
+    assert "fr_XX: dev.x.fr has no accents" in printed
+    assert "zh_CN" not in printed
 
 
 def test_text_from_elsewhere(xgiga: Path, make: Make, tmp_path: Path) -> None:
@@ -221,25 +203,18 @@ def test_translated_pairs_have_the_rows_of_the_english_ones(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (("--targets", "de_DE"), "--targets de_DE: beside English, xqg has zh_CN"),
-        (("--separator", "a b"), "one word or mark"),
-        (("--mono", "nowhere"), "nowhere: no text in English: mono.en_XX.txt.xz or"),
-    ],
+    "options", [("--targets", "de_DE"), ("--separator", "a b"), ("--mono", "nowhere")]
 )
 def test_wrong_options(
-    xqg: Path, make: Make, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], said: str
+    xqg: Path, make: Make, capsys: pytest.CaptureFixture[str], options: tuple[str, str]
 ) -> None:
     state, raw = make("xqg", *options)
-    assert state == 1 and said in capsys.readouterr().err
+    assert state == 1 and options[1] in capsys.readouterr().err
     assert not raw.exists()
 
 
 @pytest.mark.parametrize(("unknown", "mark"), [("", "⏎"), ("⏎", "|")])
-def test_the_separator_is_one_that_the_model_knows(
-    tools: dict[str, ModuleType], monkeypatch: pytest.MonkeyPatch, unknown: str, mark: str
-) -> None:
+def test_the_separator_is_one_that_the_model_knows(unknown: str, mark: str) -> None:
     """A large vocabulary without byte fallback may lack the first choice."""
 
     class Model:
@@ -249,8 +224,5 @@ def test_the_separator_is_one_that_the_model_knows(
         def encode(self, text: str) -> list[int]:
             return [0 if text == unknown else 7]
 
-    monkeypatch.setattr(tools["xnlg_options"], "load_model", lambda path: Model())
-    options = argparse.Namespace(separator=None, spm=Path("model"))
-    layouts = tools["xnlg_layout"].LAYOUTS
-    assert tools["xnlg_options"].usable_separator(layouts["xqg"], options) == mark
-    assert tools["xnlg_options"].usable_separator(layouts["xgiga"], options) is None
+    assert usable_separator(LAYOUTS["xqg"], None, Model()) == mark
+    assert usable_separator(LAYOUTS["xgiga"], None, Model()) is None

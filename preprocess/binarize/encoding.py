@@ -1,0 +1,71 @@
+"""Raw text to subwords: where a split's text comes from, and what it is written as."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from laft_fairseq.errors import LaftError
+from preprocess.binarize.splits import Split
+from preprocess.common.files import read_lines
+
+BATCH = 10_000
+
+
+def is_tsv(files: list[Path]) -> bool:
+    """Whether a split is columns of one file."""
+    return len(files) == 1 and ".tsv" in files[0].suffixes
+
+
+def open_sides(files: list[Path], kind: str, columns: list[int]) -> list[Iterator[str]]:
+    """The lines of each side of a split: from columns of one TSV file, or from whole files."""
+    if is_tsv(files):
+        return [read_lines(files[0], [n]) for n in (columns if kind == "pairs" else columns[:1])]
+    if len(files) != (2 if kind == "pairs" else 1):
+        need = "one TSV file, or source and target" if kind == "pairs" else "one file"
+        raise LaftError(f"{kind}: a split is {need}, not {' '.join(map(str, files))}")
+    return [read_lines(file) for file in files]
+
+
+def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[int, int]:
+    """Write lines as subwords with spaces between; return how many there are, and are empty.
+
+    A carriage return inside a line becomes a space, or it would end the line later on.
+    """
+    count = empty = 0
+    with out.open("w", encoding="utf-8", newline="\n") as handle:
+        while batch := [line.replace("\r", " ") for line in islice(lines, BATCH)]:
+            count += len(batch)
+            for subwords in model.encode(batch, out_type=str, num_threads=workers):
+                empty += not subwords
+                handle.write(" ".join(subwords) + "\n")
+    return count, empty
+
+
+def encode_split(
+    model: Any, split: Split, files: list[Path], options: argparse.Namespace, work: Path
+) -> None:
+    """Encode a split into `work / split.name` or its `.src` and `.tgt`, and count its lines.
+
+    Raises:
+        LaftError: a side holds no text, or source and target have different lengths.
+    """
+    counts: list[int] = []
+    sides = open_sides(files, options.kind, options.columns)
+    for side, (suffix, lines) in enumerate(zip(split.suffixes(), sides, strict=True)):
+        out = work / f"{split.name}{suffix}"
+        count, empty = encode(model, lines, out, options.workers)
+        if count == empty:
+            column = f"column {options.columns[side]}" if is_tsv(files) else ""
+            where = f"{files[0]}: {column}" if column else f"{files[side]}:"
+            raise LaftError(f"{where} holds no text in {count:,} lines ({options.lang}); "
+                            "it must hold one a line")  # fmt: skip
+        counts.append(count)
+        split.empty += empty
+    if len(set(counts)) > 1:
+        lengths = " and ".join(f"{f} has {n} lines" for f, n in zip(files, counts, strict=True))
+        raise LaftError(f"{lengths}: source and target must have the same length")
+    split.lines = counts[0]

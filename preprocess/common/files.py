@@ -1,0 +1,116 @@
+"""Files of the data tools: text and TSV, plain or compressed, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.files import lines as read_lines
+from laft_fairseq.files import replacing
+
+SMALLEST: tuple[dict[str, Any], ...] = (
+    {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME},
+)
+FASTER: tuple[dict[str, Any], ...] = ({"id": lzma.FILTER_LZMA2, "preset": 3},)
+
+
+def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:
+    """Yield rows of exactly `columns` tab-separated fields."""
+    for number, line in enumerate(read_lines(path), 1):
+        row = line.split("\t")
+        if len(row) != columns:
+            raise LaftError(f"{path}: line {number} has {len(row)} columns, not {columns}")
+        yield row
+
+
+def refuse_gzip(path: Path) -> None:
+    """Refuse an output that is named `.gz`: output is plain or `.xz`."""
+    if path.suffix == ".gz":
+        raise LaftError(f"{path}: output is plain or .xz; give it another name")
+
+
+def write_lines(
+    path: Path, lines: Iterable[str], filters: Iterable[dict[str, Any]] = SMALLEST
+) -> int:
+    """Write lines to a file, compressed if its name ends in `.xz`; return their number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with (
+        replacing(path) as temporary,
+        lzma.open(temporary, "wt", encoding="utf-8", newline="\n", filters=list(filters))
+        if path.suffix == ".xz"
+        else temporary.open("w", encoding="utf-8", newline="\n") as handle,
+    ):
+        for line in lines:
+            handle.write(f"{line}\n")
+            count += 1
+    return count
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write an indented JSON file."""
+    write_lines(path, [json.dumps(content, indent=1, ensure_ascii=False)])
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that these tools wrote.
+
+    Raises:
+        LaftError: the file is not JSON.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise LaftError(f"{path}: not readable as JSON ({error}): delete it") from error
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    if not path.is_file():
+        raise LaftError(f"{path}: no such file")
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest(path: Path) -> str:
+    """The first 16 hexadecimal digits of a file's SHA-256."""
+    return sha256(path)[:16]
+
+
+def provenance_path(out: Path) -> Path:
+    """The JSON file beside an output that records what made it."""
+    return out.with_name(f"{out.name}.provenance.json")
+
+
+def difference(now: dict[str, Any], before: dict[str, Any]) -> str:
+    """The first setting in which two runs differ, as words; empty if there is none."""
+    for key, value in now.items():
+        if before.get(key) != value:
+            return f"{key.replace('_', ' ')} was {before.get(key)!r}, now is {value!r}"
+    return ""
+
+
+def is_up_to_date(out: Path, settings: dict[str, Any], resuming: bool = False) -> bool:
+    """Whether an output exists, was made with these settings and is unchanged since.
+
+    Its provenance holds the settings and `output_sha256`; a run that is resumed may lack it.
+
+    Raises:
+        LaftError: it exists, but was made otherwise or changed.
+    """
+    path = provenance_path(out)
+    if not out.exists() or (resuming and not path.is_file()):
+        return False
+    if not path.is_file():
+        raise LaftError(f"{out} is there, without {path.name}: name another --out")
+    provenance = read_json(path)
+    if changed := difference(settings, provenance):
+        raise LaftError(f"{out} is there already: {changed}; name another --out")
+    if provenance["output_sha256"] != sha256(out):
+        raise LaftError(f"{out} is not what {path.name} records: delete both")
+    return True

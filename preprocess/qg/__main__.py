@@ -1,0 +1,224 @@
+"""What `qg.sh` runs: evidence and answer in, question out, as pairs for `binarize.sh`.
+
+Rows are `id, answer, source, question`; columns 3 and 4 are the pair. `provenance.json` beside them
+records the files, the choices, and every item that was not taken as it stood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from laft_fairseq.errors import LaftError
+from preprocess.common.command import command_parser, positive, run_command
+from preprocess.common.files import sha256, write_json, write_lines
+from preprocess.common.text import stable_hash
+from preprocess.common.vocabulary import load_model
+from preprocess.qg.evidence import Item, Report, read_items
+from preprocess.qg.limits import Limits, encodes
+
+SEPARATOR = "⏎"  # one subword of the small backbone's sentencepiece model
+INPUTS = {"nqg": "en_XX", "xquad_en": "en_XX", "xquad_zh": "zh_CN", "cmrc": "zh_CN"}
+ORIGIN = {"en_XX.train": "nqg", "en_XX.valid": "nqg", "en_XX.test": "xquad_en",
+          "zh_CN.valid": "cmrc", "zh_CN.test": "xquad_zh"}  # fmt: skip
+EXAMPLE = """\
+example:
+  preprocess/qg.sh --nqg nqg.test.jsonl.xz --xquad-en xquad.en.jsonl.xz \\
+      --xquad-zh xquad.zh.jsonl.xz --cmrc cmrc2018.trial.jsonl.xz --out qg
+  preprocess/binarize.sh pairs --backbone DIR --lang en_XX --out data-bin \\
+      --train qg/en_XX.train.tsv --valid qg/en_XX.valid.tsv --test qg/en_XX.test.tsv
+"""
+KINDS = {
+    "no_question": "left out, empty question",
+    "relocated": "wrong answer offset, found at its only place",
+    "joined": "answer crosses a sentence end, all its sentences taken",
+    "cut_evidence": "evidence cut to --max-evidence",
+    "cut_answer": "answer cut to --max-answer",
+    "long_question": "left out of training, question over --max-question",
+    "in_test": "left out, evidence or question of a test item",
+}
+
+Splits = dict[str, list[Item]]  # by "en_XX.train" and so on
+
+
+def in_order(items: Iterable[Item], seed: int) -> list[Item]:
+    """By a hash of the name: the first n items are a random sample, the same in each language."""
+    return sorted(items, key=lambda item: stable_hash(str(seed), item.name))
+
+
+def hold_out(items: list[Item], share: float, seed: int) -> tuple[list[Item], list[Item]]:
+    """Items for training and for validation, by a hash of the evidence: none is in both."""
+    parts: tuple[list[Item], list[Item]] = ([], [])
+    for item in items:
+        parts[stable_hash(str(seed), "valid", item.evidence) < share * 2**64].append(item)
+    return parts
+
+
+def letters(text: str) -> str:
+    """The text's letters and digits in lower case, which tokenising does not change."""
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def without_test(items: list[Item], test: list[Item], report: Report) -> list[Item]:
+    """The items of which no test item has the evidence or the question, tokenised or not."""
+    known = {letters(text) for item in test for text in (item.evidence, item.question)}
+    fresh = []
+    for item in items:
+        if letters(item.evidence) in known or letters(item.question) in known:
+            report.in_test.append(item.name)
+        else:
+            fresh.append(item)
+    return fresh
+
+
+def build(options: argparse.Namespace) -> tuple[Splits, dict[str, Any]]:
+    """All splits, and their provenance.
+
+    Raises:
+        LaftError: a file or an option cannot be used.
+    """
+    limits = limits_of(options)
+    reports = {name: Report() for name in INPUTS}
+    items = {
+        name: read_items(getattr(options, name), lang, reports[name])
+        for name, lang in INPUTS.items()
+    }
+    for name in ("xquad_en", "xquad_zh"):
+        for lacking in reports[name].no_question:
+            raise LaftError(f"{getattr(options, name)}: {lacking}: no question")
+    unpaired = {i.name for i in items["xquad_en"]} ^ {i.name for i in items["xquad_zh"]}
+    if unpaired:
+        raise LaftError(
+            f"{options.xquad_en} and {options.xquad_zh}: only one of them has {min(unpaired)}"
+        )
+    usable = without_test(items["nqg"], items["xquad_en"], reports["nqg"])
+    train, valid = hold_out(usable, options.valid_share, options.seed)
+    for name, part in (("training", train), ("validation", valid)):
+        if not part:
+            raise LaftError(f"{options.nqg}: nothing for {name} of {len(usable)} items; "
+                            "choose another --valid-share")  # fmt: skip
+    has_answers = with_answers(usable, options.source, options.nqg)
+    splits = {}
+    for split, name in ORIGIN.items():
+        of_split = {"en_XX.train": train, "en_XX.valid": valid}.get(split, items[name])
+        kept = limits.apply(of_split, split == "en_XX.train", reports[name])
+        splits[split] = in_order(kept, options.seed)
+    return splits, provenance(options, splits, reports, has_answers)
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    """The limits of length, after a check that the model can encode the separator."""
+    model = load_model(options.spm) if options.spm else None
+    limits = Limits.of(options, model)
+    if model is None and {limits.evidence, limits.answer, limits.question} != {None}:
+        raise LaftError("a limit counts subwords: give --spm FILE")
+    if model is not None and not encodes(model, options.separator):
+        raise LaftError(f"{options.spm} cannot encode the separator {options.separator!r}")
+    return limits
+
+
+def with_answers(trained: list[Item], source: str, path: Path) -> bool:
+    """Whether sources hold the answer: in training and in every test alike.
+
+    Raises:
+        LaftError: answers are asked for, and a training item has none.
+    """
+    missing = [item.name for item in trained if not item.answer]
+    if source == "evidence-answer" and missing:
+        raise LaftError(
+            f"{path}: {len(missing)} items hold no answer (first {missing[0]}); "
+            "give records with one, or --source evidence"
+        )
+    return source != "evidence" and not missing
+
+
+def provenance(options: argparse.Namespace, splits: Splits, reports: dict[str, Report],
+               has_answers: bool) -> dict[str, Any]:  # fmt: skip
+    """What `provenance.json` records."""
+    mark = options.separator
+    with_mark = {
+        split: [item.name for item in items if mark in f"{item.evidence} {item.answer}"]
+        for split, items in splits.items()
+    }
+    chosen = ("valid_share", "seed", "max_evidence", "max_answer", "max_question")
+    return {
+        "format": "laft-questions/1",
+        "source": "evidence-answer" if has_answers else "evidence",
+        "separator": mark if has_answers else None,
+        "files": {name: _file(getattr(options, name)) for name in INPUTS},
+        "spm": options.spm and _file(options.spm),
+        **{name: getattr(options, name) for name in chosen},
+        "splits": {split: len(items) for split, items in splits.items()},
+        "separator_in_text": {split: names for split, names in with_mark.items() if names},
+        "items": {name: report.as_json() for name, report in reports.items()},
+    }
+
+
+def _file(path: Path) -> dict[str, str]:
+    return {"name": path.name, "sha256": sha256(path)}
+
+
+def write(out: Path, splits: Splits, record: dict[str, Any]) -> None:
+    """Write the TSV files and, last, the provenance."""
+    for split, items in splits.items():
+        rows = ((i.name, i.answer, i.source(record["separator"]), i.question) for i in items)
+        write_lines(out / f"{split}.tsv", map("\t".join, rows))
+    write_json(out / "provenance.json", record)
+
+
+def summary(record: dict[str, Any]) -> Iterator[str]:
+    """What a person has to know, a line each."""
+    for split, count in record["splits"].items():
+        yield f"qg: {split}: {count:,} questions"
+    for name, kinds in record["items"].items():
+        for kind, items in kinds.items():
+            if items["count"]:
+                some = ", ".join(items["ids"][:5]) + (", ..." if items["count"] > 5 else "")
+                yield f"qg: {name}: {items['count']} items: {KINDS[kind]} ({some})"
+    if record["source"] == "evidence":
+        yield "qg: sources hold the evidence alone, in every split: see --source"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, as `qg.sh` shows it."""
+    top = command_parser(
+        "qg.sh", "Question-answering data -> pairs for question generation.", EXAMPLE
+    )
+    add = top.add_argument
+    add("--nqg", type=Path, required=True, metavar="FILE", help="English, for train and valid")
+    add("--xquad-en", type=Path, required=True, metavar="FILE", help="XQuAD-en, for test")
+    add("--xquad-zh", type=Path, required=True, metavar="FILE", help="XQuAD-zh, for test")
+    add("--cmrc", type=Path, required=True, metavar="FILE", help="CMRC 2018 trial, for valid")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    add("--source", choices=("auto", "evidence-answer", "evidence"), default="auto",
+        help="what a source holds; auto: the answer too if every training item has one "
+        "(%(default)s)")  # fmt: skip
+    add("--separator", default=SEPARATOR, help="between evidence and answer (%(default)s)")
+    add("--spm", type=Path, metavar="FILE", help="sentencepiece model: checks the separator")
+    add("--max-evidence", type=positive, metavar="N", help="subwords, longer is cut; XNLG: 230")
+    add("--max-answer", type=positive, metavar="N", help="subwords, longer is cut; XNLG: 20")
+    add("--max-question", type=positive, metavar="N",
+        help="subwords, longer is left out of train; XNLG: 256")  # fmt: skip
+    add("--valid-share", type=float, default=0.05, metavar="P",
+        help="share of --nqg held out for validation (%(default)s)")  # fmt: skip
+    add("--seed", type=int, default=1, help="of the held-out share and the order (%(default)s)")
+    return top
+
+
+def main(options: argparse.Namespace) -> None:
+    """Build, write and summarise."""
+    if not 0 < options.valid_share < 1:
+        raise LaftError(f"--valid-share {options.valid_share}: between 0 and 1")
+    if options.separator.split() != [options.separator]:
+        raise LaftError(f"--separator {options.separator!r}: one word or mark, without spaces")
+    splits, record = build(options)
+    write(options.out, splits, record)
+    print("\n".join(summary(record)))
+
+
+if __name__ == "__main__":
+    arguments = parser().parse_args()
+    sys.exit(run_command("qg", lambda: main(arguments)))

@@ -1,0 +1,78 @@
+"""What of a file is sent to an engine, a line each, and how the translations get back into place.
+
+A file's *row* is one line of it; its *cells* are the columns to translate, or the whole row of a
+plain text. A cell's paragraphs, parted by ` ⏎ `, are sent as lines of their own, so that the engine
+never sees the mark; blank paragraphs are not sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from laft_fairseq.errors import LaftError
+from preprocess.common.files import read_lines
+
+_MARK = re.compile(r"(\s*⏎\s*)")
+_UNWANTED = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029⏎]+")
+
+
+@dataclass
+class Counts:
+    """What came back; `first_empty` is the row, counted from 1, of the first empty translation."""
+
+    rows: int = 0
+    empty: int = 0
+    unchanged: int = 0
+    first_empty: int | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a file, and the columns of them to translate, counted from 1; None: all."""
+
+    path: Path
+    columns: list[int] | None
+
+    def read(self) -> Iterator[list[str]]:
+        """The rows as lists of cells.
+
+        Raises:
+            LaftError: the file is missing or unreadable, or a row is too short.
+        """
+        for number, line in enumerate(read_lines(self.path), 1):
+            row = [line] if self.columns is None else line.split("\t")
+            if self.columns is not None and len(row) < max(self.columns):
+                raise LaftError(
+                    f"{self.path}: line {number} has {len(row)} columns, not {max(self.columns)}"
+                )
+            yield row
+
+    def lines(self) -> Iterator[str]:
+        """The lines that are sent to the engine."""
+        for row in self.read():
+            for column in self.columns or [1]:
+                yield from filter(None, map(sendable, _MARK.split(row[column - 1])[::2]))
+
+    def translated(self, translations: Iterator[str], counts: Counts) -> Iterator[str]:
+        """The rows as lines of the output, each line that was sent replaced by the next one."""
+        for row in self.read():
+            counts.rows += 1
+            for column in self.columns or [1]:
+                parts = _MARK.split(row[column - 1])
+                for place in range(0, len(parts), 2):
+                    if sent := sendable(parts[place]):
+                        parts[place] = sendable(next(translations))
+                        counts.unchanged += parts[place] == sent
+                        if not parts[place]:
+                            counts.empty += 1
+                            counts.first_empty = counts.first_empty or counts.rows
+                row[column - 1] = "".join(parts)
+            yield "\t".join(row)
+
+
+def sendable(text: str) -> str:
+    """A paragraph as the engine gets it: on one line, without control characters around it."""
+    return _UNWANTED.sub(" ", text).strip()

@@ -1,6 +1,6 @@
 """What the rules write beside the public commands' own files: choices, result cells, the summary.
 
-    python report.py choose|same|cell|counts|experiment|representations|summary ...
+python report.py choose|same|cell|counts|experiment|representations|summary ...
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ def english_pairs(settings: dict[str, Any], mono: dict[str, list[str]]) -> list[
     return [row for row in rows if row[1] not in translated][: settings["pairs"] or None]
 
 
-def oracle(rows: Sequence[Row], english: Iterable[str], most: int) -> tuple[list[Row], dict[str, Any]]:
+def oracle(
+    rows: Sequence[Row], english: Iterable[str], most: int
+) -> tuple[list[Row], dict[str, Any]]:
     """Return as many human pairs as translate-train has, translations of its English ones first."""
     known = set(english)
     first = [row for row in rows if row[1] in known]
@@ -125,7 +127,9 @@ class Folder:
         """Write monolingual text, of which the last lines are for validation."""
         self.counts[f"{lang}.mono"] = len(lines) - MONO_VALID
         if len(lines) <= MONO_VALID:
-            raise ValueError(f"{lang}: {len(lines)} monolingual lines, over {MONO_VALID} are needed")
+            raise ValueError(
+                f"{lang}: {len(lines)} monolingual lines, over {MONO_VALID} are needed"
+            )
         self.lines(f"mono.{lang}.train", lines[:-MONO_VALID])
         self.lines(f"mono.{lang}.valid", lines[-MONO_VALID:])
 

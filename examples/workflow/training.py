@@ -54,7 +54,10 @@ def curve(text: str, stage: int) -> list[dict[str, Any]]:
     points: dict[tuple[int, str], float] = {}
     for kind, values in records(text):
         split, prefix = ("train", "") if kind == "train_inner" else ("valid", "valid_")
-        loss, update = number(values.get(f"{prefix}loss")), number(values.get(f"{prefix}num_updates"))
+        loss, update = (
+            number(values.get(f"{prefix}loss")),
+            number(values.get(f"{prefix}num_updates")),
+        )
         if loss is not None and update is not None:
             points[int(update), split] = loss
     return [{"stage": stage, "update": update, "split": split, "loss": loss}
@@ -85,7 +88,9 @@ def mend(folder: Path) -> None:
         path.unlink()
     numbered = sorted(folder.glob("checkpoint_*_*.pt"), key=lambda path: path.stat().st_mtime)
     for name in ("checkpoint_best.pt", "checkpoint_last.pt"):
-        lost = folder / name in cut or (name == "checkpoint_last.pt" and not (folder / name).exists())
+        lost = folder / name in cut or (
+            name == "checkpoint_last.pt" and not (folder / name).exists()
+        )
         if lost and numbered:
             copy(numbered[-1], folder / name)
 
@@ -174,7 +179,9 @@ def main() -> int:
     parser.add_argument("--inputs", type=Path, nargs="*", default=[])
     parser.add_argument("--rate", help="FILE:KEY, the choice that takes RATE's place")
     parser.add_argument("--grid", help="folder of the training at RATE that is to be taken")
-    parser.add_argument("--twin", type=Path, help="folder at the source's choice, if it is the same")
+    parser.add_argument(
+        "--twin", type=Path, help="folder at the source's choice, if it is the same"
+    )
     parser.add_argument("--stage", type=int, default=2)
     parser.add_argument("--stage1", type=Path, help="done.json of the training that it starts from")
     parser.add_argument("--keep", default="last", choices=["last", "best"])

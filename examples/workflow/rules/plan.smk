@@ -23,7 +23,10 @@ def translates(lang):
 
 def lacking(setting, lang):
     """Why a setting cannot be run in a language, or nothing."""
-    if setting in ("translate-train", "translate-test") and not config["translated"]:
+    if config["data"] in ("xgiga", "xqg"):
+        known = setting == "zero-shot" or (setting == "translate-train" and config["translated"])
+        return "" if known else f"{config['data']} has no data for it"
+    if setting in ("translate-train", "translate-test"):
         return "" if translates(lang) else "no translation engine on this machine"
     if setting in ("human-translation-train", "supervised") or setting.startswith("few-shot"):
         known = lang == SOURCE or file_of(place("ddtp"), lang, "train.tsv")
@@ -92,8 +95,8 @@ def components(wc):
 
 def results():
     """The result files, the most valuable first."""
-    found, said = [], set()
-    for setting in config["settings"]:
+    found = []
+    for setting in (name for name in config["settings"] if name != "ablations"):
         systems = config["systems_of"].get(setting, SYSTEMS)
         variants = config["variants"] if setting in ("zero-shot", "questions") else ["main"]
         langs = [SOURCE, *TARGETS] if setting == "supervised" else TESTS
@@ -106,7 +109,7 @@ def results():
                 for variant in variants:
                     if system != "laft" or variant == "main":
                         found += rows(setting, system, variant, lang)
-    if "laft" in SYSTEMS and "zero-shot" in config["settings"]:
+    if "laft" in SYSTEMS and "ablations" in config["settings"]:
         for name, given in ABLATIONS.items():
             found += [f"results/zero-shot/laft.{name}.{lang}.s{seed}.fixed.json"
                       for seed in range(1, given.get("seeds", 1) + 1) for lang in TESTS]

@@ -272,7 +272,8 @@ rule representations:
 
 
 REPRESENTATIONS = [f"results/representations.{name}.json"
-                   for name in (["main", *ABLATIONS] if FIGURE else [])]
+                   for name in (["main", *ABLATIONS] if FIGURE else [])
+                   if name == "main" or "ablations" in config["settings"]]
 CONTRASTS = [
     {"setting": "zero-shot", "lang": lang, "method": system, "variant": variant}
     for system in SYSTEMS for variant in config["variants"] for lang in TESTS
@@ -333,7 +334,7 @@ rule summary:
     message:
         "summary"
     shell:
-        "python {HERE}/report.py summary --done {input} --note {params.note:q} > {output}"
+        "python {HERE}/report.py summary --done {input} --note={params.note:q} > {output}"
 
 
 if OWN:

@@ -17,11 +17,10 @@ from tests.recipes.workflow import Run, small
 pytestmark = [pytest.mark.recipe, pytest.mark.integration]
 
 
-def test_laft_and_a_baseline_to_their_tables(tmp_path: Path, warm: Warm) -> None:
-    """Plan, both stages, the choice of a rate, the target's choice, scores, figure, tables."""
+def test_laft_to_its_tables(tmp_path: Path, warm: Warm) -> None:
+    """Plan, both stages, the choice of a rate, scores, figure, tables; then a changed setting."""
     run = small(
-        warm, tmp_path, systems=["laft", "mbart_full"], selections=["source", "target"],
-        grid={"default": ["1e-3"], "laft": ["1e-3", "1e-5"]}, stage2_updates=2, figure=True,
+        warm, tmp_path, systems=["laft"], grid=["1e-3", "1e-5"], stage2_updates=2, figure=True,
         figure_options="--max-sentences 20",
     )  # fmt: skip
     plan = run("-n")
@@ -29,29 +28,20 @@ def test_laft_and_a_baseline_to_their_tables(tmp_path: Path, warm: Warm) -> None
     assert not (run.out / "runs").exists()
     said = run()
     found = run.results()
-    cells = {name: each for name, each in found.items() if each["format"] == "laft-result/1"}
-    name = "results/zero-shot/{}.main.fr_XX.s1.{}.json"
-    assert set(cells) == {
-        name.format(system, selection)
-        for system in ("laft", "mbart_full")
-        for selection in ("source", "target")
-    }
-    cell = cells[name.format("laft", "source")]
+    cell = found["results/zero-shot/laft.main.fr_XX.s1.source.json"]
     assert len(cell["items"]["rougeL"]) == cell["scores"]["n"] == len(cell["outputs"]) == 3
     assert {point["stage"] for point in cell["curve"]} == {1, 2}
     assert cell["grid"] == [1e-3, 1e-5] and cell["learning_rate"]["stage1"] == 1e-3
     assert set(cell["scores"]["floors"]) == {"lead1", "source_copy", "oracle", "english_reference"}
     assert str(tmp_path) not in json.dumps(found)
-    baseline = cells[name.format("mbart_full", "source")]
-    assert {**baseline, "selection": "target"} == cells[name.format("mbart_full", "target")]
     choice = json.loads((run.out / "select/zero-shot/laft.main.json").read_text())
     assert cell["learning_rate"]["stage2"] == float(choice["source"])
-    assert set(choice["validation"]["1e-5"]) == {"en_XX", "fr_XX"}
+    assert set(choice["validation"]["1e-5"]) == {"en_XX"}
 
     assert (run.out / "results/figure2.png").read_bytes().startswith(b"\x89PNG")
     for text in (said, (run.out / "summary.md").read_text()):
         assert "| **laft** | fr_XX |" in text and "LEAD-1" in text
-    assert "mBART (full)" in (run.out / "tables.md").read_text()
+    assert "LAFT" in (run.out / "tables.md").read_text()
     left = {path.parent.name for path in (run.out / "runs").rglob("*.pt")}
     assert left == {"s1.chosen"}  # of stage 1, which further seeds would start from
     assert "Nothing to be done" in run("-n")
@@ -70,9 +60,14 @@ def kill(run: Run, moment: float) -> None:
 def test_killed_at_any_moment_it_ends_in_the_same_results(tmp_path: Path, warm: Warm) -> None:
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    whole, killed = (small(warm, tmp_path / name) for name in ("whole", "killed"))
+    both = ["source", "target"]
+    whole, killed = (small(warm, tmp_path / name, selections=both) for name in ("whole", "killed"))
     start = time.monotonic()
     whole()
+    source, target = (whole.results()[f"results/zero-shot/mbart_enc_top2.main.fr_XX.s1.{name}.json"]
+                      for name in both)  # fmt: skip
+    same = {"selection": "target", "commands": target["commands"]}
+    assert {**source, **same} == target  # one choice for both
     seconds = time.monotonic() - start
     seed = random.randrange(10**6)
     print(f"moments of seed {seed}")

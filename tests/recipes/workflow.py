@@ -1,4 +1,4 @@
-"""Runs of the workflow for its tests: a configuration at the smallest size, commands that start at once."""
+"""Runs of the workflow for its tests, at the smallest size, by commands that start at once."""
 
 import json
 import os
@@ -34,10 +34,13 @@ SMALL: dict[str, Any] = {
 class Run:
     """One recipe with a configuration on top, in a folder of its own."""
 
-    def __init__(self, path: str, folder: Path, recipe: str = "", **settings: Any) -> None:
+    def __init__(self, path: str, folder: Path, recipe: str = "", whole: bool = False,
+                 **settings: Any) -> None:  # fmt: skip
         self.path, self.out = path, folder / "out"
         written = folder / "small.yaml"
-        written.write_text(yaml.safe_dump({**SMALL, "out": str(self.out), **settings}))
+        written.write_text(
+            yaml.safe_dump({**({} if whole else SMALL), "out": str(self.out), **settings})
+        )
         files = [str(ROOT / "examples" / f"{recipe}.yaml")] if recipe else []
         self.command = ["snakemake", "-s", str(ROOT / "examples" / "workflow" / "Snakefile"),
                         "--configfile", *files, str(written), "--cores", "2"]  # fmt: skip

@@ -46,6 +46,10 @@ setup(
         "sentencepiece",
         "tqdm",
     ],
+    extras_require={
+        # What runs the recipes of examples/, on one machine or on a SLURM cluster.
+        "workflow": ["snakemake==9.27.1", "snakemake-executor-plugin-slurm"],
+    },
     entry_points={"console_scripts": ["laft = laft_fairseq.cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

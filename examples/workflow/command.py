@@ -117,8 +117,16 @@ def last_errors(path: Path) -> str:
     return " / ".join((errors or lines)[-2:])[-400:] or "no output"
 
 
-def run(command: Sequence[str], output: Path, errors: Path | None = None, *, devices: int = 1,
-        device: str = "auto", parallel: bool = False, inherited: Sequence[int] = ()) -> Usage:  # fmt: skip
+def run(
+    command: Sequence[str],
+    output: Path,
+    errors: Path | None = None,
+    *,
+    devices: int = 1,
+    device: str = "auto",
+    parallel: bool = False,
+    inherited: Sequence[int] = (),
+) -> Usage:
     """Run a command on devices of its own.
 
     Args:

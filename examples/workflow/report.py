@@ -187,8 +187,8 @@ def row(found: Mapping[str, Any]) -> str:
 def summary(given: argparse.Namespace) -> None:
     """Print the results as a Markdown table, beside the trivial baselines."""
     cells = [read_json(path) for path in given.done]
-    print(f"\nTrained on pairs of one language only; {cells[0]['scores']['n']} test items a language"
-          f"; {cells[0]['scores']['signature']}.\n")  # fmt: skip
+    scores = cells[0]["scores"]
+    print(f"\n{scores['n']} test items a language; {scores['signature']}\n")
     print("| | language | ROUGE-L (95 %) | right language | copied | length ratio | trained "
           "| minutes |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
     verdicts = []
@@ -221,8 +221,8 @@ def verdict(lang: str, cells: Sequence[Mapping[str, Any]], lead: Mapping[str, fl
 
 
 def main() -> int:
-    actions = {"choose": choose, "same": same, "cell": cell, "counts": counts, "experiment": experiment,
-               "representations": representations, "summary": summary}  # fmt: skip
+    known = (choose, same, cell, counts, experiment, representations, summary)
+    actions = {action.__name__: action for action in known}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=actions)
     parser.add_argument("out", type=Path, nargs="?")

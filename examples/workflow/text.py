@@ -2,8 +2,8 @@
 
     python text.py NAME OUT --settings JSON
 
-writes `OUT/<tag>.{train,valid,test}.tsv` (package, md5 of the English, source, target), the test's two
-sides, `OUT/mono.<tag>.{train,valid}`, and OUT.json, with counts, last.
+writes `OUT/<tag>.{train,valid,test}.tsv` (package, md5 of the English, source, target), the test's
+two sides, `OUT/mono.<tag>.{train,valid}`, and OUT.json, with counts, last.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def human(settings: dict[str, Any], out: Folder, kind: str, lang: str) -> dict[s
     """Human training pairs of a target: all, as many as there are English ones, or a few."""
     rows, told = read_pairs(settings["ddtp"], lang, "train"), dict[str, Any]()
     if len(rows) < HUMAN_PAIRS:
-        raise ValueError(f"{settings['ddtp']}: {len(rows)} human training pairs in {lang}, at least "
+        raise ValueError(f"{settings['ddtp']}: {len(rows)} human training pairs in {lang}, "
                          f"{HUMAN_PAIRS} are needed; take {kind} out of the settings")  # fmt: skip
     if kind != "human":
         english = read_tsv(out.path.parent / "zero-shot" / f"{settings['source']}.train.tsv")

@@ -2,7 +2,7 @@
 
     python training.py --folder F --inputs FILE... [OPTIONS] -- fairseq-train ...
 
-What is in the folder is gone on with only where command and inputs are those that it was begun with.
+It goes on with what is in the folder only where command and inputs are as it was begun with.
 """
 
 from __future__ import annotations
@@ -157,8 +157,8 @@ def summary(given: argparse.Namespace, command: list[str], seconds: float | None
         "command": words, "rate": command[command.index("--lr") + 1],
         "updates": int(command[command.index("--max-update") + 1]),
         "seconds": seconds, "peak_mib": peak, "threads": int(os.environ.get("OMP_NUM_THREADS", 1)),
-        "trained": dict(zip(("of", "parameters"),
-                            (int(each.replace(",", "")) for each in counted.groups()), strict=True)),
+        "trained": {"parameters": int(counted[2].replace(",", "")),
+                    "of": int(counted[1].replace(",", ""))},
         "curve": curve(text, given.stage),
         "validation": validation(text, given.keep),
         "valid_loss": next((loss for loss in reversed(losses) if loss is not None), None),

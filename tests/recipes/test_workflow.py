@@ -1,4 +1,4 @@
-"""The workflow by its real commands, at the smallest size: to its tables, killed, and asked wrongly."""
+"""The workflow by its real commands, at the smallest size: to its tables, killed, refused."""
 
 import json
 import os

@@ -146,8 +146,8 @@ def test_a_checkpoint_that_was_cut_short_is_replaced(tmp_path: Path) -> None:
         checkpoint(tmp_path, name, whole, int(name.partition("_")[2] or 99))
     training.mend(tmp_path)
     read = {path.stem: zipfile.ZipFile(path).read("data") for path in tmp_path.glob("*.pt")}
-    assert read == {"checkpoint_1_5": b"1_5", "checkpoint_1_10": b"1_10", "checkpoint_best": b"1_10",
-                    "checkpoint_last": b"1_10"}  # fmt: skip
+    expected = {"1_5": b"1_5", "1_10": b"1_10", "best": b"1_10", "last": b"1_10"}
+    assert read == {f"checkpoint_{name}": content for name, content in expected.items()}
     before = {path: path.read_bytes() for path in tmp_path.glob("*.pt")}
     training.mend(tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.pt")} == before
@@ -183,8 +183,9 @@ def test_no_device_is_seen_twice(tmp_path: Path, devices: int, most: int) -> Non
     """Seven trainings begun at once on three devices."""
     environment, log = with_gpus(tmp_path, THREE), tmp_path / "log"
     (tmp_path / "training.py").write_text(TRAINING)
-    call = f"import command, pathlib, sys; command.run([sys.executable, {str(tmp_path / 'training.py')!r}, "
-    call += f"{str(log)!r}], pathlib.Path(sys.argv[1]), devices={devices})"
+    words = [sys.executable, str(tmp_path / "training.py"), str(log)]
+    call = "import command, pathlib, sys; command.run("
+    call += f"{words!r}, pathlib.Path(sys.argv[1]), devices={devices})"
     begun = [
         subprocess.Popen([sys.executable, "-c", call, str(tmp_path / f"out{n}")],
                          cwd=WORKFLOW, env=environment) for n in range(7)

@@ -34,17 +34,16 @@ SMALL: dict[str, Any] = {
 class Run:
     """One recipe with a configuration on top, in a folder of its own."""
 
-    def __init__(self, path: str, folder: Path, recipe: str = "", whole: bool = False,
+    def __init__(self, path: str, place: Path, recipe: str = "", whole: bool = False,
                  **settings: Any) -> None:  # fmt: skip
-        self.path, self.out = path, folder / "out"
-        written = folder / "small.yaml"
+        self.path, self.folder, self.out = path, place, place / "out"
+        written = place / "small.yaml"
         written.write_text(
             yaml.safe_dump({**({} if whole else SMALL), "out": str(self.out), **settings})
         )
         files = [str(ROOT / "examples" / f"{recipe}.yaml")] if recipe else []
         self.command = ["snakemake", "-s", str(ROOT / "examples" / "workflow" / "Snakefile"),
                         "--configfile", *files, str(written), "--cores", "2"]  # fmt: skip
-        self.folder = folder
 
     def start(self, *options: str) -> subprocess.Popen[str]:
         """Begin, as the leader of a process group."""
@@ -74,6 +73,6 @@ class Run:
         return found
 
 
-def small(warm: Warm, folder: Path, recipe: str = "", **settings: Any) -> Run:
+def small(warm: Warm, place: Path, recipe: str = "", **settings: Any) -> Run:
     """A run whose commands start at once."""
-    return Run(warm.path(), folder, recipe, **settings)
+    return Run(warm.path(), place, recipe, **settings)

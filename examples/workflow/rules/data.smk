@@ -7,6 +7,12 @@ TEXT |= {key: str(place(key)) for key in ("ddtp", "mono")} | {"langs": LANGS}
 QG_FILES = {"nqg": "nqg.test", "xquad-en": "xquad.en", "xquad-zh": "xquad.zh",
             "cmrc": "cmrc2018.trial"}  # fmt: skip
 QG_MADE = config["qg"] and (place("qg") / "en_XX.train.tsv").exists()
+if config["qg"] and not QG_MADE:
+    for name in QG_FILES.values():
+        if not (place("qg") / f"{name}.jsonl.xz").exists():
+            refuse(f"{place('qg')}/{name}.jsonl.xz: missing; qg names the folder of the four files")
+if config["data"] == "qg" and not config["qg"]:
+    refuse("qg: name the folder of the four files (--config qg=FOLDER)")
 TEXT["questions"] = str(place("qg")) if QG_MADE else "raw/qg"
 
 

@@ -127,7 +127,7 @@ def test_the_workflow_through_sbatch(tmp_path: Path, cluster: Path, warm: Warm) 
     print(said, (cluster / "finished.log").read_text())
     assert "(100%) done" in said and "WorkflowError" not in said
     jobs = (cluster / "finished.log").read_text().splitlines()
-    assert len(jobs) == 6 and all("JobState=COMPLETED" in job for job in jobs)
+    assert len(jobs) == 5 and all("JobState=COMPLETED" in job for job in jobs)
     assert list(run.results()) == [
         "results/experiment.json",
         "results/zero-shot/mbart_enc_top2.main.fr_XX.s1.source.json",

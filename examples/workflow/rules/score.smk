@@ -307,11 +307,35 @@ rule experiment:
         " --raw raw/zero-shot --backbone {BACKBONE:q}"
 
 
+SANITY = ["results/gates.json"] if config["sanity_checks"] and "laft" in SYSTEMS and (
+    BACKBONE / "card.json").exists() else []  # fmt: skip
+
+
+rule sanity_checks:
+    """What has to hold of the backbone before differences between systems mean anything."""
+    input:
+        "components/true.safetensors",
+    output:
+        retrieval="outputs/retrieval.json",
+        gates="results/gates.json",
+    params:
+        langs=",".join(LANGS),
+    message:
+        "sanity checks of the backbone"
+    shell:
+        "(cd {ROOT:q} && python examples/mini/evaluate.py --model {BACKBONE:q} --retrieval-only"
+        " --components {OUT:q}/{input} --langs {params.langs} --ddtp {config[ddtp]:q}"
+        " --out {OUT:q}/{output.retrieval}) > outputs/retrieval.log 2>&1 &&"
+        " python {HERE}/sanity.py {output.gates} --card {BACKBONE:q}/card.json"
+        " --retrieval {output.retrieval}"
+
+
 rule table:
     """`laft table` on all results."""
     input:
         RESULTS,
         REPRESENTATIONS,
+        SANITY,
         "results/experiment.json",
     output:
         "tables.md",

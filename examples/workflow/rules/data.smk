@@ -4,13 +4,16 @@ BINARIZE = f"{ROOT}/preprocess/binarize.sh"
 NEW_LANGS = ["--new-langs", ",".join(config["new_langs"])] if config["new_langs"] else []
 TEXT = {key: config[key] for key in ("data", "source", "targets", "pairs", "test_items", "valid_items")}
 TEXT |= {key: str(place(key)) for key in ("ddtp", "mono")} | {"langs": LANGS}
-QG_FILES = {"nqg": "nqg.test", "xquad-en": "xquad.en", "xquad-zh": "xquad.zh",
-            "cmrc": "cmrc2018.trial"}  # fmt: skip
 QG_MADE = config["qg"] and (place("qg") / "en_XX.train.tsv").exists()
+QG_FILES = {}
 if config["qg"] and not QG_MADE:
-    for name in QG_FILES.values():
-        if not (place("qg") / f"{name}.jsonl.xz").exists():
-            refuse(f"{place('qg')}/{name}.jsonl.xz: missing; qg names the folder of the four files")
+    QG_FILES = {option: place("qg") / f"{name}.jsonl.xz" for option, name in (
+        ("nqg", "nqg.test"), ("xquad-en", "xquad.en"), ("xquad-zh", "xquad.zh"),
+        ("cmrc", "cmrc2018.trial"))}  # fmt: skip
+    QG_FILES["nqg"] = place("nqg") or QG_FILES["nqg"]
+    for path in QG_FILES.values():
+        if not path.exists():
+            refuse(f"{path}: missing; qg names the folder of the four files")
 if config["data"] == "qg" and not config["qg"]:
     refuse("qg: name the folder of the four files (--config qg=FOLDER)")
 TEXT["questions"] = str(place("qg")) if QG_MADE else "raw/qg"
@@ -129,12 +132,12 @@ else:
 rule question_pairs:
     """Questions from question-answering data."""
     input:
-        [place("qg") / f"{name}.jsonl.xz" for name in QG_FILES.values()] if config["qg"] else [],
+        QG_FILES.values(),
     output:
         "raw/qg/en_XX.train.tsv",
     params:
-        files=shlex.join(word for option, name in QG_FILES.items() for word in
-                         (f"--{option}", f"{place('qg')}/{name}.jsonl.xz")),
+        files=shlex.join(word for option, path in QG_FILES.items()
+                         for word in (f"--{option}", str(path))),
         options=config["qg_options"],
     message:
         "questions"

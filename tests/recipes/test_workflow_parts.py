@@ -15,6 +15,7 @@ import pytest
 WORKFLOW = Path(__file__).parents[2] / "examples" / "workflow"
 sys.path.insert(0, str(WORKFLOW))
 import report  # noqa: E402
+import sanity  # noqa: E402
 import text  # noqa: E402
 import training  # noqa: E402
 
@@ -224,3 +225,53 @@ def test_which_devices_are_visible(
     done = subprocess.run([sys.executable, "-c", call], cwd=WORKFLOW, env=environment,
                           capture_output=True, text=True, check=True)  # fmt: skip
     assert done.stdout.split() == expected
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    # The ends where the binomial tail is 2.5 %: (1 - p)^10 = 0.025; 10 of 10 mirrors it; and
+    # 1 of 2, where p^2 = 0.975 and (1 - p)^2 = 0.975.
+    [
+        (0, 10, 0.0, 1 - 0.025**0.1),
+        (10, 10, 0.025**0.1, 1.0),
+        (1, 2, 1 - 0.975**0.5, 0.975**0.5),
+    ],
+)
+def test_binomial_interval(hits: int, n: int, low: float, high: float) -> None:
+    assert sanity.binomial_interval(hits, n) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize(
+    ("raw", "scaled", "passed"),
+    # 10 times chance is 2 %; of 500, 20 are 4 % [2.46, 6.11], 16 are 3.2 % [1.84, 5.14].
+    [
+        ((0.04, 0.04), (0.04, 0.04), True),
+        ((0.04, 0.032), (0.04, 0.04), False),
+        ((0.04, 0.04), (0.032, 0.04), False),
+    ],
+)
+def test_retrieval_is_far_above_chance_or_not(
+    raw: tuple[float, float], scaled: tuple[float, float], passed: bool
+) -> None:
+    measured = [
+        dict(zip(("forward", "backward"), each, strict=True)) | {"chance": 0.002}
+        for each in (raw, scaled, (0.1, 0.1))
+    ]
+    removed = dict(zip(("scaled", "projection"), measured[1:], strict=True))
+    pair = {"pairs": 500, "encoder": measured[0], "after_removal": removed}
+    gate = sanity.retrieval({"en_XX-fr_XX": pair})
+    assert gate["passed"] is passed and "(chance 0.20)" in gate["detail"]
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "right", "passed"),
+    [(99.0, 95.1, True), (101.0, 99.0, False), (99.0, 95.0, False), (99.0, None, False)],
+)
+def test_denoising_in_every_language(perplexity: float, right: float | None, passed: bool) -> None:
+    good = {"hidden": {"perplexity": 9.0, "unigram": 100.0}}
+    tried = {"hidden": {"perplexity": perplexity, "unigram": 100.0}}
+    card = {
+        "denoising": {"en_XX": good, "zh_CN": tried},
+        "reconstruction": {"en_XX": {"right_language": 100.0}, "zh_CN": {"right_language": right}},
+    }
+    assert sanity.denoising(card)["passed"] is passed

@@ -102,7 +102,7 @@ def in_training(run: Run) -> None:
     ("settings", "words"),
     [
         ({"backbone": "nowhere"}, "nowhere/model.pt: missing; backbone names the folder"),
-        ({"ddtp": "nowhere"}, "nowhere: no fr_XX.valid.tsv.xz; ddtp names the folder"),
+        ({"ddtp": "nowhere"}, "nowhere: no en_XX.valid.tsv.xz; ddtp names the folder"),
         ({"targets": ["vi_VN"]}, "no mono.vi_VN.txt.xz; mono names the folder"),
         ({"sistems": ["laft"]}, "sistems: no such setting"),
         ({"settings": ["few-shot-10"]}, "few-shot-10 in fr_XX: no human training pairs"),

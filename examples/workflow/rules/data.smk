@@ -104,7 +104,7 @@ elif OWN:
             "text of {FOLDER}"
         shell:
             "python {ROOT}/preprocess/own.py --folder {FOLDER:q} --backbone {BACKBONE:q}"
-            " --langs {LANGS} --new-langs {params.new:q} --raw raw/zero-shot && cd raw/zero-shot &&"
+            " --langs {LANGS} --new-langs={params.new} --raw raw/zero-shot && cd raw/zero-shot &&"
             " for split in train valid; do ln -f $split.tsv {SOURCE}.$split.tsv; done && cd ../.. &&"
             " python {HERE}/report.py counts {output} --raw raw/zero-shot"
 

@@ -343,34 +343,58 @@ def test_the_targets_may_choose_and_no_score_is_no_choice(tmp_path: Path) -> Non
     assert not any(call[0] == "fairseq-generate" for call in lost)
 
 
-def test_every_setting_is_planned(tmp_path: Path, warm: Warm) -> None:
-    """Of the whole experiment: what each needs, on a folder that has human pairs of French."""
+@pytest.fixture
+def everything(tmp_path: Path, questions: Path) -> dict[str, Any]:
+    """Settings for which everything is there: human pairs of French, an engine, questions."""
     folder = tmp_path / "ddtp"
     folder.mkdir()
     for path in DATA.glob("*.xz"):
         (folder / path.name).symlink_to(path)
     (folder / "fr_XX.train.tsv.xz").symlink_to(DATA / "en_XX.train.tsv.xz")
-    given = {
-        "ddtp": str(folder), "qg": str(tmp_path),
-        "engines": {"fr_XX": {"to": "cat", "from": "cat", "version": "true"}},
-    }  # fmt: skip
-    for name in ("nqg.test", "xquad.en", "xquad.zh", "cmrc2018.trial"):
-        (tmp_path / f"{name}.jsonl.xz").touch()
-    run = Run(warm.path(), tmp_path, "ddtp", whole=True, **given)
-    plan = run("-n")
+    engine = {"to": "cat", "from": "cat", "version": "true"}
+    return {"ddtp": str(folder), "qg": str(questions), "engines": {"fr_XX": engine}}
+
+
+def test_the_whole_experiment_is_planned(
+    tmp_path: Path, warm: Warm, everything: dict[str, Any]
+) -> None:
+    plan = Run(warm.path(), tmp_path, "ddtp", whole=True, **everything)("-n")
     for title in (
         "stage 2, zero-shot, mbart_enc.stage1, seed 1, rate 3e-4",
         "stage 2, zero-shot, laft.main, seed 5, chosen rate (source)",
         "stage 2, zero-shot, laft.random-subspace, seed 3, chosen rate (source)",
         "stage 1, laft.no-removal, seed 1, chosen rate",
-        "stage 2, supervised.fr_XX, mbart_full.main, seed 1, rate 1e-3",
         "stage 2, human-translation-train.fr_XX, tm_adv.main, seed 1, chosen rate (source)",
         "stage 2, translate-train.fr_XX, adapter.main, seed 1, chosen rate (source)",
         "stage 2, few-shot-10.fr_XX, laft.main, seed 1, chosen rate (source)",
         "stage 2, questions, mbart_enc.stage1, seed 1, chosen rate (source)",
-        "translate-test, mbart_full, fr_XX",
         "representations, k-12",
     ):
         assert title in plan, title
     assert "stage 1, laft.no-stage1" not in plan
-    assert "translate-train.zh_CN" not in plan and "few-shot-10.zh_CN" not in plan
+    assert "left out: translate-train, zh_CN" in plan and "few-shot-10.zh_CN" not in plan
+
+
+def test_every_other_setting(tmp_path: Path, warm: Warm, everything: dict[str, Any]) -> None:
+    settings = ["supervised", "translate-train", "human-translation-train", "translate-test",
+                "few-shot-10", "questions"]  # fmt: skip
+    run = small(
+        warm, tmp_path, settings=settings, targets=["fr_XX", "zh_CN"], systems=["mbart_enc_top2"],
+        stage2_updates=2, supervised_updates=2, **everything,
+    )  # fmt: skip
+    run()
+    found = run.results()
+    del found["results/experiment.json"]
+    assert {(each["task"], each["setting"], each["lang"]) for each in found.values()} == {
+        *(("headlines", setting, "fr_XX") for setting in settings[:-1]),
+        ("headlines", "supervised", "en_XX"),
+        ("questions", "zero-shot", "zh_CN"),
+    }
+    trained_on = {
+        (each["setting"], each["lang"]): option(each["commands"][0].split(), "--train-langs")
+        for each in found.values()
+    }
+    assert trained_on["supervised", "fr_XX"] == "fr_XX"
+    assert trained_on["translate-train", "fr_XX"] == "en_XX,fr_XX"
+    told = found["results/few-shot-10/mbart_enc_top2.main.fr_XX.s1.source.json"]
+    assert told["training_pairs"] == {"pairs": 10, "repeats": 1, "share": 0.25}

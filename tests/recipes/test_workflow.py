@@ -114,7 +114,9 @@ def test_wrong_settings_stop_at_once(
     tmp_path: Path, warm: Warm, settings: dict[str, Any], words: str
 ) -> None:
     run = small(warm, tmp_path, **settings)
-    assert words in run(code=1)
+    said = run(code=1).splitlines()
+    assert said[-1].startswith("workflow: ") and words in said[-1]
+    assert not any("Error" in line for line in said)
     assert not (run.out / "raw").exists()
 
 

@@ -1,7 +1,5 @@
 """What the page calls things: systems in the paper's order, settings, languages, numbers."""
 
-from collections.abc import Sequence
-
 TASKS = {"headlines": "Headlines", "questions": "Question generation"}
 SETTINGS = {
     "zero-shot": "Zero-shot: English pairs only",
@@ -31,22 +29,22 @@ SELECTIONS = {
     "fixed": "learning rate not chosen",
     "target": "learning rate chosen on target-language validation pairs",
 }
-VARIANTS = {
-    "main": "as the paper has it",
-    "projection": "projection (not divided by ‖e‖)",
+ABLATIONS = {
     "no-removal": "without removal",
     "no-fusion": "without fusion",
     "no-adapter": "without language adapters",
     "no-stage1": "without stage 1",
     "task-module-alone": "task module alone",
-    "other-language": "another language's components",
+    "projection": "projection (not divided by ‖e‖)",
     "random-subspace": "random subspace of the same norm",
+    "other-language": "another language's components",
     "mean-vector": "mean vector instead",
     "tag-masked": "source tag masked",
     "k-1": "k = 1",
     "k-2": "k = 2",
     "k-12": "k = 12",
 }
+PAPER_ABLATIONS = tuple(ABLATIONS)[:5]
 TRIVIAL_BASELINES = {
     "lead1": "LEAD-1 (first sentence)",
     "source_copy": "source copy",
@@ -65,11 +63,8 @@ MINUS = "−"
 def system(method: str, variant: str) -> str:
     """Return a system's name; for LAFT's ablations what was changed."""
     name = METHODS.get(method, method)
-    if variant == "main":
-        return name
-    if variant == "stage1":
-        return f"{name} + stage 1"
-    return f"{name}, {VARIANTS.get(variant, variant)}"
+    suffix = {"main": "", "stage1": " + stage 1"}.get(variant)
+    return name + (f", {ABLATIONS.get(variant, variant)}" if suffix is None else suffix)
 
 
 def chosen(task: str, setting: str, selection: str) -> str:
@@ -86,11 +81,6 @@ def chosen(task: str, setting: str, selection: str) -> str:
 def language(tag: str) -> str:
     """Return the language's English name: `fr_XX` -> `French`."""
     return LANGUAGES.get(tag, tag)
-
-
-def html_lang(tag: str) -> str:
-    """Return the tag as the attribute `lang` takes it (BCP 47): `zh_CN` -> `zh-CN`."""
-    return tag.removesuffix("_XX").replace("_", "-")
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -126,10 +116,3 @@ def millions(count: int) -> str:
     if count == 0:
         return NONE
     return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e6:.3g}M"
-
-
-def join(parts: Sequence[str]) -> str:
-    """Return a list in words: `a, b and c`."""
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"

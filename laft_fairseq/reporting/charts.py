@@ -1,0 +1,113 @@
+"""Charts for the page, as SVG text: the same results draw the same bytes."""
+
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup, escape
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from laft_fairseq.reporting import names
+from laft_fairseq.reporting.comparisons import Comparisons, System
+from laft_fairseq.reporting.schemas import is_number
+from laft_fairseq.reporting.tables import TABLE_VARIANTS, trivial_baseline
+
+_LAFT, _TRIVIAL, _OTHER = "#0b62a8", "#a06a00", "#6b7785"  # colours
+_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "laft", "text.parse_math": False}
+
+
+def svg(figure: Figure, title: str) -> Markup:
+    """Return the figure as an `svg` element: no date, no address, a title for all readers."""
+    written = io.StringIO()
+    figure.suptitle(title, fontsize=10)
+    with rc_context(_STYLE):
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(written, format="svg", metadata=nothing, transparent=True)
+    text = written.getvalue()
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text[text.index("<svg") :]).strip()
+    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1))
+
+
+def overview(comparisons: Comparisons) -> Figure | None:
+    """Draw zero-shot headlines, a panel a language: a dot at each mean, a line over its interval.
+
+    The best is on top, the trivial baselines are beneath. A ring is a system of one seed. No score
+    is below 0: the axis does not begin below it, and an interval is cut there.
+    """
+    langs = [lang for lang in comparisons.results.targets if _shown(comparisons, lang)]
+    if not langs:
+        return None
+    figure = Figure(figsize=(5.8 * len(langs), 5), layout="constrained")
+    for axes, lang in zip(figure.subplots(1, len(langs), squeeze=False)[0], langs, strict=True):
+        bars = []
+        for system in sorted(_shown(comparisons, lang), key=lambda system: -system.mean.value):
+            colour = _LAFT if system.row.title == "LAFT" else _OTHER
+            face = "white" if len(system.cells) == 1 else colour
+            value, ends = system.mean.value, system.mean.interval()
+            bars.append((system.row.title, value, *ends, colour, face))
+        for name in ("lead1", "english_reference"):
+            score = trivial_baseline(comparisons, "headlines", lang, name)
+            if score:
+                scores = (score["f"], score["low"], score["high"])
+                bars.append((names.TRIVIAL_BASELINES[name], *scores, _TRIVIAL, _TRIVIAL))
+        for place, (_, value, low, high, colour, face) in enumerate(bars):
+            axes.plot([max(0.0, low), high], [place, place], color=colour)
+            axes.plot([value], [place], "o", color=colour, markerfacecolor=face)
+            axes.annotate(f"{value:.1f}", (high, place), (4, 0), textcoords="offset points",
+                          va="center", color=colour)  # fmt: skip
+        axes.set_yticks(range(len(bars)), [bar[0] for bar in bars], fontsize=9)
+        axes.set_xlim(max(0, math.floor(min(bar[2] for bar in bars) / 5) * 5))
+        axes.invert_yaxis()
+        axes.set_title(names.language(lang), fontsize=10)
+        axes.grid(axis="x", color="#d5dce3")
+    return figure
+
+
+def learning_curves(comparisons: Comparisons) -> Figure | None:
+    """Draw the training loss of zero-shot headlines' systems by updates, a panel a stage.
+
+    Updates grow to the right, loss grows upwards; a line is a system's lowest seed.
+    """
+    stages: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for lang in comparisons.results.targets:  # one training serves them all
+        for system in _shown(comparisons, lang):
+            for stage in (1, 2):
+                points = _curve(system.cells[0].data.get("curve") or [], stage)
+                if points:
+                    stages.setdefault(f"Stage {stage}", {})[system.row.title] = points
+    if not stages:
+        return None
+    figure = Figure(figsize=(5.8 * len(stages), 4), layout="constrained")
+    panels = figure.subplots(1, len(stages), squeeze=False)[0]
+    for axes, (title, lines) in zip(panels, sorted(stages.items()), strict=True):
+        for number, (system_title, points) in enumerate(lines.items()):
+            main = system_title == "LAFT"
+            colour, width = (_LAFT, 3) if main else (f"C{number}", 1)
+            axes.plot(*zip(*points, strict=True), color=colour, linewidth=width, label=system_title)
+        axes.set(title=title, xlabel="updates")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def _shown(comparisons: Comparisons, lang: str) -> list[System]:
+    """Return the systems of zero-shot headlines in a language, without LAFT's ablations."""
+    wanted = ("headlines", "zero-shot", lang)
+    return [system for system in comparisons.systems
+            if (system.row.task, system.row.setting, system.row.lang) == wanted
+            and system.row.variant in TABLE_VARIANTS
+            and system.row.selection != "target"]  # fmt: skip
+
+
+def _curve(points: Sequence[Mapping[str, float]], stage: int) -> list[tuple[float, float]]:
+    """Return a stage's (update, training loss); what is no finite number is left out."""
+    return sorted(
+        (float(point["update"]), float(point["loss"]))
+        for point in points
+        if (point.get("stage"), point.get("split")) == (stage, "train")
+        and is_number(point.get("update"))
+        and is_number(point.get("loss"))
+    )

@@ -16,19 +16,21 @@ from laft_fairseq.reporting.schemas import is_number
 from laft_fairseq.reporting.tables import TABLE_VARIANTS, trivial_baseline
 
 _LAFT, _TRIVIAL, _OTHER = "#0b62a8", "#a06a00", "#6b7785"  # colours
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "laft", "text.parse_math": False}
 
 
-def svg(figure: Figure, title: str) -> Markup:
-    """Return the figure as an `svg` element: no date, no address, a title for all readers."""
-    written = io.StringIO()
+def show(figure: Figure | None, title: str) -> Markup:
+    """Return the figure as SVG: no date, no address; `title` also for those who do not see it."""
+    if figure is None:
+        return Markup("Not run, or not recorded.")
     figure.suptitle(title, fontsize=10)
-    with rc_context(_STYLE):
+    written = io.StringIO()
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": title, "text.parse_math": False}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(written, format="svg", metadata=nothing, transparent=True)
     text = written.getvalue()
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text[text.index("<svg") :]).strip()
-    return Markup(text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1))
+    text = text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
+    return Markup(f"<figure>{text}</figure>")
 
 
 def overview(comparisons: Comparisons) -> Figure | None:

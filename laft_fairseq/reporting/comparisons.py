@@ -14,14 +14,7 @@ import numpy as np
 from laft_fairseq.reporting import names
 from laft_fairseq.reporting.results import Cell, Results, Row
 from laft_fairseq.reporting.schemas import is_number
-from laft_fairseq.reporting.statistics import (
-    Estimate,
-    Scores,
-    Spread,
-    corrected,
-    estimate,
-    pooled,
-)
+from laft_fairseq.reporting.statistics import Estimate, Scores, Spread, corrected, estimate, pooled
 
 MAIN_ABLATIONS = ("random-subspace", "no-removal")  # do the components, does removal, matter?
 SYSTEM_VARIANTS = ("main", "stage1")  # LAFT's other variants are its ablations
@@ -46,23 +39,14 @@ class System:
 
 @dataclass(frozen=True)
 class Comparison:
-    """LAFT minus another system, in ROUGE-L, as a member of a family.
+    """LAFT minus another system, in ROUGE-L, as a member of a family."""
 
-    Attributes:
-        row: of the other system.
-        difference: None where either was not run.
-        matched: the difference on the seeds that both have, where one side has more.
-        adjusted: p, two-sided, adjusted by Holm's procedure over the family.
-        level: at which Holm's procedure judged it; Bonferroni's, where it decides nothing.
-        family: number of comparisons in the family.
-    """
-
-    row: Row
-    difference: Estimate | None
-    matched: float | None
-    adjusted: float
-    level: float
-    family: int
+    row: Row  # of the other system
+    difference: Estimate | None  # None where either was not run
+    matched: float | None  # on the seeds that both have, where one side has more
+    adjusted: float  # p, two-sided, adjusted by Holm's procedure over the family
+    level: float  # at which Holm's procedure judged it; Bonferroni's, where it decides nothing
+    family: int  # number of comparisons in it
 
     @property
     def corrected(self) -> tuple[float, float]:
@@ -81,16 +65,11 @@ class Comparison:
 
 def page_order(row: Row) -> tuple[int | str, ...]:
     """Return where a row stands among others on the page."""
-    variants = [*SYSTEM_VARIANTS, *names.ABLATIONS]
-    return (
-        list(names.TASKS).index(row.task),
-        row.lang,
-        list(names.SETTINGS).index(row.setting),
-        list(names.METHODS).index(row.method),
-        variants.index(row.variant) if row.variant in variants else len(variants),
-        row.variant,
-        row.selection,
-    )
+    known = [*names.TASKS, *names.SETTINGS, *names.METHODS, *SYSTEM_VARIANTS, *names.ABLATIONS]
+    places = {name: place for place, name in enumerate(known)}
+    task, setting, method = (places[name] for name in (row.task, row.setting, row.method))
+    variant = places.get(row.variant, len(known))
+    return task, row.lang, setting, method, variant, row.variant, row.selection
 
 
 def _on_shared_seeds(one: System, other: System) -> float | None:

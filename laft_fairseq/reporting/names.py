@@ -44,7 +44,6 @@ ABLATIONS = {
     "k-2": "k = 2",
     "k-12": "k = 12",
 }
-PAPER_ABLATIONS = tuple(ABLATIONS)[:5]
 TRIVIAL_BASELINES = {
     "lead1": "LEAD-1 (first sentence)",
     "source_copy": "source copy",
@@ -83,22 +82,14 @@ def language(tag: str) -> str:
     return LANGUAGES.get(tag, tag)
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Return a number for reading; None is a dash."""
-    if value is None:
-        return NONE
-    return f"{value:.{digits}f}".replace("-", MINUS)
+def number(value: float | None, digits: int = 1, sign: str = "") -> str:
+    """Return a number for reading, with the sign "+" a difference; None is a dash."""
+    return NONE if value is None else f"{value:{sign}.{digits}f}".replace("-", MINUS)
 
 
-def signed(value: float, digits: int = 1) -> str:
-    """Return a difference with its sign."""
-    return f"{value:+.{digits}f}".replace("-", MINUS)
-
-
-def interval(ends: tuple[float, float], digits: int = 1, sign: bool = False) -> str:
+def interval(ends: tuple[float, float], digits: int = 1, sign: str = "") -> str:
     """Return an interval as `[1.2, 3.4]`."""
-    shown = signed if sign else number
-    return f"[{shown(ends[0], digits)}, {shown(ends[1], digits)}]"
+    return f"[{number(ends[0], digits, sign)}, {number(ends[1], digits, sign)}]"
 
 
 def percent(value: float | None) -> str:

@@ -17,7 +17,6 @@ from laft_fairseq.reporting import charts, details, markup, names, tables
 from laft_fairseq.reporting.comparisons import Comparisons
 from laft_fairseq.reporting.results import Results
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 _BLOCK = re.compile(r"<tr>\n<td><em>(.*)</em></td>((?:\n<td[^>]*></td>)*)")  # a block's title
 
 
@@ -34,12 +33,15 @@ def html(results: Results) -> str:
     """Return the page as HTML: no script, no font, no network; every text is escaped.
 
     Raises:
-        LaftError: the figure cannot be read, or is no PNG.
+        LaftError: the figure is no PNG.
     """
     source = _render(results, "figure2.png" if results.figure else "", with_charts=True)
     body = MarkdownIt("commonmark").enable("table").render(source)
     if results.figure is not None:
-        image = base64.b64encode(_png(results.figure)).decode("ascii")
+        content = results.figure.read_bytes()
+        if not content.startswith(b"\x89PNG\r\n\x1a\n"):
+            raise LaftError(f"{results.figure}: no PNG image; draw it again with laft tsne")
+        image = base64.b64encode(content).decode("ascii")
         body = body.replace('src="figure2.png"', f'src="data:image/png;base64,{image}"')
     body = re.sub(
         r"(?:<p><strong>(.*)</strong></p>\n)<table>",
@@ -56,16 +58,6 @@ def html(results: Results) -> str:
     return _environment().get_template("page.html.j2").render(
         body=Markup(body), titles=map(Markup, titles), title=results.experiment.get("title")
     )  # fmt: skip
-
-
-def _png(figure: Path) -> bytes:
-    try:
-        content = figure.read_bytes()
-    except OSError as error:
-        raise LaftError(f"{figure}: cannot be read ({error.strerror})") from error
-    if not content.startswith(_PNG):
-        raise LaftError(f"{figure}: no PNG image; draw it again with laft tsne")
-    return content
 
 
 @functools.cache

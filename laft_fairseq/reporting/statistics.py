@@ -31,17 +31,11 @@ _ZERO = 1e-9  # ROUGE points; below it a standard error is rounding
 
 @dataclass(frozen=True)
 class Spread:
-    """A variance between seeds, in squared ROUGE points, with its degrees of freedom.
-
-    Attributes:
-        variance: pooled over systems.
-        freedom: of it.
-        holds_other: whether the other side of a difference is among these systems.
-    """
+    """A variance between seeds, pooled over systems, in squared ROUGE points."""
 
     variance: float
-    freedom: int
-    holds_other: bool = False
+    freedom: int  # degrees of freedom of it
+    holds_other: bool = False  # whether the other side of a difference is among these systems
 
 
 def pooled(systems: Sequence[Scores], *, holds_other: bool = False) -> Spread | None:
@@ -54,23 +48,14 @@ def pooled(systems: Sequence[Scores], *, holds_other: bool = False) -> Spread | 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, or a difference of means, in ROUGE points, with its uncertainty.
-
-    Attributes:
-        value: the mean over seeds and items, or the difference of two.
-        error: its standard error.
-        freedom: degrees of freedom of that error; infinite where there is none.
-        seeds: number of seeds on each side.
-        n: number of items.
-        lent: whether a side of one seed was lent a spread.
-    """
+    """A mean over seeds and items, or a difference of two, in ROUGE points, with its error."""
 
     value: float
-    error: float
-    freedom: float
-    seeds: tuple[int, ...]
-    n: int
-    lent: bool = False
+    error: float  # standard error
+    freedom: float  # degrees of freedom of that error; infinite where there is none
+    seeds: tuple[int, ...]  # on each side
+    n: int  # items
+    lent: bool = False  # whether a side of one seed was lent a spread
 
     @property
     def spread(self) -> str:
@@ -106,11 +91,10 @@ class Estimate:
         critical = float(student.ppf(1 - alpha / 2, self.freedom))
         if np.isinf(self.freedom):
             return (critical + float(norm.ppf(power))) * self.error
-
-        def lacking(shift: float) -> float:
-            return float(nct.sf(critical, self.freedom, shift)) - power
-
-        return float(brentq(lacking, 0.0, 10 * (critical + 1))) * self.error
+        shift = brentq(
+            lambda shift: nct.sf(critical, self.freedom, shift) - power, 0.0, 10 * (critical + 1)
+        )
+        return float(shift) * self.error
 
 
 def estimate(
@@ -159,11 +143,11 @@ def _variance(sides: Sequence[Scores]) -> float:
     side's interaction of the two.
     """
     n = sides[0].shape[1]
-    found = np.sum([side.mean(0) for side in sides], axis=0).var() / n
+    variance = np.sum([side.mean(0) for side in sides], axis=0).var() / n
     for side in (side for side in sides if len(side) > 1):
-        own = side - side.mean(1, keepdims=True)  # (S, n), what a seed's level does not say
-        found += _between(side) / len(side) + own.var(0).mean() / (len(side) - 1) / n
-    return float(found)
+        centred = side - side.mean(1, keepdims=True)  # (S, n), what a seed's level does not say
+        variance += _between(side) / len(side) + centred.var(0).mean() / (len(side) - 1) / n
+    return float(variance)
 
 
 def _freedom(sides: Sequence[Scores], lent: Sequence[Spread]) -> float:

@@ -14,17 +14,8 @@ PAPER_SETTINGS = ("zero-shot", "translate-train")
 TRAINED = "Trained in stage 2"
 TABLE_VARIANTS = ("main", "projection", "stage1")
 _SPREADS = {"own": "", "borrowed": "spread borrowed", "unknown": "spread unknown"}
-_DIFFERENCES = (
-    "LAFT minus",
-    "Seeds",
-    "Language",
-    "Difference",
-    "Holm-corrected interval",
-    "p, Holm",
-    "Simultaneous interval",
-    "p",
-    "Detectable",
-)
+_DIFFERENCES = "LAFT minus, Seeds, Language, Difference, Holm-corrected interval, p by Holm"
+_DIFFERENCES += ", Simultaneous interval, p, Detectable"
 
 
 def paper_table(comparisons: Comparisons, number: int, task: str, langs: Sequence[str]) -> Table:
@@ -79,33 +70,27 @@ def systems_of_block(
 
 
 def ablation_table(comparisons: Comparisons) -> Table:
-    """Return Table 3, LAFT without its parts, for all target languages; and further ablations.
+    """Return Table 3, LAFT without its parts, with further ablations and other languages beneath.
 
     The paper has Chinese alone.
     """
     results = comparisons.results
     header = ["System", TRAINED]
     for lang in results.targets:
-        columns = [*_columns(lang)[:2], f"{names.language(lang)}: minus LAFT"]
-        header += columns + _columns(lang)[2:] * (lang == "zh_CN")
-    paper = [str(cell.get("variant") or "main") for cell in _paper_cells(results, 3)]
+        header += [*_columns(lang)[:2], f"{names.language(lang)}: minus LAFT"]
+    listed = [str(cell.get("variant") or "main") for cell in _paper_cells(results, 3)]
     run = [variant for variant, _ in comparisons.ablations]
-    known = dict.fromkeys([*names.ABLATIONS, *run, *results.representations])
-    first = dict.fromkeys(["main", *names.PAPER_ABLATIONS, *paper])
-    others = [variant for variant in known if variant not in first and variant != "stage1"]
-    rows: list[Sequence[str] | str] = []
-    for title, variants in (("The paper's ablations", first), ("Further ablations", others)):
-        rows += [title] if variants else []
-        for variant in variants:
-            row = Row("headlines", "zero-shot", "laft", variant, lang="")
-            entries = [row.title, _trained(comparisons, row, results.targets)]
-            for lang in results.targets:
-                rouge, right, paper_score = _scores(comparisons, 3, replace(row, lang=lang))
-                entries += [rouge, right, _minus_laft(comparisons.ablations.get((variant, lang)))]
-                entries += [paper_score] * (lang == "zh_CN")
-            rows.append([*entries, _removed(results, variant)])
+    variants = dict.fromkeys(["main", *names.ABLATIONS, *listed, *run, *results.representations])
+    rows = []
+    for variant in variants:
+        row = Row("headlines", "zero-shot", "laft", variant, "zh_CN")
+        entries = [row.title, _trained(comparisons, row, results.targets)]
+        for lang in results.targets:
+            entries += _scores(comparisons, 3, replace(row, lang=lang))[:2]
+            entries.append(_minus_laft(comparisons.ablations.get((variant, lang))))
+        rows.append([*entries, _paper(results, 3, row), _removed(results, variant)])
     caption = "Table 3: ablations, zero-shot headlines; difference with corrected interval"
-    return Table(caption, [*header, "removed ‖s‖ / ‖e‖"], rows)
+    return Table(caption, [*header, _columns("zh_CN")[2], "removed ‖s‖ / ‖e‖"], rows)
 
 
 def difference_table(caption: str, comparisons: Sequence[Comparison]) -> Table:
@@ -117,8 +102,7 @@ def difference_table(caption: str, comparisons: Sequence[Comparison]) -> Table:
         rows += [title] if title not in rows else []
         lang = names.language(row.lang)
         if difference is None:
-            absent = entry(names.NOT_RUN, "" if comparison.laft else "nor LAFT")
-            rows.append([row.title, names.NONE, lang, absent, *[names.NONE] * 5])
+            rows.append([row.title, names.NONE, lang, names.NOT_RUN, *[names.NONE] * 5])
             continue
         level = ALPHA / comparison.family
         higher = comparison.is_sure and difference.value > 0
@@ -126,14 +110,14 @@ def difference_table(caption: str, comparisons: Sequence[Comparison]) -> Table:
             row.title,
             entry(" and ".join(map(str, difference.seeds)), _SPREADS[difference.spread]),
             lang,
-            entry(names.signed(difference.value, 2), strong=higher),
-            names.interval(comparison.corrected, 2, sign=True),
+            entry(names.number(difference.value, 2, "+"), strong=higher),
+            names.interval(comparison.corrected, 2, sign="+"),
             names.p_value(comparison.adjusted),
-            names.interval(difference.interval(level), 2, sign=True),
+            names.interval(difference.interval(level), 2, sign="+"),
             names.p_value(difference.p),
             names.number(difference.detectable(level), 2),
         ])  # fmt: skip
-    return Table(caption, _DIFFERENCES, rows)
+    return Table(caption, _DIFFERENCES.split(", "), rows)
 
 
 def trivial_baseline(
@@ -220,10 +204,10 @@ def _minus_laft(comparison: Comparison | None) -> str:
     laft, ablation = comparison.difference.seeds
     matched = comparison.matched
     return entry(
-        names.signed(-comparison.difference.value),
-        names.interval((-high, -low), sign=True),
+        names.number(-comparison.difference.value, sign="+"),
+        names.interval((-high, -low), sign="+"),
         f"{ablation} and {laft} seeds",
-        "" if matched is None else f"same seeds {names.signed(-matched)}",
+        "" if matched is None else f"same seeds {names.number(-matched, sign='+')}",
         strong=comparison.is_sure,
     )
 

@@ -1,13 +1,14 @@
 """A folder of result files with made-up numbers from a seeded generator: for tests alone."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from laft_fairseq.reporting.page.entries import Entry, Table
+from laft_fairseq.reporting.markup import Table
 
 LANGS = ("fr_XX", "zh_CN")
 N = 60
@@ -141,19 +142,9 @@ def write(folder: Path, means: dict[tuple[str, str], float] | None = None,
 
 
 def rows(table: Table) -> dict[str, list[str]]:
-    """A table's rows, the first of a name: first column -> the others."""
+    """A table's rows, the first of a name: first column -> the others, `|` before a small line."""
     found: dict[str, list[str]] = {}
-    for row in table.rows:
-        if not isinstance(row, str):
-            name, *others = (entry if isinstance(entry, str) else entry.text for entry in row)
-            found.setdefault(name, others)
+    for row in (row for row in table.rows if not isinstance(row, str)):
+        entries = [re.sub(r"<.*?>|\\", "", str(entry).replace("<br>", "|")) for entry in row]
+        found.setdefault(entries[0].split("|")[0], entries[1:])
     return found
-
-
-def entry(table: Table, name: str, column: int) -> Entry:
-    """An entry with its note, of the first row of a name."""
-    for row in table.rows:
-        if not isinstance(row, str) and name in (row[0], getattr(row[0], "text", "")):
-            found = row[column]
-            return Entry(found) if isinstance(found, str) else found
-    raise LookupError(name)

@@ -82,16 +82,20 @@ def learning_curves(comparisons: Comparisons) -> Figure | None:
                     stages.setdefault(f"Stage {stage}", {})[system.row.title] = points
     if not stages:
         return None
-    figure = Figure(figsize=(5.8 * len(stages), 4), layout="constrained")
+    figure = Figure(figsize=(5.8 * len(stages), 5.5), layout="constrained")
     panels = figure.subplots(1, len(stages), squeeze=False)[0]
     for axes, (title, lines) in zip(panels, sorted(stages.items()), strict=True):
         for number, (system_title, points) in enumerate(lines.items()):
-            main = system_title == "LAFT"
-            colour, width = (_LAFT, 3) if main else (f"C{number}", 1)
-            axes.plot(*zip(*points, strict=True), color=colour, linewidth=width, label=system_title)
+            axes.plot(
+                *zip(*points, strict=True),
+                color=_LAFT if system_title == "LAFT" else f"C{number}",
+                linewidth=3 if system_title == "LAFT" else 1,
+                linestyle="--" if number >= 10 else "-",
+                label=system_title,
+            )
         axes.set(title=title, xlabel="updates")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        axes.legend(fontsize=7, frameon=False)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.15), ncols=2, fontsize=8)
     return figure
 
 

@@ -77,11 +77,10 @@ def score_table(systems: Sequence[System]) -> Table:
         rates = [rate for rate in (data.get("learning_rate") or {}).values() if rate is not None]
         shown = ", ".join(f"{rate:g}" for rate in rates) or names.NONE
         rows.append([
-            row.title,
+            entry(row.title, row.chosen if row.selection == "target" else ""),
             names.number(system.mean.value),
             *(written(system.score(key)) for _, key, written in _SCORES),
-            entry(f"{shown} ({len(data.get('grid') or ())} tried)",
-                  row.chosen.removeprefix("learning rate ")),
+            entry(shown, f"{len(data.get('grid') or ())} tried"),
             " + ".join(_minutes(system, stage) for stage in ("stage1", "stage2", "generate")),
         ])  # fmt: skip
     references = [written(systems[0].score(f"reference_{key}")) for _, key, written in _SCORES]

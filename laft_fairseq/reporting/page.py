@@ -52,6 +52,7 @@ def html(results: Results) -> str:
         lambda row: f'<tr class="block"><th colspan="{row[2].count("<td") + 1}">{row[1]}</th>', body
     )
     body = re.sub(r"<tr>\n<td>(.*)</td>", r'<tr>\n<th scope="row">\1</th>', body)
+    body = body.replace("ROUGE-L</th>", "ROUGE\N{NON-BREAKING HYPHEN}L</th>")
     titles = re.findall("<h2>(.*)</h2>", body)
     for number, title in enumerate(titles):
         body = body.replace(f"<h2>{title}</h2>", f'<h2 id="section{number}">{title}</h2>')

@@ -215,8 +215,9 @@ def _minus_laft(comparison: Comparison | None) -> str:
 def _removed(results: Results, variant: str) -> str:
     measures = results.representations.get(variant, {}).get("measures") or {}
     shares = measures.get("removed") or {}
-    shown = ", ".join(f"{tag[:2]} {names.number(share, 2)}" for tag, share in shares.items())
-    return shown or (names.NONE if measures else names.NOT_MEASURED)
+    if shares:
+        return entry(*(f"{tag[:2]} {names.number(share, 2)}" for tag, share in shares.items()))
+    return names.NONE if measures else names.NOT_MEASURED
 
 
 def _reason(results: Results, row: Row) -> str:

@@ -12,7 +12,6 @@ from laft_fairseq.reporting.statistics import (
     corrected,
     estimate,
     holm,
-    holm_levels,
     pooled,
 )
 
@@ -179,15 +178,14 @@ def test_the_error_is_what_resampling_tends_to(seeds: tuple[int, int]) -> None:
 
 
 def test_holm_by_hand() -> None:
-    """0.01 x 4, 0.02 x 3 and the maximum from there on: 0.03 x 2, 0.04 x 1."""
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
+    """Adjusted: 0.01 x 4, 0.02 x 3 and the maximum from there on: 0.03 x 2, 0.04 x 1.
 
-
-def test_holm_levels_by_hand() -> None:
-    """0.001 <= 0.05 / 4, 0.016 <= 0.05 / 3; 0.03 > 0.05 / 2 fails, and the last stays there."""
-    levels = holm_levels([0.03, 0.001, 0.04, 0.016])
+    Levels: 0.001 <= 0.05 / 4, 0.016 <= 0.05 / 3; 0.03 > 0.05 / 2 fails, and the last stays there.
+    """
+    assert holm([0.04, 0.01, 0.03, 0.02])[0] == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8])[0] == [1.0, 1.0]
+    assert holm([]) == ([], [])
+    levels = holm([0.03, 0.001, 0.04, 0.016])[1]
     assert levels == pytest.approx([0.05 / 2, 0.05 / 4, 0.05 / 2, 0.05 / 3])
 
 
@@ -199,7 +197,6 @@ def test_a_side_of_one_seed_eases_no_other_test() -> None:
     assert levels == pytest.approx([0.05 / 4, 0.05 / 3, 0.05 / 4, 0.05 / 2])
     alone, _ = corrected([found[1], found[2], None])
     assert alone[0] == pytest.approx(0.048)
-    assert holm([0.016, 1e-9, 1.0])[0] == pytest.approx(0.032)
 
 
 def differing(p: float, seeds: tuple[int, int] = (3, 3)) -> Estimate:
@@ -211,8 +208,7 @@ def test_an_interval_leaves_zero_out_exactly_where_holm_rejects() -> None:
     draws = np.random.default_rng(5)
     for _ in range(200):
         found = [Estimate(float(v), 1.0, 9.0, (3, 3), 9) for v in draws.normal(2, 2, 5)]
-        p_values = [one.p for one in found]
-        adjusted, levels = holm(p_values), holm_levels(p_values)
+        adjusted, levels = holm([one.p for one in found])
         for one, p, level in zip(found, adjusted, levels, strict=True):
             low, high = one.interval(level)
             assert (not low <= 0 <= high) == (p <= 0.05)

@@ -44,24 +44,26 @@ def overview(comparisons: Comparisons) -> Figure | None:
         return None
     figure = Figure(figsize=(5.8 * len(langs), 5), layout="constrained")
     for axes, lang in zip(figure.subplots(1, len(langs), squeeze=False)[0], langs, strict=True):
-        bars = []
+        bars = []  # title, mean, ends of the interval, colour of line and dot
         for system in sorted(_shown(comparisons, lang), key=lambda system: -system.mean.value):
             colour = _LAFT if system.row.title == "LAFT" else _OTHER
             face = "white" if len(system.cells) == 1 else colour
-            value, ends = system.mean.value, system.mean.interval()
-            bars.append((system.row.title, value, *ends, colour, face))
+            bars.append(
+                (system.row.title, system.mean.value, *system.mean.interval(), colour, face)
+            )
         for name in ("lead1", "english_reference"):
             score = trivial_baseline(comparisons, "headlines", lang, name)
             if score:
                 scores = (score["f"], score["low"], score["high"])
                 bars.append((names.TRIVIAL_BASELINES[name], *scores, _TRIVIAL, _TRIVIAL))
-        for place, (_, value, low, high, colour, face) in enumerate(bars):
-            axes.plot([max(0.0, low), high], [place, place], color=colour)
-            axes.plot([value], [place], "o", color=colour, markerfacecolor=face)
-            axes.annotate(f"{value:.1f}", (high, place), (4, 0), textcoords="offset points",
-                          va="center", color=colour)  # fmt: skip
-        axes.set_yticks(range(len(bars)), [bar[0] for bar in bars], fontsize=9)
-        axes.set_xlim(max(0, math.floor(min(bar[2] for bar in bars) / 5) * 5))
+        titles, means, lows, highs, colours, faces = zip(*bars, strict=True)
+        places = range(len(bars))
+        axes.hlines(places, [max(0.0, low) for low in lows], highs, colours)
+        axes.scatter(means, places, c=faces, edgecolors=colours, zorder=2)
+        for place, mean, high, colour in zip(places, means, highs, colours, strict=True):
+            axes.annotate(f"\N{NO-BREAK SPACE}{mean:.1f}", (high, place), va="center", color=colour)
+        axes.set_yticks(places, titles, fontsize=9)
+        axes.set_xlim(max(0, math.floor(min(lows) / 5) * 5))
         axes.invert_yaxis()
         axes.set_title(names.language(lang), fontsize=10)
         axes.grid(axis="x", color="#d5dce3")

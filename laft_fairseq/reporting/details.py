@@ -77,7 +77,7 @@ def score_table(systems: Sequence[System]) -> Table:
         rates = [rate for rate in (data.get("learning_rate") or {}).values() if rate is not None]
         shown = ", ".join(f"{rate:g}" for rate in rates) or names.NONE
         rows.append([
-            entry(row.title, row.chosen if row.selection == "target" else ""),
+            entry(row.title, names.BY_TARGET if row.selection == "target" else ""),
             names.number(system.mean.value),
             *(written(system.score(key)) for _, key, written in _SCORES),
             entry(shown, f"{len(data.get('grid') or ())} tried"),

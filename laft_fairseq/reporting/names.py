@@ -24,11 +24,8 @@ METHODS = {
     "laft": "LAFT",
 }
 NOT_IN_PAPER = frozenset({"mbart_attn_qk", "tm_adv_frozen"})
-SELECTIONS = {
-    "source": "learning rate chosen on English validation pairs",
-    "fixed": "learning rate not chosen",
-    "target": "learning rate chosen on target-language validation pairs",
-}
+SELECTIONS = ("source", "fixed", "target")  # whose validation pairs chose the learning rate
+BY_TARGET = "learning rate chosen on target-language validation pairs"
 ABLATIONS = {
     "no-removal": "without removal",
     "no-fusion": "without fusion",
@@ -64,17 +61,6 @@ def system(method: str, variant: str) -> str:
     name = METHODS.get(method, method)
     suffix = {"main": "", "stage1": " + stage 1"}.get(variant)
     return name + (f", {ABLATIONS.get(variant, variant)}" if suffix is None else suffix)
-
-
-def chosen(task: str, setting: str, selection: str) -> str:
-    """Return how the learning rate was chosen; other settings take zero-shot headlines' rate."""
-    if selection != "source":
-        return SELECTIONS[selection]
-    if setting == "supervised":
-        return "learning rate chosen on validation pairs of the trained language"
-    if (task, setting) != ("headlines", "zero-shot"):
-        return "learning rate chosen for headlines zero-shot, on English validation pairs"
-    return SELECTIONS[selection]
 
 
 def language(tag: str) -> str:

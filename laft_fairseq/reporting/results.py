@@ -35,11 +35,6 @@ class Row:
         """The system's name on the page."""
         return names.system(self.method, self.variant)
 
-    @property
-    def chosen(self) -> str:
-        """How its learning rate was chosen."""
-        return names.chosen(self.task, self.setting, self.selection)
-
 
 @dataclass(frozen=True)
 class Cell:

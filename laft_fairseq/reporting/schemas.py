@@ -30,7 +30,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "laft-result/1": {
         **_SYSTEM,
         "task": tuple(names.TASKS),
-        "selection": tuple(names.SELECTIONS),
+        "selection": names.SELECTIONS,
         "seed": int,
         "scores": {
             "rougeL": {"f": float},

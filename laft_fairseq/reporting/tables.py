@@ -65,7 +65,7 @@ def systems_of_block(
             notes += ["both choices of the rate"] if same.get(key) else []
             block[row] = "; ".join(notes)
         if same.get(key) is False:
-            block[replace(row, selection="target")] = names.SELECTIONS["target"]
+            block[replace(row, selection="target")] = names.BY_TARGET
     return block
 
 
@@ -137,20 +137,19 @@ def _trivial_rows(
     """Return a block of trivial baselines on the same items, and how the references fare."""
     rows = []
     for name, title in names.TRIVIAL_BASELINES.items():
-        entries = []
+        entries = [title, names.NONE]
         for lang in langs:
             score = trivial_baseline(comparisons, task, lang, name)
             interval = names.interval((score["low"], score["high"])) if score else ""
             rouge = entry(names.number(score["f"] if score else None), interval)
             entries += [rouge, names.NONE, names.NONE]
-        rows.append([title, names.NONE, *entries])
-    references = []
+        rows.append(entries)
+    references = ["references themselves", names.NONE]
     for lang in langs:
-        own = [s for s in comparisons.systems if (s.row.task, s.row.lang) == (task, lang)]
-        share = own[0].score("reference_right_language") if own else None
-        references += [names.NONE, names.percent(share), names.NONE]
-    rows.append(["references themselves", names.NONE, *references])
-    there = [row for row in rows if set(row[1:]) != {names.NONE}]
+        shares = (s.score("reference_right_language") for s in comparisons.systems
+                  if (s.row.task, s.row.lang) == (task, lang))  # fmt: skip
+        references += [names.NONE, names.percent(next(shares, None)), names.NONE]
+    there = [row for row in [*rows, references] if set(row[1:]) != {names.NONE}]
     return ["Trivial baselines: nothing is trained", *there] if there else []
 
 

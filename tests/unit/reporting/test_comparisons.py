@@ -177,7 +177,7 @@ def test_runs_that_both_choices_share_are_shown_once(tmp_path: Path) -> None:
     assert notes() == ["both choices of the rate"]
     other = made.result("laft", "main", "fr_XX", 1, made.items(31.0, 1), selection="target")
     made.put(tmp_path, "cells/target.1.json", other)
-    assert notes() == ["", names.SELECTIONS["target"]]
+    assert notes() == ["", names.BY_TARGET]
 
 
 def test_bold_and_ablations_ask_for_several_seeds(tmp_path: Path) -> None:

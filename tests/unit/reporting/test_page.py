@@ -180,6 +180,7 @@ def test_no_chart_of_scores_goes_below_zero(tmp_path: Path) -> None:
     """An unstable system's symmetric interval does; its line is cut, and its numbers stay."""
     for seed, mean in enumerate((2.0, 10.0, 40.0), 1):
         cell = made.result("tm_adv", "main", "fr_XX", seed, made.items(mean, seed))
+        cell["scores"]["floors"] = None
         made.put(tmp_path, f"{seed}.json", cell)
     comparisons = Comparisons(results.read(tmp_path))
     assert comparisons.systems[0].mean.interval()[0] < 0
@@ -188,7 +189,8 @@ def test_no_chart_of_scores_goes_below_zero(tmp_path: Path) -> None:
     (axes,) = figure.axes
     assert axes.get_xlim()[0] == 0
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first is on top
-    assert list(axes.lines[0].get_xdata()) == [0, comparisons.systems[0].mean.interval()[1]]
+    (line,) = axes.collections[0].get_paths()
+    assert line.vertices[:, 0].tolist() == [0, comparisons.systems[0].mean.interval()[1]]
 
 
 def test_updates_grow_to_the_right_and_loss_upwards(tmp_path: Path) -> None:

@@ -90,11 +90,12 @@ def learning_curves(comparisons: Comparisons) -> Figure | None:
         for number, (system_title, points) in enumerate(lines.items()):
             axes.plot(
                 *zip(*points, strict=True),
-                color=_LAFT if system_title == "LAFT" else f"C{number}",
-                linewidth=3 if system_title == "LAFT" else 1,
-                linestyle="--" if number >= 10 else "-",
+                f"C{number}" + ("-" if number < 10 else "--"),
+                linewidth=1,
                 label=system_title,
             )
+            if system_title == "LAFT":
+                axes.lines[-1].set(color=_LAFT, linestyle="-", linewidth=3)
         axes.set(title=title, xlabel="updates")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.15), ncols=2, fontsize=8)

@@ -23,9 +23,7 @@ def paper_table(comparisons: Comparisons, number: int, task: str, langs: Sequenc
     rows: list[Sequence[str] | str] = []
     for setting, title in names.SETTINGS.items():
         block = systems_of_block(comparisons, task, setting, langs)
-        reasons = _not_testable(comparisons.results, task, setting, langs)
-        if block or (reasons and task == "headlines"):
-            rows.append(title + reasons)
+        rows += [title] if block else []
         best = [_best(comparisons, block, lang) for lang in langs]
         for row, notes in block.items():
             entries = [entry(row.title, notes), _trained(comparisons, row, langs)]
@@ -170,8 +168,8 @@ def _scores(
     """Return our number, the share in the right language, and the paper's number."""
     system, paper = comparisons.find(row), _paper(comparisons.results, table, row)
     if system is None:
-        reason = _reason(comparisons.results, row)
-        return [names.NOT_TESTABLE if reason else names.NOT_RUN, names.NONE, paper]
+        testable = _is_testable(comparisons.results, row)
+        return [names.NOT_RUN if testable else names.NOT_TESTABLE, names.NONE, paper]
     mean, count = system.mean, len(system.cells)
     rouge = entry(
         names.number(mean.value),
@@ -219,25 +217,17 @@ def _removed(results: Results, variant: str) -> str:
     return names.NONE if measures else names.NOT_MEASURED
 
 
-def _reason(results: Results, row: Row) -> str:
-    """Return why a row cannot be tested, or ""; a declaration may name a task as setting."""
+def _is_testable(results: Results, row: Row) -> bool:
+    """Whether nobody declared beforehand that the row cannot be tested.
+
+    A declaration holds for all that it does not name, and may name a task as setting.
+    """
     wanted = {"task": row.task, "lang": row.lang, "method": row.method}
-    for given in results.experiment.get("not_testable") or []:
-        of_row = all(given.get(key, value) == value for key, value in wanted.items())
-        if of_row and given.get("setting", row.setting) in (row.setting, row.task):
-            return given.get("reason", "no reason given")
-    return ""
-
-
-def _not_testable(results: Results, task: str, setting: str, langs: Sequence[str]) -> str:
-    """Return what a block cannot hold, and why: ` – Chinese: not testable here, no engine`."""
-    parts = []
-    for lang in langs:
-        rows = [Row(task, setting, method, "main", lang) for method in names.METHODS]
-        reasons = dict.fromkeys(filter(None, (_reason(results, row) for row in rows)))
-        if reasons:
-            parts.append(f" – {names.language(lang)}: {names.NOT_TESTABLE}, {'; '.join(reasons)}")
-    return "".join(parts)
+    return not any(
+        all(given.get(key, value) == value for key, value in wanted.items())
+        and given.get("setting", row.setting) in (row.setting, row.task)
+        for given in results.experiment.get("not_testable") or []
+    )
 
 
 def _paper_cells(results: Results, table: int) -> list[dict[str, object]]:

@@ -60,8 +60,6 @@ def test_ours_stands_beside_the_papers(folder: Path) -> None:
     assert re.fullmatch(rf"{mean:.1f}\|\[\d\d\.\d, \d\d\.\d\]\|3 seeds", rouge)
     laft = made.rows(one)["LAFT"]
     assert (laft[3], laft[6], laft[1][:2]) == ("12.34", "–", "**")
-    blocks = [row for row in one.rows if isinstance(row, str)]
-    assert blocks[1].endswith("Chinese: not testable here, no translation engine, 205 human pairs")
     assert made.rows(one)["LEAD-1 (first sentence)"][1] == "27.0|[25.0, 29.0]"
     assert made.rows(two)["mBART (full)"][1] == "not run"
     ablations = made.rows(three)
@@ -82,14 +80,16 @@ def test_papers_numbers_that_nobody_listed_are_not_transcribed(tmp_path: Path) -
     assert made.rows(one)["mBART (query and key)"][3] == "–"
     assert made.rows(two)["LAFT"][1] == "not testable here"
     assert made.rows(three)["LAFT"][-2] == "not transcribed"
+    assert "Not testable here, no pairs:\n  questions\n  (zh\\_CN)." in page.markdown(
+        results.read(tmp_path), tmp_path
+    )
     assert "one run of stage 1" in page.markdown(results.read(tmp_path), tmp_path)
 
 
 def test_without_an_experiment_the_cells_say_what_is_compared(tmp_path: Path) -> None:
     for method, mean in (("laft", 30.0), ("adapter", 25.0)):
         for seed in (1, 2, 3):
-            cell = made.result(method, "main", "es_XX", seed, made.items(mean, seed))
-            made.put(tmp_path, f"{method}.{seed}.json", cell)
+            made.put_cell(tmp_path, method, mean, seed, lang="es_XX")
     assert paper_tables(tmp_path)[0].header[2] == "es_XX: ROUGE-L"
     text = page.markdown(results.read(tmp_path), tmp_path)
     assert re.search(r"\| Adapter \| 3 and 3 \| es\\_XX \| \*\*\+[45]\.", text)
@@ -197,8 +197,7 @@ def test_updates_grow_to_the_right_and_loss_upwards(tmp_path: Path) -> None:
     curve = [{"stage": 2, "update": update, "split": "train", "loss": loss}
              for update, loss in ((50, 4.0), (10, 9.0), (90, 2.0), (95, float("nan")))]  # fmt: skip
     curve.append({"stage": 2, "split": "train"})
-    cell = made.result("laft", "main", "fr_XX", 1, made.items(30.0, 1), curve=curve)
-    made.put(tmp_path, "cell.json", cell)
+    made.put_cell(tmp_path, "laft", 30.0, curve=curve)
     figure = charts.learning_curves(Comparisons(results.read(tmp_path)))
     assert figure is not None
     (axes,) = figure.axes

@@ -17,7 +17,8 @@ from laft_fairseq.reporting import charts, details, markup, names, tables
 from laft_fairseq.reporting.comparisons import Comparisons
 from laft_fairseq.reporting.results import Results
 
-_BLOCK = re.compile(r"<tr>\n<td><em>(.*)</em></td>((?:\n<td[^>]*></td>)*)")  # a block's title
+# A block's title is a row whose other entries are empty; in HTML it spans them.
+_BLOCK = re.compile(r"<tr>\n<td><em>(.*)</em></td>((?:\n<td[^>]*></td>)*)")
 
 
 def markdown(results: Results, beside: Path) -> str:
@@ -44,17 +45,17 @@ def html(results: Results) -> str:
         image = base64.b64encode(content).decode("ascii")
         body = body.replace('src="figure2.png"', f'src="data:image/png;base64,{image}"')
     body = re.sub(
-        r"(?:<p><strong>(.*)</strong></p>\n)<table>",
+        r"<p><strong>(.*)</strong></p>\n<table>",
         r'<div class="scroll" tabindex="0"><table><caption>\1</caption>',
         body,
     ).replace("</table>", "</table></div>")
     body = _BLOCK.sub(
         lambda row: f'<tr class="block"><th colspan="{row[2].count("<td") + 1}">{row[1]}</th>', body
     )
-    body = re.sub(r"<tr>\n<td>(.*)</td>", r'<tr>\n<th scope="row">\1</th>', body)
+    body = re.sub(r"<tr>\n<td>(.*)</td>", r'<tr>\n<th scope="row">\1</th>', body)  # row headers
     body = body.replace("ROUGE-L</th>", "ROUGE\N{NON-BREAKING HYPHEN}L</th>")
     titles = re.findall("<h2>(.*)</h2>", body)
-    for number, title in enumerate(titles):
+    for number, title in enumerate(titles):  # what the contents link to
         body = body.replace(f"<h2>{title}</h2>", f'<h2 id="section{number}">{title}</h2>')
     return _environment().get_template("page.html.j2").render(
         body=Markup(body), titles=map(Markup, titles), title=results.experiment.get("title")

@@ -187,7 +187,7 @@ def holm(p_values: Sequence[float], alpha: float = ALPHA) -> tuple[list[float], 
         highest = max(highest, min(1.0, (m - step) * p_values[index]))
         adjusted[index] = highest
         levels[index] = alpha / (m - step) if failed is None else failed
-        if failed is None and p_values[index] > levels[index]:
+        if p_values[index] > levels[index]:
             failed = levels[index]
     return adjusted, levels
 

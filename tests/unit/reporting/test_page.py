@@ -60,6 +60,7 @@ def test_ours_stands_beside_the_papers(folder: Path) -> None:
     assert re.fullmatch(rf"{mean:.1f}\|\[\d\d\.\d, \d\d\.\d\]\|3 seeds", rouge)
     laft = made.rows(one)["LAFT"]
     assert (laft[3], laft[6], laft[1][:2]) == ("12.34", "–", "**")
+    assert made.rows(one)["LAFT, projection (not divided by ‖e‖)"][3] == "–"
     assert made.rows(one)["LEAD-1 (first sentence)"][1] == "27.0|[25.0, 29.0]"
     assert made.rows(two)["mBART (full)"][1] == "not run"
     ablations = made.rows(three)

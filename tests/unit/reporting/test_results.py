@@ -124,12 +124,12 @@ def test_what_is_given_twice_is_refused(tmp_path: Path, data: dict[str, Any], sa
         results.read(tmp_path)
 
 
-def test_other_items_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scores", [[20.0, 30.0], [20.0, 30.0, 40.0, 50.0]])
+def test_other_items_are_refused(tmp_path: Path, scores: list[float]) -> None:
     made.put(tmp_path, "a.json", cell())
-    other = made.result("mbart_full", "main", "fr_XX", 1, [20.0, 30.0])
+    other = made.result("mbart_full", "main", "fr_XX", 1, scores)
     made.put(tmp_path, "b.json", other)
-    with pytest.raises(LaftError, match=r"b\.json has 2 items .*a\.json has 3.* one test set"):
+    with pytest.raises(LaftError, match=rf"b\.json has {len(scores)} items .*a\.json has 3"):
         results.read(tmp_path)
-    other["lang"] = "zh_CN"
-    made.put(tmp_path, "b.json", other)
+    made.put(tmp_path, "b.json", other | {"lang": "zh_CN"})
     assert len(results.read(tmp_path).cells) == 2

@@ -24,10 +24,10 @@ def task(tmp_path: Path) -> Path:
 
 def run(task: Path, *langs: str, new: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, ROOT / "preprocess" / "own.py", "--folder", task, "--backbone",
+        [sys.executable, "-m", "preprocess.own", "--folder", task, "--backbone",
          task.parent, "--langs", *(langs or ("en_XX", "fr_XX")), "--new-langs", new,
          "--raw", task / "out" / "raw"],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, cwd=ROOT,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRScheduleConfig
 
-from laft_fairseq.scoring.floors import sentences
+from laft_fairseq.scoring.trivial_baselines import sentences
 from tests.recipes.warm import Warm
 from tests.recipes.workflow import ROOT, Run, small
 

@@ -70,8 +70,8 @@ def test_commands_are_found(capsys: pytest.CaptureFixture[str]) -> None:
     line = "tail -f x | laft generate --lang fr_XX \\\n  --nbest 3 < in > out  # a word"
     text = f"```\n{line}\nlaft x ...\n```\n"
     assert list(laft_commands(text)) == [["generate", "--lang", "fr_XX", "--nbest", "3"]]
-    readme = (shipped.REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert len(list(laft_commands(readme))) > 8
+    walkthrough = (shipped.REPOSITORY / "docs" / "walkthrough.md").read_text(encoding="utf-8")
+    assert len(list(laft_commands(walkthrough))) > 6
     with pytest.raises(pytest.fail.Exception, match="unrecognized arguments: --langage"):
         expect_to_parse("```\nlaft generate --checkpoint c --lang a --langage b\n```\n", capsys)
 

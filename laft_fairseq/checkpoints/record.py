@@ -10,12 +10,21 @@ from typing import Any
 from torch import Tensor
 
 from laft_fairseq.checkpoints.header import HEADER_KEY, Header, pop_header
-from laft_fairseq.checkpoints.options import recorded_groups
-from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, text_tensor
+from laft_fairseq.checkpoints.options import asks_for_ours, configuration, recorded_groups
+from laft_fairseq.checkpoints.reading import (
+    ORIGIN_KEY,
+    checked_tensors,
+    read_checkpoint,
+    text_tensor,
+)
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.layout import TagLayout, tag_layout
 from laft_fairseq.languages.vocabulary_files import LANGS_FILE, LAYOUT_FILE, NEW_LANGS_FILE
 
+NOT_OURS = (
+    "not written by laft_fairseq, so its languages and shape are not known; a pretrained mBART "
+    "goes to --backbone"
+)
 POSITION_OFFSET = 2  # fairseq's learned positions begin after <s> and <pad>
 HEAD_WIDTH = 64  # of mBART's attention at every size, where a file does not record its heads
 
@@ -37,6 +46,11 @@ class Checkpoint:
     state: dict[str, Tensor]
     header: Header | None
     options: dict[str, dict[str, Any]]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it has our header, or asks for one of our architectures or tasks."""
+        return self.header is not None or asks_for_ours(self.options)
 
     @property
     def is_slim(self) -> bool:
@@ -91,18 +105,54 @@ class Checkpoint:
         return {name: text for name, text in recorded.items() if not (Path(data) / name).exists()}
 
     def state_to_load(self) -> dict[str, Any]:
-        """The model's tensors with header and origin, as ``load_state_dict`` takes them."""
-        header = {} if self.header is None else {HEADER_KEY: self.header}
-        return {**self.state, **header, ORIGIN_KEY: text_tensor(self.path)}
+        """The model's tensors, checked, with header and origin, as ``load_state_dict`` takes them.
+
+        Raises:
+            LaftError: names the file and an entry that is no plain tensor.
+        """
+        state: dict[str, Any] = checked_tensors(self.content.get("model"), self.path)
+        if self.header is not None:
+            state[HEADER_KEY] = self.header
+        return state | {ORIGIN_KEY: text_tensor(self.path)}
+
+    def usable_content(self) -> dict[str, Any]:
+        """What may be used of a checkpoint of ours: its tensors, its course, checked options.
+
+        The options are ``cfg`` in fairseq's form (options.py).
+
+        Raises:
+            LaftError: names the file and what is refused in it.
+        """
+        keys = ("criterion", "optimizer_history", "extra_state", "last_optimizer_state")
+        kept = {key: self.content[key] for key in keys if key in self.content}
+        self._check_course(kept)
+        if kept.get("criterion") is not None:
+            kept["criterion"] = checked_tensors(kept["criterion"], self.path)
+        state = checked_tensors(self.content.get("model"), self.path)
+        cfg = configuration(self.options, self.path)
+        return {**kept, "args": None, "cfg": cfg, "model": state, "task_state": {}}
+
+    def _check_course(self, content: Mapping[str, Any]) -> None:
+        """Refuse another form of what fairseq reads of a training's course."""
+        history = content.get("optimizer_history", [{}])
+        last = history[-1] if isinstance(history, list) and history else None
+        updates = last.get("num_updates", 0) if isinstance(last, dict) else None
+        if type(updates) is not int or not 0 <= updates < 1 << 40:
+            raise LaftError(f"{self.path}: its optimizer_history is damaged")
+        extra_state = content.get("extra_state", {})
+        if not isinstance(extra_state, dict) or not isinstance(
+            extra_state.get("train_iterator", {}), dict
+        ):
+            raise LaftError(f"{self.path}: its extra_state is damaged")
 
 
-def open_checkpoint(path: str) -> Checkpoint:
-    """Open a checkpoint; large files are mapped.
+def open_checkpoint(path: str, *, mmap: bool = True) -> Checkpoint:
+    """Open a checkpoint and parse its header; with ``mmap`` large files are mapped.
 
     Raises:
         LaftError: unreadable, unsafe, or its header or options are damaged.
     """
-    content = read_checkpoint(path, mmap=True)
+    content = read_checkpoint(path, mmap=mmap)
     model = content.get("model")
     state = dict(model) if isinstance(model, dict) else {}
     header, _ = pop_header(state, path)
@@ -117,16 +167,14 @@ def shape_arguments(state: Mapping[str, Tensor], path: str) -> dict[str, int]:
     """
     shape: dict[str, int] = {}
     try:
-        for side in ("encoder", "decoder"):
+        for side, positions in (("encoder", "source"), ("decoder", "target")):
             layers = {name.split(".")[2] for name in state if name.startswith(f"{side}.layers.")}
             ffn, d = state[f"{side}.layers.0.fc1.weight"].shape
-            positions = state[f"{side}.embed_positions.weight"].size(0) - POSITION_OFFSET
+            table = state[f"{side}.embed_positions.weight"]
             shape[f"{side}_layers"] = len(layers)
             shape[f"{side}_embed_dim"] = d
             shape[f"{side}_ffn_embed_dim"] = ffn
-            shape["max_source_positions" if side == "encoder" else "max_target_positions"] = (
-                positions
-            )
+            shape[f"max_{positions}_positions"] = table.size(0) - POSITION_OFFSET
     except (KeyError, ValueError, IndexError) as error:
         raise LaftError(f"{path}: not an mBART ({error} is missing or has another shape)") from None
     return shape

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +47,26 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
             raise LaftError(f"--finetune-from-model {start}: no such checkpoint")
         return
     try:
-        content = read_checkpoint(str(last), mmap=True)
+        recorded = _table(read_checkpoint(str(last), mmap=True).get("cfg"))
     except LaftError:
         return  # what reads it whole says what is wrong with it
-    saved = _table(content.get("cfg"))
-    before = _table(saved.get("checkpoint")).get("finetune_from_model")
+    before = _table(recorded.get("checkpoint")).get("finetune_from_model")
     before = before if isinstance(before, str) else None
     remedy = "name another --save-dir, or remove that one to begin anew"
     # Beside --finetune-from-model fairseq takes none of them, so that it is left out.
     anew = start is None and any(getattr(cfg, name, False) for name in RESETS)
-    if not (anew or _same(before, start)):
+    if not (anew or _is_same_file(before, start)):
         raise LaftError(
             f"{last}: that training began from {before or 'the backbone'}, not from "
             f"{start or 'the backbone'}; {remedy}"
         )
-    if cfg.reset_dataloader:
-        return
-    for option, was, now in _changed(_table(saved.get("task")), task, tags):
-        raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
+    trained_on = _table(recorded.get("task"))
+    for name, option in OPTIONS.items():
+        if cfg.reset_dataloader or name not in trained_on or not hasattr(task, name):
+            continue
+        was, now = (_shown(name, value, tags) for value in (trained_on[name], getattr(task, name)))
+        if was != now:
+            raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
 
 
 def _table(values: Any) -> dict[str, Any]:
@@ -72,8 +74,8 @@ def _table(values: Any) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _same(before: str | None, start: str | None) -> bool:
-    """One file, a copy of it, or one that is no more where it was."""
+def _is_same_file(before: str | None, start: str | None) -> bool:
+    """Whether both are one file, copies of it, or one is no more where it was."""
     if before is None or start is None:
         return before is start
     if before == start or not (os.path.exists(before) and os.path.exists(start)):
@@ -81,20 +83,8 @@ def _same(before: str | None, start: str | None) -> bool:
     return os.path.samefile(before, start) or filecmp.cmp(before, start, shallow=False)
 
 
-def _changed(
-    saved: Mapping[str, Any], task: Any, tags: Sequence[str]
-) -> list[tuple[str, str, str]]:
-    """The options that differ, each with what it was and is."""
-    found = []
-    for name, option in OPTIONS.items():
-        if name in saved and hasattr(task, name):
-            was, now = (_words(name, value, tags) for value in (saved[name], getattr(task, name)))
-            if was != now:
-                found.append((option, was, now))
-    return found
-
-
-def _words(name: str, value: Any, tags: Sequence[str]) -> str:
+def _shown(name: str, value: Any, tags: Sequence[str]) -> str:
+    """An option's value in one form, with what it means where it is not given."""
     if not isinstance(value, str | None):
         return ascii(value)[:60]
     if name == "train_langs":

@@ -22,10 +22,9 @@ from typing import Any
 
 import torch
 
-from laft_fairseq.checkpoints import options as checkpoint_options
 from laft_fairseq.checkpoints import resuming
-from laft_fairseq.checkpoints.header import pop_header
-from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, text_tensor
+from laft_fairseq.checkpoints.reading import ORIGIN_KEY, text_tensor
+from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
 from laft_fairseq.errors import LaftError
 
@@ -35,36 +34,56 @@ STATE = "last_optimizer_state"
 
 @dataclass
 class Restoring:
-    """What fairseq's reader is asked for.
+    """What fairseq's reader is asked for, and what it has read.
 
     Attributes:
         builds: a model is built of the file's options.
         ours_alone: every other file is refused.
-        found_ours: one of ours that has been read, or "".
+        path: of the last checkpoint of ours that was read, or "".
     """
 
     builds: bool = False
     ours_alone: bool = False
-    found_ours: str = ""
+    path: str = ""
 
 
-NOTHING_ASKED = Restoring()
-current: ContextVar[Restoring] = ContextVar("current", default=NOTHING_ASKED)
+current: ContextVar[Restoring | None] = ContextVar("current", default=None)
 
 
 @contextmanager
-def restoring(builds: bool, ours_alone: bool) -> Iterator[Restoring]:
-    """Tell fairseq's reader, which is called within it."""
-    asked = Restoring(builds, ours_alone)
-    token = current.set(asked)
+def restoring(builds: bool, ours_alone: bool) -> Iterator[None]:
+    """Tell fairseq's reader, which is called within it, what it is asked for.
+
+    Raises:
+        LaftError: in place of whatever fairseq or torch makes of a file's odd options and tensors.
+    """
+    request = Restoring(builds, ours_alone)
+    token = current.set(request)
     try:
-        yield asked
+        yield
+    except LaftError:
+        raise
+    except Exception as error:
+        if request.path:
+            raise damaged(request.path, error) from error
+        raise
     finally:
         current.reset(token)
 
 
+def damaged(path: str, error: Exception) -> LaftError:
+    """The LaftError behind ``error``, or else one that names the file."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, LaftError):
+        cause = cause.__cause__ or cause.__context__
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return cause or LaftError(
+        f"{path}: cannot be used; it is damaged or of another model ({reason})"
+    )
+
+
 def without_optimizer_state(path: Path) -> None:
-    """Write a checkpoint anew without it, whole or not at all."""
+    """Write a checkpoint anew without its optimizer state, whole or not at all."""
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if content.pop(STATE, None):
         part = path.with_name(f"{path.name}.part")
@@ -91,21 +110,8 @@ def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
     """fairseq's, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
         resuming.check(cfg, trainer.task.cfg, trainer.task.tags)
-    with restoring(False, hasattr(trainer.task, "stage")) as asked:
-        try:
-            return stock(cfg, trainer, **kwargs)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            if asked.found_ours:
-                raise damaged(asked.found_ours, error) from error
-            raise
-
-
-def _is_user_dir() -> bool:
-    """Whether fairseq was told of this package by ``--user-dir``."""
-    from fairseq.utils import import_user_module
-
-    package = Path(str(sys.modules[__name__.split(".")[0]].__file__)).resolve().parent
-    return any(Path(path).resolve() == package for path in getattr(import_user_module, "memo", ()))
+    with restoring(False, hasattr(trainer.task, "stage")):
+        return stock(cfg, trainer, **kwargs)
 
 
 def load_checkpoint_to_cpu(
@@ -119,17 +125,18 @@ def load_checkpoint_to_cpu(
     from fairseq import checkpoint_utils
     from fairseq.file_io import PathManager
 
-    asked, local = current.get(), PathManager.get_local_path(path)
+    request, local = current.get() or Restoring(), PathManager.get_local_path(path)
     if not os.path.exists(local):
         return stock(path, arg_overrides, load_on_all_ranks)
-    content: Any = read_checkpoint(local)
-    if asked.ours_alone:
-        checkpoint_options.refuse_foreign(content, path)
+    checkpoint = open_checkpoint(local, mmap=request.builds)
+    if not checkpoint.is_ours and request.ours_alone:
+        raise LaftError(f"{path}: {NOT_OURS}")
     try:
-        if not checkpoint_options.is_own(content):
+        if not checkpoint.is_ours:
             return stock(path, arg_overrides, load_on_all_ranks)
-        asked.found_ours = str(path)
-        return checkpoint_utils._upgrade_state_dict(_ours(content, path, arg_overrides))
+        request.path = str(path)
+        content = _restored(checkpoint, arg_overrides or {}, request.builds)
+        return checkpoint_utils._upgrade_state_dict(content)
     except KeyError as error:
         raise LaftError(
             f"{path}: not a checkpoint of fairseq's training (no {error}); a bare backbone "
@@ -137,30 +144,20 @@ def load_checkpoint_to_cpu(
         ) from None
 
 
-def _ours(content: dict[str, Any], path: Any, overrides: Any) -> dict[str, Any]:
+def _restored(checkpoint: Checkpoint, overrides: Any, builds: bool) -> dict[str, Any]:
     """What may be used of a checkpoint of ours, as fairseq's own reader gives it."""
     from fairseq.dataclass.utils import overwrite_args_by_name
     from omegaconf import OmegaConf
 
-    content = checkpoint_options.cleaned(content, path)
+    content = checkpoint.usable_content()
     content["cfg"] = OmegaConf.create(content["cfg"], flags={"allow_objects": True})
-    overwrite_args_by_name(content["cfg"], overrides or {})
-    if current.get().builds:
-        header, _ = pop_header(dict(content["model"]), str(path))
-        check_size(content["cfg"].get("model"), content["model"], header, str(path))
-    content["model"][ORIGIN_KEY] = text_tensor(str(path))
+    overwrite_args_by_name(content["cfg"], overrides)
+    if builds:
+        check_size(checkpoint, content["cfg"].get("model"))
+        content["model"] = checkpoint.state_to_load()
+    else:  # it may be sent to other processes, as tensors
+        content["model"][ORIGIN_KEY] = text_tensor(checkpoint.path)
     return content
-
-
-def damaged(path: str, error: Exception) -> LaftError:
-    """What a user is told where ``error`` comes of a file's own options and tensors."""
-    own: BaseException | None = error
-    while own is not None and not isinstance(own, LaftError):
-        own = own.__cause__ or own.__context__
-    if isinstance(own, LaftError):
-        return own
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return LaftError(f"{path}: cannot be used; it is damaged or of another model ({reason})")
 
 
 def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwargs: Any) -> Any:
@@ -178,18 +175,19 @@ def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwarg
                 raise LaftError(f"{name}: no such checkpoint")
     task = given.get("task")
     ours_alone = hasattr(task, "stage") if task is not None else _is_user_dir()
-    with restoring(True, ours_alone) as asked:
-        try:
-            models, cfg, task = stock(filenames, *args, **kwargs)
-        except LaftError:
-            raise
-        except Exception as error:  # whatever fairseq or torch makes of odd options and tensors
-            if asked.found_ours:
-                raise damaged(asked.found_ours, error) from error
-            raise
+    with restoring(True, ours_alone):
+        models, cfg, task = stock(filenames, *args, **kwargs)
     if hasattr(task, "stage"):
         task.checkpoint = str(filenames[0]) if len(filenames) == 1 else ""
     return models, cfg, task
+
+
+def _is_user_dir() -> bool:
+    """Whether fairseq was told of this package by ``--user-dir``."""
+    from fairseq.utils import import_user_module
+
+    package = Path(str(sys.modules[__name__.split(".")[0]].__file__)).resolve().parent
+    return any(Path(path).resolve() == package for path in getattr(import_user_module, "memo", ()))
 
 
 def move_to_cpu(stock: Any, sample: Any) -> Any:

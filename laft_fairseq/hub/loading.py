@@ -7,8 +7,7 @@ import os
 from argparse import Namespace
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints import options as checkpoint_options
-from laft_fairseq.checkpoints.reading import checked_tensors
+from laft_fairseq.checkpoints.options import model_options
 from laft_fairseq.checkpoints.record import (
     HEAD_WIDTH,
     Checkpoint,
@@ -59,16 +58,15 @@ def load_model(
         new_langs or recorded.get(NEW_LANGS_FILE),
     )
     if opened.is_backbone:
-        return _load_backbone(backbones.backbone_of(opened), task), task
-    args = checkpoint_options.model_options(opened.content, path)
-    checked_tensors(opened.state, path)
-    check_size(args, opened.state, opened.header, path, backbone)
+        return _load_backbone(opened, task), task
+    args, state = model_options(opened.options["model"], path), opened.state_to_load()
+    check_size(opened, args, backbone)
     if backbone is not None:
         args.backbone = backbone
     try:
         model = task.build_model(args, from_checkpoint=True)
         model.backbone_named = backbone is not None
-        model.load_state_dict(opened.state_to_load(), strict=True, model_cfg=args)
+        model.load_state_dict(state, strict=True, model_cfg=args)
     except LaftError:
         raise
     except Exception as error:  # whatever fairseq or torch makes of odd options and tensors
@@ -97,7 +95,7 @@ def load_backbone_model(
         LaftError: not an mBART, or one that does not fit the dictionary of ``data``.
     """
     task = _task(data, langs, layout, new_langs)
-    return _load_backbone(backbones.read(path), task), task.tags
+    return _load_backbone(open_checkpoint(path), task), task.tags
 
 
 def _task(
@@ -110,14 +108,16 @@ def _task(
     return task
 
 
-def _load_backbone(backbone: backbones.Backbone, task: LaftGeneration) -> LAFTMBart:
-    path, shape = backbone.path, shape_arguments(backbone.state, backbone.path)
+def _load_backbone(opened: Checkpoint, task: LaftGeneration) -> LAFTMBart:
+    """A plain mBART as the system ``mbart_full``."""
+    path, backbone = opened.path, backbones.backbone_of(opened)
+    shape = shape_arguments(backbone.state, path)
     options = {"activation_fn": "gelu", "no_scale_embedding": False} | dict(backbone.options)
     for side in ("encoder", "decoder"):
         if f"{side}_attention_heads" not in options:
             options[f"{side}_attention_heads"] = _usual_heads(path, shape[f"{side}_embed_dim"])
     args = Namespace(arch="laft_mbart", method="mbart_full", **shape, **options)
-    check_size(args, backbone.state, None, path)
+    check_size(opened, args)
     try:
         model = LAFTMBart.build_model(args, task)
     except (AssertionError, ValueError, RuntimeError) as error:

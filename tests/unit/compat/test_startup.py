@@ -11,7 +11,6 @@ from fairseq import checkpoint_utils
 from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE
 
 from laft_fairseq import compat
-from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.checkpoints.header import HEADER_KEY, Header
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text, text_tensor
 from laft_fairseq.compat import startup

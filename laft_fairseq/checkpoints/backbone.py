@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from laft_fairseq.checkpoints.header import checked_architecture_options
-from laft_fairseq.checkpoints.reading import HEADER_KEY, checked_tensors
+from laft_fairseq.checkpoints.reading import HEADER_KEY
 from laft_fairseq.checkpoints.record import Checkpoint, open_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.layout import TagLayout
@@ -105,7 +105,7 @@ def backbone_of(checkpoint: Checkpoint) -> Backbone:
     added = next((name for name in checkpoint.state if is_added(name)), None)
     if added is not None:
         raise LaftError(f"{path}: holds {added}: a trained model, not a plain mBART backbone")
-    state = unpack_attention(checked_tensors(checkpoint.state, path))
+    state = unpack_attention(checkpoint.state)
     missing = [name for name in MARKS if name not in state]
     if missing:
         raise LaftError(

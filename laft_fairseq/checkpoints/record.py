@@ -36,7 +36,7 @@ class Checkpoint:
     Attributes:
         path: of the file.
         content: all of it; large files are mapped, not copied.
-        state: the model's tensors, the header not among them; {} where it has no model.
+        state: the model's tensors, checked, without the header; {} where it has no model.
         header: what one of ours says of itself; None for others.
         options: recorded for ``model``, ``task`` and ``criterion``, unchecked.
     """
@@ -104,57 +104,40 @@ class Checkpoint:
         }
         return {name: text for name, text in recorded.items() if not (Path(data) / name).exists()}
 
-    def state_to_load(self) -> dict[str, Any]:
-        """The model's tensors, checked, with header and origin, as ``load_state_dict`` takes them.
+    def state_to_load(self, *, as_tensors: bool = False) -> dict[str, Any]:
+        """The model's tensors with header and origin, as ``load_state_dict`` takes them.
 
-        Raises:
-            LaftError: names the file and an entry that is no plain tensor.
+        The header is the parsed one; with ``as_tensors`` all can be sent to other processes.
         """
-        state: dict[str, Any] = checked_tensors(self.content.get("model"), self.path)
+        state: dict[str, Any] = self.state | {ORIGIN_KEY: text_tensor(self.path)}
         if self.header is not None:
-            state[HEADER_KEY] = self.header
-        return state | {ORIGIN_KEY: text_tensor(self.path)}
+            state[HEADER_KEY] = self.header.to_tensor() if as_tensors else self.header
+        return state
 
     def usable_content(self) -> dict[str, Any]:
-        """What may be used of a checkpoint of ours: its tensors, its course, checked options.
+        """What may be used of a checkpoint of ours beside its model.
 
-        The options are ``cfg`` in fairseq's form (options.py).
+        A training's course, the criterion's tensors, and ``cfg`` in fairseq's form (options.py).
 
         Raises:
             LaftError: names the file and what is refused in it.
         """
         keys = ("criterion", "optimizer_history", "extra_state", "last_optimizer_state")
-        kept = {key: self.content[key] for key in keys if key in self.content}
-        self._check_course(kept)
-        if kept.get("criterion") is not None:
-            kept["criterion"] = checked_tensors(kept["criterion"], self.path)
-        state = checked_tensors(self.content.get("model"), self.path)
+        content = {key: self.content[key] for key in keys if key in self.content}
+        if content.get("criterion") is not None:
+            content["criterion"] = checked_tensors(content["criterion"], self.path)
         cfg = configuration(self.options, self.path)
-        return {**kept, "args": None, "cfg": cfg, "model": state, "task_state": {}}
-
-    def _check_course(self, content: Mapping[str, Any]) -> None:
-        """Refuse another form of what fairseq reads of a training's course."""
-        history = content.get("optimizer_history", [{}])
-        last = history[-1] if isinstance(history, list) and history else None
-        updates = last.get("num_updates", 0) if isinstance(last, dict) else None
-        if type(updates) is not int or not 0 <= updates < 1 << 40:
-            raise LaftError(f"{self.path}: its optimizer_history is damaged")
-        extra_state = content.get("extra_state", {})
-        if not isinstance(extra_state, dict) or not isinstance(
-            extra_state.get("train_iterator", {}), dict
-        ):
-            raise LaftError(f"{self.path}: its extra_state is damaged")
+        return {**content, "args": None, "cfg": cfg, "task_state": {}}
 
 
 def open_checkpoint(path: str, *, mmap: bool = True) -> Checkpoint:
     """Open a checkpoint and parse its header; with ``mmap`` large files are mapped.
 
     Raises:
-        LaftError: unreadable, unsafe, or its header or options are damaged.
+        LaftError: unreadable, unsafe, or its tensors, header or options are damaged.
     """
     content = read_checkpoint(path, mmap=mmap)
-    model = content.get("model")
-    state = dict(model) if isinstance(model, dict) else {}
+    state = checked_tensors(content.get("model") or {}, path)
     header, _ = pop_header(state, path)
     return Checkpoint(path, content, state, header, recorded_groups(content, path))
 

@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write every tensor, to a temporary name first."""
+    """Write every tensor of a checkpoint, to a temporary name first."""
     import torch
 
     from laft_fairseq import register  # noqa: F401  whose options are checked
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
-    """The shape and what no tensor shows, without paths and other options of the training."""
+    """The options of a model's shape and those that no tensor shows; no paths among them."""
     from laft_fairseq.checkpoints.backbone import is_added
     from laft_fairseq.checkpoints.header import architecture_options
     from laft_fairseq.checkpoints.options import model_options

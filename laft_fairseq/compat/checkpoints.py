@@ -23,10 +23,9 @@ from typing import Any
 import torch
 
 from laft_fairseq.checkpoints import resuming
-from laft_fairseq.checkpoints.reading import ORIGIN_KEY, text_tensor
 from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
@@ -76,7 +75,7 @@ def damaged(path: str, error: Exception) -> LaftError:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, LaftError):
         cause = cause.__cause__ or cause.__context__
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    reason = f"{type(error).__name__}: {in_one_line(error)}"
     return cause or LaftError(
         f"{path}: cannot be used; it is damaged or of another model ({reason})"
     )
@@ -154,10 +153,7 @@ def _restored(checkpoint: Checkpoint, overrides: Any, builds: bool) -> dict[str,
     overwrite_args_by_name(content["cfg"], overrides)
     if builds:
         check_size(checkpoint, content["cfg"].get("model"))
-        content["model"] = checkpoint.state_to_load()
-    else:  # it may be sent to other processes, as tensors
-        content["model"][ORIGIN_KEY] = text_tensor(checkpoint.path)
-    return content
+    return content | {"model": checkpoint.state_to_load(as_tensors=not builds)}
 
 
 def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwargs: Any) -> Any:

@@ -15,7 +15,7 @@ from laft_fairseq.checkpoints.record import (
     shape_arguments,
 )
 from laft_fairseq.checkpoints.size import check_size
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line
 from laft_fairseq.languages.vocabulary_files import LANGS_FILE, LAYOUT_FILE, NEW_LANGS_FILE
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
@@ -59,20 +59,19 @@ def load_model(
     )
     if opened.is_backbone:
         return _load_backbone(opened, task), task
-    args, state = model_options(opened.options["model"], path), opened.state_to_load()
+    args = model_options(opened.options["model"], path)
     check_size(opened, args, backbone)
     if backbone is not None:
         args.backbone = backbone
     try:
         model = task.build_model(args, from_checkpoint=True)
         model.backbone_named = backbone is not None
-        model.load_state_dict(state, strict=True, model_cfg=args)
+        model.load_state_dict(opened.state_to_load(), strict=True, model_cfg=args)
     except LaftError:
         raise
     except Exception as error:  # whatever fairseq or torch makes of odd options and tensors
-        reason = " ".join(str(error).split())[:200]
         raise LaftError(
-            f"{path}: does not fit its own options and {data}/dict.txt ({reason})"
+            f"{path}: does not fit its own options and {data}/dict.txt ({in_one_line(error)})"
         ) from error
     return _for_evaluation(model, task), task
 
@@ -121,8 +120,9 @@ def _load_backbone(opened: Checkpoint, task: LaftGeneration) -> LAFTMBart:
     try:
         model = LAFTMBart.build_model(args, task)
     except (AssertionError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise LaftError(f"{path}: its tensors and options make no mBART ({reason})") from error
+        raise LaftError(
+            f"{path}: its tensors and options make no mBART ({in_one_line(error)})"
+        ) from error
     model.load_backbone(backbone)
     return _for_evaluation(model, task)
 

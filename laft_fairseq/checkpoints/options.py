@@ -13,7 +13,7 @@ from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import Field, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, get_args
 
 from laft_fairseq.checkpoints.reading import is_plain, shorten
@@ -181,10 +181,8 @@ def checked_options(
     Raises:
         LaftError: names the file and the option.
     """
-    parser = ArgumentParser(allow_abbrev=False, add_help=False)
-    add_args(parser)
     options: dict[str, Any] = {}
-    for action in parser._actions:
+    for action in _actions(add_args):
         value = recorded.get(action.dest)
         absent = value is None or (isinstance(value, str) and not value)
         if absent or action.dest in LEFT_BEHIND:
@@ -196,6 +194,13 @@ def checked_options(
             )
         options[action.dest] = value
     return options
+
+
+@lru_cache(8)
+def _actions(add_args: Callable[[ArgumentParser], None]) -> list[Action]:
+    parser = ArgumentParser(allow_abbrev=False, add_help=False)
+    add_args(parser)
+    return parser._actions
 
 
 def _is_allowed(action: Action, value: Any) -> bool:

@@ -68,7 +68,7 @@ def decoded_lines(stream: Iterable[bytes], name: str | Path) -> Iterator[str]:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a file, stripped; an empty line is an empty string.
+    """Return the lines of a file, each stripped of white space at its ends.
 
     Raises:
         LaftError: as :func:`lines`, or the file is empty.
@@ -80,11 +80,11 @@ def read_lines(path: Path) -> list[str]:
 
 
 def _fields(line: str, columns: Sequence[int], where: str) -> Iterator[str]:
-    row = line.split("\t")
-    if len(row) < max(columns):
-        raise LaftError(f"{where} has {len(row)} columns, not {max(columns)}; see --columns")
+    fields = line.split("\t")
+    if len(fields) < max(columns):
+        raise LaftError(f"{where} has {len(fields)} columns, not {max(columns)}; see --columns")
     for column in columns:
-        yield row[column - 1]
+        yield fields[column - 1]
 
 
 @contextlib.contextmanager

@@ -182,20 +182,15 @@ def check(
             f"{path}: its tag layout is {backbone.layout}, but --tag-layout or the data's "
             f"tag-layout.txt says {layout}; use the backbone's"
         )
-    for name, shape in shapes.items():
-        if name not in backbone.state:
-            raise LaftError(f"{path}: has no {name}; choose the --arch of the backbone's size")
-        if backbone.state[name].shape != shape:
+    held = {name: tensor.shape for name, tensor in backbone.state.items()}
+    for name in (*shapes, *sorted(held.keys() - shapes)):
+        if held.get(name) != shapes.get(name):
+            there, here = (tuple(table[name]) if name in table else "missing"
+                           for table in (held, shapes))  # fmt: skip
             raise LaftError(
-                f"{path}: {name} is {tuple(backbone.state[name].shape)}, but this --arch wants "
-                f"{tuple(shape)}; choose the --arch of the backbone's size"
+                f"{path}: {name} is {there} there and {here} in this --arch; choose the --arch of "
+                "the backbone's size"
             )
-    extra = sorted(set(backbone.state) - set(shapes))
-    if extra:
-        raise LaftError(
-            f"{path}: has {extra[0]}, which this --arch has no place for; "
-            "choose the --arch of the backbone's size"
-        )
 
 
 def places(option: str | None, origin: str, recorded: str) -> list[str]:

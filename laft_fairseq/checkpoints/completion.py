@@ -47,9 +47,9 @@ def fill_from_backbone(model: Any, state: dict[str, Tensor], header: Header, pat
     else:
         source = _find_backbone(model, header, path).state
     frozen = frozen_tensors(header, source, path)
-    own = {name: parameters[name] for name in frozen}
-    state.update(own)  # as they are, so that loading them is nothing to do
-    frozen_weights.adopt(own, frozen)
+    filled = {name: parameters[name] for name in frozen}
+    state.update(filled)  # as they are, so that loading them is nothing to do
+    frozen_weights.adopt(filled, frozen)
     model.from_backbone = set(frozen)
 
 

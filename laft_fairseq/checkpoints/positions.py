@@ -36,14 +36,14 @@ def fit_positions(model: Any, state: Mapping[str, Tensor], path: str | None = No
         LaftError: names the file and the option.
     """
     for side, option in SIDES.items():
-        held, own = state.get(table(side)), getattr(model, side).embed_positions
-        if held is None or len(held) == len(own.weight):
+        stored, module = state.get(table(side)), getattr(model, side).embed_positions
+        if stored is None or len(stored) == len(module.weight):
             continue
-        positions = len(held) - own.padding_idx - 1
-        if path is not None and model.train_langs and len(held) < len(own.weight):
+        positions = len(stored) - module.padding_idx - 1
+        if path is not None and model.train_langs and len(stored) < len(module.weight):
             flag = f"--{option.replace('_', '-')} {positions}"
             raise LaftError(f"{path}: has {positions} positions in its {side}; give {flag}")
-        own.weight.data = own.weight.new_zeros(len(held), own.embedding_dim)
-        own.num_embeddings, own.max_positions = len(held), positions
+        module.weight.data = module.weight.new_zeros(len(stored), module.embedding_dim)
+        module.num_embeddings, module.max_positions = len(stored), positions
         setattr(getattr(model, side), option, positions)
         setattr(model.recorded, option, positions)

@@ -24,32 +24,17 @@ ORIGIN_KEY = "laft.origin"  # where a checkpoint was read from, added to its mod
 
 
 def allow_checkpoint_classes() -> None:
-    """Name the classes that fairseq's own checkpoints and broadcasts hold."""
-    from fairseq.distributed import utils as distributed_utils
-    from fairseq.logging.meters import AverageMeter, StopwatchMeter, TimeMeter
+    """Allow torch's reader the classes that fairseq's own checkpoints and broadcasts hold."""
+    from fairseq.distributed.utils import _TensorPlaceholder
+    from fairseq.logging import meters
     from omegaconf import DictConfig, ListConfig, base, nodes
 
-    torch.serialization.add_safe_globals(
-        [
-            Namespace,
-            DictConfig,
-            ListConfig,
-            base.ContainerMetadata,
-            base.Metadata,
-            nodes.AnyNode,
-            distributed_utils._TensorPlaceholder,
-            defaultdict,
-            dict,
-            list,
-            int,
-            Any,
-            # Counters, in checkpoints of 2019 such as mbart.cc25.v2, by their module's name then.
-            *(
-                (meter, f"fairseq.meters.{meter.__name__}")
-                for meter in (AverageMeter, TimeMeter, StopwatchMeter)
-            ),
-        ]
-    )
+    plain = [Namespace, defaultdict, dict, list, int, Any]
+    configuration = [DictConfig, ListConfig, base.ContainerMetadata, base.Metadata, nodes.AnyNode]
+    # Counters, in checkpoints of 2019 such as mbart.cc25.v2, by their module's name then.
+    counters = [(getattr(meters, name), f"fairseq.meters.{name}")
+                for name in ("AverageMeter", "TimeMeter", "StopwatchMeter")]  # fmt: skip
+    torch.serialization.add_safe_globals([*plain, *configuration, *counters, _TensorPlaceholder])
 
 
 def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def check_size(
         backbone = backbone or (given if given != header.backbone else None)
         places = backbones.places(backbone, path, header.backbone)
         sizes = [os.path.getsize(place) for place in places if os.path.isfile(place)]
-        if not sizes:  # it says so
+        if not sizes:  # which raises an error that says so
             backbones.find(backbone, path, header.backbone, header.fingerprint)
         size += max(sizes)
     count = count_parameters(options, checkpoint.state)

@@ -29,14 +29,14 @@ LAFT_DEBUG=1 in the environment shows where an error came from.
 
 def subcommands() -> dict[str, ModuleType]:
     """The files beside this one that have an `add_parser`, by the name that the user types."""
-    found = {}
+    commands = {}
     for info in pkgutil.iter_modules(laft_fairseq.cli.__path__):
         if info.name in {"main", "__main__"}:
             continue
         module = importlib.import_module(f"{laft_fairseq.cli.__name__}.{info.name}")
         if hasattr(module, "add_parser"):
-            found[info.name.replace("_", "-")] = module
-    return found
+            commands[info.name.replace("_", "-")] = module
+    return commands
 
 
 def version() -> str:
@@ -71,7 +71,7 @@ def one_line(error: LaftError | OSError) -> str:
 
 @contextlib.contextmanager
 def _log_lines() -> Iterator[None]:
-    """What the package logs, as `laft: ...` on standard error."""
+    """Write what the package logs as `laft: ...` to standard error."""
     logger = logging.getLogger("laft_fairseq")
     before = logger.level, logger.propagate
     handler = logging.StreamHandler()

@@ -1,10 +1,9 @@
-"""Checkpoints without what nobody reads again.
+"""fairseq's checkpoints, written without what nobody reads again, and read without danger.
 
 fairseq copies Adam's states, twice what is trained, into every checkpoint. A run resumes from
 ``checkpoint_last.pt`` (numbered ones are kept for that too), so the best one is written without.
 And it fetches a matrix from the GPU once for each of its names, so that mBART's embedding, which
-has three, would be stored three times. What a criterion has learnt it saves, but fairseq-validate
-does not read it.
+has three, would be stored three times. Of what it reads, nothing of ours reaches it unchecked.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ def without_optimizer_state(path: Path) -> None:
 
 
 def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
-    """fairseq's, then the best checkpoint without optimizer state if the last one has it."""
+    """Save as fairseq does, then the best one without optimizer state if the last one has it."""
     folder = Path(cfg.save_dir)
     before = {path: path.stat().st_mtime_ns for name in BEST for path in folder.glob(name)}
     result = stock(cfg, trainer, *args, **kwargs)
@@ -106,7 +105,7 @@ def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: An
 
 
 def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
-    """fairseq's, where the run that is there is the one that is asked for."""
+    """Resume as fairseq does, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
         resuming.check(cfg, trainer.task.cfg, trainer.task.tags)
     with restoring(False, hasattr(trainer.task, "stage")):
@@ -116,7 +115,7 @@ def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
 def load_checkpoint_to_cpu(
     stock: Any, path: Any, arg_overrides: Any = None, load_on_all_ranks: bool = False
 ) -> Any:
-    """fairseq's; of a checkpoint of ours it sees nothing but what checkpoints/options.py copies.
+    """Read as fairseq does; of a checkpoint of ours give what checkpoints/record.py lets through.
 
     Raises:
         LaftError: names the file and what is refused in it.
@@ -157,7 +156,7 @@ def _restored(checkpoint: Checkpoint, overrides: Any, builds: bool) -> dict[str,
 
 
 def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwargs: Any) -> Any:
-    """fairseq's; a task of ours then knows the one file, for the criterion that it may build.
+    """Load as fairseq does; a task of ours then knows the file, for a criterion to be built.
 
     With such a task, or with ours as ``--user-dir`` and none, only our checkpoints are read.
 
@@ -187,7 +186,7 @@ def _is_user_dir() -> bool:
 
 
 def move_to_cpu(stock: Any, sample: Any) -> Any:
-    """fairseq's, but what is one tensor stays one."""
+    """Move a sample as fairseq does, but what is one tensor stays one."""
     from fairseq.utils import apply_to_sample
 
     moved: dict[Any, torch.Tensor] = {}
@@ -205,15 +204,15 @@ def apply() -> None:
     """Patch fairseq, once."""
     from fairseq import checkpoint_utils, utils
 
-    for module, own in (
+    for module, patch in (
         (checkpoint_utils, save_checkpoint),
         (checkpoint_utils, load_checkpoint_to_cpu),
         (checkpoint_utils, load_checkpoint),
         (checkpoint_utils, load_model_ensemble_and_task),
         (utils, move_to_cpu),
     ):
-        stock = getattr(module, own.__name__)
-        if getattr(stock, "laft_own", None) is not own:
-            patched: Any = functools.wraps(stock)(functools.partial(own, stock))
-            patched.laft_own = own
-            setattr(module, own.__name__, patched)
+        stock = getattr(module, patch.__name__)
+        if getattr(stock, "laft_patch", None) is not patch:
+            patched: Any = functools.wraps(stock)(functools.partial(patch, stock))
+            patched.laft_patch = patch
+            setattr(module, patch.__name__, patched)

@@ -174,9 +174,9 @@ def test_languages_in_another_order(tmp_path: Path, state: State) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"encoder_layers": 3}, r"has no encoder\.layers\.2\."),
-        ({"decoder_layers": 1}, r"has decoder\.layers\.1\..*has no place"),
-        ({"encoder_ffn_embed_dim": 48}, r"encoder\.layers\.0\.fc1\.\w+ is \(64.* wants \(48"),
+        ({"encoder_layers": 3}, r"encoder\.layers\.2\.\S+ is missing there"),
+        ({"decoder_layers": 1}, r"decoder\.layers\.1\..* and missing in this"),
+        ({"encoder_ffn_embed_dim": 48}, r"encoder\.layers\.0\.fc1\.\w+ is \(64.* there and \(48"),
     ],
 )
 def test_another_size(tmp_path: Path, state: State, options: dict[str, int], message: str) -> None:

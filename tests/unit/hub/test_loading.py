@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 import torch
+from fairseq import checkpoint_utils
 from torch import nn
 
+from laft_fairseq import hub
 from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints import header
 from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.checkpoints.record import shape_arguments
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.loading import load_backbone_model, load_model
+from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 from laft_fairseq.models.laft_mbart import LAFTMBart
-from tests import tiny
+from tests import tiny, tiny_text
 
 POSITIONS = {"max_source_positions": 64, "max_target_positions": 64}
 
@@ -80,6 +84,39 @@ def test_a_slim_checkpoint(trained: LAFTMBart, mbart: Path, data: Path, key: str
     assert model.fingerprint == trained.fingerprint
     assert task.tags == list(tiny.TAGS)
     assert task.max_positions() == (64, 64)
+
+
+@pytest.mark.parametrize("reader", ["hub.load", "fairseq"])
+def test_checkpoint_and_backbone_are_opened_once(
+    trained: LAFTMBart, mbart: Path, data: Path, monkeypatch: pytest.MonkeyPatch, reader: str
+) -> None:
+    """And the checkpoint's header is parsed once; the backbone has none."""
+    path = write(mbart.parent / "slim.pt", trained.state_dict(), options(backbone=str(mbart)))
+    history = [{"num_updates": 1, "lr_scheduler_state": {}}]
+    course = {"optimizer_history": history, "extra_state": {"train_iterator": {"epoch": 1}}}
+    torch.save(torch.load(path, weights_only=True) | course, path)
+    tiny_text.write_sentencepiece(mbart.parent / SENTENCEPIECE)
+    opened: list[str] = []
+    parsed: list[str] = []
+    stock_load, stock_parse = torch.load, header._parse
+
+    def load(file: Any, *args: Any, **kwargs: Any) -> Any:
+        opened.append(Path(file).name)
+        return stock_load(file, *args, **kwargs)
+
+    def parse(tensor: Any, path: str) -> Any:
+        parsed.append(Path(path).name)
+        return stock_parse(tensor, path)
+
+    monkeypatch.setattr(torch, "load", load)
+    monkeypatch.setattr(header, "_parse", parse)
+    if reader == "hub.load":
+        model = hub.load(str(path), str(data), device="cpu").model
+    else:
+        overrides, task = {"data": str(data)}, tiny.task(data=str(data))
+        (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], overrides, task)
+    assert torch.equal(logits(model.eval()), logits(trained))
+    assert (opened, parsed) == (["slim.pt", "mbart.pt"], ["slim.pt"])
 
 
 def test_a_slim_checkpoint_with_its_backbone_elsewhere(

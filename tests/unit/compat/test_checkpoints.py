@@ -44,14 +44,12 @@ def test_the_best_is_without_and_the_others_are_with(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == 3
 
 
-@pytest.mark.parametrize("flag", ["no_last_checkpoints", "write_checkpoints_asynchronously"])
-def test_without_a_last_one_the_best_keeps_them(tmp_path: Path, flag: str) -> None:
-    saved(tmp_path, trainer(), **{flag: True})
-    assert keys(tmp_path / "checkpoint_best.pt") == {"model", cc.STATE}
-
-
-def test_other_tasks_are_left_alone(tmp_path: Path) -> None:
-    saved(tmp_path, Namespace(task=Namespace(), data_parallel_rank=0))
+@pytest.mark.parametrize("flag", ["no_last_checkpoints", "write_checkpoints_asynchronously", None])
+def test_without_a_last_one_or_of_another_task_the_best_keeps_them(
+    tmp_path: Path, flag: str | None
+) -> None:
+    other = Namespace(task=Namespace(), data_parallel_rank=0)
+    saved(tmp_path, trainer() if flag else other, **({flag: True} if flag else {}))
     assert keys(tmp_path / "checkpoint_best.pt") == {"model", cc.STATE}
 
 

@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -66,14 +67,14 @@ def test_a_length_limit_by_the_source_is_the_texts_own(french: hub.Generator) ->
 
 
 def test_n_best_with_scores(french: hub.Generator) -> None:
-    found = list(french.hypotheses(TEXTS, "fr_XX", **SEARCH, nbest=3))
-    assert [len(own) for own in found] == [3] * len(TEXTS)
-    for own, text in zip(found, TEXTS, strict=True):
-        scores = [one.score for one in own]
+    beams = list(french.hypotheses(TEXTS, "fr_XX", **SEARCH, nbest=3))
+    assert [len(beam) for beam in beams] == [3] * len(TEXTS)
+    for beam, text in zip(beams, TEXTS, strict=True):
+        scores = [hypothesis.score for hypothesis in beam]
         assert scores == sorted(scores, reverse=True)
         assert (scores == [0.0] * 3) == (not text.strip())
     best = french.generate(TEXTS, "fr_XX", **SEARCH)
-    assert [own[0].text for own in found] == best
+    assert [beam[0].text for beam in beams] == best
 
 
 def test_scores_are_divided_by_the_length(french: hub.Generator) -> None:
@@ -247,14 +248,11 @@ def test_refusals(french: hub.Generator, arguments: dict[str, Any], message: str
         french.hypotheses(["w6c6"], **arguments)
 
 
-def test_one_string_is_no_list(french: hub.Generator) -> None:
+def test_wrong_calls(french: hub.Generator) -> None:
     with pytest.raises(LaftError, match="a list of texts is needed"):
         french.generate("w6c6", "fr_XX")
     with pytest.raises(LaftError, match="is for hypotheses"):
         french.generate(["w6c6"], "fr_XX", nbest=2)
-
-
-def test_a_device_that_is_not_there() -> None:
     for name in ("nonsense", "cuda:77", "meta"):
         with pytest.raises(LaftError, match=f"--device {name}: .* no such device"):
             hub.load("checkpoint.pt", device=name)
@@ -274,8 +272,6 @@ def test_plain_backbone_from_its_folder(tmp_path: Path) -> None:
     """`load` finds everything beside it."""
     model = tiny.model(method="mbart_full")
     tiny.scramble(model.decoder, std=0.3)
-    from argparse import Namespace
-
     heads = Namespace(encoder_attention_heads=2, decoder_attention_heads=2)
     state = {name: t for name, t in model.whole_state_dict().items() if name != "laft.header"}
     torch.save({"args": heads, "model": state}, tmp_path / "model.pt")

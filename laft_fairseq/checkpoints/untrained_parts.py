@@ -23,15 +23,10 @@ PART = re.compile(
 )
 
 
-def part_of(parameter: str) -> str | None:
-    """The added part that a parameter of this name belongs to; None for mBART's own and others."""
-    match = PART.match(parameter)
-    return next(filter(None, match.groups())) if match else None
-
-
 def parts_of(parameters: Iterable[str]) -> set[str]:
-    """The added parts that parameters of these names belong to."""
-    return {part for part in map(part_of, parameters) if part is not None}
+    """The added parts that parameters of these names belong to; mBART's own belong to none."""
+    matches = map(PART.match, parameters)
+    return {str(match[match.lastindex or 0]) for match in matches if match}
 
 
 def language_of(part: str) -> str:

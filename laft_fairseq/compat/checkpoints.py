@@ -28,6 +28,7 @@ from laft_fairseq.errors import LaftError, in_one_line
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
+DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what odd contents raise
 
 
 @dataclass
@@ -61,8 +62,8 @@ def restoring(builds: bool, ours_alone: bool) -> Iterator[None]:
         yield
     except LaftError:
         raise
-    except Exception as error:
-        if request.path:
+    except Exception as error:  # a training also reads its data within
+        if request.path and (builds or isinstance(error, DAMAGE)):
             raise damaged(request.path, error) from error
         raise
     finally:

@@ -82,8 +82,8 @@ def test_every_module_and_the_license_are_in_the_wheel(wheel: Path, repository: 
 def test_exactly_one_fairseq_on_each_machine(
     metadata: Message, system: str, machine: str, fairseq: str
 ) -> None:
-    found = requirements(metadata, sys_platform=system, platform_machine=machine)
-    assert {n: str(s) for n, s in found.items() if "fairseq" in n} == {fairseq: PINNED[fairseq]}
+    wanted = requirements(metadata, sys_platform=system, platform_machine=machine)
+    assert {n: str(s) for n, s in wanted.items() if "fairseq" in n} == {fairseq: PINNED[fairseq]}
 
 
 def test_python_and_torch_bounds(metadata: Message) -> None:
@@ -97,8 +97,8 @@ def test_python_and_torch_bounds(metadata: Message) -> None:
 def pins(path: Path) -> dict[str, Requirement]:
     """The lines of a requirements file that apply here, by name."""
     lines = [line for line in path.read_text().splitlines() if line and line[0] != "#"]
-    found = [Requirement(line) for line in lines]
-    return {r.name: r for r in found if not r.marker or r.marker.evaluate()}
+    pinned = [Requirement(line) for line in lines]
+    return {r.name: r for r in pinned if not r.marker or r.marker.evaluate()}
 
 
 def test_the_pinned_files_satisfy_the_metadata(metadata: Message, repository: Path) -> None:

@@ -55,7 +55,7 @@ def repeating(lines: list[str]) -> int:
     texts = [line.split("\t")[2].split() for line in lines if line.startswith("H-")]
     assert len(texts) == 10
     pairs = [list(pairwise(text)) for text in texts]
-    return sum(len(set(own)) < len(own) for own in pairs)
+    return sum(len(set(pairs_of_text)) < len(pairs_of_text) for pairs_of_text in pairs)
 
 
 def test_hypotheses_are_fairseq_generates(
@@ -76,16 +76,18 @@ def test_hypotheses_are_fairseq_generates(
     lines = tiny_text.raw("fr_XX", 5, seed=2)
     given = "\n".join([lines[0], "", *lines[1:3], "  ", *lines[3:]])  # no line end at the end
     flags = ("--lang", "fr_XX", *SEARCH)
-    status, found = generated(laft.stage2, given, *flags, patch=monkeypatch)
+    status, lines_out = generated(laft.stage2, given, *flags, patch=monkeypatch)
     assert status == 0
-    rows = [line.split("\t") for line in found]
+    rows = [line.split("\t") for line in lines_out]
     assert [row[:2] for row in rows] == [[str(n), str(r)] for n in range(1, 8) for r in (1, 2)]
     blank = [row for row in rows if row[0] in ("2", "5")]
     assert [row[2:] for row in blank] == [["0.0000", ""]] * 4
-    own = [row for row in rows if row not in blank]
+    written = [row for row in rows if row not in blank]
     wanted = [pair for n in range(5) for pair in expected[n]]
-    assert [row[3] for row in own] == [text for text, _ in wanted]
-    assert [float(row[2]) for row in own] == pytest.approx([score for _, score in wanted], abs=2e-4)
+    assert [row[3] for row in written] == [text for text, _ in wanted]
+    assert [float(row[2]) for row in written] == pytest.approx(
+        [score for _, score in wanted], abs=2e-4
+    )
     assert len({score for _, score in wanted}) > 5
 
     one = ("--lang", "fr_XX", *SEARCH[:6], *SEARCH[8:], "--buffer-size", "2", "--max-tokens", "20")
@@ -102,12 +104,12 @@ def test_the_hub_and_another_language(
     loaded = hub.load(str(exported), str(laft.data), str(model_file), device="cpu")
     texts = tiny_text.raw("fr_XX", 3, seed=2)
     search: dict[str, Any] = {"beam": 2, "max_len_b": 5, "nbest": 2}
-    found = list(loaded.hypotheses(texts, "fr_XX", "zh_CN", **search))
-    own = list(loaded.hypotheses(texts, "fr_XX", **search))
-    assert [one.score for one, _ in found] != [one.score for one, _ in own]
+    in_chinese = list(loaded.hypotheses(texts, "fr_XX", "zh_CN", **search))
+    in_french = list(loaded.hypotheses(texts, "fr_XX", **search))
+    assert [one.score for one, _ in in_chinese] != [one.score for one, _ in in_french]
     flags = ("--lang", "fr_XX", "--output-lang", "zh_CN", "--beam", "2", "--max-len-b", "5")
     status, lines = generated(laft.stage2, "\n".join(texts), *flags, patch=monkeypatch)
-    assert (status, lines) == (0, [best.text for best, _ in found])
+    assert (status, lines) == (0, [best.text for best, _ in in_chinese])
 
 
 def test_a_cut_line_is_named(

@@ -35,11 +35,11 @@ def read(tmp_path: Path, state: State, **content: Any) -> backbones.Backbone:
 
 
 def test_reads_what_fairseq_wrote(tmp_path: Path, state: State) -> None:
-    found = read(tmp_path, state)
+    backbone = read(tmp_path, state)
     expected = {name for name in state if not name.endswith(".version")}
-    assert set(found.state) == expected
-    assert all(torch.equal(found.state[name], state[name]) for name in expected)
-    assert found.langs is None
+    assert set(backbone.state) == expected
+    assert all(torch.equal(backbone.state[name], state[name]) for name in expected)
+    assert backbone.langs is None
 
 
 @pytest.mark.parametrize("form", [dict, Namespace])
@@ -75,24 +75,26 @@ def test_a_slim_checkpoint_of_the_backbones_name_is_passed_over(
 
 def test_copies_of_the_same_weights_have_one_fingerprint(tmp_path: Path, state: State) -> None:
     """fp32 and fp16, with and without the tied copies, fairseq's marks and our header."""
-    found = {read(tmp_path, state).fingerprint}
+    fingerprints = {read(tmp_path, state).fingerprint}
     halved = {name: tensor.half() for name, tensor in state.items()}
-    found.add(read(tmp_path, halved).fingerprint)
-    found.add(backbones.fingerprint({name: t.float() for name, t in halved.items()}))
+    fingerprints.add(read(tmp_path, halved).fingerprint)
+    fingerprints.add(backbones.fingerprint({name: t.float() for name, t in halved.items()}))
     untied = {n: t for n, t in state.items() if n not in backbones.TIED}
-    found.add(read(tmp_path, untied).fingerprint)
+    fingerprints.add(read(tmp_path, untied).fingerprint)
     bare = {n: t for n, t in state.items() if not n.endswith(".version")}
-    found.add(read(tmp_path, dict(reversed(bare.items()))).fingerprint)
-    found.add(read(tmp_path, tiny.model("denoising", method="mbart_full").state_dict()).fingerprint)
-    assert len(found) == 1
-    assert len(found.pop()) == 32
+    fingerprints.add(read(tmp_path, dict(reversed(bare.items()))).fingerprint)
+    fingerprints.add(
+        read(tmp_path, tiny.model("denoising", method="mbart_full").state_dict()).fingerprint
+    )
+    assert len(fingerprints) == 1
+    assert len(fingerprints.pop()) == 32
 
 
 def test_copies_of_the_embedding_are_read_once(tmp_path: Path, state: State) -> None:
     """However the file holds them."""
     assert state[backbones.TIED[1]].data_ptr() != state[backbones.EMBEDDING].data_ptr()
-    found = read(tmp_path, state).state
-    assert len({found[name].data_ptr() for name in (backbones.EMBEDDING, *backbones.TIED)}) == 1
+    tensors = read(tmp_path, state).state
+    assert len({tensors[name].data_ptr() for name in (backbones.EMBEDDING, *backbones.TIED)}) == 1
 
 
 @pytest.mark.parametrize("name", backbones.TIED)
@@ -160,10 +162,10 @@ def test_a_trained_model_is_no_backbone(tmp_path: Path) -> None:
 def test_another_dictionary(
     tmp_path: Path, state: State, tags: tuple[str, ...], message: str
 ) -> None:
-    found = read(tmp_path, state, args=Namespace(langs="en_XX,fr_XX,zh_CN"))
+    backbone = read(tmp_path, state, args=Namespace(langs="en_XX,fr_XX,zh_CN"))
     other = tiny.model(method="mbart_full", tags=tags)
     with pytest.raises(LaftError, match=r"model\.pt: .*" + message.format(len(tiny.dictionary()))):
-        other.load_backbone(found)
+        other.load_backbone(backbone)
 
 
 @pytest.mark.parametrize(
@@ -175,17 +177,17 @@ def test_another_dictionary(
     ],
 )
 def test_another_size(tmp_path: Path, state: State, options: dict[str, int], message: str) -> None:
-    found = read(tmp_path, state)
+    backbone = read(tmp_path, state)
     with pytest.raises(LaftError, match=rf"model\.pt: {message}"):
-        tiny.model(method="mbart_full", **options).load_backbone(found)
+        tiny.model(method="mbart_full", **options).load_backbone(backbone)
 
 
 def test_loading_fills_everything_and_remembers(tmp_path: Path) -> None:
     tiny.scramble(source := tiny.model("denoising", method="mbart_full"))
     built = tiny.model()
-    found = read(tmp_path, torch.nn.Module.state_dict(source))
-    built.load_backbone(found)
+    backbone = read(tmp_path, torch.nn.Module.state_dict(source))
+    built.load_backbone(backbone)
     filled = torch.nn.Module.state_dict(built)
-    assert all(torch.equal(filled[name], tensor) for name, tensor in found.state.items())
-    assert built.fingerprint == found.fingerprint
-    assert built.from_backbone == set(found.state)
+    assert all(torch.equal(filled[name], tensor) for name, tensor in backbone.state.items())
+    assert built.fingerprint == backbone.fingerprint
+    assert built.from_backbone == set(backbone.state)

@@ -70,7 +70,7 @@ def test_options_that_no_tensor_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recorded", "own", "said"),
+    ("recorded", "given", "message"),
     [
         ({}, {"encoder_attention_heads": 2},
          "with --encoder-attention-heads 4, but this model has 2; give that option"),
@@ -82,7 +82,7 @@ def test_options_that_no_tensor_shows() -> None:
     ],
 )  # fmt: skip
 def test_other_options_are_refused(
-    recorded: dict[str, bool], own: dict[str, bool], said: str
+    recorded: dict[str, bool], given: dict[str, bool], message: str
 ) -> None:
-    with pytest.raises(LaftError, match=rf"^c\.pt: was made {said}"):
-        check_options(RECORDED | recorded, own, "c.pt")
+    with pytest.raises(LaftError, match=rf"^c\.pt: was made {message}"):
+        check_options(RECORDED | recorded, given, "c.pt")

@@ -241,8 +241,8 @@ def test_header_fields(home: Path, marker: Path, name: str) -> None:
     assert right is not None
     without = {key: value for key, value in asdict(right).items() if key != name}
     values = (None, 3, [3], {"a": 1}, [["x"]], "${x}", "x" * 99999, "a\nb")
-    for said in (without, *(without | {name: value} for value in values)):
-        tensor = text_tensor(json.dumps(said))
+    for recorded in (without, *(without | {name: value} for value in values)):
+        tensor = text_tensor(json.dumps(recorded))
         with harmless(marker):
             pop_header({HEADER_KEY: tensor})
 

@@ -97,12 +97,12 @@ def test_a_backbone_to_ship_keeps_what_no_tensor_shows(home: Path) -> None:
     torch.save({**content, "model": plain.state_dict()}, home / "relu.pt")
     kept = vars(exported(home, "relu.pt", "--as-backbone")["args"])
     assert (kept["activation_fn"], kept["no_scale_embedding"]) == ("relu", True)
-    found = backbones.read(str(home / "out.pt"))
-    assert found.options == {**SHAPE, "activation_fn": "relu", "no_scale_embedding": True}
+    backbone = backbones.read(str(home / "out.pt"))
+    assert backbone.options == {**SHAPE, "activation_fn": "relu", "no_scale_embedding": True}
     loaded, _ = load_model(str(home / "out.pt"), str(tiny.write_data(home / "data-bin")))
     assert (loaded.encoder.embed_scale, loaded.encoder.cfg.activation_fn) == (1.0, "relu")
     with pytest.raises(LaftError, match=r"out\.pt: was made with --activation-fn relu"):
-        tiny.model(method="mbart_enc").load_backbone(found)
+        tiny.model(method="mbart_enc").load_backbone(backbone)
 
 
 @pytest.mark.parametrize(

@@ -207,9 +207,9 @@ def test_a_broken_checkpoint_is_one_line(
     path = write(tmp_path / "lacking.pt", state, options())
     with pytest.raises(
         LaftError, match=r"lacking\.pt: does not fit .*decoder\.layer_norm"
-    ) as found:
+    ) as caught:
         load_model(str(path), str(data))
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(caught.value)
     del state[HEADER_KEY]
     path = write(tmp_path / "headless.pt", state, options())
     with pytest.raises(LaftError, match=r"headless\.pt: .* not a plain mBART backbone"):

@@ -100,17 +100,17 @@ def test_files_are_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     cfg = {"task": {"data": str(tmp_path / "data-bin")}}
     torch.save({"cfg": cfg, "model": {}}, tmp_path / "runs" / "c.pt")
     checkpoint, backbone = str(tmp_path / "runs" / "c.pt"), str(tmp_path / "mbart" / "model.pt")
-    found = folders(open_checkpoint(checkpoint), str(tmp_path / "given"), backbone)
-    assert [folder.name for folder in found] == ["given", "runs", "mbart", "data-bin"]
+    places = folders(open_checkpoint(checkpoint), str(tmp_path / "given"), backbone)
+    assert [folder.name for folder in places] == ["given", "runs", "mbart", "data-bin"]
     args = Namespace(data=str(tmp_path / "mbart"))
     torch.save({"args": args, "model": {}}, tmp_path / "runs" / "old.pt")
-    found = folders(open_checkpoint(str(tmp_path / "runs" / "old.pt")), None, None)
-    assert [folder.name for folder in found] == ["runs", "mbart"]
+    places = folders(open_checkpoint(str(tmp_path / "runs" / "old.pt")), None, None)
+    assert [folder.name for folder in places] == ["runs", "mbart"]
 
     with pytest.raises(LaftError, match=r"c\.pt: no dict\.txt in .*/runs, .*; --data names"):
-        find_file(DICTIONARY, found, checkpoint)
+        find_file(DICTIONARY, places, checkpoint)
     with pytest.raises(LaftError, match=r"c\.pt: no sentence\.bpe\.model in .*--sentencepiece-mod"):
-        find_file(SENTENCEPIECE, found, checkpoint)
+        find_file(SENTENCEPIECE, places, checkpoint)
     for name in (DICTIONARY, SENTENCEPIECE):
         (tmp_path / "mbart" / name).touch()
-        assert find_file(name, found, checkpoint) == tmp_path / "mbart" / name
+        assert find_file(name, places, checkpoint) == tmp_path / "mbart" / name

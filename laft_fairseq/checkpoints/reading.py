@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import stat
 import zipfile
 from argparse import Namespace
 from collections import defaultdict
@@ -44,7 +43,8 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, Any]:
         LaftError: missing, corrupt or truncated file, no regular one, or a pickle with anything
             but tensors and plain values in it (nothing of it is run).
     """
-    refuse_special(path)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise LaftError(f"{path}: a pipe or a device, no regular file")  # which may never end
     allow_checkpoint_classes()
     try:
         mappable = mmap and zipfile.is_zipfile(path)
@@ -70,20 +70,6 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, Any]:
     if isinstance(state.get("model"), dict):
         state["model"].pop(ORIGIN_KEY, None)  # for the reader to say, not for the file
     return state
-
-
-def refuse_special(path: str) -> None:
-    """Refuse a pipe, which may never end or begin, and a device.
-
-    Raises:
-        LaftError: it is one.
-    """
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # whatever reads it reports this
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise LaftError(f"{path}: a pipe or a device, no regular file")
 
 
 def text_tensor(text: str) -> Tensor:

@@ -25,6 +25,7 @@ from laft_fairseq.checkpoints import resuming
 from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
 from laft_fairseq.errors import LaftError, in_one_line
+from laft_fairseq.files import replacing
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
@@ -85,9 +86,8 @@ def without_optimizer_state(path: Path) -> None:
     """Write a checkpoint anew without its optimizer state, whole or not at all."""
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if content.pop(STATE, None):
-        part = path.with_name(f"{path.name}.part")
-        torch.save(content, part)
-        os.replace(part, path)
+        with replacing(path) as partial:
+            torch.save(content, partial)
 
 
 def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:

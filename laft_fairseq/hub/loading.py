@@ -50,13 +50,7 @@ def load_model(
     if backbone is not None and not os.path.exists(backbone):
         raise LaftError(f"{backbone}: no such backbone")
     opened = open_checkpoint(checkpoint) if isinstance(checkpoint, str) else checkpoint
-    path, recorded = opened.path, opened.in_place_of_files(data)
-    task = _task(
-        data,
-        langs or recorded.get(LANGS_FILE),
-        layout or recorded.get(LAYOUT_FILE),
-        new_langs or recorded.get(NEW_LANGS_FILE),
-    )
+    path, task = opened.path, _task(opened, data, langs, layout, new_langs)
     if opened.is_backbone:
         return _load_backbone(opened, task), task
     args = model_options(opened.options["model"], path)
@@ -93,15 +87,22 @@ def load_backbone_model(
     Raises:
         LaftError: not an mBART, or one that does not fit the dictionary of ``data``.
     """
-    task = _task(data, langs, layout, new_langs)
-    return _load_backbone(open_checkpoint(path), task), task.tags
+    opened = open_checkpoint(path)
+    task = _task(opened, data, langs, layout, new_langs)
+    return _load_backbone(opened, task), task.tags
 
 
 def _task(
-    data: str, langs: str | None, layout: str | None, new_langs: str | None
+    opened: Checkpoint, data: str, langs: str | None, layout: str | None, new_langs: str | None
 ) -> LaftGeneration:
     """A stage-2 task on ``data``, for its dictionary, tags and generation."""
-    options = LaftGenerationOptions(data=data, langs=langs, tag_layout=layout, new_langs=new_langs)
+    recorded = opened.in_place_of_files(data)
+    options = LaftGenerationOptions(
+        data=data,
+        langs=langs or recorded.get(LANGS_FILE),
+        tag_layout=layout or recorded.get(LAYOUT_FILE),
+        new_langs=new_langs or recorded.get(NEW_LANGS_FILE),
+    )
     task = LaftGeneration.setup_task(options)
     assert isinstance(task, LaftGeneration)
     return task

@@ -81,29 +81,25 @@ class Hypothesis:
     score: float
 
 
+@dataclass
 class SearchRun:
     """A search over texts of ``lang``, for outputs in it or in ``output``.
 
     The task's ``gen_lang`` is set here.
     """
 
-    def __init__(
-        self,
-        model: LAFTMBart,
-        task: LaftGeneration,
-        tokenizer: SubwordTokenizer,
-        options: Search,
-        lang: str,
-        output: str | None,
-    ) -> None:
-        self.model, self.task, self.tokenizer = model, task, tokenizer
-        self.options, self.lang, self.output = options, lang, output
-        self.generator = task.build_generator([model], Namespace(**vars(options)))
-        longest = self.generator.max_len - 1
-        if options.min_len > longest:
-            raise LaftError(
-                f"--min-len {options.min_len}: the model writes at most {longest} tokens"
-            )
+    model: LAFTMBart
+    task: LaftGeneration
+    tokenizer: SubwordTokenizer
+    options: Search
+    lang: str
+    output: str | None
+
+    def __post_init__(self) -> None:
+        self.generator = self.task.build_generator([self.model], Namespace(**vars(self.options)))
+        longest, shortest = self.generator.max_len - 1, self.options.min_len
+        if shortest > longest:
+            raise LaftError(f"--min-len {shortest}: the model writes at most {longest} tokens")
 
     def outputs(self, texts: list[str], read: int) -> list[list[Hypothesis]]:
         """The hypotheses of each of ``texts``, before which ``read`` others came."""

@@ -73,50 +73,48 @@ def write(path: Path, model: dict[str, Any], args: Namespace, key: str = "args")
     return path
 
 
-@pytest.mark.parametrize("key", ["args", "cfg"])
-def test_a_slim_checkpoint(trained: LAFTMBart, mbart: Path, data: Path, key: str) -> None:
-    state = trained.state_dict()
+@pytest.mark.parametrize(
+    ("reader", "key"), [("hub.load", "args"), ("hub.load", "cfg"), ("fairseq", "args")]
+)
+def test_a_slim_checkpoint_and_its_backbone_are_opened_once(
+    trained: LAFTMBart, mbart: Path, data: Path, monkeypatch: pytest.MonkeyPatch,
+    reader: str, key: str,
+) -> None:  # fmt: skip
+    """They give the model that was saved; the checkpoint's header is parsed once."""
+    state, path = trained.state_dict(), mbart.parent / "slim.pt"
     assert "encoder.embed_tokens.weight" not in state
-    path = write(mbart.parent / "slim.pt", state, options(backbone=str(mbart)), key)
-    model, task = load_model(str(path), str(data))
-    assert not model.training
-    assert torch.equal(logits(model), logits(trained))
-    assert model.fingerprint == trained.fingerprint
-    assert task.tags == list(tiny.TAGS)
-    assert task.max_positions() == (64, 64)
-
-
-@pytest.mark.parametrize("reader", ["hub.load", "fairseq"])
-def test_checkpoint_and_backbone_are_opened_once(
-    trained: LAFTMBart, mbart: Path, data: Path, monkeypatch: pytest.MonkeyPatch, reader: str
-) -> None:
-    """And the checkpoint's header is parsed once; the backbone has none."""
-    path = write(mbart.parent / "slim.pt", trained.state_dict(), options(backbone=str(mbart)))
+    write(path, state, options(backbone=str(mbart)), key)
     history = [{"num_updates": 1, "lr_scheduler_state": {}}]
     course = {"optimizer_history": history, "extra_state": {"train_iterator": {"epoch": 1}}}
     torch.save(torch.load(path, weights_only=True) | course, path)
     tiny_text.write_sentencepiece(mbart.parent / SENTENCEPIECE)
     opened: list[str] = []
     parsed: list[str] = []
-    stock_load, stock_parse = torch.load, header._parse
-
-    def load(file: Any, *args: Any, **kwargs: Any) -> Any:
-        opened.append(Path(file).name)
-        return stock_load(file, *args, **kwargs)
-
-    def parse(tensor: Any, path: str) -> Any:
-        parsed.append(Path(path).name)
-        return stock_parse(tensor, path)
-
-    monkeypatch.setattr(torch, "load", load)
-    monkeypatch.setattr(header, "_parse", parse)
+    for module, name, names in ((torch, "load", opened), (header, "_parse", parsed)):
+        monkeypatch.setattr(module, name, counting(getattr(module, name), names))
     if reader == "hub.load":
-        model = hub.load(str(path), str(data), device="cpu").model
+        generator = hub.load(str(path), str(data), device="cpu")
+        model, task = generator.model, generator.task
+        assert not model.training
     else:
-        overrides, task = {"data": str(data)}, tiny.task(data=str(data))
-        (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(path)], overrides, task)
-    assert torch.equal(logits(model.eval()), logits(trained))
+        (model,), _, task = checkpoint_utils.load_model_ensemble_and_task(
+            [str(path)], {"data": str(data)}, tiny.task(data=str(data))
+        )
     assert (opened, parsed) == (["slim.pt", "mbart.pt"], ["slim.pt"])
+    assert torch.equal(logits(model.eval()), logits(trained))
+    assert model.fingerprint == trained.fingerprint
+    assert (task.tags, task.max_positions()) == (list(tiny.TAGS), (64, 64))
+
+
+def counting(stock: Any, names: list[str]) -> Any:
+    """``stock``, which notes the name of each file that it is called for."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        paths = [Path(arg).name for arg in args if isinstance(arg, str) and arg.endswith(".pt")]
+        names.extend(paths)
+        return stock(*args, **kwargs)
+
+    return called
 
 
 def test_a_slim_checkpoint_with_its_backbone_elsewhere(

@@ -17,7 +17,7 @@ from tests.integration.conftest import SAVING, Run, write_components
 GENERATE = ("--task", "laft_generation", "--gen-lang", "fr_XX", "--beam", "1")
 
 
-def last_line(run: Callable[[], Any]) -> str:
+def said(run: Callable[[], Any]) -> str:
     """The one line that a command ends with."""
     with pytest.raises(Exception) as caught:
         run()
@@ -30,7 +30,7 @@ def training(laft: Run, tmp_path: Path) -> Callable[..., str]:
 
     def run(stage: str, *flags: str | Path, data: Path = laft.data) -> str:
         flags = (*flags, "--max-update", "1", *SAVING)
-        return last_line(lambda: tiny.train(data, tmp_path / "run", stage, *flags))
+        return said(lambda: tiny.train(data, tmp_path / "run", stage, *flags))
 
     return run
 
@@ -51,7 +51,7 @@ def test_unknown_language(training: Callable[..., str], laft: Run) -> None:
     assert "unknown language de_DE" in said_in_training
     assert "en_XX, fr_XX, zh_CN" in said_in_training
     flags = ("--task", "laft_generation", "--gen-lang", "de_DE")
-    line = last_line(lambda: tiny.generate(laft.data, laft.stage2, *flags))
+    line = said(lambda: tiny.generate(laft.data, laft.stage2, *flags))
     assert line.startswith("--gen-lang: unknown language de_DE")
 
 
@@ -74,7 +74,7 @@ def test_languages_in_another_order(training: Callable[..., str], laft: Run) -> 
     """Than the checkpoint's, and than the backbone's: both orders are named."""
     flags = ("--langs", "fr_XX,en_XX,zh_CN")
     lines = {
-        laft.stage2: last_line(lambda: tiny.generate(laft.data, laft.stage2, *GENERATE, *flags)),
+        laft.stage2: said(lambda: tiny.generate(laft.data, laft.stage2, *GENERATE, *flags)),
         laft.backbone: training("denoising", *laft.parts, *flags),
     }
     for path, line in lines.items():
@@ -163,7 +163,7 @@ def test_language_without_components_or_adapter(
     tiny.train(laft.data, tmp_path / "stage1", "denoising", *laft.parts, *flags, *SAVING)
     generate = ("--task", "laft_generation", "--gen-lang", "zh_CN")
     checkpoint = tmp_path / "stage1" / "checkpoint_last.pt"
-    line = last_line(lambda: tiny.generate(laft.data, checkpoint, *generate))
+    line = said(lambda: tiny.generate(laft.data, checkpoint, *generate))
     assert line.startswith("no adapter for language zh_CN (there are: en_XX, fr_XX)")
 
 
@@ -187,7 +187,7 @@ def test_a_backbone_with_code_in_it(
     lines = [
         training("denoising", *laft.parts, "--backbone", path),
         training("generation", *laft.parts, "--finetune-from-model", path),
-        last_line(lambda: tiny.generate(laft.data, path, *GENERATE)),
+        said(lambda: tiny.generate(laft.data, path, *GENERATE)),
     ]
     assert all(line.startswith(f"{path}: refused") for line in lines)
     assert not created.exists()
@@ -204,7 +204,7 @@ def test_a_truncated_or_missing_checkpoint(
     path, content = tmp_path / "c.pt", laft.stage2.read_bytes()
     if kept is not None:
         path.write_bytes(content[: int(kept * len(content))])
-    line = last_line(lambda: tiny.generate(laft.data, path, *GENERATE))
+    line = said(lambda: tiny.generate(laft.data, path, *GENERATE))
     assert line.startswith(f"{path}: {reason}")
 
 
@@ -212,7 +212,7 @@ def test_a_slim_checkpoint_whose_backbone_is_gone(laft: Run) -> None:
     hidden = laft.backbone.with_suffix(".hidden")
     laft.backbone.rename(hidden)
     try:
-        line = last_line(lambda: tiny.generate(laft.data, laft.stage2, *GENERATE))
+        line = said(lambda: tiny.generate(laft.data, laft.stage2, *GENERATE))
     finally:
         hidden.rename(laft.backbone)
     assert line.startswith(f"{laft.stage2}: a slim checkpoint needs its backbone")

@@ -185,10 +185,10 @@ def check(
     held = {name: tensor.shape for name, tensor in backbone.state.items()}
     for name in (*shapes, *sorted(held.keys() - shapes)):
         if held.get(name) != shapes.get(name):
-            there, here = (tuple(table[name]) if name in table else "missing"
-                           for table in (held, shapes))  # fmt: skip
+            there = tuple(held[name]) if name in held else "missing"
+            wanted = tuple(shapes[name]) if name in shapes else "none"
             raise LaftError(
-                f"{path}: {name} is {there} there and {here} in this --arch; choose the --arch of "
+                f"{path}: {name} is {there}, but this --arch wants {wanted}; choose the --arch of "
                 "the backbone's size"
             )
 

@@ -171,9 +171,9 @@ def test_another_dictionary(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"encoder_layers": 3}, r"encoder\.layers\.2\.\S+ is missing there"),
-        ({"decoder_layers": 1}, r"decoder\.layers\.1\..* and missing in this"),
-        ({"encoder_ffn_embed_dim": 48}, r"encoder\.layers\.0\.fc1\.\w+ is \(64.* there and \(48"),
+        ({"encoder_layers": 3}, r"encoder\.layers\.2\.\S+ is missing, but"),
+        ({"decoder_layers": 1}, r"decoder\.layers\.1\..* wants none"),
+        ({"encoder_ffn_embed_dim": 48}, r"encoder\.layers\.0\.fc1\.\w+ is \(64.* wants \(48"),
     ],
 )
 def test_another_size(tmp_path: Path, state: State, options: dict[str, int], message: str) -> None:

@@ -8,7 +8,7 @@ import json
 import lzma
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,7 @@ MAGIC = {b"\x1f\x8b": ".gz", b"\xfd7zXZ\x00": ".xz"}  # first bytes
 
 
 def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
-    r"""Yield the lines of a UTF-8 file without their ends; only ``\n`` ends a line.
-
-    A carriage return inside a line becomes a space, as in ``binarize.sh``; a byte order mark is
-    left out.
+    """Yield the lines of a UTF-8 file as :func:`decoded_lines` does.
 
     Args:
         path: plain, ``.gz`` or ``.xz``.
@@ -37,8 +34,7 @@ def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
     number = 0
     try:
         with OPENERS.get(path.suffix, open)(path, "rb") as file:
-            for number, raw in enumerate(file, 1):
-                line = _decode(raw, path, number)
+            for number, line in enumerate(decoded_lines(file, path), 1):
                 yield from _fields(line, fields, f"{path}: line {number}") if fields else (line,)
     except DAMAGED as error:
         raise LaftError(
@@ -49,8 +45,30 @@ def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
         raise LaftError(f"{path}: cannot be read ({reason}); check the path") from None
 
 
+def decoded_lines(stream: Iterable[bytes], name: str | Path) -> Iterator[str]:
+    r"""Yield the lines of a UTF-8 stream, as they come, without their ends.
+
+    Only ``\n`` ends a line. A carriage return inside a line becomes a space, as in
+    ``binarize.sh``; a byte order mark is left out.
+
+    Raises:
+        LaftError: not UTF-8; ``name`` says where.
+    """
+    for number, raw in enumerate(stream, 1):
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            kind = next((suffix for magic, suffix in MAGIC.items() if raw.startswith(magic)), "")
+            if number == 1 and kind:
+                reason = f"compressed, and not text; its name has to end in {kind}"
+            else:
+                reason = f"line {number} is not UTF-8; convert it with iconv"
+            raise LaftError(f"{name}: {reason}") from None
+        yield line.removeprefix("\ufeff").removesuffix("\n").rstrip("\r").replace("\r", " ")
+
+
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a file, stripped; an empty line is an empty string.
+    """Return the lines of a file, each stripped of white space at its ends.
 
     Raises:
         LaftError: as :func:`lines`, or the file is empty.
@@ -61,25 +79,12 @@ def read_lines(path: Path) -> list[str]:
     return stripped
 
 
-def _decode(raw: bytes, path: Path, number: int) -> str:
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        kind = next((suffix for magic, suffix in MAGIC.items() if raw.startswith(magic)), "")
-        if number == 1 and kind:
-            reason = f"compressed, and not text; its name has to end in {kind}"
-        else:
-            reason = f"line {number} is not UTF-8; convert it with iconv"
-        raise LaftError(f"{path}: {reason}") from None
-    return text.removeprefix("\ufeff").removesuffix("\n").rstrip("\r").replace("\r", " ")
-
-
 def _fields(line: str, columns: Sequence[int], where: str) -> Iterator[str]:
-    row = line.split("\t")
-    if len(row) < max(columns):
-        raise LaftError(f"{where} has {len(row)} columns, not {max(columns)}; see --columns")
+    fields = line.split("\t")
+    if len(fields) < max(columns):
+        raise LaftError(f"{where} has {len(fields)} columns, not {max(columns)}; see --columns")
     for column in columns:
-        yield row[column - 1]
+        yield fields[column - 1]
 
 
 @contextlib.contextmanager

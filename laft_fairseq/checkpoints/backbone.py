@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from laft_fairseq.checkpoints.header import HEADER_KEY, checked_architecture_options
-from laft_fairseq.checkpoints.reading import checked_tensors
+from laft_fairseq.checkpoints.header import checked_architecture_options
+from laft_fairseq.checkpoints.reading import HEADER_KEY
 from laft_fairseq.checkpoints.record import Checkpoint, open_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.layout import TagLayout
@@ -90,7 +90,7 @@ def read(path: str) -> Backbone:
 
 
 def backbone_of(checkpoint: Checkpoint) -> Backbone:
-    """The backbone in an open file.
+    """The backbone that an open file holds.
 
     Raises:
         LaftError: not an mBART, which ties its embeddings.
@@ -105,7 +105,7 @@ def backbone_of(checkpoint: Checkpoint) -> Backbone:
     added = next((name for name in checkpoint.state if is_added(name)), None)
     if added is not None:
         raise LaftError(f"{path}: holds {added}: a trained model, not a plain mBART backbone")
-    state = unpack_attention(checked_tensors(checkpoint.state, path))
+    state = unpack_attention(checkpoint.state)
     missing = [name for name in MARKS if name not in state]
     if missing:
         raise LaftError(
@@ -120,7 +120,7 @@ def backbone_of(checkpoint: Checkpoint) -> Backbone:
 
 
 def tie(state: dict[str, Tensor], path: str) -> None:
-    """Let the copies of the embedding be the one tensor.
+    """Let every copy of the embedding in ``state`` be the one tensor.
 
     Raises:
         LaftError: one of them is another matrix, for which mBART has no place.
@@ -138,22 +138,22 @@ def tie(state: dict[str, Tensor], path: str) -> None:
 
 
 def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Part ``in_proj`` into ``q_proj``, ``k_proj``, ``v_proj``, without copying.
+    """Split each ``in_proj`` into ``q_proj``, ``k_proj`` and ``v_proj``, without copying.
 
     fairseq of 2019, which wrote mbart.cc25.v2, kept the three (d, d) projections of an attention
     as one (3d, d), and their biases as one (3d,).
     """
-    parted: dict[str, Tensor] = {}
+    unpacked: dict[str, Tensor] = {}
     for name, tensor in state.items():
         stem, packed, kind = name.rpartition(".in_proj_")
         if packed:
             if not tensor.dim() or len(tensor) % 3:
                 raise LaftError(f"{name}: is {tuple(tensor.shape)}, not three projections in one")
             for projection, part in zip("qkv", tensor.chunk(3), strict=True):
-                parted[f"{stem}.{projection}_proj.{kind}"] = part
+                unpacked[f"{stem}.{projection}_proj.{kind}"] = part
         else:
-            parted[name] = tensor
-    return parted
+            unpacked[name] = tensor
+    return unpacked
 
 
 def check(
@@ -182,31 +182,23 @@ def check(
             f"{path}: its tag layout is {backbone.layout}, but --tag-layout or the data's "
             f"tag-layout.txt says {layout}; use the backbone's"
         )
-    for name, shape in shapes.items():
-        if name not in backbone.state:
-            raise LaftError(f"{path}: has no {name}; choose the --arch of the backbone's size")
-        if backbone.state[name].shape != shape:
+    held = {name: tensor.shape for name, tensor in backbone.state.items()}
+    for name in (*shapes, *sorted(held.keys() - shapes)):
+        if held.get(name) != shapes.get(name):
+            there = tuple(held[name]) if name in held else "missing"
+            wanted = tuple(shapes[name]) if name in shapes else "none"
             raise LaftError(
-                f"{path}: {name} is {tuple(backbone.state[name].shape)}, but this --arch wants "
-                f"{tuple(shape)}; choose the --arch of the backbone's size"
+                f"{path}: {name} is {there}, but this --arch wants {wanted}; choose the --arch of "
+                "the backbone's size"
             )
-    extra = sorted(set(backbone.state) - set(shapes))
-    if extra:
-        raise LaftError(
-            f"{path}: has {extra[0]}, which this --arch has no place for; "
-            "choose the --arch of the backbone's size"
-        )
 
 
 def places(option: str | None, origin: str, recorded: str) -> list[str]:
-    """Where :func:`find` looks, in its order; what is not given is left out."""
-    named = [option, os.environ.get(ENVIRONMENT), str(Path(origin).parent / "backbone.pt")]
-    return [path for path in (*named, *_hints(origin, recorded)) if path]
-
-
-def _hints(origin: str, recorded: str) -> list[str]:
-    """Of the name that a checkpoint remembers: beside it, and where it was."""
-    return [str(Path(origin).parent / Path(recorded).name), recorded] if recorded else []
+    """The paths at which :func:`find` looks, in its order; what is not given is left out."""
+    folder = Path(origin).parent
+    named = [option, os.environ.get(ENVIRONMENT), str(folder / "backbone.pt")]
+    hints = [str(folder / Path(recorded).name), recorded] if recorded else []
+    return [path for path in (*named, *hints) if path]
 
 
 def find(option: str | None, origin: str, recorded: str, expected: str) -> Backbone:
@@ -221,25 +213,23 @@ def find(option: str | None, origin: str, recorded: str, expected: str) -> Backb
     Raises:
         LaftError: none found, or the one found is another backbone.
     """
-    for where, path in (("--backbone", option), (ENVIRONMENT, os.environ.get(ENVIRONMENT))):
-        if path and not os.path.exists(path):
-            raise LaftError(f"{path}: no such backbone ({where})")
-    named, hints = option or os.environ.get(ENVIRONMENT), _hints(origin, recorded)
-    for candidate in [named] if named else places(None, origin, recorded):
-        if not os.path.exists(candidate):
-            continue
-        opened = open_checkpoint(candidate)
-        if not named and candidate in hints and opened.is_slim:
-            continue  # another file of its name
-        backbone = backbone_of(opened)
+    named = option or os.environ.get(ENVIRONMENT)
+    if named and not os.path.exists(named):
+        raise LaftError(f"{named}: no such backbone ({'--backbone' if option else ENVIRONMENT})")
+    candidates = [named] if named else places(None, origin, recorded)
+    for candidate in filter(os.path.exists, candidates):
+        checkpoint = open_checkpoint(candidate)
+        if checkpoint.is_slim and not named:
+            continue  # a training's own file, of its backbone's name
+        backbone = backbone_of(checkpoint)
         if backbone.fingerprint != expected:
             raise LaftError(
                 f"{candidate}: another backbone (fingerprint {backbone.fingerprint}) than the "
-                f"one {origin or 'the checkpoint'} was trained on ({expected}); give that one "
+                f"one {origin} was trained on ({expected}); give that one "
                 f"by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"
             )
         return backbone
     raise LaftError(
-        f"{origin or 'checkpoint'}: a slim checkpoint needs its backbone, and {recorded} is not "
+        f"{origin}: a slim checkpoint needs its backbone, and {recorded} is not "
         f"there; give it by --backbone, {ENVIRONMENT} or as backbone.pt beside the checkpoint"
     )

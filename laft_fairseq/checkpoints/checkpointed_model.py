@@ -8,13 +8,7 @@ from fairseq.models.bart import BARTModel
 from torch import nn
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints import checks
-from laft_fairseq.checkpoints.completion import (
-    add_missing_languages,
-    fill_from_backbone,
-    fill_new_tags,
-    keep_backbones_name,
-)
+from laft_fairseq.checkpoints import checks, completion
 from laft_fairseq.checkpoints.header import (
     ARCHITECTURE_OPTIONS,
     HEADER_KEY,
@@ -22,8 +16,11 @@ from laft_fairseq.checkpoints.header import (
     architecture_options,
     pop_header,
 )
-from laft_fairseq.checkpoints.positions import check_positions, fit_positions
+from laft_fairseq.checkpoints.positions import fit_positions
+from laft_fairseq.checkpoints.record import NOT_OURS
 from laft_fairseq.checkpoints.untrained_parts import parts_of, parts_trained_by
+from laft_fairseq.errors import LaftError
+from laft_fairseq.method.systems import METHODS, trains_encoder
 from laft_fairseq.training import frozen_weights
 
 
@@ -35,7 +32,7 @@ class CheckpointedMBart(BARTModel):
     options: Any
 
     def reset_provenance(self) -> None:
-        """No backbone, components or training yet."""
+        """Let the model remember no backbone, components or training yet."""
         self.backbone_path, self.fingerprint = "", ""
         self.mapped: frozen_weights.FileState | None = None  # the file whose weights are in use
         self.from_backbone: set[str] = set()  # names whose contents are the backbone's
@@ -53,23 +50,23 @@ class CheckpointedMBart(BARTModel):
 
     @property
     def backbone_tag_ids(self) -> list[int]:
-        """Their tokens."""
+        """The tokens of :attr:`backbone_tags`."""
         return self.encoder.language_tags.token_ids[: len(self.backbone_tags)]
 
     @property
     def architecture_options(self) -> dict[str, Any]:
-        """Those that no tensor shows (checkpoint_format.py)."""
+        """Those of the model's options that no tensor shows (header.py)."""
         return architecture_options(
             {name: getattr(self.args, name, None) for name in ARCHITECTURE_OPTIONS}
         )
 
     def never_trained(self) -> set[str]:
-        """The added parts that no training has touched, this one included (trained_parts.py)."""
+        """The added parts that no training has touched, this one included (untrained_parts.py)."""
         trained = (name for name, p in self.named_parameters() if p.requires_grad)
         return self.untrained - parts_trained_by(trained, self.train_langs)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Slim where a backbone was given: without what is frozen and still the backbone's."""
+        """The model's state; slim, without what is still the backbone's, where one was given."""
         if self.mapped is not None and any(map(frozen_weights.is_shared, self.parameters())):
             self.mapped.check()
         state: dict[str, Any] = super().state_dict(*args, **kwargs)
@@ -81,7 +78,7 @@ class CheckpointedMBart(BARTModel):
         return state
 
     def whole_state_dict(self) -> dict[str, Any]:
-        """Every tensor, with a header that says so."""
+        """The model's state with every tensor in it, and a header that says so."""
         state: dict[str, Any] = super().state_dict()
         state[HEADER_KEY] = self.header("whole", []).to_tensor()
         return state
@@ -112,30 +109,38 @@ class CheckpointedMBart(BARTModel):
         Fills the recorded frozen names from the backbone, makes room for the languages that it
         holds, and leaves fresh only parts that the method adds.
         """
-        found, origin = pop_header(state_dict)
-        header = checks.own_header(found, self.args, bool(self.train_langs), origin)
+        header, origin = pop_header(state_dict)
+        path = origin or "checkpoint"
+        if header is None:
+            raise LaftError(f"{path}: {NOT_OURS}")
         same_method = header.method == self.options.method
-        checks.check_header(header, self.header("whole", []), self.control, origin)
-        checks.check_backbone(header, self, origin)
+        checks.check_header(header, self, path)
+        checks.check_backbone(header, self, path)
         if same_method:
-            checks.check_adapters(state_dict, self.decoder.has_adapters, origin)
+            checks.check_adapters(state_dict, self.decoder.has_adapters, path)
             self.control = header.control
-        checks.check_widths(state_dict, self, origin)
+        checks.check_widths(state_dict, self, path)
         if header.kind == "slim":
-            fill_from_backbone(self, state_dict, header, origin)
+            completion.fill_from_backbone(self, state_dict, header, path)
         else:
-            self.from_backbone = set()
-            keep_backbones_name(self, header)
-            check_positions(self, state_dict, origin)
-            fit_positions(self, state_dict)
-        add_missing_languages(self, state_dict, origin)
+            self._remember_backbone(header)
+            fit_positions(self, state_dict, path)
+        completion.add_missing_languages(self, state_dict, path)
         untrained = (self.untrained - parts_of(state_dict)) | set(header.untrained)
         self.untrained = untrained & parts_of(name for name, _ in self.named_parameters())
-        fill_new_tags(self, state_dict, origin)
-        for key, tensor in nn.Module.state_dict(self).items():
+        completion.fill_new_tags(self, state_dict, path)
+        built = nn.Module.state_dict(self)
+        for key, tensor in built.items():
             of_language = ".language_" in key  # a language added since then starts afresh
             added = backbones.is_added(key) and (of_language or not same_method)
             if key not in state_dict and (added or key.endswith(".version")):
                 state_dict[key] = tensor
-        checks.check_shapes(state_dict, nn.Module.state_dict(self), origin)
+        checks.check_shapes(state_dict, built, path)
         super().upgrade_state_dict_named(state_dict, name)
+
+    def _remember_backbone(self, header: Header) -> None:
+        """Of a whole checkpoint: whose encoder the model has, if its system trains none."""
+        self.from_backbone = set()
+        trained = header.method not in METHODS or trains_encoder(header.method)
+        if not self.fingerprint and not trained:
+            self.fingerprint, self.backbone_path = header.fingerprint, header.backbone

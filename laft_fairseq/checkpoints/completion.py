@@ -13,10 +13,9 @@ from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.header import Header, check_options
-from laft_fairseq.checkpoints.positions import check_positions, fit_positions
+from laft_fairseq.checkpoints.positions import fit_positions
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.new_tag_embeddings import mean_of_tags
-from laft_fairseq.method.systems import METHODS, trains_encoder
 from laft_fairseq.training import frozen_weights
 
 logger = logging.getLogger(__name__)
@@ -24,48 +23,57 @@ logger = logging.getLogger(__name__)
 SAME = 1e-2  # relative difference of components that fp16 or another machine's rounding makes
 
 
-def fill_from_backbone(model: Any, state: dict[str, Tensor], header: Header, origin: str) -> None:
+def frozen_tensors(header: Header, source: Mapping[str, Tensor], path: str) -> dict[str, Tensor]:
+    """What a slim checkpoint left out, by name, taken from ``source``, the backbone's tensors.
+
+    Raises:
+        LaftError: names the checkpoint and a tensor that the backbone lacks.
+    """
+    for name in header.frozen:
+        if name not in source:
+            raise LaftError(f"{path}: wants {name} from the backbone: not there")
+    return {name: source[name] for name in header.frozen}
+
+
+def fill_from_backbone(model: Any, state: dict[str, Tensor], header: Header, path: str) -> None:
     """Fill the names that a slim ``state`` left out, and let the model remember whose they are.
 
     Raises:
         LaftError: no backbone is found, or another one, or it lacks a name.
     """
-    name, own = origin or "checkpoint", model.backbone_parameters()
+    parameters = model.backbone_parameters()
     if header.fingerprint == model.fingerprint:
-        source: Mapping[str, Tensor] = {name: own[name] for name in model.from_backbone}
+        source: Mapping[str, Tensor] = {name: parameters[name] for name in model.from_backbone}
     else:
-        if model.fingerprint:
-            raise LaftError(
-                f"{name}: trained on another backbone than {model.backbone_path}; give the one it "
-                "was trained on"
-            )
-        given = model.options.backbone  # after training the option is but the recorded path
-        option = given if model.backbone_named or given != header.backbone else None
-        backbone = backbones.find(option, origin, header.backbone, header.fingerprint)
-        check_options(backbone.options, model.architecture_options, backbone.path)
-        source, model.mapped = backbone.state, backbone.file
-        check_positions(model, source, backbone.path)
-        fit_positions(model, source)
-        shapes, layout = {n: t.shape for n, t in own.items()}, model.encoder.language_tags.layout
-        backbones.check(backbone, shapes, model.backbone_tags, layout)
-        model.backbone_path, model.fingerprint = backbone.path, backbone.fingerprint
-    for frozen in header.frozen:
-        if frozen not in source:
-            raise LaftError(f"{name}: wants {frozen} from the backbone: not there")
-        state[frozen] = own[frozen]  # as it is, so that loading it is nothing to do
-    frozen_weights.adopt({name: own[name] for name in header.frozen}, source)
-    model.from_backbone = set(header.frozen)
+        source = _find_backbone(model, header, path).state
+    frozen = frozen_tensors(header, source, path)
+    filled = {name: parameters[name] for name in frozen}
+    state.update(filled)  # as they are, so that loading them is nothing to do
+    frozen_weights.adopt(filled, frozen)
+    model.from_backbone = set(frozen)
 
 
-def keep_backbones_name(model: Any, header: Header) -> None:
-    """Let a model of a whole checkpoint remember whose encoder it has, if no row trained it."""
-    trained = header.method not in METHODS or trains_encoder(header.method)
-    if not model.fingerprint and not trained:
-        model.fingerprint, model.backbone_path = header.fingerprint, header.backbone
+def _find_backbone(model: Any, header: Header, path: str) -> backbones.Backbone:
+    """The backbone of a slim checkpoint, which the model, of its sizes then, remembers."""
+    if model.fingerprint:
+        raise LaftError(
+            f"{path}: trained on another backbone than {model.backbone_path}; give the one it was "
+            "trained on"
+        )
+    given = model.options.backbone  # after training the option is but the recorded path
+    option = given if model.backbone_named or given != header.backbone else None
+    backbone = backbones.find(option, path, header.backbone, header.fingerprint)
+    check_options(backbone.options, model.architecture_options, backbone.path)
+    fit_positions(model, backbone.state, backbone.path)
+    shapes = {name: tensor.shape for name, tensor in model.backbone_parameters().items()}
+    backbones.check(backbone, shapes, model.backbone_tags, model.encoder.language_tags.layout)
+    model.mapped = backbone.file
+    model.backbone_path, model.fingerprint = backbone.path, backbone.fingerprint
+    return backbone
 
 
-def add_missing_languages(model: Any, state: dict[str, Tensor], origin: str) -> None:
-    """Adapters and components for each language in the checkpoint.
+def add_missing_languages(model: Any, state: dict[str, Tensor], path: str) -> None:
+    """Add adapters and components for each language in the checkpoint.
 
     Raises:
         LaftError: components of another k than the model's own, or others of the same k.
@@ -76,28 +84,24 @@ def add_missing_languages(model: Any, state: dict[str, Tensor], origin: str) -> 
         if key.startswith("encoder.language_components.") and key.endswith(".components"):
             tag = key.split(".")[2]
             mean = state.get(f"encoder.language_components.{tag}.mean_removed", tensor[:, 0])
-            _make_room_for_components(model, tag, tensor, mean, origin)
+            _hold_components(model, tag, tensor, mean, path)
 
 
-def _make_room_for_components(
-    model: Any, tag: str, components: Tensor, mean: Tensor, origin: str
-) -> None:
-    """Components (d, k) and the mean s_L (d,) of a language, in the checkpoint."""
+def _hold_components(model: Any, tag: str, components: Tensor, mean: Tensor, path: str) -> None:
+    """Let the model hold a checkpoint's components (d, k) and mean s_L (d,) of a language."""
     held, file = model.encoder.language_components, model.options.language_components
-    own = held[tag].components if tag in held else components
-    if own.shape != components.shape:
+    k = components.size(1)
+    if tag in held and held[tag].components.shape != components.shape:
         raise LaftError(
-            f"{file}: {own.size(1)} components "
-            f"for {tag}, but the checkpoint was trained with {components.size(1)}; "
-            "use the file that it was trained with"
+            f"{file}: {held[tag].components.size(1)} components for {tag}, but the checkpoint was "
+            f"trained with {k}; use the file that it was trained with"
         )
     if tag in model.components_given and not (
-        same_subspace(own, components) and is_near(held[tag].mean_removed, mean)
+        same_subspace(held[tag].components, components) and is_near(held[tag].mean_removed, mean)
     ):
         raise LaftError(
-            f"{file}: its components for {tag} are others than those that "
-            f"{origin or 'the checkpoint'} was trained with; use the file that it was trained "
-            "with, or none"
+            f"{file}: its components for {tag} are others than those that {path} was trained with; "
+            "use the file that it was trained with, or none"
         )
     model.components_given.discard(tag)
     model.encoder.set_components(tag, components.clone(), mean.clone())
@@ -119,17 +123,13 @@ def is_near(one: Tensor, other: Tensor) -> bool:
     return bool((a - b).norm() <= SAME * b.norm())
 
 
-def fill_new_tags(model: Any, state: dict[str, Tensor], origin: str) -> None:
+def fill_new_tags(model: Any, state: dict[str, Tensor], path: str) -> None:
     """Give the tags of languages added since the checkpoint what they begin with."""
     if backbones.EMBEDDING not in state:
         return  # the strict load says so
-    added = {
-        f"{side}.new_tag_rows.{tag}": tag
-        for side in ("encoder", "decoder")
-        for tag in model.encoder.new_tag_rows
-        if f"{side}.new_tag_rows.{tag}" not in state
-    }
-    for key in added:
-        state[key] = mean_of_tags(state[backbones.EMBEDDING], model.backbone_tag_ids)
-    for tag in dict.fromkeys(added.values()):
-        logger.warning("%s: knows no %s; its tag is untrained", origin or "checkpoint", tag)
+    for tag in model.encoder.new_tag_rows:
+        names = {f"{side}.new_tag_rows.{tag}" for side in ("encoder", "decoder")} - state.keys()
+        for name in names:
+            state[name] = mean_of_tags(state[backbones.EMBEDDING], model.backbone_tag_ids)
+        if names:
+            logger.warning("%s: knows no %s; its tag is untrained", path, tag)

@@ -11,33 +11,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from torch import Tensor, uint8
 
+from laft_fairseq.checkpoints.options import checked_options
 from laft_fairseq.checkpoints.reading import (
-    CONTROL,
-    LONGEST_TEXT,
+    HEADER_KEY,
     ORIGIN_KEY,
+    is_plain,
     shorten,
     tensor_text,
     text_tensor,
 )
 from laft_fairseq.errors import LaftError
 
-HEADER_KEY = "laft.header"
 FORMAT = "laft_fairseq checkpoint"
 VERSION = 1
+LARGEST_HEADER = 1 << 20  # bytes
+TAG = re.compile(r"[^\s,.\[\]/]{1,64}")
+CHOICES = {"kind": ("slim", "whole"), "tag_layout": ("suffix", "prefix")}
 # Options that no tensor shows, and a wrong value of which nothing else would tell.
 ARCHITECTURE_OPTIONS = ("encoder_attention_heads", "decoder_attention_heads", "activation_fn",
           "no_scale_embedding")  # fmt: skip
-
-
-LARGEST_HEADER = 1 << 20  # bytes
-TAG = re.compile(r"[^\s,.\[\]/]{1,64}")
-KINDS = ("slim", "whole")
-LAYOUTS = ("suffix", "prefix")
 
 
 @dataclass
@@ -46,7 +43,7 @@ class Header:
 
     Attributes:
         kind: ``slim`` or ``whole``.
-        method: the row of methods.py.
+        method: its system (method/systems.py).
         langs: the dictionary's tags, in order, but for those new to the backbone.
         removal: the scaling of the removal that its parts were trained with.
         frozen: names left out, to be taken from the backbone (none in a whole one).
@@ -57,9 +54,9 @@ class Header:
         fusion_input, adapter_norm: the options that its parts were trained with; empty where it
             has no such part, and in older checkpoints.
         new_langs: the tags of languages new to the backbone, in order.
-        tag_layout: where the tag stands (language_tags.TagLayout); older checkpoints: suffix.
+        tag_layout: where the tag stands (languages/layout.py); older checkpoints: suffix.
         options: those of ARCHITECTURE_OPTIONS that it was trained with; empty in older checkpoints.
-        untrained: the added parts that no training has touched (models/trained_parts.py); older
+        untrained: the added parts that no training has touched (untrained_parts.py); older
             checkpoints do not say, and name none.
     """
 
@@ -82,7 +79,7 @@ class Header:
     version: int = VERSION
 
     def to_tensor(self) -> Tensor:
-        """(n,) uint8."""
+        """The header as JSON, (n,) uint8."""
         return text_tensor(json.dumps(asdict(self), sort_keys=True))
 
 
@@ -95,63 +92,52 @@ def pop_header(state: dict[str, Any], path: str = "") -> tuple[Header | None, st
         LaftError: a header of another format or of a newer version, or a damaged one.
     """
     origin = tensor_text(state.pop(ORIGIN_KEY)) if ORIGIN_KEY in state else ""
-    tensor = state.pop(HEADER_KEY, None)
-    if tensor is None or isinstance(tensor, Header):
-        return tensor, origin
-    name = origin or path or "checkpoint"
-    values = _values(tensor, name)
+    header = state.pop(HEADER_KEY, None)
+    if header is None or isinstance(header, Header):
+        return header, origin
+    return _parse(header, origin or path or "checkpoint"), origin
+
+
+def _parse(tensor: Any, path: str) -> Header:
+    """The header in a tensor (n,) uint8, each of its values checked."""
+    try:
+        if tensor.dtype is not uint8 or tensor.dim() != 1 or len(tensor) > LARGEST_HEADER:
+            raise ValueError
+        values = dict(json.loads(tensor_text(tensor)))
+    except (AttributeError, TypeError, ValueError, RuntimeError, RecursionError):
+        raise LaftError(f"{path}: its header cannot be read; the file is damaged") from None
     if values.get("format") != FORMAT or values.get("version") != VERSION:
         file_format, version = shorten(values.get("format")), shorten(values.get("version"))
         raise LaftError(
-            f"{name}: format {file_format} version {version}, but this is {FORMAT!r} version "
+            f"{path}: format {file_format} version {version}, but this is {FORMAT!r} version "
             f"{VERSION}; use the laft_fairseq that wrote it"
         )
-    unknown = sorted(values.keys() - {entry.name for entry in fields(Header)})
-    if unknown:
-        raise LaftError(
-            f"{name}: its header says {shorten(unknown[0])[1:-1]}, which this laft_fairseq does "
-            "not know; use the one that wrote it"
-        )
-    for entry in fields(Header):
-        if entry.name in values:
-            right = _is_right(entry.name, str(entry.type), values[entry.name])
-        else:
-            right = entry.default is not MISSING or entry.default_factory is not MISSING
-        if not right:
-            raise LaftError(f"{name}: its header's {entry.name} cannot be read; it is damaged")
-    checked_architecture_options(values.get("options", {}), name)
-    return Header(**values), origin
-
-
-def _values(tensor: Any, name: str) -> dict[str, Any]:
-    """Parse a header's JSON."""
-    text = isinstance(tensor, Tensor) and tensor.dtype is uint8 and tensor.dim() == 1
+    known = {entry.name: str(entry.type) for entry in fields(Header)}
+    for name, value in values.items():
+        if name not in known:
+            raise LaftError(
+                f"{path}: its header says {shorten(name)[1:-1]}, which this laft_fairseq does not "
+                "know; use the one that wrote it"
+            )
+        if not _is_valid(name, known[name], value):
+            raise LaftError(f"{path}: its header's {name} cannot be read; it is damaged")
+    checked_architecture_options(values.get("options", {}), path)
     try:
-        if not text or len(tensor) > LARGEST_HEADER:
-            raise ValueError
-        values = json.loads(tensor_text(tensor))
-        if not isinstance(values, dict):
-            raise ValueError
-    except (ValueError, RuntimeError, RecursionError):
-        raise LaftError(f"{name}: its header cannot be read; the file is damaged") from None
-    return values
+        return Header(**values)
+    except TypeError:
+        raise LaftError(f"{path}: its header is not complete; the file is damaged") from None
 
 
-def _is_right(name: str, kind: str, value: Any) -> bool:
-    """Whether a header's field may have the value."""
-    if kind == "dict[str, Any]":
-        return isinstance(value, dict) and set(value) <= set(ARCHITECTURE_OPTIONS)
-    if kind == "list[str]":
-        tags = name in ("langs", "new_langs")
-        return isinstance(value, list) and all(
-            isinstance(one, str) and (TAG.fullmatch(one) if tags else not CONTROL.search(one))
-            for one in value
-        )
-    if kind != "str":
-        return type(value).__name__ == kind
-    if not isinstance(value, str) or CONTROL.search(value) or len(value) > LONGEST_TEXT:
-        return False
-    return value in {"kind": KINDS, "tag_layout": LAYOUTS}.get(name, [value])
+def _is_valid(name: str, kind: str, value: Any) -> bool:
+    """Whether a header's field, of the type ``kind``, may have the value."""
+    if kind == "list[str]" and isinstance(value, list):
+        strings = all(isinstance(entry, str) and is_plain(entry) for entry in value)
+        return strings and ("langs" not in name or all(map(TAG.fullmatch, value)))
+    if kind == "dict[str, Any]" and isinstance(value, dict):
+        return set(value) <= set(ARCHITECTURE_OPTIONS)
+    if kind == "str" and isinstance(value, str):
+        return is_plain(value) and value in CHOICES.get(name, (value,))
+    return type(value).__name__ == kind
 
 
 def architecture_options(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,35 +146,25 @@ def architecture_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_architecture_options(values: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """The ARCHITECTURE_OPTIONS among a file's options, each checked.
+    """Those of ARCHITECTURE_OPTIONS among a file's options, of mBART's types and ranges.
 
     Raises:
         LaftError: names the file and the option.
     """
-    from fairseq.utils import get_available_activation_fns
+    from fairseq.models.bart import BARTModel
 
-    options = architecture_options(values)
-    for name, value in options.items():
-        if name == "no_scale_embedding":
-            right = isinstance(value, bool)
-        elif name == "activation_fn":
-            right = isinstance(value, str) and value in get_available_activation_fns()
-        else:
-            right = type(value) is int and 0 < value < 1 << 16
-        if not right:
-            raise LaftError(f"{path}: its {name} is {shorten(value)}, which no model can have")
-    return options
+    return checked_options(BARTModel.add_args, architecture_options(values), path)
 
 
-def check_options(recorded: Mapping[str, Any], own: Mapping[str, Any], path: str) -> None:
+def check_options(recorded: Mapping[str, Any], given: Mapping[str, Any], path: str) -> None:
     """Refuse a model whose options of ARCHITECTURE_OPTIONS are not those ``recorded`` in a file.
 
     Raises:
         LaftError: names the file, the option and the value to give.
     """
     for name, value in architecture_options(recorded).items():
-        given, flag = own.get(name, value), "--" + name.replace("_", "-")
-        if given == value:
+        other, flag = given.get(name, value), "--" + name.replace("_", "-")
+        if other == value:
             continue
         if isinstance(value, bool):
             there, here = ("with", "without") if value else ("without", "with")
@@ -196,5 +172,5 @@ def check_options(recorded: Mapping[str, Any], own: Mapping[str, Any], path: str
                 f"{path}: was made {there} {flag}, but this model is {here} it; do as there"
             )
         raise LaftError(
-            f"{path}: was made with {flag} {value}, but this model has {given}; give that option"
+            f"{path}: was made with {flag} {value}, but this model has {other}; give that option"
         )

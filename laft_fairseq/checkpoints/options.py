@@ -10,132 +10,39 @@ which a checkpoint records too, is left behind.
 from __future__ import annotations
 
 from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import fields
-from functools import cache
-from typing import Any
+from dataclasses import Field, fields
+from functools import cache, lru_cache
+from typing import Any, get_args
 
-from laft_fairseq.checkpoints.header import HEADER_KEY
-from laft_fairseq.checkpoints.reading import CONTROL, LONGEST_TEXT, checked_tensors, shorten
+from laft_fairseq.checkpoints.reading import is_plain, shorten
 from laft_fairseq.errors import LaftError
 
 MODEL = "laft_mbart"  # whose architectures are ours
 TASKS = ("laft_denoising", "laft_generation")
 CRITERIONS = ("cross_entropy", "label_smoothed_cross_entropy",
               "label_smoothed_cross_entropy_with_rdrop", "laft_adversarial")  # fmt: skip
-KEPT = ("criterion", "optimizer_history", "extra_state", "last_optimizer_state")
-# The texts that a file may say: paths, tags and names, none of which is evaluated.
-TEXTS = frozenset({"backbone", "language_components", "adapter_langs", "data", "langs", "new_langs",
-                   "train_langs", "valid_langs", "gen_lang", "target_langs",
-                   "train_subset"})  # fmt: skip
+GROUPS = ("model", "task", "criterion")
+# The strings that a file may say: paths, tags and names, none of which is evaluated.
+STRINGS = frozenset({"backbone", "language_components", "adapter_langs", "data", "langs",
+                     "new_langs", "train_langs", "valid_langs", "gen_lang", "target_langs",
+                     "train_subset"})  # fmt: skip
 # Of training alone, or of no other value in an mBART.
 LEFT_BEHIND = frozenset({"min_params_to_wrap", "base_sublayers", "base_shuffle", "encoder_cache",
                          "adaptive_softmax_factor", "decoder_output_dim"})  # fmt: skip
-# Copied by fairseq from another group: kind and default.
-COPIED: dict[str, tuple[type, Any]] = {
-    "seed": (int, 1),
-    "train_subset": (str, "train"),
-    "max_tokens": (int, None),
-    "max_tokens_valid": (int, None),
-    "sentence_avg": (bool, False),
-}
-RANGES: dict[str, tuple[float, float]] = {
-    **{f"{side}_{width}": (1, 1 << 20) for side in ("encoder", "decoder")
+ANY_NUMBER, SHARE, WIDTH, DEPTH = (-(1 << 40), 1 << 40), (0, 1), (1, 1 << 20), (1, 1 << 10)
+# The least and the greatest value of a number; dropouts are shares.
+RANGES: dict[str, tuple[int, int]] = {
+    **{f"{side}_{width}": WIDTH for side in ("encoder", "decoder")
        for width in ("embed_dim", "ffn_embed_dim", "attention_heads")},
-    "encoder_layers": (1, 1 << 10), "decoder_layers": (1, 1 << 10), "base_layers": (0, 0),
-    "task_module_layers": (0, 1 << 10), "fusion_dim": (1, 1 << 20),
-    "language_adapter_dim": (0, 1 << 20), "task_adapter_reduction": (1, 1 << 20),
+    "encoder_layers": DEPTH, "decoder_layers": DEPTH, "base_layers": (0, 0),
+    "task_module_layers": (0, 1 << 10), "fusion_dim": WIDTH,
+    "language_adapter_dim": (0, 1 << 20), "task_adapter_reduction": WIDTH,
     "max_source_positions": (1, 1 << 40), "max_target_positions": (1, 1 << 40),
-    "quant_noise_pq": (0, 1), "quant_noise_scalar": (0, 1), "label_smoothing": (0, 1),
-    "quant_noise_pq_block_size": (1, 1 << 20),
+    "quant_noise_pq": SHARE, "quant_noise_scalar": SHARE, "label_smoothing": SHARE,
+    "quant_noise_pq_block_size": WIDTH,
 }  # fmt: skip
-
-
-def architectures() -> list[str]:
-    """The architectures that may be built from a file."""
-    from fairseq.models import ARCH_MODEL_NAME_REGISTRY
-
-    return [name for name, model in ARCH_MODEL_NAME_REGISTRY.items() if model == MODEL]
-
-
-def is_own(content: Mapping[str, Any]) -> bool:
-    """Whether a file has our header, or asks for one of our architectures or tasks.
-
-    So has one whose options are no table, which :func:`cleaned` refuses.
-    """
-    try:
-        groups = recorded_groups(content, "")
-    except LaftError:
-        return True
-    state, own = content.get("model"), (*TASKS, *architectures())
-    keys = (("model", "arch"), ("model", "_name"), ("task", "task"), ("task", "_name"))
-    names = [groups[group].get(key) for group, key in keys]
-    return (isinstance(state, dict) and HEADER_KEY in state) or any(
-        isinstance(name, str) and name in own for name in names
-    )
-
-
-def refuse_foreign(content: Mapping[str, Any], path: str) -> None:
-    """Refuse a file that is not ours.
-
-    Raises:
-        LaftError: it is not.
-    """
-    if not is_own(content):
-        raise LaftError(
-            f"{path}: not written by laft_fairseq, so its languages and shape are not known; a "
-            "pretrained mBART goes to --backbone"
-        )
-
-
-def cleaned(content: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """What may be used of a checkpoint of ours, its options as ``cfg`` in fairseq's form.
-
-    Args:
-        content: of the file.
-        path: its name.
-
-    Raises:
-        LaftError: names the file and what is refused in it.
-    """
-    groups = recorded_groups(content, path)
-    kept = {key: content[key] for key in KEPT if key in content}
-    _check_history(kept, path)
-    if kept.get("criterion") is not None:
-        kept["criterion"] = checked_tensors(kept["criterion"], path)
-    cfg = dict(_other_groups())  # omegaconf copies them
-    if groups["model"]:
-        cfg["model"] = model_options(content, path)
-    for name, allowed in (("task", TASKS), ("criterion", CRITERIONS)):
-        kind = groups[name].get("_name")
-        if kind is not None:
-            cfg[name] = _group(name, kind, allowed, groups[name], path)
-    state = checked_tensors(content.get("model"), path)
-    return {**kept, "args": None, "cfg": cfg, "model": state, "task_state": {}}
-
-
-def model_options(content: Mapping[str, Any], path: str) -> Namespace:
-    """The model's options, of those that its command line has, and its architecture.
-
-    Raises:
-        LaftError: names the file and the option.
-    """
-    from fairseq.models import ARCH_MODEL_REGISTRY
-
-    recorded = recorded_groups(content, path)["model"]
-    names = [recorded[key] for key in ("arch", "_name") if recorded.get(key) is not None]
-    for name in names or ["none"]:
-        if not isinstance(name, str) or name not in architectures():
-            raise LaftError(
-                f"{path}: its architecture is {shorten(name)}; of files only "
-                f"{', '.join(architectures())} are built"
-            )
-    found = _checked(_actions(ARCH_MODEL_REGISTRY[names[0]].add_args), recorded, path)
-    task = recorded.get("task") or TASKS[-1]
-    if not isinstance(task, str) or task not in TASKS:
-        raise LaftError(f"{path}: its task is {shorten(task)}; it is to be {' or '.join(TASKS)}")
-    return Namespace(arch=names[0], _name=names[-1], task=task, **found)
 
 
 def recorded_groups(content: Mapping[str, Any], path: str) -> dict[str, dict[str, Any]]:
@@ -144,13 +51,11 @@ def recorded_groups(content: Mapping[str, Any], path: str) -> dict[str, dict[str
     Raises:
         LaftError: they are no table.
     """
-    args, cfg = content.get("args"), content.get("cfg")
-    if args is not None:
-        flat = _table(args, path)
-        named = {name: flat | {"_name": flat.get(name)} for name in ("task", "criterion")}
-        return {"model": flat, **named}
-    table = _table(cfg, path)
-    return {name: _table(table.get(name), path) for name in ("model", "task", "criterion")}
+    if content.get("args") is not None:  # one table for all, as fairseq wrote it before 0.10
+        flat = _table(content["args"], path)
+        return {name: flat | {"_name": flat.get(name)} for name in GROUPS} | {"model": flat}
+    groups = _table(content.get("cfg"), path)
+    return {name: _table(groups.get(name), path) for name in GROUPS}
 
 
 def _table(values: Any, path: str) -> dict[str, Any]:
@@ -165,100 +70,97 @@ def _table(values: Any, path: str) -> dict[str, Any]:
     return dict(table or {})
 
 
-def _group(
-    name: str, kind: Any, allowed: Iterable[str], recorded: Mapping[str, Any], path: str
-) -> dict[str, Any] | None:
-    """Options of the task or criterion ``kind``, with a value for each."""
-    from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
-    from fairseq.dataclass.utils import gen_parser_from_dataclass
-    from fairseq.tasks import TASK_DATACLASS_REGISTRY
-
-    if not isinstance(kind, str) or kind not in allowed:
-        raise LaftError(f"{path}: its {name} is {shorten(kind)}, none of {', '.join(allowed)}")
-    registry = TASK_DATACLASS_REGISTRY if name == "task" else CRITERION_DATACLASS_REGISTRY
-    options = registry.get(kind)
-    if options is None:  # the process has not imported it, and has no use for it
-        return None
-    actions = _actions(lambda parser: gen_parser_from_dataclass(parser, options(), True))
-    values = {f.name: f.default for f in fields(options)} | _checked(actions, recorded, path)
-    for option, (type_, default) in COPIED.items():
-        if option in values:
-            value = recorded.get(option)
-            value = default if value is None or value == "" else value
-            if type(value) not in (type_, type(default)) or not _fits(option, value):
-                raise _refusal(path, option, value)
-            values[option] = value
-    return values | {"_name": kind}
+def asks_for_ours(groups: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a file's options name one of LAFT's architectures or tasks."""
+    keys = (("model", "arch"), ("model", "_name"), ("task", "task"), ("task", "_name"))
+    names = [groups[group].get(key) for group, key in keys]
+    return any(isinstance(name, str) and name in (*TASKS, *architectures()) for name in names)
 
 
-def _actions(add: Any) -> list[Action]:
-    parser = ArgumentParser(allow_abbrev=False, add_help=False)
-    add(parser)
-    return parser._actions
+def architectures() -> list[str]:
+    """The architectures that may be built from a file."""
+    from fairseq.models import ARCH_MODEL_NAME_REGISTRY
+
+    return [name for name, model in ARCH_MODEL_NAME_REGISTRY.items() if model == MODEL]
 
 
-def _checked(actions: Iterable[Action], recorded: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Those of ``recorded`` that a command line has, each as it may be."""
-    found: dict[str, Any] = {}
-    for action in actions:
-        option, value = action.dest, recorded.get(action.dest)
-        if option in LEFT_BEHIND or value is None or (type(value) is str and value == ""):
-            continue
-        if not _allowed(action, value):
-            raise _refusal(path, option, value)
-        found[option] = value
-    return found
-
-
-def _allowed(action: Action, value: Any) -> bool:
-    """Whether the option may have the value; only None where fairseq evaluates or opens it."""
-    kind = type(value)
-    if action.choices is not None:
-        return kind is str and value in action.choices
-    if action.nargs == 0:
-        return kind is bool
-    if action.type is int:
-        return kind is int and _fits(action.dest, value)
-    if action.type is float:
-        return kind in (int, float) and _fits(action.dest, value)
-    return action.dest in TEXTS and kind is str and _fits(action.dest, value)
-
-
-def _fits(option: str, value: Any) -> bool:
-    if isinstance(value, str):
-        return len(value) <= LONGEST_TEXT and not CONTROL.search(value)
-    if not isinstance(value, int | float):
-        return value is None
-    share = option.endswith(("dropout", "layerdrop"))
-    low, high = (0, 1) if share else RANGES.get(option, (-(1 << 40), 1 << 40))
-    return low <= value <= high
-
-
-def _refusal(path: str, option: str, value: Any) -> LaftError:
-    return LaftError(
-        f"{path}: its option {option} is {shorten(value)}, which is not taken from a file"
-    )
-
-
-def _check_history(content: Mapping[str, Any], path: str) -> None:
-    """What fairseq reads of a training's course, in its form.
+def model_options(recorded: Mapping[str, Any], path: str) -> Namespace:
+    """The model's options that a file may say, and its architecture.
 
     Raises:
-        LaftError: names the file and the part.
+        LaftError: names the file and the option.
     """
-    history = content.get("optimizer_history", [{}])
-    last = history[-1] if isinstance(history, list) and history else None
-    state = content.get("extra_state", {})
-    places = state.get("train_iterator", {}) if isinstance(state, dict) else None
-    updates = last.get("num_updates", 0) if isinstance(last, dict) else None
-    if type(updates) is not int or not 0 <= updates < 1 << 40:
-        raise LaftError(f"{path}: its optimizer_history is damaged")
-    if not isinstance(places, dict):
-        raise LaftError(f"{path}: its extra_state is damaged")
+    from fairseq.models import ARCH_MODEL_REGISTRY
+
+    names = [recorded[key] for key in ("arch", "_name") if recorded.get(key) is not None]
+    for name in names or ["none"]:
+        _expect_one_of(architectures(), name, "architecture", path)
+    task = recorded.get("task") or TASKS[-1]
+    _expect_one_of(TASKS, task, "task", path)
+    options = checked_options(ARCH_MODEL_REGISTRY[names[0]].add_args, recorded, path)
+    return Namespace(arch=names[0], _name=names[-1], task=task, **options)
+
+
+def configuration(groups: Mapping[str, Mapping[str, Any]], path: str) -> dict[str, Any]:
+    """fairseq's whole ``cfg``: the options that a file may say, all others at their defaults.
+
+    Raises:
+        LaftError: names the file and the option.
+    """
+    from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
+    from fairseq.tasks import TASK_DATACLASS_REGISTRY
+
+    cfg = dict(_default_groups())
+    if groups["model"]:
+        cfg["model"] = model_options(groups["model"], path)
+    for name, allowed, registry in (
+        ("task", TASKS, TASK_DATACLASS_REGISTRY),
+        ("criterion", CRITERIONS, CRITERION_DATACLASS_REGISTRY),
+    ):
+        kind = groups[name].get("_name")
+        if kind is not None:
+            _expect_one_of(allowed, kind, name, path)
+            # What this process has not imported it has no use for.
+            cfg[name] = _group(registry[kind], groups[name], path) if kind in registry else None
+    return cfg
+
+
+def _expect_one_of(allowed: Any, name: Any, what: str, path: str) -> None:
+    if not isinstance(name, str) or name not in allowed:
+        raise LaftError(
+            f"{path}: its {what} is {shorten(name)}; of files only {', '.join(allowed)} are built"
+        )
+
+
+def _group(kind: type, recorded: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The options of a dataclass of fairseq's, those at their default that a file does not say."""
+    from fairseq.dataclass.utils import gen_parser_from_dataclass
+
+    def add_args(parser: ArgumentParser) -> None:
+        gen_parser_from_dataclass(parser, kind(), delete_default=True)
+        for field in filter(_is_copied, fields(kind)):  # which fairseq leaves to other groups
+            types = get_args(field.type) or (field.type,)
+            form: Any = {"action": "store_true"} if bool in types else {"type": types[0]}
+            parser.add_argument(f"--{field.name}", **form)
+
+    defaults = {field.name: _default(field) for field in fields(kind)}
+    return defaults | checked_options(add_args, recorded, path) | {"_name": recorded["_name"]}
+
+
+def _is_copied(field: Field[Any]) -> bool:
+    """Whether fairseq copies the option from another group, as in ``${common.seed}``."""
+    return isinstance(field.default, str) and field.default.startswith("${")
+
+
+def _default(field: Field[Any]) -> Any:
+    if not _is_copied(field):
+        return field.default
+    group, option = str(field.default)[2:-1].split(".")
+    return _default_groups()[group][option]
 
 
 @cache
-def _other_groups() -> Mapping[str, Any]:
+def _default_groups() -> Mapping[str, Any]:
     """fairseq's options of everything else, at their defaults."""
     from fairseq.dataclass.configs import FairseqConfig
     from omegaconf import OmegaConf
@@ -269,3 +171,47 @@ def _other_groups() -> Mapping[str, Any]:
     return values | dict.fromkeys(
         ("criterion", "optimizer", "lr_scheduler", "scoring", "bpe", "tokenizer")
     )
+
+
+def checked_options(
+    add_args: Callable[[ArgumentParser], None], recorded: Mapping[str, Any], path: str
+) -> dict[str, Any]:
+    """Those of a file's options that ``add_args`` adds to a command line, of its types and ranges.
+
+    Raises:
+        LaftError: names the file and the option.
+    """
+    options: dict[str, Any] = {}
+    for action in _actions(add_args):
+        value = recorded.get(action.dest)
+        absent = value is None or (isinstance(value, str) and not value)
+        if absent or action.dest in LEFT_BEHIND:
+            continue
+        if not _is_allowed(action, value):
+            raise LaftError(
+                f"{path}: its option {action.dest} is {shorten(value)}, which is not taken from a "
+                "file"
+            )
+        options[action.dest] = value
+    return options
+
+
+@lru_cache(8)
+def _actions(add_args: Callable[[ArgumentParser], None]) -> list[Action]:
+    parser = ArgumentParser(allow_abbrev=False, add_help=False)
+    add_args(parser)
+    return parser._actions
+
+
+def _is_allowed(action: Action, value: Any) -> bool:
+    """Whether the option may have the value; none is, of an option that is evaluated or opened."""
+    kind, name = type(value), action.dest
+    if action.choices is not None:
+        return kind is str and value in action.choices
+    if action.nargs == 0:
+        return kind is bool
+    if kind is int or (kind is float and action.type is float):
+        default = SHARE if name.endswith(("dropout", "layerdrop")) else ANY_NUMBER
+        low, high = RANGES.get(name, default)
+        return action.type in (int, float) and low <= value <= high
+    return kind is str and name in STRINGS and is_plain(value)

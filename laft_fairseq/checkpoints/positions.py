@@ -1,7 +1,7 @@
 """The position tables have the size of the backbone or checkpoint that goes into the model.
 
 ``--max-source-positions`` and ``--max-target-positions`` size them where training begins from
-nothing; elsewhere they only cut texts (tasks/split_task.py).
+nothing; elsewhere they only cut texts (tasks/laft_task.py).
 """
 
 from __future__ import annotations
@@ -21,31 +21,29 @@ def table(side: str) -> str:
     return f"{side}.embed_positions.weight"
 
 
-def fit_positions(model: Any, state: Mapping[str, Tensor]) -> None:
+def fit_positions(model: Any, state: Mapping[str, Tensor], path: str | None = None) -> None:
     """Give the tables of a LAFTMBart the sizes that they have in ``state``, to be filled from it.
 
     The options that its checkpoints record follow, so that it is built alike.
-    """
-    for side, option in SIDES.items():
-        held, own = state.get(table(side)), getattr(model, side).embed_positions
-        if held is None or len(held) == len(own.weight):
-            continue
-        own.weight.data = own.weight.new_zeros(len(held), own.embedding_dim)
-        own.num_embeddings = len(held)
-        own.max_positions = len(held) - own.padding_idx - 1
-        setattr(getattr(model, side), option, own.max_positions)
-        setattr(model.recorded, option, own.max_positions)
 
-
-def check_positions(model: Any, state: Mapping[str, Tensor], name: str) -> None:
-    """Refuse to begin with fewer positions than the model's, to which texts may be cut by now.
+    Args:
+        model: resized in place.
+        state: of the backbone or checkpoint.
+        path: of its file. Where it is given, a model that begins to train is left none smaller:
+            its texts may be cut to the model's positions by now.
 
     Raises:
-        LaftError: names the checkpoint and the option.
+        LaftError: names the file and the option.
     """
     for side, option in SIDES.items():
-        held, own = state.get(table(side)), getattr(model, side).embed_positions
-        if held is not None and len(held) < len(own.weight) and model.train_langs:
-            most = len(held) - own.padding_idx - 1
-            flag = "--" + option.replace("_", "-")
-            raise LaftError(f"{name}: has {most} positions in its {side}; give {flag} {most}")
+        stored, module = state.get(table(side)), getattr(model, side).embed_positions
+        if stored is None or len(stored) == len(module.weight):
+            continue
+        positions = len(stored) - module.padding_idx - 1
+        if path is not None and model.train_langs and len(stored) < len(module.weight):
+            flag = f"--{option.replace('_', '-')} {positions}"
+            raise LaftError(f"{path}: has {positions} positions in its {side}; give {flag}")
+        module.weight.data = module.weight.new_zeros(len(stored), module.embedding_dim)
+        module.num_embeddings, module.max_positions = len(stored), positions
+        setattr(getattr(model, side), option, positions)
+        setattr(model.recorded, option, positions)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import collections
 import os
 import pickle
 import re
-import stat
-import typing
 import zipfile
-from copy import copy
+from argparse import Namespace
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -19,48 +16,35 @@ from torch.nn import Parameter
 
 from laft_fairseq.errors import LaftError
 
-LONGEST_TEXT = 1 << 12  # as of a path
+LONGEST_STRING = 1 << 12  # as of a path
 CONTROL = re.compile(r"[\x00-\x1f\x7f]|\$\{")  # in no path or tag; nor what omegaconf resolves
+HEADER_KEY = "laft.header"  # of a checkpoint's own header, in its model state (header.py)
 ORIGIN_KEY = "laft.origin"  # where a checkpoint was read from, added to its model state
 
 
 def allow_checkpoint_classes() -> None:
-    """Name the classes that fairseq's own checkpoints and broadcasts hold."""
-    from fairseq.distributed import utils as distributed_utils
-    from fairseq.logging.meters import AverageMeter, StopwatchMeter, TimeMeter
+    """Allow torch's reader the classes that fairseq's own checkpoints and broadcasts hold."""
+    from fairseq.distributed.utils import _TensorPlaceholder
+    from fairseq.logging import meters
     from omegaconf import DictConfig, ListConfig, base, nodes
 
-    torch.serialization.add_safe_globals(
-        [
-            argparse.Namespace,
-            DictConfig,
-            ListConfig,
-            base.ContainerMetadata,
-            base.Metadata,
-            nodes.AnyNode,
-            distributed_utils._TensorPlaceholder,
-            collections.defaultdict,
-            dict,
-            list,
-            int,
-            typing.Any,
-            # Counters, in checkpoints of 2019 such as mbart.cc25.v2, by their module's name then.
-            *(
-                (meter, f"fairseq.meters.{meter.__name__}")
-                for meter in (AverageMeter, TimeMeter, StopwatchMeter)
-            ),
-        ]
-    )
+    plain = [Namespace, defaultdict, dict, list, int, Any]
+    configuration = [DictConfig, ListConfig, base.ContainerMetadata, base.Metadata, nodes.AnyNode]
+    # Counters, in checkpoints of 2019 such as mbart.cc25.v2, by their module's name then.
+    counters = [(getattr(meters, name), f"fairseq.meters.{name}")
+                for name in ("AverageMeter", "TimeMeter", "StopwatchMeter")]  # fmt: skip
+    torch.serialization.add_safe_globals([*plain, *configuration, *counters, _TensorPlaceholder])
 
 
-def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, typing.Any]:
+def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, Any]:
     """Load a torch file to the CPU, weights only; the file is mapped where its format allows.
 
     Raises:
         LaftError: missing, corrupt or truncated file, no regular one, or a pickle with anything
             but tensors and plain values in it (nothing of it is run).
     """
-    refuse_special(path)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise LaftError(f"{path}: a pipe or a device, no regular file")  # which may never end
     allow_checkpoint_classes()
     try:
         mappable = mmap and zipfile.is_zipfile(path)
@@ -88,26 +72,12 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, typing.Any]:
     return state
 
 
-def refuse_special(path: str) -> None:
-    """Refuse a pipe, which may never end or begin, and a device.
-
-    Raises:
-        LaftError: it is one.
-    """
-    try:
-        mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # whatever reads it reports this
-        return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise LaftError(f"{path}: a pipe or a device, no regular file")
-
-
-def text_tensor(text: str) -> torch.Tensor:
+def text_tensor(text: str) -> Tensor:
     """UTF-8 bytes of ``text`` as a (n,) uint8 tensor, so that a state dict can carry it."""
     return torch.tensor(list(text.encode("utf-8")), dtype=torch.uint8)
 
 
-def tensor_text(tensor: torch.Tensor) -> str:
+def tensor_text(tensor: Tensor) -> str:
     """The inverse of :func:`text_tensor`."""
     return bytes(tensor.tolist()).decode("utf-8")
 
@@ -121,17 +91,20 @@ def checked_tensors(state: Any, path: str) -> dict[str, Tensor]:
     if not isinstance(state, dict):
         raise LaftError(f"{path}: not a checkpoint of a model: no 'model' with tensors is in it")
     for name, tensor in state.items():
-        if not isinstance(name, str) or CONTROL.search(name) or len(name) > 400:
-            raise LaftError(
-                f"{path}: a tensor's name in it is {shorten(name)}; the file is damaged"
-            )
+        if not isinstance(name, str) or not is_plain(name):
+            raise LaftError(f"{path}: a tensor in it is called {shorten(name)}; it is damaged")
         plain = type(tensor) in (Tensor, Parameter) and tensor.layout is strided
         if not plain or tensor.is_quantized or tensor.is_complex():
             raise LaftError(f"{path}: its {name} is no plain tensor; the file is damaged")
         needed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
         if tensor.is_meta or needed > held:
             raise LaftError(f"{path}: its {name} has no numbers of its own; the file is damaged")
-    return copy(state)
+    return dict(state)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a string of a file is of a path's length, on one line, and nothing to resolve."""
+    return len(text) <= LONGEST_STRING and not CONTROL.search(text)
 
 
 def shorten(value: Any) -> str:

@@ -10,12 +10,21 @@ from typing import Any
 from torch import Tensor
 
 from laft_fairseq.checkpoints.header import HEADER_KEY, Header, pop_header
-from laft_fairseq.checkpoints.options import recorded_groups
-from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, text_tensor
+from laft_fairseq.checkpoints.options import asks_for_ours, configuration, recorded_groups
+from laft_fairseq.checkpoints.reading import (
+    ORIGIN_KEY,
+    checked_tensors,
+    read_checkpoint,
+    text_tensor,
+)
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.layout import TagLayout, tag_layout
 from laft_fairseq.languages.vocabulary_files import LANGS_FILE, LAYOUT_FILE, NEW_LANGS_FILE
 
+NOT_OURS = (
+    "not written by laft_fairseq, so its languages and shape are not known; a pretrained mBART "
+    "goes to --backbone"
+)
 POSITION_OFFSET = 2  # fairseq's learned positions begin after <s> and <pad>
 HEAD_WIDTH = 64  # of mBART's attention at every size, where a file does not record its heads
 
@@ -27,7 +36,7 @@ class Checkpoint:
     Attributes:
         path: of the file.
         content: all of it; large files are mapped, not copied.
-        state: the model's tensors, the header not among them; {} where it has no model.
+        state: the model's tensors, checked, without the header; {} where it has no model.
         header: what one of ours says of itself; None for others.
         options: recorded for ``model``, ``task`` and ``criterion``, unchecked.
     """
@@ -37,6 +46,11 @@ class Checkpoint:
     state: dict[str, Tensor]
     header: Header | None
     options: dict[str, dict[str, Any]]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it has our header, or asks for one of our architectures or tasks."""
+        return self.header is not None or asks_for_ours(self.options)
 
     @property
     def is_slim(self) -> bool:
@@ -90,21 +104,40 @@ class Checkpoint:
         }
         return {name: text for name, text in recorded.items() if not (Path(data) / name).exists()}
 
-    def state_to_load(self) -> dict[str, Any]:
-        """The model's tensors with header and origin, as ``load_state_dict`` takes them."""
-        header = {} if self.header is None else {HEADER_KEY: self.header}
-        return {**self.state, **header, ORIGIN_KEY: text_tensor(self.path)}
+    def state_to_load(self, *, as_tensors: bool = False) -> dict[str, Any]:
+        """The model's tensors with header and origin, as ``load_state_dict`` takes them.
+
+        The header is the parsed one; with ``as_tensors`` all can be sent to other processes.
+        """
+        state: dict[str, Any] = self.state | {ORIGIN_KEY: text_tensor(self.path)}
+        if self.header is not None:
+            state[HEADER_KEY] = self.header.to_tensor() if as_tensors else self.header
+        return state
+
+    def usable_content(self) -> dict[str, Any]:
+        """What may be used of a checkpoint of ours beside its model.
+
+        A training's course, the criterion's tensors, and ``cfg`` in fairseq's form (options.py).
+
+        Raises:
+            LaftError: names the file and what is refused in it.
+        """
+        keys = ("criterion", "optimizer_history", "extra_state", "last_optimizer_state")
+        content = {key: self.content[key] for key in keys if key in self.content}
+        if content.get("criterion") is not None:
+            content["criterion"] = checked_tensors(content["criterion"], self.path)
+        cfg = configuration(self.options, self.path)
+        return {**content, "args": None, "cfg": cfg, "task_state": {}}
 
 
-def open_checkpoint(path: str) -> Checkpoint:
-    """Open a checkpoint; large files are mapped.
+def open_checkpoint(path: str, *, mmap: bool = True) -> Checkpoint:
+    """Open a checkpoint and parse its header; with ``mmap`` large files are mapped.
 
     Raises:
-        LaftError: unreadable, unsafe, or its header or options are damaged.
+        LaftError: unreadable, unsafe, or its tensors, header or options are damaged.
     """
-    content = read_checkpoint(path, mmap=True)
-    model = content.get("model")
-    state = dict(model) if isinstance(model, dict) else {}
+    content = read_checkpoint(path, mmap=mmap)
+    state = checked_tensors(content.get("model") or {}, path)
     header, _ = pop_header(state, path)
     return Checkpoint(path, content, state, header, recorded_groups(content, path))
 
@@ -117,16 +150,14 @@ def shape_arguments(state: Mapping[str, Tensor], path: str) -> dict[str, int]:
     """
     shape: dict[str, int] = {}
     try:
-        for side in ("encoder", "decoder"):
+        for side, positions in (("encoder", "source"), ("decoder", "target")):
             layers = {name.split(".")[2] for name in state if name.startswith(f"{side}.layers.")}
             ffn, d = state[f"{side}.layers.0.fc1.weight"].shape
-            positions = state[f"{side}.embed_positions.weight"].size(0) - POSITION_OFFSET
+            table = state[f"{side}.embed_positions.weight"]
             shape[f"{side}_layers"] = len(layers)
             shape[f"{side}_embed_dim"] = d
             shape[f"{side}_ffn_embed_dim"] = ffn
-            shape["max_source_positions" if side == "encoder" else "max_target_positions"] = (
-                positions
-            )
+            shape[f"max_{positions}_positions"] = table.size(0) - POSITION_OFFSET
     except (KeyError, ValueError, IndexError) as error:
         raise LaftError(f"{path}: not an mBART ({error} is missing or has another shape)") from None
     return shape

@@ -5,69 +5,70 @@ from __future__ import annotations
 import os
 import re
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Collection
 from copy import copy
-from typing import Any
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints.header import Header
+from laft_fairseq.checkpoints.record import Checkpoint
 from laft_fairseq.errors import LaftError
 
-ADAPTER = re.compile(r"decoder\.layers\.\d+\.language_adapter\.[^.]+\.")
+ADAPTER = re.compile(r"decoder\.layers\.\d+\.language_adapter\.([^.]+)\.")
+SLACK = 1.2  # the count is an estimate
 
 
 def check_size(
-    options: Namespace | None,
-    state: Mapping[str, Any],
-    header: Header | None,
-    path: str,
-    backbone: str | None = None,
+    checkpoint: Checkpoint, options: Namespace | None, backbone: str | None = None
 ) -> None:
     """Refuse options of a model that is larger than what the files hold.
 
     Args:
-        options: of :func:`model_options`; the user's own may be among them.
-        state: the checkpoint's model state.
-        header: the checkpoint's.
-        path: of the checkpoint.
+        checkpoint: its tensors are checked.
+        options: of the model; the user's own may be among them.
         backbone: path given by the user for a slim checkpoint; None: the options may have one.
 
     Raises:
         LaftError: so it is; or there are no options, or no backbone is found.
     """
+    path, header = checkpoint.path, checkpoint.header
     if options is None:
         raise LaftError(f"{path}: records no options, of which a model could be built")
     size = os.path.getsize(path)
-    if header is not None and header.kind == "slim":
+    if header is not None and checkpoint.is_slim:
         given = getattr(options, "backbone", None)
         backbone = backbone or (given if given != header.backbone else None)
         places = backbones.places(backbone, path, header.backbone)
         sizes = [os.path.getsize(place) for place in places if os.path.isfile(place)]
-        if not sizes:  # it says so
+        if not sizes:  # which raises an error that says so
             backbones.find(backbone, path, header.backbone, header.fingerprint)
         size += max(sizes)
-    count = _parameters(options, state)
-    if 2 * count > 1.2 * size:  # none of them takes less than fp16
+    count = count_parameters(options, checkpoint.state)
+    if 2 * count > SLACK * size:  # no parameter takes less than fp16
         raise LaftError(
             f"{path}: its options make a model of {count} parameters, more than {size} bytes hold"
         )
 
 
-def _parameters(options: Namespace, state: Mapping[str, Any]) -> int:
-    """About how many a model has, at least; its embedding, which is the dictionary's, left out."""
+def count_parameters(options: Namespace, names: Collection[str]) -> int:
+    """About how many a model has, at least; its embedding, which is the dictionary's, left out.
+
+    Args:
+        options: of the model.
+        names: of the tensors, which show the added parts.
+    """
     from fairseq.models import ARCH_CONFIG_REGISTRY
 
     args = copy(options)
     ARCH_CONFIG_REGISTRY[args.arch](args)
-    d, ffn, layers = args.encoder_embed_dim, args.encoder_ffn_embed_dim, args.encoder_layers
-    block = 4 * d * d + 2 * d * ffn
-    wide = args.decoder_embed_dim
-    tags = {key.split(".")[4] for key in state if ADAPTER.match(key)}
-    count = layers * block + args.max_source_positions * d + args.max_target_positions * wide
-    count += args.decoder_layers * (8 * wide * wide + 2 * wide * args.decoder_ffn_embed_dim)
-    count += args.decoder_layers * len(tags) * 2 * wide * args.language_adapter_dim
-    if any(key.startswith("encoder.task_module.") for key in state):
-        count += args.task_module_layers * block
-    if any(key.startswith("encoder.fusion.") for key in state):
+    d, decoder_d = args.encoder_embed_dim, args.decoder_embed_dim
+    encoder_layer = 4 * d * d + 2 * d * args.encoder_ffn_embed_dim
+    decoder_layer = 8 * decoder_d * decoder_d + 2 * decoder_d * args.decoder_ffn_embed_dim
+    languages = {match.group(1) for match in map(ADAPTER.match, names) if match}
+    decoder_layer += len(languages) * 2 * decoder_d * args.language_adapter_dim
+    encoder_layers = args.encoder_layers
+    if any(name.startswith("encoder.task_module.") for name in names):
+        encoder_layers += args.task_module_layers
+    count = encoder_layers * encoder_layer + args.decoder_layers * decoder_layer
+    count += args.max_source_positions * d + args.max_target_positions * decoder_d
+    if any(name.startswith("encoder.fusion.") for name in names):
         count += 3 * d * args.fusion_dim
     return int(count)

@@ -23,38 +23,34 @@ PART = re.compile(
 )
 
 
-def part_of(parameter: str) -> str | None:
-    """The added part that a parameter of this name belongs to; None for mBART's own and others."""
-    found = PART.match(parameter)
-    return next(filter(None, found.groups())) if found else None
-
-
 def parts_of(parameters: Iterable[str]) -> set[str]:
-    """The added parts that parameters of these names belong to."""
-    return {part for part in map(part_of, parameters) if part is not None}
+    """The added parts that parameters of these names belong to; mBART's own belong to none."""
+    matches = map(PART.match, parameters)
+    return {str(match[match.lastindex or 0]) for match in matches if match}
 
 
 def language_of(part: str) -> str:
-    """The language of a part; empty for one of all languages."""
+    """The language of a part; empty for a part that serves all languages."""
     return part.partition(".")[2]
 
 
 def parts_trained_by(trainable: Iterable[str], langs: Collection[str]) -> set[str]:
-    """The parts that a stage moves.
+    """The parts that a stage trains.
 
     Args:
         trainable: names of the parameters that it trains.
-        langs: languages of its texts: others' parts get no gradient.
+        langs: languages of its examples: others' parts get no gradient.
     """
-    found = parts_of(trainable)
-    return {part for part in found if not language_of(part) or language_of(part) in langs}
+    return {part for part in parts_of(trainable) if language_of(part) in ("", *langs)}
 
 
 def describe_parts(parts: Iterable[str]) -> str:
-    """``the fusion and the language adapters of en_XX, fr_XX``; empty for none."""
+    """The parts in words, ``the fusion and the language adapters of en_XX``; empty for none."""
     tags: dict[str, list[str]] = {}
     for part in sorted(parts, key=lambda part: (list(WORDS).index(part.split(".")[0]), part)):
         kind = part.split(".")[0]
         tags.setdefault(kind, []).extend(filter(None, [language_of(part)]))
-    said = [f"{WORDS[kind]} of {', '.join(of)}" if of else WORDS[kind] for kind, of in tags.items()]
-    return " and ".join(filter(None, [", ".join(said[:-1]), *said[-1:]]))
+    names = [
+        f"{WORDS[kind]} of {', '.join(of)}" if of else WORDS[kind] for kind, of in tags.items()
+    ]
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -40,14 +40,14 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write every tensor, to a temporary name first."""
+    """Write every tensor of a checkpoint, to a temporary name first."""
     import torch
 
     from laft_fairseq import register  # noqa: F401  whose options are checked
     from laft_fairseq.backbone.folder import to_fp16
     from laft_fairseq.checkpoints import backbone as backbones
+    from laft_fairseq.checkpoints.completion import frozen_tensors
     from laft_fairseq.checkpoints.header import HEADER_KEY
-    from laft_fairseq.checkpoints.options import cleaned
     from laft_fairseq.checkpoints.record import open_checkpoint
     from laft_fairseq.errors import LaftError
     from laft_fairseq.files import check_output, replacing
@@ -57,15 +57,12 @@ def run(args: argparse.Namespace) -> int:
     header, state = checkpoint.header, checkpoint.state
     if header is None:
         raise LaftError(f"{args.checkpoint}: not written by laft_fairseq; nothing to export")
-    content = cleaned(checkpoint.content, args.checkpoint)
+    content = checkpoint.usable_content()
     if header.kind == "slim":
         backbone = backbones.find(
             args.backbone, args.checkpoint, header.backbone, header.fingerprint
         )
-        for name in header.frozen:
-            if name not in backbone.state:
-                raise LaftError(f"{args.checkpoint}: wants {name} from the backbone: not there")
-            state[name] = backbone.state[name]
+        state.update(frozen_tensors(header, backbone.state, args.checkpoint))
     if args.half:
         state = to_fp16(state, args.checkpoint)
     header.kind, header.frozen = "whole", []
@@ -73,12 +70,8 @@ def run(args: argparse.Namespace) -> int:
     kept = {key: content[key] for key in content if key not in ("model", "last_optimizer_state")}
     if args.as_backbone:  # a plain mBART, whichever system trained it
         kept = {"args": _shape(checkpoint)}
-        header.method, header.removal, header.fingerprint, header.backbone = (
-            "mbart_full",
-            "",
-            "",
-            "",
-        )
+        header.method = "mbart_full"
+        header.removal = header.fingerprint = header.backbone = ""
     state[HEADER_KEY] = header.to_tensor()
     with replacing(args.out) as partial:
         torch.save(kept | {"model": state}, partial)
@@ -88,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
-    """The shape and what no tensor shows, without paths and other options of the training."""
+    """The options of a model's shape and those that no tensor shows; no paths among them."""
     from laft_fairseq.checkpoints.backbone import is_added
     from laft_fairseq.checkpoints.header import architecture_options
     from laft_fairseq.checkpoints.options import model_options
@@ -99,7 +92,7 @@ def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
         raise LaftError(
             f"{checkpoint.path}: holds {added}: a trained model, not a plain mBART backbone"
         )
-    recorded = vars(model_options(checkpoint.content, checkpoint.path))
+    recorded = vars(model_options(checkpoint.options["model"], checkpoint.path))
     widths = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
     names = [f"{side}_{width}" for side in ("encoder", "decoder") for width in widths]
     shape = {key: recorded[key] for key in ("arch", *names)}

@@ -56,7 +56,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:
-    """The fields of hub_search.Search, under fairseq-generate's names."""
+    """Add the fields of hub.search.Search, under fairseq-generate's names."""
     shown = "(default: %(default)s)"
     options: tuple[tuple[str, Any, Any, str], ...] = (
         ("--beam", int, 5, f"hypotheses kept at each step {shown}"),
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _warnings_alone() -> Iterator[None]:
-    """No line of the log but warnings: the rest is meant for a training."""
+    """Let no line of the log through but warnings: the rest is meant for a training."""
     logger = logging.getLogger("laft_fairseq")
     before = logger.level
     logger.setLevel(logging.WARNING)
@@ -98,13 +98,13 @@ def _warnings_alone() -> Iterator[None]:
 
 
 def _generate(args: argparse.Namespace) -> int:
-    """Read, search, write, a buffer at a time."""
+    """Read, search and write, a buffer of lines at a time."""
     from dataclasses import fields
 
     from laft_fairseq import hub
     from laft_fairseq.errors import LaftError
+    from laft_fairseq.files import decoded_lines
     from laft_fairseq.hub.generator import BUFFER
-    from laft_fairseq.hub.raw_text import decoded_lines
     from laft_fairseq.hub.search import Search
 
     if sys.stdin is None:
@@ -122,13 +122,13 @@ def _generate(args: argparse.Namespace) -> int:
     if size is None:
         size = 1 if sys.stdin.isatty() else BUFFER
     lines = decoded_lines(sys.stdin.buffer, "standard input")
-    found = generator.hypotheses(lines, args.lang, args.output_lang, size, **search)
+    outputs = generator.hypotheses(lines, args.lang, args.output_lang, size, **search)
     out = sys.stdout
     if hasattr(out, "reconfigure"):
         out.reconfigure(encoding="utf-8", newline="\n")
-    for number, hypotheses in enumerate(found, 1):
-        for rank, one in enumerate(hypotheses, 1):
-            numbers = f"{number}\t{rank}\t{one.score:.4f}\t"
-            print(f"{numbers if args.scores or args.nbest > 1 else ''}{one.text}", file=out)
+    for number, hypotheses in enumerate(outputs, 1):
+        for rank, hypothesis in enumerate(hypotheses, 1):
+            numbers = f"{number}\t{rank}\t{hypothesis.score:.4f}\t"
+            print(f"{numbers if args.scores or args.nbest > 1 else ''}{hypothesis.text}", file=out)
         out.flush()
     return 0

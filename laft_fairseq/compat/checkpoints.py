@@ -1,10 +1,9 @@
-"""Checkpoints without what nobody reads again.
+"""fairseq's checkpoints, written without what nobody reads again, and read without danger.
 
 fairseq copies Adam's states, twice what is trained, into every checkpoint. A run resumes from
 ``checkpoint_last.pt`` (numbered ones are kept for that too), so the best one is written without.
 And it fetches a matrix from the GPU once for each of its names, so that mBART's embedding, which
-has three, would be stored three times. What a criterion has learnt it saves, but fairseq-validate
-does not read it.
+has three, would be stored three times. Of what it reads, nothing of ours reaches it unchecked.
 """
 
 from __future__ import annotations
@@ -22,58 +21,77 @@ from typing import Any
 
 import torch
 
-from laft_fairseq.checkpoints import options as checkpoint_options
 from laft_fairseq.checkpoints import resuming
-from laft_fairseq.checkpoints.header import pop_header
-from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, text_tensor
+from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line
+from laft_fairseq.files import replacing
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
+DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what odd contents raise
 
 
 @dataclass
 class Restoring:
-    """What fairseq's reader is asked for.
+    """What fairseq's reader is asked for, and what it has read.
 
     Attributes:
         builds: a model is built of the file's options.
         ours_alone: every other file is refused.
-        found_ours: one of ours that has been read, or "".
+        path: of the last checkpoint of ours that was read, or "".
     """
 
     builds: bool = False
     ours_alone: bool = False
-    found_ours: str = ""
+    path: str = ""
 
 
-NOTHING_ASKED = Restoring()
-current: ContextVar[Restoring] = ContextVar("current", default=NOTHING_ASKED)
+current: ContextVar[Restoring | None] = ContextVar("current", default=None)
 
 
 @contextmanager
-def restoring(builds: bool, ours_alone: bool) -> Iterator[Restoring]:
-    """Tell fairseq's reader, which is called within it."""
-    asked = Restoring(builds, ours_alone)
-    token = current.set(asked)
+def restoring(builds: bool, ours_alone: bool) -> Iterator[None]:
+    """Tell fairseq's reader, which is called within it, what it is asked for.
+
+    Raises:
+        LaftError: in place of whatever fairseq or torch makes of a file's odd options and tensors.
+    """
+    request = Restoring(builds, ours_alone)
+    token = current.set(request)
     try:
-        yield asked
+        yield
+    except LaftError:
+        raise
+    except Exception as error:  # a training also reads its data within
+        if request.path and (builds or isinstance(error, DAMAGE)):
+            raise damaged(request.path, error) from error
+        raise
     finally:
         current.reset(token)
 
 
+def damaged(path: str, error: Exception) -> LaftError:
+    """The LaftError behind ``error``, or else one that names the file."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, LaftError):
+        cause = cause.__cause__ or cause.__context__
+    reason = f"{type(error).__name__}: {in_one_line(error)}"
+    return cause or LaftError(
+        f"{path}: cannot be used; it is damaged or of another model ({reason})"
+    )
+
+
 def without_optimizer_state(path: Path) -> None:
-    """Write a checkpoint anew without it, whole or not at all."""
+    """Write a checkpoint anew without its optimizer state, whole or not at all."""
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if content.pop(STATE, None):
-        part = path.with_name(f"{path.name}.part")
-        torch.save(content, part)
-        os.replace(part, path)
+        with replacing(path) as partial:
+            torch.save(content, partial)
 
 
 def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
-    """fairseq's, then the best checkpoint without optimizer state if the last one has it."""
+    """Save as fairseq does, then the best one without optimizer state if the last one has it."""
     folder = Path(cfg.save_dir)
     before = {path: path.stat().st_mtime_ns for name in BEST for path in folder.glob(name)}
     result = stock(cfg, trainer, *args, **kwargs)
@@ -88,30 +106,17 @@ def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: An
 
 
 def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
-    """fairseq's, where the run that is there is the one that is asked for."""
+    """Resume as fairseq does, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
         resuming.check(cfg, trainer.task.cfg, trainer.task.tags)
-    with restoring(False, hasattr(trainer.task, "stage")) as asked:
-        try:
-            return stock(cfg, trainer, **kwargs)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            if asked.found_ours:
-                raise damaged(asked.found_ours, error) from error
-            raise
-
-
-def _is_user_dir() -> bool:
-    """Whether fairseq was told of this package by ``--user-dir``."""
-    from fairseq.utils import import_user_module
-
-    package = Path(str(sys.modules[__name__.split(".")[0]].__file__)).resolve().parent
-    return any(Path(path).resolve() == package for path in getattr(import_user_module, "memo", ()))
+    with restoring(False, hasattr(trainer.task, "stage")):
+        return stock(cfg, trainer, **kwargs)
 
 
 def load_checkpoint_to_cpu(
     stock: Any, path: Any, arg_overrides: Any = None, load_on_all_ranks: bool = False
 ) -> Any:
-    """fairseq's; of a checkpoint of ours it sees nothing but what checkpoints/options.py copies.
+    """Read as fairseq does; of a checkpoint of ours give what checkpoints/record.py lets through.
 
     Raises:
         LaftError: names the file and what is refused in it.
@@ -119,17 +124,18 @@ def load_checkpoint_to_cpu(
     from fairseq import checkpoint_utils
     from fairseq.file_io import PathManager
 
-    asked, local = current.get(), PathManager.get_local_path(path)
+    request, local = current.get() or Restoring(), PathManager.get_local_path(path)
     if not os.path.exists(local):
         return stock(path, arg_overrides, load_on_all_ranks)
-    content: Any = read_checkpoint(local)
-    if asked.ours_alone:
-        checkpoint_options.refuse_foreign(content, path)
+    checkpoint = open_checkpoint(local, mmap=request.builds)
+    if not checkpoint.is_ours and request.ours_alone:
+        raise LaftError(f"{path}: {NOT_OURS}")
     try:
-        if not checkpoint_options.is_own(content):
+        if not checkpoint.is_ours:
             return stock(path, arg_overrides, load_on_all_ranks)
-        asked.found_ours = str(path)
-        return checkpoint_utils._upgrade_state_dict(_ours(content, path, arg_overrides))
+        request.path = str(path)
+        content = _restored(checkpoint, arg_overrides or {}, request.builds)
+        return checkpoint_utils._upgrade_state_dict(content)
     except KeyError as error:
         raise LaftError(
             f"{path}: not a checkpoint of fairseq's training (no {error}); a bare backbone "
@@ -137,34 +143,21 @@ def load_checkpoint_to_cpu(
         ) from None
 
 
-def _ours(content: dict[str, Any], path: Any, overrides: Any) -> dict[str, Any]:
+def _restored(checkpoint: Checkpoint, overrides: Any, builds: bool) -> dict[str, Any]:
     """What may be used of a checkpoint of ours, as fairseq's own reader gives it."""
     from fairseq.dataclass.utils import overwrite_args_by_name
     from omegaconf import OmegaConf
 
-    content = checkpoint_options.cleaned(content, path)
+    content = checkpoint.usable_content()
     content["cfg"] = OmegaConf.create(content["cfg"], flags={"allow_objects": True})
-    overwrite_args_by_name(content["cfg"], overrides or {})
-    if current.get().builds:
-        header, _ = pop_header(dict(content["model"]), str(path))
-        check_size(content["cfg"].get("model"), content["model"], header, str(path))
-    content["model"][ORIGIN_KEY] = text_tensor(str(path))
-    return content
-
-
-def damaged(path: str, error: Exception) -> LaftError:
-    """What a user is told where ``error`` comes of a file's own options and tensors."""
-    own: BaseException | None = error
-    while own is not None and not isinstance(own, LaftError):
-        own = own.__cause__ or own.__context__
-    if isinstance(own, LaftError):
-        return own
-    reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return LaftError(f"{path}: cannot be used; it is damaged or of another model ({reason})")
+    overwrite_args_by_name(content["cfg"], overrides)
+    if builds:
+        check_size(checkpoint, content["cfg"].get("model"))
+    return content | {"model": checkpoint.state_to_load(as_tensors=not builds)}
 
 
 def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwargs: Any) -> Any:
-    """fairseq's; a task of ours then knows the one file, for the criterion that it may build.
+    """Load as fairseq does; a task of ours then knows the file, for a criterion to be built.
 
     With such a task, or with ours as ``--user-dir`` and none, only our checkpoints are read.
 
@@ -178,22 +171,23 @@ def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwarg
                 raise LaftError(f"{name}: no such checkpoint")
     task = given.get("task")
     ours_alone = hasattr(task, "stage") if task is not None else _is_user_dir()
-    with restoring(True, ours_alone) as asked:
-        try:
-            models, cfg, task = stock(filenames, *args, **kwargs)
-        except LaftError:
-            raise
-        except Exception as error:  # whatever fairseq or torch makes of odd options and tensors
-            if asked.found_ours:
-                raise damaged(asked.found_ours, error) from error
-            raise
+    with restoring(True, ours_alone):
+        models, cfg, task = stock(filenames, *args, **kwargs)
     if hasattr(task, "stage"):
         task.checkpoint = str(filenames[0]) if len(filenames) == 1 else ""
     return models, cfg, task
 
 
+def _is_user_dir() -> bool:
+    """Whether fairseq was told of this package by ``--user-dir``."""
+    from fairseq.utils import import_user_module
+
+    package = Path(str(sys.modules[__name__.split(".")[0]].__file__)).resolve().parent
+    return any(Path(path).resolve() == package for path in getattr(import_user_module, "memo", ()))
+
+
 def move_to_cpu(stock: Any, sample: Any) -> Any:
-    """fairseq's, but what is one tensor stays one."""
+    """Move a sample as fairseq does, but what is one tensor stays one."""
     from fairseq.utils import apply_to_sample
 
     moved: dict[Any, torch.Tensor] = {}
@@ -211,15 +205,15 @@ def apply() -> None:
     """Patch fairseq, once."""
     from fairseq import checkpoint_utils, utils
 
-    for module, own in (
+    for module, patch in (
         (checkpoint_utils, save_checkpoint),
         (checkpoint_utils, load_checkpoint_to_cpu),
         (checkpoint_utils, load_checkpoint),
         (checkpoint_utils, load_model_ensemble_and_task),
         (utils, move_to_cpu),
     ):
-        stock = getattr(module, own.__name__)
-        if getattr(stock, "laft_own", None) is not own:
-            patched: Any = functools.wraps(stock)(functools.partial(own, stock))
-            patched.laft_own = own
-            setattr(module, own.__name__, patched)
+        stock = getattr(module, patch.__name__)
+        if getattr(stock, "laft_patch", None) is not patch:
+            patched: Any = functools.wraps(stock)(functools.partial(patch, stock))
+            patched.laft_patch = patch
+            setattr(module, patch.__name__, patched)

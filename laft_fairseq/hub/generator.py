@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,13 +13,14 @@ import torch
 from laft_fairseq.checkpoints.record import open_checkpoint
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.loading import load_model
-from laft_fairseq.hub.raw_text import SubwordTokenizer, find_dictionary, find_sentencepiece, folders
+from laft_fairseq.hub.raw_text import SubwordTokenizer, find_file, folders
 from laft_fairseq.hub.search import Hypothesis, Search, SearchRun
 from laft_fairseq.languages.tags import unknown
+from laft_fairseq.languages.vocabulary_files import DICTIONARY, SENTENCEPIECE
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration
 
-BUFFER = 1024  # texts read ahead, of which those of similar length share a batch
+BUFFER = 1024  # lines read ahead, of which those of similar length share a batch
 
 
 def load(
@@ -46,14 +48,15 @@ def load(
     target = _device(device)
     opened = open_checkpoint(checkpoint)
     places = folders(opened, data, backbone)
-    folder = find_dictionary(checkpoint, data, places)
-    model_file = find_sentencepiece(checkpoint, sentencepiece_model, [folder, *places])
+    folder = find_file(DICTIONARY, [Path(data)] if data else places, checkpoint).parent
+    model_file = sentencepiece_model or find_file(SENTENCEPIECE, [folder, *places], checkpoint)
     model, task = load_model(opened, str(folder), langs, backbone)
-    pieces = SubwordTokenizer(model_file, task.dictionary)
-    return Generator(model.to(target), task, pieces, checkpoint)
+    tokenizer = SubwordTokenizer(Path(model_file), task.dictionary)
+    return Generator(model.to(target), task, tokenizer, checkpoint)
 
 
 def _device(name: str | None) -> torch.device:
+    """The device of this name, where the machine has it."""
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -86,7 +89,7 @@ class Generator:
     def generate(
         self, texts: Sequence[str], lang: str, output_lang: str | None = None, **search: Any
     ) -> list[str]:
-        """The best output of each text, in order; an empty text's is empty.
+        """The best output of each text, in order; that of an empty text is empty.
 
         Args:
             texts: in the language ``lang``, such as ``fr_XX``.
@@ -109,11 +112,14 @@ class Generator:
         buffer_size: int = BUFFER,
         **search: Any,
     ) -> Iterator[str]:
-        """The same for a stream without end: outputs come after each ``buffer_size`` texts."""
+        """Yield the best output of each text of a stream, which may have no end.
+
+        Outputs come after each ``buffer_size`` texts; otherwise as :meth:`generate`.
+        """
         if search.get("nbest", 1) != 1:
             raise LaftError("nbest: is for hypotheses(), which gives a list for each text")
-        found = self.hypotheses(texts, lang, output_lang, buffer_size, **search)
-        return (best[0].text for best in found)
+        beams = self.hypotheses(texts, lang, output_lang, buffer_size, **search)
+        return (hypotheses[0].text for hypotheses in beams)
 
     def hypotheses(
         self,
@@ -123,7 +129,7 @@ class Generator:
         buffer_size: int = BUFFER,
         **search: Any,
     ) -> Iterator[list[Hypothesis]]:
-        """The ``nbest`` outputs of each text, best first, and their scores; otherwise the same.
+        """Yield the ``nbest`` outputs of each text, best first, with their scores.
 
         An empty text has ``nbest`` empty outputs of score 0. Where the search ends with fewer than
         ``nbest`` (everything else was forbidden to it), empty ones of score -inf stand for them.
@@ -132,10 +138,10 @@ class Generator:
             raise LaftError("texts: a list of texts is needed, not one string")
         if buffer_size < 1:
             raise LaftError(f"--buffer-size {buffer_size}: at least 1")
-        options = Search(**search)
-        output = self._checked(lang, output_lang or lang)
-        other = None if output == lang else output
+        options, output = Search(**search), output_lang or lang
+        self._check_languages(lang, output)
         with self._one_search:
+            other = None if output == lang else output
             run = SearchRun(self.model, self.task, self.pieces, options, lang, other)
         return self._stream(iter(texts), run, buffer_size)
 
@@ -145,12 +151,12 @@ class Generator:
         read = 0
         while buffer := list(islice(texts, buffer_size)):
             with self._one_search:
-                found = run.outputs(buffer, read)
-            yield from found
+                outputs = run.outputs(buffer, read)
+            yield from outputs
             read += len(buffer)
 
-    def _checked(self, lang: str, output: str) -> str:
-        """Check both languages against dictionary and checkpoint."""
+    def _check_languages(self, lang: str, output: str) -> None:
+        """Refuse a language that the dictionary lacks, or that the checkpoint has no part for."""
         for tag, option in ((lang, "--lang"), (output, "--output-lang")):
             if "," in tag:
                 raise LaftError(f"{option} {tag}: name one language, such as fr_XX")
@@ -158,20 +164,18 @@ class Generator:
                 raise LaftError(unknown(option, tag, self.name, self.task.tags))
         encoder, decoder = self.model.encoder, self.model.decoder
         if encoder.needs_components:
-            held = list(encoder.language_components)
-            needed = [(lang, "components")]
-            needed += [(output, "mean s_L, to be fused in,")] if encoder.fusion is not None else []
-            for tag, what in needed:
-                if tag not in held:
-                    raise LaftError(
-                        f"{self.name}: holds no {what} of language {tag}, only of "
-                        f"{', '.join(held) or 'none'}; train both stages with {tag} in "
-                        "--language-components"
-                    )
-        if decoder.has_adapters and output not in decoder.adapter_tags():
+            components = list(encoder.language_components)
+            remedy = "train both stages with {} in --language-components"
+            self._expect(lang, components, "components", remedy)
+            if encoder.fusion is not None:
+                self._expect(output, components, "mean s_L, to be fused in,", remedy)
+        if decoder.has_adapters:
+            remedy = "train stage 1 with {} among --train-langs"
+            self._expect(output, decoder.adapter_tags(), "adapter", remedy)
+
+    def _expect(self, tag: str, held: Sequence[str], part: str, remedy: str) -> None:
+        if tag not in held:
             raise LaftError(
-                f"{self.name}: holds no adapter of language {output}, only of "
-                f"{', '.join(decoder.adapter_tags()) or 'none'}; train stage 1 with {output} among "
-                "--train-langs"
+                f"{self.name}: holds no {part} of language {tag}, only of "
+                f"{', '.join(held) or 'none'}; {remedy.format(tag)}"
             )
-        return output

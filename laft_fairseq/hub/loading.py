@@ -7,8 +7,7 @@ import os
 from argparse import Namespace
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints import options as checkpoint_options
-from laft_fairseq.checkpoints.reading import checked_tensors
+from laft_fairseq.checkpoints.options import model_options
 from laft_fairseq.checkpoints.record import (
     HEAD_WIDTH,
     Checkpoint,
@@ -16,7 +15,7 @@ from laft_fairseq.checkpoints.record import (
     shape_arguments,
 )
 from laft_fairseq.checkpoints.size import check_size
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line
 from laft_fairseq.languages.vocabulary_files import LANGS_FILE, LAYOUT_FILE, NEW_LANGS_FILE
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
@@ -51,18 +50,11 @@ def load_model(
     if backbone is not None and not os.path.exists(backbone):
         raise LaftError(f"{backbone}: no such backbone")
     opened = open_checkpoint(checkpoint) if isinstance(checkpoint, str) else checkpoint
-    path, recorded = opened.path, opened.in_place_of_files(data)
-    task = _task(
-        data,
-        langs or recorded.get(LANGS_FILE),
-        layout or recorded.get(LAYOUT_FILE),
-        new_langs or recorded.get(NEW_LANGS_FILE),
-    )
+    path, task = opened.path, _task(opened, data, langs, layout, new_langs)
     if opened.is_backbone:
-        return _load_backbone(backbones.backbone_of(opened), task), task
-    args = checkpoint_options.model_options(opened.content, path)
-    checked_tensors(opened.state, path)
-    check_size(args, opened.state, opened.header, path, backbone)
+        return _load_backbone(opened, task), task
+    args = model_options(opened.options["model"], path)
+    check_size(opened, args, backbone)
     if backbone is not None:
         args.backbone = backbone
     try:
@@ -72,9 +64,8 @@ def load_model(
     except LaftError:
         raise
     except Exception as error:  # whatever fairseq or torch makes of odd options and tensors
-        reason = " ".join(str(error).split())[:200]
         raise LaftError(
-            f"{path}: does not fit its own options and {data}/dict.txt ({reason})"
+            f"{path}: does not fit its own options and {data}/dict.txt ({in_one_line(error)})"
         ) from error
     return _for_evaluation(model, task), task
 
@@ -96,33 +87,43 @@ def load_backbone_model(
     Raises:
         LaftError: not an mBART, or one that does not fit the dictionary of ``data``.
     """
-    task = _task(data, langs, layout, new_langs)
-    return _load_backbone(backbones.read(path), task), task.tags
+    opened = open_checkpoint(path)
+    task = _task(opened, data, langs, layout, new_langs)
+    return _load_backbone(opened, task), task.tags
 
 
 def _task(
-    data: str, langs: str | None, layout: str | None, new_langs: str | None
+    opened: Checkpoint, data: str, langs: str | None, layout: str | None, new_langs: str | None
 ) -> LaftGeneration:
     """A stage-2 task on ``data``, for its dictionary, tags and generation."""
-    options = LaftGenerationOptions(data=data, langs=langs, tag_layout=layout, new_langs=new_langs)
+    recorded = opened.in_place_of_files(data)
+    options = LaftGenerationOptions(
+        data=data,
+        langs=langs or recorded.get(LANGS_FILE),
+        tag_layout=layout or recorded.get(LAYOUT_FILE),
+        new_langs=new_langs or recorded.get(NEW_LANGS_FILE),
+    )
     task = LaftGeneration.setup_task(options)
     assert isinstance(task, LaftGeneration)
     return task
 
 
-def _load_backbone(backbone: backbones.Backbone, task: LaftGeneration) -> LAFTMBart:
-    path, shape = backbone.path, shape_arguments(backbone.state, backbone.path)
+def _load_backbone(opened: Checkpoint, task: LaftGeneration) -> LAFTMBart:
+    """A plain mBART as the system ``mbart_full``."""
+    path, backbone = opened.path, backbones.backbone_of(opened)
+    shape = shape_arguments(backbone.state, path)
     options = {"activation_fn": "gelu", "no_scale_embedding": False} | dict(backbone.options)
     for side in ("encoder", "decoder"):
         if f"{side}_attention_heads" not in options:
             options[f"{side}_attention_heads"] = _usual_heads(path, shape[f"{side}_embed_dim"])
     args = Namespace(arch="laft_mbart", method="mbart_full", **shape, **options)
-    check_size(args, backbone.state, None, path)
+    check_size(opened, args)
     try:
         model = LAFTMBart.build_model(args, task)
     except (AssertionError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise LaftError(f"{path}: its tensors and options make no mBART ({reason})") from error
+        raise LaftError(
+            f"{path}: its tensors and options make no mBART ({in_one_line(error)})"
+        ) from error
     model.load_backbone(backbone)
     return _for_evaluation(model, task)
 

@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from fairseq import utils
-from torch import Tensor
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.raw_text import SubwordTokenizer
@@ -25,6 +23,8 @@ from laft_fairseq.tasks.laft_generation import LaftGeneration
 logger = logging.getLogger(__name__)
 
 SHORTEST_SOURCE = 3  # one token, </s> and the tag
+LEAST = {"beam": 1, "nbest": 1, "max_tokens": 1, "batch_size": 1, "max_len_a": 0, "max_len_b": 0,
+         "min_len": 0, "no_repeat_ngram_size": 0}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,14 @@ class Search:
     batch_size: int = 32
 
     def __post_init__(self) -> None:
-        for name in ("lenpen", "max_len_a"):
-            if not math.isfinite(getattr(self, name)):
-                raise LaftError(f"--{name.replace('_', '-')} {getattr(self, name)}: no number")
-        for name in ("beam", "nbest", "max_tokens", "batch_size"):
-            if getattr(self, name) < 1:
-                raise LaftError(f"--{name.replace('_', '-')} {getattr(self, name)}: at least 1")
-        for name in ("max_len_a", "max_len_b", "min_len", "no_repeat_ngram_size"):
-            if getattr(self, name) < 0:
-                raise LaftError(f"--{name.replace('_', '-')} {getattr(self, name)}: is negative")
+        for name, value in vars(self).items():
+            flag = f"--{name.replace('_', '-')} {value}"
+            if not math.isfinite(value):
+                raise LaftError(f"{flag}: not a finite number")
+            if name in LEAST and value < LEAST[name]:
+                raise LaftError(f"{flag}: at least {LEAST[name]}")
         if self.nbest > self.beam:
-            raise LaftError(
-                f"--nbest {self.nbest}: --beam {self.beam} has no more than {self.beam}"
-            )
+            raise LaftError(f"--nbest {self.nbest}: at most --beam {self.beam}")
         shortest = int(self.max_len_a * SHORTEST_SOURCE + self.max_len_b)
         if shortest < max(1, self.min_len):
             raise LaftError(
@@ -86,92 +81,76 @@ class Hypothesis:
     score: float
 
 
+@dataclass
 class SearchRun:
-    """Search over texts of ``lang`` into it, or into ``output``.
+    """A search over texts of ``lang``, for outputs in it or in ``output``.
 
     The task's ``gen_lang`` is set here.
     """
 
-    def __init__(
-        self,
-        model: LAFTMBart,
-        task: LaftGeneration,
-        pieces: SubwordTokenizer,
-        options: Search,
-        lang: str,
-        output: str | None,
-    ) -> None:
-        self.model, self.task, self.pieces = model, task, pieces
-        self.options, self.lang, self.output = options, lang, output
-        names = ("beam", "lenpen", "max_len_a", "max_len_b", "min_len", "no_repeat_ngram_size")
-        wanted = Namespace(**{name: getattr(options, name) for name in names})
-        self.generator = self.task.build_generator([self.model], wanted)
-        longest = self.generator.max_len - 1
-        if options.min_len > longest:
-            raise LaftError(
-                f"--min-len {options.min_len}: the model writes at most {longest} tokens"
-            )
+    model: LAFTMBart
+    task: LaftGeneration
+    tokenizer: SubwordTokenizer
+    options: Search
+    lang: str
+    output: str | None
+
+    def __post_init__(self) -> None:
+        self.generator = self.task.build_generator([self.model], Namespace(**vars(self.options)))
+        longest, shortest = self.generator.max_len - 1, self.options.min_len
+        if shortest > longest:
+            raise LaftError(f"--min-len {shortest}: the model writes at most {longest} tokens")
 
     def outputs(self, texts: list[str], read: int) -> list[list[Hypothesis]]:
         """The hypotheses of each of ``texts``, before which ``read`` others came."""
-        nbest = self.options.nbest
-        encoded = [self.pieces.encode(text) for text in texts]
-        found = [[Hypothesis("", 0.0)] * nbest for _ in texts]
-        pairs = enumerate(zip(texts, encoded, strict=True))
-        places = [place for place, (text, ids) in pairs if text.strip() and len(ids) > 1]
-        if not places:
-            return found
+        outputs = [[Hypothesis("", 0.0)] * self.options.nbest for _ in texts]
+        encoded = [self.tokenizer.encode(text) for text in texts]
+        numbers = [n for n, text in enumerate(texts) if text.strip() and len(encoded[n]) > 1]
+        if not numbers:
+            return outputs
         self.task.cfg.gen_lang = self.lang
-        chosen = [encoded[place] for place in places]
-        inputs = self.task.build_dataset_for_inference(chosen, [len(ids) for ids in chosen])
-        self._say_cut(chosen, inputs.src_sizes, [read + place + 1 for place in places])
-        for rows in self._batches([int(size) for size in inputs.src_sizes]):
-            batch = inputs.collater([inputs[row] for row in rows])
-            hypotheses = self._searched(batch)
-            for row, own in zip(batch["id"].tolist(), hypotheses, strict=True):
-                kept = [self._hypothesis(h) for h in own[:nbest]]
-                kept += [Hypothesis("", -math.inf)] * (nbest - len(kept))
-                found[places[row]] = kept
-        return found
-
-    def _searched(self, batch: dict[str, Any]) -> Any:
-        """The task's search on a batch, with the output's language beside its tokens."""
-        batch = utils.apply_to_sample(self._on_device, batch)
-        if self.output is not None:
-            rows = batch["net_input"]["src_tokens"].size(0)
-            index = self.model.tags.index(self.output)
-            language = torch.full((rows,), index)  # (B,)
-            batch["net_input"]["output_language"] = self._on_device(language)
-        return self.task.inference_step(self.generator, [self.model], batch)
-
-    def _on_device(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.model.encoder.embed_tokens.weight.device)
-
-    def _hypothesis(self, found: dict[str, Any]) -> Hypothesis:
-        ignored = self.generator.symbols_to_strip_from_output
-        text = self.pieces.decode(found["tokens"].int().cpu(), ignored)
-        return Hypothesis(text, float(found["score"]) / math.log(2))
+        sources = [encoded[n] for n in numbers]
+        inputs = self.task.build_dataset_for_inference(sources, [len(ids) for ids in sources])
+        for n, size in zip(numbers, inputs.src_sizes, strict=True):
+            tokens = len(encoded[n]) + 1  # and the tag
+            if tokens > size:
+                logger.warning(
+                    "input line %d: cut to the model's %d tokens (it has %d)",
+                    read + n + 1, size, tokens,
+                )  # fmt: skip
+        for examples in self._batches([int(size) for size in inputs.src_sizes]):
+            batch = inputs.collater([inputs[example] for example in examples])
+            hypotheses = self._search(batch)
+            for example, beam in zip(batch["id"].tolist(), hypotheses, strict=True):
+                best = [self._hypothesis(h) for h in beam[: self.options.nbest]]
+                best += [Hypothesis("", -math.inf)] * (self.options.nbest - len(best))
+                outputs[numbers[example]] = best
+        return outputs
 
     def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
-        """Rows, similar lengths together, longest first, so that too large a batch fails first."""
+        """Indices of examples of similar lengths, longest first: too large a batch fails first."""
         batch: list[int] = []
-        for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], row)):
+        for example in sorted(range(len(lengths)), key=lambda n: (-lengths[n], n)):
             longest = lengths[batch[0]] if batch else 0
             full = (len(batch) + 1) * longest > self.options.max_tokens
-            alike = not self.options.max_len_a or lengths[row] == longest
+            alike = not self.options.max_len_a or lengths[example] == longest
             if batch and (full or len(batch) == self.options.batch_size or not alike):
                 yield batch
                 batch = []
-            batch.append(row)
-        if batch:
-            yield batch
+            batch.append(example)
+        yield batch
 
-    @staticmethod
-    def _say_cut(texts: list[Tensor], sizes: Any, numbers: list[int]) -> None:
-        """Name each text that was cut; ``sizes`` count the tag too."""
-        for ids, size, number in zip(texts, sizes, numbers, strict=True):
-            if len(ids) + 1 > size:
-                logger.warning(
-                    "input line %d: cut to the model's %d tokens (it has %d)",
-                    number, size, len(ids) + 1,
-                )  # fmt: skip
+    def _search(self, batch: dict[str, Any]) -> Any:
+        """The task's search on a batch, with the output's language beside its tokens."""
+        if self.output is not None:
+            tokens = batch["net_input"]["src_tokens"]  # (B, T)
+            language = tokens.new_full(tokens.shape[:1], self.model.tags.index(self.output))
+            batch["net_input"]["output_language"] = language  # (B,)
+        device = self.model.encoder.embed_tokens.weight.device
+        batch = utils.apply_to_sample(lambda tensor: tensor.to(device), batch)
+        return self.task.inference_step(self.generator, [self.model], batch)
+
+    def _hypothesis(self, searched: dict[str, Any]) -> Hypothesis:
+        ignored = self.generator.symbols_to_strip_from_output
+        text = self.tokenizer.decode(searched["tokens"].int().cpu(), ignored)
+        return Hypothesis(text, float(searched["score"]) / math.log(2))

@@ -70,35 +70,28 @@ def test_a_colon_in_the_datas_path(training: Callable[..., str], laft: Run, tmp_
     assert "10:00: fairseq splits paths at ':'" in line
 
 
-def test_languages_in_another_order_than_the_checkpoints(laft: Run) -> None:
-    flags = (*GENERATE, "--langs", "fr_XX,en_XX,zh_CN")
-    line = said(lambda: tiny.generate(laft.data, laft.stage2, *flags))
-    assert str(laft.stage2) in line
-    assert "en_XX,fr_XX,zh_CN, in this order" in line
-    assert "fr_XX,en_XX,zh_CN" in line
+def test_languages_in_another_order(training: Callable[..., str], laft: Run) -> None:
+    """Than the checkpoint's, and than the backbone's: both orders are named."""
+    flags = ("--langs", "fr_XX,en_XX,zh_CN")
+    lines = {
+        laft.stage2: said(lambda: tiny.generate(laft.data, laft.stage2, *GENERATE, *flags)),
+        laft.backbone: training("denoising", *laft.parts, *flags),
+    }
+    for path, line in lines.items():
+        assert str(path) in line
+        assert "en_XX,fr_XX,zh_CN, in this order" in line
+        assert "fr_XX,en_XX,zh_CN" in line
 
 
-def test_languages_in_another_order_than_the_backbones(
-    training: Callable[..., str], laft: Run
+@pytest.mark.parametrize("kept", [None, 0, 100, 5000])
+def test_missing_or_truncated_components(
+    with_components: Callable[[Path], str], laft: Run, tmp_path: Path, kept: int | None
 ) -> None:
-    line = training("denoising", *laft.parts, "--langs", "fr_XX,en_XX,zh_CN")
-    assert str(laft.backbone) in line
-    assert "fr_XX,en_XX,zh_CN" in line
-
-
-def test_missing_components(with_components: Callable[[Path], str], tmp_path: Path) -> None:
-    assert "absent.safetensors: no such components file" in with_components(
-        tmp_path / "absent.safetensors"
-    )
-
-
-@pytest.mark.parametrize("kept", [0, 100, 5000])
-def test_truncated_components(
-    with_components: Callable[[Path], str], laft: Run, tmp_path: Path, kept: int
-) -> None:
-    path = tmp_path / "c.safetensors"
-    path.write_bytes(laft.components.read_bytes()[:kept])
-    assert f"{path}: corrupt, truncated or not a safetensors file" in with_components(path)
+    path, reason = tmp_path / "c.safetensors", "no such components file"
+    if kept is not None:
+        path.write_bytes(laft.components.read_bytes()[:kept])
+        reason = "corrupt, truncated or not a safetensors file"
+    assert f"{path}: {reason}" in with_components(path)
 
 
 def rewritten(source: Path, path: Path, **tensors: torch.Tensor) -> Path:
@@ -110,20 +103,19 @@ def rewritten(source: Path, path: Path, **tensors: torch.Tensor) -> Path:
     return path
 
 
-def test_all_zero_components(
-    with_components: Callable[[Path], str], laft: Run, tmp_path: Path
-) -> None:
-    zeros = {"components.fr_XX": torch.zeros(tiny.D, tiny.K)}
-    path = rewritten(laft.components, tmp_path / "c.safetensors", **zeros)
-    assert f"{path}: language fr_XX: components all zero" in with_components(path)
-
-
-def test_corrupt_components(
-    with_components: Callable[[Path], str], laft: Run, tmp_path: Path
-) -> None:
-    means = {"mean_scaled.zh_CN": torch.ones(tiny.D)}
-    path = rewritten(laft.components, tmp_path / "c.safetensors", **means)
-    assert f"{path}: language zh_CN: mean_scaled corrupt" in with_components(path)
+@pytest.mark.parametrize(
+    ("tensors", "reason"),
+    [
+        ({"components.fr_XX": torch.zeros(tiny.D, tiny.K)}, "fr_XX: components all zero"),
+        ({"mean_scaled.zh_CN": torch.ones(tiny.D)}, "zh_CN: mean_scaled corrupt"),
+    ],
+)
+def test_components_that_cannot_be(
+    with_components: Callable[[Path], str], laft: Run, tmp_path: Path,
+    tensors: dict[str, torch.Tensor], reason: str,
+) -> None:  # fmt: skip
+    path = rewritten(laft.components, tmp_path / "c.safetensors", **tensors)
+    assert f"{path}: language {reason}" in with_components(path)
 
 
 def test_components_of_another_backbone(
@@ -201,27 +193,19 @@ def test_a_backbone_with_code_in_it(
     assert not created.exists()
 
 
-def test_a_backbone_that_is_no_mbart(
-    training: Callable[..., str], laft: Run, tmp_path: Path
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [(0.3, "corrupt or truncated checkpoint"), (0.95, "corrupt or truncated checkpoint"),
+     (None, "no such checkpoint")],
+)  # fmt: skip
+def test_a_truncated_or_missing_checkpoint(
+    laft: Run, tmp_path: Path, kept: float | None, reason: str
 ) -> None:
-    torch.save({"model": {"embeddings.weight": torch.ones(3, 3)}}, tmp_path / "bert.pt")
-    line = training("denoising", *laft.parts, "--backbone", tmp_path / "bert.pt")
-    assert line.startswith(f"{tmp_path / 'bert.pt'}: not a pre-norm mBART")
-    line = training("denoising", *laft.parts, "--backbone", tmp_path / "absent.pt")
-    assert line.startswith(f"{tmp_path / 'absent.pt'}: no such checkpoint")
-
-
-@pytest.mark.parametrize("kept", [0.3, 0.95])
-def test_a_truncated_checkpoint(laft: Run, tmp_path: Path, kept: float) -> None:
     path, content = tmp_path / "c.pt", laft.stage2.read_bytes()
-    path.write_bytes(content[: int(kept * len(content))])
+    if kept is not None:
+        path.write_bytes(content[: int(kept * len(content))])
     line = said(lambda: tiny.generate(laft.data, path, *GENERATE))
-    assert line.startswith(f"{path}: corrupt or truncated checkpoint")
-
-
-def test_a_checkpoint_that_is_not_there(laft: Run, tmp_path: Path) -> None:
-    line = said(lambda: tiny.generate(laft.data, tmp_path / "c.pt", *GENERATE))
-    assert line == f"{tmp_path / 'c.pt'}: no such checkpoint"
+    assert line.startswith(f"{path}: {reason}")
 
 
 def test_a_slim_checkpoint_whose_backbone_is_gone(laft: Run) -> None:

@@ -29,10 +29,10 @@ def laft(request: pytest.FixtureRequest, runs: Callable[[TagLayout], Run]) -> Ru
 
 def outputs(lines: list[str], kind: str = "H") -> dict[int, str]:
     """The texts of fairseq's `H-<number>` lines, by number."""
-    found = [line.split("\t") for line in lines if line.startswith(f"{kind}-")]
-    numbers = [int(line[0].removeprefix(f"{kind}-")) for line in found]
+    fields = [line.split("\t") for line in lines if line.startswith(f"{kind}-")]
+    numbers = [int(line[0].removeprefix(f"{kind}-")) for line in fields]
     assert len(set(numbers)) == len(numbers), "two outputs of one number"
-    return dict(zip(numbers, [line[-1] for line in found], strict=True))
+    return dict(zip(numbers, [line[-1] for line in fields], strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,9 @@ def test_several_languages_at_once_are_numbered_throughout(
     laft: Run, french: dict[int, str]
 ) -> None:
     """The same texts in batches of mixed languages; French comes second."""
-    found = outputs(tiny.generate(laft.data, laft.stage2, *FLAGS))
-    assert sorted(found) == list(range(15))
-    assert [found[5 + n] for n in range(5)] == [french[n] for n in range(5)]
+    hypotheses = outputs(tiny.generate(laft.data, laft.stage2, *FLAGS))
+    assert sorted(hypotheses) == list(range(15))
+    assert [hypotheses[5 + n] for n in range(5)] == [french[n] for n in range(5)]
 
 
 def test_stage_1_restores_text(laft: Run) -> None:
@@ -140,8 +140,8 @@ def test_1_to_33_texts_give_1_to_33_outputs_in_order(laft: Run) -> None:
         for batch in batches:
             numbers += batch["id"].tolist()
             if count in (1, 5, 33):
-                found = task.inference_step(generator, [model], batch)
-                for number, hypotheses in zip(batch["id"].tolist(), found, strict=True):
+                beams = task.inference_step(generator, [model], batch)
+                for number, hypotheses in zip(batch["id"].tolist(), beams, strict=True):
                     tokens = hypotheses[0]["tokens"].tolist()
                     assert alone.setdefault(number, tokens) == tokens
         assert sorted(numbers) == list(range(count))
@@ -159,8 +159,8 @@ def test_a_mixed_batch_generates_what_its_rows_generate_alone(laft: Run) -> None
         width = max(map(len, chosen))
         tokens = torch.stack([torch.cat([t.new_full((width - len(t),), 1), t]) for t in chosen])
         sample = {"net_input": {"src_tokens": tokens, "src_lengths": tokens.ne(1).sum(1)}}
-        found = task.inference_step(generator, [model], sample)
-        return [hypotheses[0]["tokens"].tolist() for hypotheses in found]
+        beams = task.inference_step(generator, [model], sample)
+        return [hypotheses[0]["tokens"].tolist() for hypotheses in beams]
 
     together = generated(texts)
     assert together == [generated([text])[0] for text in texts]

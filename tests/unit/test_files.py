@@ -1,5 +1,6 @@
-"""Whole or not at all; what is no plain file stays what it is."""
+"""Lines of UTF-8 in; files out, whole or not at all."""
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import replacing
+from laft_fairseq.files import decoded_lines, replacing
 
 
 def write(path: Path, text: str) -> None:
@@ -61,3 +62,12 @@ def test_a_shells_pipe_is_written_to() -> None:
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(LaftError, match=r"x\.json: cannot be written"):
         write(tmp_path / "none" / "x.json", "text")
+
+
+def test_lines_end_at_newlines_alone_and_must_be_utf8() -> None:
+    stream = io.BytesIO("a\r\nb\u2028c\r\n\nd".encode())
+    assert list(decoded_lines(stream, "in")) == ["a", "b\u2028c", "", "d"]
+    wrong = decoded_lines(io.BytesIO("a\nb\u00e9".encode("latin-1")), "standard input")
+    assert next(wrong) == "a"
+    with pytest.raises(LaftError, match="standard input: line 2 is not UTF-8"):
+        next(wrong)

@@ -27,18 +27,24 @@ def test_a_stock_checkpoint_has_none() -> None:
     assert pop_header({"w": torch.ones(1)}) == (None, "")
 
 
-def test_header_of_another_version_is_refused() -> None:
-    header = Header("whole", "laft", ["en_XX"], "scaled", version=99)
-    with pytest.raises(LaftError, match=r"c\.pt: format .* version 99, but this is .* version 1"):
-        pop_header({HEADER_KEY: header.to_tensor(), ORIGIN_KEY: text_tensor("c.pt")})
-    with pytest.raises(LaftError, match="its header cannot be read"):
-        pop_header({HEADER_KEY: text_tensor("{")})
-
-
-def test_a_header_of_a_later_laft_fairseq_is_refused() -> None:
-    values = {**asdict(Header("whole", "laft", ["en_XX"], "scaled")), "surprise": 1}
-    with pytest.raises(LaftError, match="its header says surprise, which this laft_fairseq does"):
-        pop_header({HEADER_KEY: text_tensor(json.dumps(values))})
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 99}, r"c\.pt: format .* version 99, but this is .* version 1"),
+        (
+            {"surprise": 1},
+            r"c\.pt: its header says surprise, which this laft_fairseq does not know",
+        ),
+        (None, r"c\.pt: its header cannot be read"),
+    ],
+)
+def test_a_header_of_a_later_laft_fairseq_or_a_damaged_one(
+    changes: dict[str, int] | None, message: str
+) -> None:
+    values = asdict(Header("whole", "laft", ["en_XX"], "scaled"))
+    text = "{" if changes is None else json.dumps(values | changes)
+    with pytest.raises(LaftError, match=message):
+        pop_header({HEADER_KEY: text_tensor(text), ORIGIN_KEY: text_tensor("c.pt")})
 
 
 def test_an_older_header_lacks_options_and_parts() -> None:
@@ -64,7 +70,7 @@ def test_options_that_no_tensor_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("recorded", "own", "said"),
+    ("recorded", "given", "message"),
     [
         ({}, {"encoder_attention_heads": 2},
          "with --encoder-attention-heads 4, but this model has 2; give that option"),
@@ -76,7 +82,7 @@ def test_options_that_no_tensor_shows() -> None:
     ],
 )  # fmt: skip
 def test_other_options_are_refused(
-    recorded: dict[str, bool], own: dict[str, bool], said: str
+    recorded: dict[str, bool], given: dict[str, bool], message: str
 ) -> None:
-    with pytest.raises(LaftError, match=rf"^c\.pt: was made {said}"):
-        check_options(RECORDED | recorded, own, "c.pt")
+    with pytest.raises(LaftError, match=rf"^c\.pt: was made {message}"):
+        check_options(RECORDED | recorded, given, "c.pt")

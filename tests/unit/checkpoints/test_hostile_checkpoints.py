@@ -1,6 +1,7 @@
 """No file runs code, opens a pipe or ends in a traceback: a payload in every option and field."""
 
 import contextlib
+import importlib
 import json
 import os
 import subprocess
@@ -61,12 +62,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`good.pt` as fairseq-train writes it, its data-bin, `model.pt` and `slim.pt` on it."""
     folder = tmp_path_factory.mktemp("hostile")
     data = tiny.write_data(folder / "data-bin", 4)
-    flags = ("--method", "mbart_full", "--max-update", "1", "--disable-validation")
+    flags = ("--method", "mbart_full", "--max-update", "1", "--disable-validation",
+             "--encoder-layers", "1", "--decoder-layers", "1")  # fmt: skip
     good = tiny.train(data, folder / "run", "generation", *flags) | {"last_optimizer_state": None}
     torch.save(good, folder / "good.pt")
     args = Namespace(encoder_attention_heads=2, decoder_attention_heads=2)
     torch.save({"args": args, "model": good["model"]}, folder / "model.pt")
-    trained = tiny.model(backbone=str(folder / "model.pt"))
+    trained = tiny.model(backbone=str(folder / "model.pt"), encoder_layers=1, decoder_layers=1)
     trained.load_backbone(backbones.read(str(folder / "model.pt")))
     slim = deepcopy(good) | {"model": trained.state_dict()}
     vars(slim["cfg"]["model"]).update(method="laft", backbone=str(folder / "model.pt"))
@@ -239,8 +241,8 @@ def test_header_fields(home: Path, marker: Path, name: str) -> None:
     assert right is not None
     without = {key: value for key, value in asdict(right).items() if key != name}
     values = (None, 3, [3], {"a": 1}, [["x"]], "${x}", "x" * 99999, "a\nb")
-    for said in (without, *(without | {name: value} for value in values)):
-        tensor = text_tensor(json.dumps(said))
+    for recorded in (without, *(without | {name: value} for value in values)):
+        tensor = text_tensor(json.dumps(recorded))
         with harmless(marker):
             pop_header({HEADER_KEY: tensor})
 
@@ -273,27 +275,28 @@ def test_only_regular_files_are_opened(home: Path, marker: Path, kind: str) -> N
     assert main(["export", "--checkpoint", path, "--out", str(marker)]) == 2
 
 
-@pytest.mark.parametrize("command", ["generate", "export", "fairseq-generate", "fairseq-validate"])
+@pytest.mark.parametrize("command", ["laft", "fairseq-generate", "fairseq-validate", "export"])
 def test_the_commands(home: Path, marker: Path, command: str) -> None:
+    """Each ends with one line and without a traceback; the first two in processes of their own."""
     change = options(adaptive_softmax_cutoff=payload(marker))
     path, data = written(home, marker.with_name("x.pt"), change), str(home / "data-bin")
-    out, flags = str(marker.with_name("o.pt")), ("--task", "laft_generation", "--cpu")
-    words = {
-        "generate": ("laft_fairseq.cli", "generate", "--checkpoint", path, "--lang", "fr_XX",
-                     "--data", data),
-        "export": ("laft_fairseq.cli", "export", "--checkpoint", path, "--out", out),
-        "fairseq-generate": (data, path, *flags, "--gen-lang", "fr_XX"),
-        "fairseq-validate": ("fairseq_cli.validate", data, "--path", path, *flags, "--batch-size",
-                             "4", "--user-dir", str(tiny.PACKAGE)),
-    }[command]  # fmt: skip
-    said = "x.pt: its option adaptive_softmax_cutoff is"
-    if command == "fairseq-generate":
-        with pytest.raises(LaftError, match=said):
-            tiny.generate(Path(data), Path(path), *words[2:])
+    refusal = "x.pt: its option adaptive_softmax_cutoff is"
+    flags = (data, "--path", path, "--task", "laft_generation", "--cpu", "--batch-size", "4")
+    if command == "export":
+        out = marker.with_name("o.pt")
+        assert main(["export", "--checkpoint", path, "--out", str(out)]) == 2
+        assert not out.exists()
+    elif command == "fairseq-validate":
+        with tiny.command_line(*flags), pytest.raises(LaftError, match=refusal):
+            importlib.import_module("fairseq_cli.validate").cli_main()
     else:
+        words: tuple[str, ...] = ("generate", "--checkpoint", path, "--lang", "fr_XX")
+        if command == "fairseq-generate":
+            words = (*flags, "--gen-lang", "fr_XX", "--user-dir", str(tiny.PACKAGE))
+        program = str(Path(sys.executable).with_name(command))
         done = subprocess.run(
-            [sys.executable, "-m", *words], input="w1", capture_output=True, text=True, check=False
+            [program, *words], input="w1", capture_output=True, text=True, check=False
         )
         assert done.returncode != 0 and "Traceback" not in done.stderr
-        assert said in done.stderr.splitlines()[-1]
+        assert refusal in done.stderr.splitlines()[-1]
     assert not marker.exists()

@@ -30,13 +30,13 @@ def built(positions: int, **options: Any) -> LAFTMBart:
 
 @pytest.mark.parametrize("positions", [16, 64, 100])
 def test_a_backbone_brings_its_own_size(backbone: Path, positions: int) -> None:
-    model, found = built(positions), backbones.read(str(backbone))
-    model.load_backbone(found)
+    model, stored = built(positions), backbones.read(str(backbone))
+    model.load_backbone(stored)
     assert model.max_positions() == (64, 64)
     assert model.recorded.max_source_positions == model.recorded.max_target_positions == 64
     for side in ("encoder", "decoder"):
         held = getattr(model, side).embed_positions
-        assert torch.equal(held.weight, found.state[table(side)])
+        assert torch.equal(held.weight, stored.state[table(side)])
         assert held.max_positions == 64
     source = tiny.rows(["\u2581w1 " * 60 + "</s> [en_XX]"])
     assert model(source, None, tiny.rows(["[en_XX] \u2581w1"], left=False))[0].isfinite().all()

@@ -23,10 +23,10 @@ OF_METHOD = {
 @pytest.mark.parametrize("method", OF_METHOD)
 def test_the_parts_of_a_model(method: str) -> None:
     built = tiny.model(method=method, new=["eo-XX"], adapters=["en_XX", "eo-XX"])
-    found = parts_of(name for name, _ in built.named_parameters())
-    assert found == OF_METHOD[method]
-    assert built.untrained == found
-    assert {part for part in found if language_of(part)} == {p for p in found if "." in p}
+    parts = parts_of(name for name, _ in built.named_parameters())
+    assert parts == OF_METHOD[method]
+    assert built.untrained == parts
+    assert {part for part in parts if language_of(part)} == {p for p in parts if "." in p}
 
 
 def test_what_a_stage_touches() -> None:

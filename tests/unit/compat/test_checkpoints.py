@@ -26,14 +26,16 @@ def trainer(**attributes: Any) -> Any:
     return Namespace(task=Namespace(stage="generation"), data_parallel_rank=0, **attributes)
 
 
-def saved(folder: Path, own: Any, **flags: bool) -> None:
+def saved(folder: Path, given: Any, **flags: bool) -> None:
     """As fairseq saves: a numbered one, the best and the last."""
 
     def stock(cfg: Any, trainer: Any, *rest: Any) -> None:
         for name in ("checkpoint_1_2.pt", "checkpoint_best.pt", "checkpoint_last.pt"):
             save(folder / name)
 
-    cc.save_checkpoint(stock, Namespace(save_dir=str(folder), **{**FLAGS, **flags}), own, None, 1.0)
+    cc.save_checkpoint(
+        stock, Namespace(save_dir=str(folder), **{**FLAGS, **flags}), given, None, 1.0
+    )
 
 
 def test_the_best_is_without_and_the_others_are_with(tmp_path: Path) -> None:
@@ -44,22 +46,20 @@ def test_the_best_is_without_and_the_others_are_with(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == 3
 
 
-@pytest.mark.parametrize("flag", ["no_last_checkpoints", "write_checkpoints_asynchronously"])
-def test_without_a_last_one_the_best_keeps_them(tmp_path: Path, flag: str) -> None:
-    saved(tmp_path, trainer(), **{flag: True})
-    assert keys(tmp_path / "checkpoint_best.pt") == {"model", cc.STATE}
-
-
-def test_other_tasks_are_left_alone(tmp_path: Path) -> None:
-    saved(tmp_path, Namespace(task=Namespace(), data_parallel_rank=0))
+@pytest.mark.parametrize("flag", ["no_last_checkpoints", "write_checkpoints_asynchronously", None])
+def test_without_a_last_one_or_of_another_task_the_best_keeps_them(
+    tmp_path: Path, flag: str | None
+) -> None:
+    other = Namespace(task=Namespace(), data_parallel_rank=0)
+    saved(tmp_path, trainer() if flag else other, **({flag: True} if flag else {}))
     assert keys(tmp_path / "checkpoint_best.pt") == {"model", cc.STATE}
 
 
 def test_a_matrix_with_two_names_is_stored_once() -> None:
     """Half precision stands for the GPU here: fairseq makes a new tensor of either."""
     cc.apply()
-    matrix, own = torch.randn(6, 4).to(torch.bfloat16), torch.randn(6, 4)
-    state = {"model": {"in": matrix, "out": matrix, "row": matrix[0], "own": own}, "n": [3, ()]}
+    matrix, other = torch.randn(6, 4).to(torch.bfloat16), torch.randn(6, 4)
+    state = {"model": {"in": matrix, "out": matrix, "row": matrix[0], "own": other}, "n": [3, ()]}
     moved = utils.move_to_cpu(state)
     model = moved["model"]
     assert model["in"].data_ptr() == model["out"].data_ptr()

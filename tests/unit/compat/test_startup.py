@@ -14,6 +14,7 @@ from fairseq.models import distributed_fairseq_model
 from fairseq.trainer import Trainer
 
 from laft_fairseq import compat
+from laft_fairseq.checkpoints.header import HEADER_KEY, Header
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text, text_tensor
 from laft_fairseq.compat import startup
 from laft_fairseq.errors import LaftError
@@ -105,7 +106,8 @@ def test_other_content_is_refused(tmp_path: Path) -> None:
 def test_only_our_checkpoints_learn_their_origin(tmp_path: Path) -> None:
     """A stock model loaded strictly in the same process must not meet a key of ours."""
     stock = fairseq_checkpoint(tmp_path / "stock.pt", w=torch.ones(1))
-    ours = fairseq_checkpoint(tmp_path / "ours.pt", **{"laft.header": torch.ones(1)})
+    header = Header("whole", "laft", ["en_XX"], "scaled").to_tensor()
+    ours = fairseq_checkpoint(tmp_path / "ours.pt", **{HEADER_KEY: header})
     assert set(checkpoint_utils.load_checkpoint_to_cpu(str(stock))["model"]) == {"w"}
     model = checkpoint_utils.load_checkpoint_to_cpu(str(ours))["model"]
     assert tensor_text(model[ORIGIN_KEY]) == str(ours)

@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 import torch
+from fairseq import checkpoint_utils
 from torch import nn
 
+from laft_fairseq import hub
 from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints import header
 from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.checkpoints.record import shape_arguments
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.loading import load_backbone_model, load_model
+from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 from laft_fairseq.models.laft_mbart import LAFTMBart
-from tests import tiny
+from tests import tiny, tiny_text
 
 POSITIONS = {"max_source_positions": 64, "max_target_positions": 64}
 
@@ -69,17 +73,48 @@ def write(path: Path, model: dict[str, Any], args: Namespace, key: str = "args")
     return path
 
 
-@pytest.mark.parametrize("key", ["args", "cfg"])
-def test_a_slim_checkpoint(trained: LAFTMBart, mbart: Path, data: Path, key: str) -> None:
-    state = trained.state_dict()
+@pytest.mark.parametrize(
+    ("reader", "key"), [("hub.load", "args"), ("hub.load", "cfg"), ("fairseq", "args")]
+)
+def test_a_slim_checkpoint_and_its_backbone_are_opened_once(
+    trained: LAFTMBart, mbart: Path, data: Path, monkeypatch: pytest.MonkeyPatch,
+    reader: str, key: str,
+) -> None:  # fmt: skip
+    """They give the model that was saved; the checkpoint's header is parsed once."""
+    state, path = trained.state_dict(), mbart.parent / "slim.pt"
     assert "encoder.embed_tokens.weight" not in state
-    path = write(mbart.parent / "slim.pt", state, options(backbone=str(mbart)), key)
-    model, task = load_model(str(path), str(data))
-    assert not model.training
-    assert torch.equal(logits(model), logits(trained))
+    write(path, state, options(backbone=str(mbart)), key)
+    history = [{"num_updates": 1, "lr_scheduler_state": {}}]
+    course = {"optimizer_history": history, "extra_state": {"train_iterator": {"epoch": 1}}}
+    torch.save(torch.load(path, weights_only=True) | course, path)
+    tiny_text.write_sentencepiece(mbart.parent / SENTENCEPIECE)
+    opened: list[str] = []
+    parsed: list[str] = []
+    for module, name, names in ((torch, "load", opened), (header, "_parse", parsed)):
+        monkeypatch.setattr(module, name, counting(getattr(module, name), names))
+    if reader == "hub.load":
+        generator = hub.load(str(path), str(data), device="cpu")
+        model, task = generator.model, generator.task
+        assert not model.training
+    else:
+        (model,), _, task = checkpoint_utils.load_model_ensemble_and_task(
+            [str(path)], {"data": str(data)}, tiny.task(data=str(data))
+        )
+    assert (opened, parsed) == (["slim.pt", "mbart.pt"], ["slim.pt"])
+    assert torch.equal(logits(model.eval()), logits(trained))
     assert model.fingerprint == trained.fingerprint
-    assert task.tags == list(tiny.TAGS)
-    assert task.max_positions() == (64, 64)
+    assert (task.tags, task.max_positions()) == (list(tiny.TAGS), (64, 64))
+
+
+def counting(stock: Any, names: list[str]) -> Any:
+    """``stock``, which notes the name of each file that it is called for."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        paths = [Path(arg).name for arg in args if isinstance(arg, str) and arg.endswith(".pt")]
+        names.extend(paths)
+        return stock(*args, **kwargs)
+
+    return called
 
 
 def test_a_slim_checkpoint_with_its_backbone_elsewhere(
@@ -170,9 +205,9 @@ def test_a_broken_checkpoint_is_one_line(
     path = write(tmp_path / "lacking.pt", state, options())
     with pytest.raises(
         LaftError, match=r"lacking\.pt: does not fit .*decoder\.layer_norm"
-    ) as found:
+    ) as caught:
         load_model(str(path), str(data))
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(caught.value)
     del state[HEADER_KEY]
     path = write(tmp_path / "headless.pt", state, options())
     with pytest.raises(LaftError, match=r"headless\.pt: .* not a plain mBART backbone"):

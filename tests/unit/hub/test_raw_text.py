@@ -1,6 +1,5 @@
 """Raw text to ids as binarize.sh makes them, and back; where the files are looked for."""
 
-import io
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from fairseq.binarizer import BinarizeSummary, VocabularyDatasetBinarizer
 
 from laft_fairseq.checkpoints.record import open_checkpoint
 from laft_fairseq.errors import LaftError
-from laft_fairseq.hub import raw_text
-from laft_fairseq.hub.raw_text import SubwordTokenizer
+from laft_fairseq.hub.raw_text import SubwordTokenizer, find_file, folders
 from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary
+from laft_fairseq.languages.vocabulary_files import DICTIONARY, SENTENCEPIECE
 from preprocess.binarize import encoding
 from tests import tiny, tiny_text
 from tests.conftest import REPOSITORY
@@ -91,31 +90,17 @@ def test_files_are_found_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     cfg = {"task": {"data": str(tmp_path / "data-bin")}}
     torch.save({"cfg": cfg, "model": {}}, tmp_path / "runs" / "c.pt")
     checkpoint, backbone = str(tmp_path / "runs" / "c.pt"), str(tmp_path / "mbart" / "model.pt")
-    found = raw_text.folders(open_checkpoint(checkpoint), str(tmp_path / "given"), backbone)
-    assert [folder.name for folder in found] == ["given", "runs", "mbart", "data-bin"]
+    places = folders(open_checkpoint(checkpoint), str(tmp_path / "given"), backbone)
+    assert [folder.name for folder in places] == ["given", "runs", "mbart", "data-bin"]
     args = Namespace(data=str(tmp_path / "mbart"))
     torch.save({"args": args, "model": {}}, tmp_path / "runs" / "old.pt")
-    found = raw_text.folders(open_checkpoint(str(tmp_path / "runs" / "old.pt")), None, None)
-    assert [folder.name for folder in found] == ["runs", "mbart"]
+    places = folders(open_checkpoint(str(tmp_path / "runs" / "old.pt")), None, None)
+    assert [folder.name for folder in places] == ["runs", "mbart"]
 
     with pytest.raises(LaftError, match=r"c\.pt: no dict\.txt in .*/runs, .*; --data names"):
-        raw_text.find_dictionary(checkpoint, None, found)
-    with pytest.raises(LaftError, match=r"given: no dict\.txt there"):
-        raw_text.find_dictionary(checkpoint, str(tmp_path / "given"), found)
+        find_file(DICTIONARY, places, checkpoint)
     with pytest.raises(LaftError, match=r"c\.pt: no sentence\.bpe\.model in .*--sentencepiece-mod"):
-        raw_text.find_sentencepiece(checkpoint, None, found)
-    with pytest.raises(LaftError, match=r"nowhere: no such file \(--sentencepiece-model\)"):
-        raw_text.find_sentencepiece(checkpoint, "nowhere", found)
-    for name in ("dict.txt", "sentence.bpe.model"):
+        find_file(SENTENCEPIECE, places, checkpoint)
+    for name in (DICTIONARY, SENTENCEPIECE):
         (tmp_path / "mbart" / name).touch()
-    assert raw_text.find_dictionary(checkpoint, None, found) == tmp_path / "mbart"
-    assert raw_text.find_sentencepiece(checkpoint, None, found).parent == tmp_path / "mbart"
-
-
-def test_lines_end_at_newlines_alone_and_must_be_utf8() -> None:
-    stream = io.BytesIO("a\r\nb\u2028c\r\n\nd".encode())
-    assert list(raw_text.decoded_lines(stream, "in")) == ["a", "b\u2028c", "", "d"]
-    wrong = raw_text.decoded_lines(io.BytesIO("a\nb\u00e9".encode("latin-1")), "standard input")
-    assert next(wrong) == "a"
-    with pytest.raises(LaftError, match=r"standard input: line 2 is not UTF-8 \(byte 2, 0xe9\)"):
-        next(wrong)
+        assert find_file(name, places, checkpoint) == tmp_path / "mbart" / name

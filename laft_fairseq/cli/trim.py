@@ -151,7 +151,8 @@ def _report(
     from laft_fairseq.checkpoints.backbone import EMBEDDING
 
     total, kept, forced = selection.keep.size, selection.keep.sum(), selection.forced.sum()
-    (before, old_size), (after, new_size) = map(footprint, (folder.backbone.state, trimmed.state))
+    before, old_size, _ = footprint(folder.backbone.state)
+    after, new_size, _ = footprint(trimmed.state)
     rows, d = folder.backbone.state[EMBEDDING].shape
     trimmed_rows = len(trimmed.state[EMBEDDING])
     if coverage.texts:

@@ -13,11 +13,11 @@ COMMAND = "$ laft tsne --json $OUT/figure2.json --out $OUT/figure2.png"
 
 def panel() -> Panel:
     points = np.array([[0.0, 1.0], [1.0, 0.0]])
-    return Panel({"en_XX": points, "fr_XX": points + 0.5}, ["silhouette 0.068"])
+    return {"en_XX": points, "fr_XX": points + 0.5}, ["silhouette 0.068"]
 
 
 def test_a_command_with_variables_is_no_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    figure = draw([[panel()]], ["en_XX fr_XX"], ["e"], [COMMAND])
+    figure = draw([panel()], ["en_XX fr_XX"], ["e"], [COMMAND])
     written = " ".join(word for text in figure.texts for word in text.get_text().split())
     assert COMMAND in written
     formulas = []
@@ -30,7 +30,7 @@ def test_a_command_with_variables_is_no_formula(monkeypatch: pytest.MonkeyPatch)
 
 def test_it_is_saved_with_its_description(tmp_path: Path) -> None:
     path = tmp_path / "figure.png"
-    save(draw([[panel()]], ["en_XX fr_XX"], ["e"], ["caption"]), path, COMMAND)
+    save(draw([panel()], ["en_XX fr_XX"], ["e"], ["caption"]), path, COMMAND)
     assert COMMAND.encode() in path.read_bytes()
 
 

@@ -111,7 +111,7 @@ def test_tags_of_a_log(folder: Path) -> None:
         ("--hyp . --ref ref --lang fr_XX", "cannot be read"),
         ("--hyp hyp --lang fr_XX", "no references for fr_XX: give them with --ref"),
         ("--hyp hyp --ref ref --lang xx_XX", "unknown language 'xx_XX'"),
-        ("--hyp hyp --ref ref --lang fr_XX --langs en_XX", "--lang fr_XX is none of --langs en"),
+        ("--hyp hyp --ref ref --lang fr_XX --langs en_XX", "fr_XX is none of the languages en"),
         ("--hyp hyp --ref ref --lang ru_RU --protocol xnlg", "not defined for ru_RU"),
         ("--hyp hyp --ref ref --lang fr_XX --floors", "--floors needs the source texts of fr_XX"),
         ("--hyp hyp --ref ref --lang fr_XX --bootstrap 0", "--bootstrap 0"),

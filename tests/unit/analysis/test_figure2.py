@@ -1,12 +1,10 @@
 """Figure 2's drawing: what stands in the caption is drawn letter by letter."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from laft_fairseq.analysis.figure2 import PALETTE, Panel, colours, draw, save
+from laft_fairseq.analysis.figure2 import PALETTE, Panel, colours, draw
 
 COMMAND = "$ laft tsne --json $OUT/figure2.json --out $OUT/figure2.png"
 
@@ -26,12 +24,6 @@ def test_a_command_with_variables_is_no_formula(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(renderer, "draw_mathtext", lambda *rest: formulas.append(rest[4]))
     figure.draw(renderer)
     assert not formulas
-
-
-def test_it_is_saved_with_its_description(tmp_path: Path) -> None:
-    path = tmp_path / "figure.png"
-    save(draw([panel()], ["en_XX fr_XX"], ["e"], ["caption"]), path, COMMAND)
-    assert COMMAND.encode() in path.read_bytes()
 
 
 def test_the_first_language_has_a_colour_of_its_own() -> None:

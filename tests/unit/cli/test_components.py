@@ -122,7 +122,6 @@ def test_the_tag_before_the_text(
     ("flags", "named"),
     [
         ("--langs en_XX --out no/c", "no/c: no such folder no"),
-        ("--langs en_XX --out .", ".: a folder"),
         ("--langs en_XX --num-components 33", "--num-components 33: {home}/model.pt"),
         ("--langs en_XX --max-length 2", "en_XX/train"),
         ("--langs en_XX --max-tokens 5", "--max-tokens 5: a text of {home}/data-bin/en_XX/train"),
@@ -130,9 +129,6 @@ def test_the_tag_before_the_text(
         ("--langs en_XX --split nosuch", "nosuch.idx: no such data for language en_XX"),
         ("--langs en_XX,fr_XX --max-sentences 2", "{home}/data-bin: language en_XX: 2 sentences"),
         ("", "--langs is needed"),
-        ("--langs ,", "--langs is needed"),
-        ("--merge a b --split train", "--split"),
-        ("--from a --max-tokens 2048", "--max-tokens"),
     ],
 )
 def test_wrong_input_is_refused_before_any_sentence_is_encoded(

@@ -259,7 +259,6 @@ def test_unknown_language(path):
 )
 def test_another_backbone_k_or_width(path, options, words):
     held = load(path)
-    held.expect()
     held.expect(fingerprint=FINGERPRINT, k=K, d=D)
     with pytest.raises(LaftError) as caught:
         held.expect(**options)

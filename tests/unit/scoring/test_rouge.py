@@ -35,7 +35,8 @@ XNLG = [
     ("protocol", "lang", "hypothesis", "reference", "scores"),
     [("unicode", *row[:3], row[3:]) for row in UNICODE]
     + [("xnlg", *row[:3], row[3:]) for row in XNLG]
-    + [("xnlg-literal", "zh", "我爱你们大家", "我爱你们大家", (12 / 13, 10 / 11, 12 / 13))],
+    + [("xnlg-literal", "zh", "我爱你们大家", "我爱你们大家", (12 / 13, 10 / 11, 12 / 13))]
+    + [("xnlg-literal", "fr", "un chat", "un chat", (1, 1, 1))],
 )
 def test_scores_are_those_worked_out_by_hand(
     protocol: str, lang: str, hypothesis: str, reference: str, scores: tuple[float, ...]

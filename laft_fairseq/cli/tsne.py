@@ -143,10 +143,8 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
 
     if len(tags) < 2:
         raise LaftError(f"--langs {args.langs}: name two languages or more, such as en_XX,fr_XX")
-    if args.measures_only and args.out is not None:
-        raise LaftError(f"--out {args.out}: --measures-only draws no figure; leave one of them out")
-    if not args.measures_only and args.out is None:
-        raise LaftError("--out FIGURE.png is needed, or --measures-only")
+    if (args.out is None) != args.measures_only:
+        raise LaftError("give either --out FIGURE.png or --measures-only")
     if args.mask_latin and not args.parallel:
         raise LaftError("--mask-latin: is about retrieval; give --parallel too")
     if args.tokens_per_text < 0:

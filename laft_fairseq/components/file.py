@@ -211,7 +211,6 @@ class _Reader:
         if "shard" in metadata:
             raise LaftError(f"{path}: of a part of the text (`--shard`); {REMEDY} on all of it")
         try:
-            self.sizes = {"d": int(metadata["d"]), "k": int(metadata["k"])}
             self.counts: dict[str, int] = json.loads(metadata["counts"])
             values: dict[str, list[float]] = json.loads(metadata["singular_values"])
             self.singular_values = {tag: values[tag] for tag in self.counts}
@@ -221,7 +220,8 @@ class _Reader:
             self.file = LanguageComponents(
                 path,
                 metadata["fingerprint"],
-                **self.sizes,
+                int(metadata["d"]),
+                int(metadata["k"]),
                 languages={},
                 mask_source_tag=masked,
                 control=Ablation(**control) if control else None,
@@ -255,7 +255,7 @@ class _Reader:
         if key not in self.keys or key not in self.checksums:
             raise self._error(tag, f"{name} missing")
         dtype, axes = TENSORS[name]
-        shape = tuple(self.sizes[axis] for axis in axes)
+        shape = tuple(getattr(self.file, axis) for axis in axes)
         tensor: Tensor = self.handle.get_tensor(key).clone()  # off the mapped file
         if tensor.shape != shape or tensor.dtype != dtype:
             held = f"{tuple(tensor.shape)} {tensor.dtype}"

@@ -101,7 +101,7 @@ def test_the_folder(source: Path, imported: Path, capsys: pytest.CaptureFixture[
 def test_fp16(
     source: Path, imported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half the bytes, the same fingerprint; not taken for the same folder; large numbers are refused."""
+    """Half the bytes, the same fingerprint; another folder. Too large a number is refused."""
     assert import_hf(source, tmp_path / "half", "--half") == 0
     models = [folder / "model.pt" for folder in (imported, tmp_path / "half")]
     fp32, fp16 = (backbones.read(str(model)) for model in models)

@@ -8,22 +8,16 @@ from laft_fairseq.scoring import trivial_baselines
 @pytest.mark.parametrize(
     ("lang", "text", "sentences"),
     [
-        (
-            "en",
-            "A game. It runs (fast!) on 2.6 kernels",
-            ["A game.", "It runs (fast!)", "on 2.6 kernels"],
-        ),
+        ("en", "A game. It runs (fast!) on 2.6 kernels",
+         ["A game.", "It runs (fast!)", "on 2.6 kernels"]),
         ("fr", "Quoi ? « Rien. » Voilà… fin", ["Quoi ?", "« Rien. »", "Voilà…", "fin"]),
-        (
-            "de",
-            "Erster Absatz ⏎ Zweiter Absatz. Ende",
-            ["Erster Absatz", "Zweiter Absatz.", "Ende"],
-        ),
+        ("de", "Erster Absatz ⏎ Zweiter Absatz. Ende",
+         ["Erster Absatz", "Zweiter Absatz.", "Ende"]),
         ("zh_CN", "一个游戏。很快！“好？”他说。", ["一个游戏。", "很快！", "“好？”", "他说。"]),
         ("zh_CN", "支持 v2.6 内核 ⏎ 功能： ⏎ ⏎ 快。", ["支持 v2.6 内核", "功能：", "快。"]),
         ("en", "  ", []),
     ],
-)
+)  # fmt: skip
 def test_sentences_are_cut_by_rule(lang: str, text: str, sentences: list[str]) -> None:
     assert trivial_baselines.sentences(text, lang) == sentences
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,8 @@ DPI = 200
 PANEL = 3.1, 3.6  # inches, with the lines under it
 CAPTION_LETTERS = 18.5  # an inch
 
-
-@dataclass(frozen=True)
-class Panel:
-    """One map: points of each language (n, 2), and the numbers written under it."""
-
-    points: Mapping[str, NDArray[Any]]
-    notes: Sequence[str]
+# One map: points of each language (n, 2), and the lines written under it.
+Panel = tuple[Mapping[str, NDArray[Any]], Sequence[str]]
 
 
 def colours(tags: Sequence[str]) -> dict[str, str]:
@@ -37,14 +31,14 @@ def colours(tags: Sequence[str]) -> dict[str, str]:
 
 
 def draw(
-    panels: Sequence[Sequence[Panel]],
+    panels: Sequence[Panel],
     rows: Sequence[str],
     columns: Sequence[str],
     caption: Sequence[str],
 ) -> Figure:
     """Return panels in rows (pairs of languages) and columns (stages), a legend, and a caption.
 
-    Each string of ``caption`` is a paragraph; it is wrapped.
+    The panels come row by row. Each string of ``caption`` is a paragraph; it is wrapped.
     """
     width = PANEL[0] * len(columns)
     wrap = int(CAPTION_LETTERS * width)
@@ -52,9 +46,9 @@ def draw(
     height = PANEL[1] * len(rows) + 0.8 + 0.15 * len(lines)
     layout = ConstrainedLayoutEngine(h_pad=0.12, w_pad=0.1)  # inches
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
-    colour = colours(list(dict.fromkeys(tag for row in panels for p in row for tag in p.points)))
+    colour = colours(list(dict.fromkeys(tag for points, _ in panels for tag in points)))
     grid = figure.subplots(len(rows), len(columns), squeeze=False)
-    for axes, panel in zip(grid.flat, itertools.chain(*panels), strict=True):
+    for axes, panel in zip(grid.flat, panels, strict=True):
         _draw_panel(axes, panel, colour)
     for axes, title in zip(grid[0], columns, strict=True):
         axes.set_title(title, fontsize=11.5, pad=7)
@@ -86,8 +80,9 @@ def save(figure: Figure, path: Path, description: str) -> None:
 
 def _draw_panel(axes: Any, panel: Panel, colour: Mapping[str, str]) -> None:
     """Scatter all languages in one random order, so that none lies on top of the others."""
-    points = np.concatenate(list(panel.points.values()))  # (n, 2)
-    ink = np.array([colour[tag] for tag, cloud in panel.points.items() for _ in cloud])  # (n,)
+    clouds, notes = panel
+    points = np.concatenate(list(clouds.values()))  # (n, 2)
+    ink = np.array([colour[tag] for tag, cloud in clouds.items() for _ in cloud])  # (n,)
     order = np.random.default_rng(0).permutation(len(points))
     size = float(np.clip(7000 / len(points), 5, 30))
     axes.scatter(
@@ -98,4 +93,4 @@ def _draw_panel(axes: Any, panel: Panel, colour: Mapping[str, str]) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("#C8C8C8")
-    axes.set_xlabel("\n".join(panel.notes), fontsize=8.4, labelpad=5, linespacing=1.45)
+    axes.set_xlabel("\n".join(notes), fontsize=8.4, labelpad=5, linespacing=1.45)

@@ -21,14 +21,6 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """The accuracy of a probe, and what chance gives."""
-
-    value: float
-    chance: float
-
-
-@dataclass(frozen=True)
 class Retrieval:
     """Accuracy of finding a sentence's translation, in both directions."""
 
@@ -49,7 +41,7 @@ def silhouette(groups: Mapping[str, Array]) -> float:
     1: each language far off by itself; 0: languages lie within each other.
 
     Raises:
-        LaftError: fewer than two languages, or a language of fewer than two sentences.
+        LaftError: a language of fewer than two sentences.
     """
     _check(groups)
     from sklearn.metrics import silhouette_score
@@ -65,15 +57,7 @@ def retrieval(a: Array, b: Array, centred: bool = False) -> Retrieval:
         b: (n, d).
         centred: subtract each language's mean first. The default does not: that would do the
             removal's work for it. Identical sentences of one file tie; the first one is taken.
-
-    Raises:
-        LaftError: not as many sentences on both sides, or none.
     """
-    if a.shape != b.shape or len(a) == 0:
-        raise LaftError(
-            f"retrieval among {len(a)} and {len(b)} sentences: parallel texts are needed, "
-            "line by line of one length"
-        )
     from sklearn.metrics.pairwise import cosine_similarity
 
     if centred:
@@ -85,14 +69,16 @@ def retrieval(a: Array, b: Array, centred: bool = False) -> Retrieval:
     return Retrieval(forward, backward, 1 / len(a))
 
 
-def probe(groups: Mapping[str, Array], seed: int = 1) -> Accuracy:
+def probe(groups: Mapping[str, Array], seed: int = 1) -> dict[str, float]:
     """Return the accuracy of a linear classifier of the language, on the half it did not see.
 
-    It is a logistic regression of features that are standardised on the training half. Chance is
-    the share of the commonest language in the other half.
+    It is a logistic regression of features that are standardised on the training half.
+
+    Returns:
+        `value`, and `chance`, the share of the commonest language in the other half.
 
     Raises:
-        LaftError: fewer than two languages, or a language of fewer than two sentences.
+        LaftError: a language of fewer than two sentences.
     """
     _check(groups)
     from sklearn.model_selection import train_test_split
@@ -105,7 +91,7 @@ def probe(groups: Mapping[str, Array], seed: int = 1) -> Accuracy:
 
 def grouped_probe(
     groups: Mapping[str, Array], owners: Mapping[str, Sequence[int]], seed: int = 1
-) -> Accuracy:
+) -> dict[str, float]:
     """:func:`probe` of tokens: half of the sentences train it, the others' tokens test it.
 
     Args:
@@ -128,7 +114,7 @@ def grouped_probe(
     return _accuracy(points, labels, train, ~train)
 
 
-def _accuracy(points: Array, labels: Array, train: Array, test: Array) -> Accuracy:
+def _accuracy(points: Array, labels: Array, train: Array, test: Array) -> dict[str, float]:
     """Return the accuracy on ``test`` of a classifier of ``train``, both indices or masks."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -139,7 +125,7 @@ def _accuracy(points: Array, labels: Array, train: Array, test: Array) -> Accura
     model.fit(points[train], labels[train])
     commonest = np.unique(labels[test], return_counts=True)[1].max()
     value = float(model.score(points[test], labels[test]))
-    return Accuracy(value, float(commonest / len(labels[test])))
+    return {"value": value, "chance": float(commonest / len(labels[test]))}
 
 
 def plane(points: Array, seed: int = 1) -> tuple[Array, float]:
@@ -160,10 +146,6 @@ def plane(points: Array, seed: int = 1) -> tuple[Array, float]:
 
 
 def _check(groups: Mapping[str, Array]) -> None:
-    if len(groups) < 2:
-        raise LaftError(
-            f"languages are compared: two are needed, got {', '.join(groups) or 'none'}"
-        )
     for tag, points in groups.items():
         if len(points) < 2:
             raise LaftError(f"language {tag}: {len(points)} sentence(s) are too few to compare")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,48 +33,6 @@ PARTS = (
 )
 
 
-@dataclass(frozen=True)
-class Part:
-    """Parameters of one part: how many there are, and how many each stage trains."""
-
-    name: str
-    added: bool  # by the method, to the backbone
-    count: int
-    trained: dict[str, int]  # by stage
-    unit: str = ""  # what it is made of: "encoder layer"
-    units: int = 1  # how many of those
-
-    @property
-    def each(self) -> float:
-        """Parameters of one unit."""
-        return self.count / self.units
-
-
-@dataclass(frozen=True)
-class Counts:
-    """All parts of a method at an architecture, for given languages."""
-
-    arch: str
-    method: str
-    langs: list[str]
-    vocabulary: int
-    parts: list[Part]
-
-    @property
-    def backbone(self) -> int:
-        """Parameters of the backbone."""
-        return sum(part.count for part in self.parts if not part.added)
-
-    @property
-    def total(self) -> int:
-        """Parameters of the backbone and of all that the method adds."""
-        return sum(part.count for part in self.parts)
-
-    def trained(self, stage: str) -> int:
-        """Parameters that ``stage`` trains."""
-        return sum(part.trained[stage] for part in self.parts)
-
-
 class _Unfilled(LAFTMBart):
     """A model whose tensors are never filled: it may stand on the meta device."""
 
@@ -95,34 +52,53 @@ def count(
     langs: Sequence[str],
     vocabulary: int = CC25_ENTRIES,
     new_langs: Sequence[str] = (),
-) -> Counts:
-    """Count the parameters of ``method`` at ``arch``, with adapters for ``langs``.
+) -> dict[str, Any]:
+    """Return the counts of ``method`` at ``arch``, with adapters for ``langs``.
 
     ``vocabulary`` are the backbone's entries: specials, subwords, tags and ``<mask>``; tags of
     ``new_langs``, which have adapters too, come on top. What is tied counts once.
+
+    Returns:
+        What was asked for, the parameters of the `backbone` and in `total`, by stage those that it
+        trains with their shares, and each of the `parts`: whether the method has added it, its
+        `count`, by stage what is `trained` of it, and the `units` that repeated ones are made of.
 
     Raises:
         LaftError: unknown architecture or method, no language, too small a vocabulary.
     """
     langs = [*langs, *new_langs]
     model = _build(arch, method, langs, vocabulary, len(new_langs))
-    parts: dict[str, dict[str, int]] = {}
-    added: set[str] = set()
+    by_name: dict[str, dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
-        part = part_of(name)
-        if backbones.is_added(name):
-            added.add(part)
-        numbers = parts.setdefault(part, dict.fromkeys(("all", *STAGES), 0))
-        numbers["all"] += parameter.numel()
+        part = by_name.setdefault(
+            part_of(name),
+            {"name": part_of(name), "added": backbones.is_added(name), "count": 0,
+             "trained": dict.fromkeys(STAGES, 0)},
+        )  # fmt: skip
+        part["count"] += parameter.numel()
         for stage in STAGES:
             if is_trained(name, method, stage, model.encoder.num_layers):
-                numbers[stage] += parameter.numel()
-    units = _units(model, langs)
-    rows = [
-        Part(part, part in added, numbers.pop("all"), numbers, *units.get(part, ("", 1)))
-        for part, numbers in sorted(parts.items(), key=lambda item: item[0] in added)
-    ]
-    return Counts(arch, method, list(langs), vocabulary, rows)
+                part["trained"][stage] += parameter.numel()
+    for name, (unit, units) in _units(model, langs).items():
+        if name in by_name:
+            by_name[name] |= {"unit": unit, "units": units}
+    parts = sorted(by_name.values(), key=lambda part: part["added"])
+    backbone = sum(part["count"] for part in parts if not part["added"])
+    total = sum(part["count"] for part in parts)
+    trained = {stage: sum(part["trained"][stage] for part in parts) for stage in STAGES}
+    return {
+        "arch": arch,
+        "method": method,
+        "langs": langs,
+        "vocabulary": vocabulary,
+        "backbone": backbone,
+        "total": total,
+        "stages": {
+            stage: {"trained": n, "of_backbone": n / backbone, "of_total": n / total}
+            for stage, n in trained.items()
+        },
+        "parts": parts,
+    }
 
 
 def part_of(name: str) -> str:

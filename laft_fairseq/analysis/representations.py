@@ -106,8 +106,6 @@ def represent(
     Raises:
         LaftError: the model lacks components of the language.
     """
-    if model.training:
-        raise ValueError("representations are those of a model in eval")
     dictionary: Dictionary = model.encoder.dictionary
     device = model.encoder.embed_tokens.weight.device
     lengths = np.array([sentences.num_tokens(index) for index in indices])

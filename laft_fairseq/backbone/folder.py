@@ -29,15 +29,14 @@ from laft_fairseq.languages.vocabulary_files import (
 MODEL = "model.pt"
 
 
-def parameters(state: Mapping[str, Tensor]) -> list[Tensor]:
-    """Return the tensors of mBART in a state dict, those that are tied once."""
-    return [t for name, t in state.items() if backbones.is_backbone(name) and name not in TIED]
+def footprint(state: Mapping[str, Tensor]) -> tuple[int, int, str]:
+    """Return the number of mBART's parameters in a state dict, their bytes, and their dtype.
 
-
-def footprint(state: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Return the number of mBART's parameters in a state dict, and their bytes."""
-    tensors = parameters(state)
-    return sum(tensor.numel() for tensor in tensors), sum(tensor.nbytes for tensor in tensors)
+    What is tied counts once; several dtypes are joined by `+`.
+    """
+    tensors = [t for name, t in state.items() if backbones.is_backbone(name) and name not in TIED]
+    dtypes = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors})
+    return sum(t.numel() for t in tensors), sum(t.nbytes for t in tensors), "+".join(dtypes)
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,6 @@ class BackboneFolder:
     def fingerprint(self) -> str:
         """The backbone's fingerprint (checkpoints/backbone.py)."""
         return backbones.fingerprint(self.state)
-
-    @property
-    def precision(self) -> str:
-        """The dtype of the stored tensors, such as `float32`; several are joined by `+`."""
-        return "+".join(
-            sorted({str(t.dtype).removeprefix("torch.") for t in parameters(self.state)})
-        )
 
     def files(self) -> dict[str, bytes]:
         """Return the content of the small files by name."""

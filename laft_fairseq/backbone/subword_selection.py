@@ -40,33 +40,21 @@ Counts = NDArray[np.int64]
 
 
 class SubwordModel:
-    """A unigram sentencepiece model, its n subwords in the order of their ids.
-
-    Attributes:
-        proto: the ``ModelProto``.
-        names: the subwords, ``<unk>`` first.
-        scores: (n,) float32, log-probabilities.
-        types: (n,) int64, SentencePiece.Type.
-    """
+    """A unigram sentencepiece model, its n subwords in the order of their ids."""
 
     def __init__(self, proto: Any, names: list[str]) -> None:
-        self.proto = proto
-        self.names = names
-        self.scores = np.array([entry.score for entry in proto.pieces], dtype=np.float32)
-        self.types = np.array([entry.type for entry in proto.pieces])
+        self.proto = proto  # the ``ModelProto``
+        self.names = names  # ``<unk>`` first
+        self.scores = np.array([p.score for p in proto.pieces], np.float32)  # (n,) log-probability
+        self.types = np.array([p.type for p in proto.pieces])  # (n,) SentencePiece.Type
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is kept: masks over the n subwords.
+    """What is kept: masks over the n subwords."""
 
-    Attributes:
-        keep: (n,) bool, everything that is kept.
-        forced: (n,) bool, what is kept whatever its count.
-    """
-
-    keep: Mask
-    forced: Mask
+    keep: Mask  # (n,) everything that is kept
+    forced: Mask  # (n,) what is kept whatever its count
 
     @property
     def new_ids(self) -> Counts:

@@ -14,7 +14,7 @@ ABLATIONS = ("other-language", "random-subspace")  # components/ablations.py
 NUM_COMPONENTS = 6  # the paper's k
 # What --merge and --from, which take all that their files hold, have no use for.
 OF_ESTIMATION = ("backbone", "data", "langs", "new_langs", "tag_layout", "split", "max_tokens",
-                 "max_length", "max_sentences", "shard", "mask_source_tag")  # fmt: skip
+                 "max_length", "max_sentences", "mask_source_tag")  # fmt: skip
 EPILOG = """\
 examples:
   laft components --backbone model.pt --data data-bin --langs en_XX,fr_XX \\
@@ -27,9 +27,8 @@ examples:
 Reads DATA/<tag>/<split>.{bin,idx}, or the source side of pairs where that is absent. Sentences are
 encoded without noise; only their Gram matrix is kept, so memory does not grow with the corpus.
 
-The work is shared by processes that torchrun starts, or in shards that are merged afterwards:
+The work is shared by processes that torchrun starts:
   torchrun --nproc_per_node=4 -m laft_fairseq.cli components --backbone model.pt ...
-  laft components --shard 1/2 --out one.safetensors ...
 
 --control makes the file of an ablation. other-language gives each language the next one's c_L, in
 the file's order; random-subspace a random one, times a gain by which s_L has the true one's root
@@ -41,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
     """Add `laft components`."""
     parser = subparsers.add_parser(
         "components",
-        help="estimate language components on a backbone, or merge shards",
+        help="estimate language components on a backbone, or merge files",
         description=__doc__,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -60,9 +59,6 @@ def add_parser(subparsers: Any) -> None:
     add("--max-length", type=int, help="longer sentences are cut (default: 512 tokens)")
     add("--max-sentences", type=int, metavar="N",
         help="the first N sentences of each language (default: all)")  # fmt: skip
-    add("--shard", metavar="I/N",
-        help="read a part of the sentences, of four 1/4 to 4/4; merge all parts by "
-        "--merge")  # fmt: skip
     add("--num-components", type=int, metavar="K",
         help="k (default: 6; with --from that of the file)")  # fmt: skip
     add("--mask-source-tag", action="store_true",
@@ -104,18 +100,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse options that do not go together."""
-    names = [name for name in OF_ESTIMATION if getattr(args, name) not in (None, False)]
-    given = [f"--{name.replace('_', '-')}" for name in names]
     if args.control and not args.source:
         raise LaftError(f"--control {args.control}: give the file of true components by --from")
     if args.seed is not None and args.control != "random-subspace":
         raise LaftError("--seed is that of --control random-subspace")
-    if args.source and (args.merge or given):
-        given += ["--merge"] if args.merge else []
-        raise LaftError(f"--from {args.source}: not with {', '.join(given)}")
-    if args.merge and (given or args.num_components):
-        given += ["--num-components"] if args.num_components else []
-        raise LaftError(f"--merge takes all of its files; leave {', '.join(given)} out")
+    if args.merge or args.source:
+        option = "--from" if args.source else "--merge"
+        unused = (*OF_ESTIMATION, "merge" if args.source else "num_components")
+        names = [name for name in unused if getattr(args, name) not in (None, False)]
+        if names:
+            given = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+            raise LaftError(f"{option} takes all that its files hold; leave {given} out")
     for name in ("num_components", "max_sentences"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             option = f"--{name.replace('_', '-')}"
@@ -128,7 +123,6 @@ def _estimate(args: argparse.Namespace) -> bool:
 
     from laft_fairseq.components import file as components_file
     from laft_fairseq.components.estimation import Corpus, estimate
-    from laft_fairseq.components.schema import Shard
     from laft_fairseq.hub.loading import load_backbone_model
     from laft_fairseq.languages.tags import NEVER_SEEN, split_tags, unknown
     from laft_fairseq.training.launch import connected
@@ -151,24 +145,19 @@ def _estimate(args: argparse.Namespace) -> bool:
             raise LaftError(f"--num-components {k}: {args.backbone} is {d} wide and has no more")
         model = model if on_cpu else model.cuda()
         model.encoder.mask_source_tag = args.mask_source_tag
-        shard = Shard.parse(args.shard) if args.shard else None
         names = ("split", "max_length", "max_tokens", "max_sentences")
         options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-        corpus = Corpus(args.data, shard=shard, **options)
-        statistics = estimate(model, args.backbone, tags, k, corpus)
+        statistics = estimate(model, args.backbone, tags, k, Corpus(args.data, **options))
         if rank == 0:
             layout = model.encoder.language_tags.layout
             components_file.save(
-                args.out, statistics, k, model.fingerprint, args.mask_source_tag, layout, shard
+                args.out, statistics, k, model.fingerprint, args.mask_source_tag, layout
             )
     return rank == 0
 
 
 def _print_summary(file: "LanguageComponents") -> None:
     for tag, language in file.languages.items():
-        if file.shard is not None:
-            print(f"{tag}: n = {language.count}, shard {file.shard}")
-            continue
         values = " ".join(f"{value:.1f}" for value in language.singular_values)
         what = "singular values" if file.control is None else "norms of M c"
         print(f"{tag}: n = {language.count}, k = {file.k}, {what} {values}")

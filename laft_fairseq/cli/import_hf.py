@@ -60,9 +60,9 @@ def run(args: argparse.Namespace) -> int:
     options = hugging_face.arguments(config, tags, layout.value)
     sentencepiece = (args.folder / hugging_face_vocabulary.SENTENCEPIECE).read_bytes()
     backbone = BackboneFolder(state, options, sentencepiece, subwords, tags, layout)
-    numbers, size = footprint(state)
+    numbers, size, precision = footprint(state)
     made = (
-        f"{numbers / 1e6:.1f} M parameters, {backbone.precision}, {config.vocab_size} entries, "
+        f"{numbers / 1e6:.1f} M parameters, {precision}, {config.vocab_size} entries, "
         f"{len(tags)} languages, tag layout {layout}"
     )
     print(f"writing {args.out} ({size / 1e6:,.0f} MB): {made}", file=sys.stderr, flush=True)

@@ -2,10 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from laft_fairseq.analysis.parameter_counts import Counts, Part
+from typing import Any
 
 _DESCRIPTION = """\
 Count the parameters of a method at an architecture, by part, and those that stage 1 (task
@@ -63,59 +60,30 @@ def run(args: argparse.Namespace) -> int:
     split_tags(",".join([*langs, *new]))  # refuses what both list
     counts = count(args.arch, args.method, langs, args.vocab, new)
     if args.json is not None:
-        write_json(args.json, as_json(counts))
+        write_json(args.json, counts)
     print(table(counts))
     return 0
 
 
-def as_json(counts: "Counts") -> dict[str, Any]:
-    """Return all numbers of the table."""
-    stages = {
-        stage: {
-            "trained": counts.trained(stage),
-            "of_backbone": counts.trained(stage) / counts.backbone,
-            "of_total": counts.trained(stage) / counts.total,
-        }
-        for stage in _STAGES
-    }
-    parts = [
-        {"name": part.name, "added": part.added, "count": part.count, "trained": part.trained}
-        | ({"unit": part.unit, "units": part.units} if part.unit else {})
-        for part in counts.parts
-    ]
-    return {
-        "arch": counts.arch,
-        "method": counts.method,
-        "langs": counts.langs,
-        "vocabulary": counts.vocabulary,
-        "backbone": counts.backbone,
-        "total": counts.total,
-        "stages": stages,
-        "parts": parts,
-    }
-
-
-def table(counts: "Counts") -> str:
-    """Return the table that `laft parameters` prints."""
+def table(report: dict[str, Any]) -> str:
+    """Return the table that `laft parameters` prints, of the counts of `parameter_counts`."""
     from tabulate import SEPARATING_LINE, tabulate
 
-    trained = [counts.trained(stage) for stage in _STAGES]
-    share = percent(counts.total, counts.backbone)
-    rows = [
-        *(_row(part, counts.backbone) for part in counts.parts if not part.added),
+    backbone, total = report["backbone"], report["total"]
+    trained = [report["stages"][stage]["trained"] for stage in _STAGES]
+    rows: list[Any] = [_row(part, backbone) for part in report["parts"] if not part["added"]]
+    rows += [SEPARATING_LINE, ("backbone", millions(backbone), "100.00 %"), SEPARATING_LINE]
+    rows += [_row(part, backbone) for part in report["parts"] if part["added"]]
+    rows += [
         SEPARATING_LINE,
-        ("backbone", millions(counts.backbone), "100.00 %", "", "", ""),
-        SEPARATING_LINE,
-        *(_row(part, counts.backbone) for part in counts.parts if part.added),
-        SEPARATING_LINE,
-        ("total", millions(counts.total), share, *map(millions, trained), ""),
+        ("total", millions(total), percent(total, backbone), *map(millions, trained)),
     ]
-    for name, whole in (("backbone", counts.backbone), ("total", counts.total)):
+    for name, whole in (("backbone", backbone), ("total", total)):
         shares = [percent(number, whole) for number in trained]
-        rows.append((f"trained, of the {name}", "", "", *shares, ""))
+        rows.append((f"trained, of the {name}", "", "", *shares))
     title = (
-        f"{counts.arch}, method {counts.method}, {counts.vocabulary:,} dictionary entries, "
-        f"languages {', '.join(counts.langs)}"
+        f"{report['arch']}, method {report['method']}, {report['vocabulary']:,} dictionary "
+        f"entries, languages {', '.join(report['langs'])}"
     )
     headers = ("part", "parameters", "of backbone", *_STAGES.values(), "made of")
     alignment = ("left", *["right"] * 4, "left")
@@ -123,12 +91,14 @@ def table(counts: "Counts") -> str:
     return f"{title}\n\n{body}\n\n{_NOTE}"
 
 
-def _row(part: "Part", backbone: int) -> tuple[str, ...]:
-    trained = [millions(part.trained[stage]) for stage in _STAGES]
-    article = "an" if part.unit.startswith("e") else "a"
-    size = f"{part.each / 1e6:.3f}M"
-    made_of = f"{part.units} x {size} {article} {part.unit}" if part.unit else ""
-    return part.name, millions(part.count), percent(part.count, backbone), *trained, made_of
+def _row(part: dict[str, Any], backbone: int) -> tuple[str, ...]:
+    trained = [millions(part["trained"][stage]) for stage in _STAGES]
+    made_of = ""
+    if unit := part.get("unit"):
+        article = "an" if unit.startswith("e") else "a"
+        made_of = f"{part['units']} x {part['count'] / part['units'] / 1e6:.3f}M {article} {unit}"
+    size, share = millions(part["count"]), percent(part["count"], backbone)
+    return part["name"], size, share, *trained, made_of
 
 
 def millions(number: int) -> str:

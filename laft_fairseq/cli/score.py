@@ -3,7 +3,6 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from laft_fairseq.errors import LaftError
 
@@ -68,28 +67,18 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names the file and the remedy.
     """
-    from laft_fairseq.files import write_json
-    from laft_fairseq.scoring.report_table import format_report
-
-    report = _score(args)
-    if args.json is not None:
-        write_json(args.json, report)
-    print(format_report(report))
-    return 0
-
-
-def _score(args: argparse.Namespace) -> dict[str, Any]:
-    from laft_fairseq.files import check_output, replacing
+    from laft_fairseq.files import check_output, replacing, write_json
     from laft_fairseq.scoring.inputs import read_inputs
-    from laft_fairseq.scoring.report import (
-        Settings,
-        score,
-        score_items,
-        score_trivial_baselines,
-    )
+    from laft_fairseq.scoring.report import Settings, score, score_trivial_baselines
+    from laft_fairseq.scoring.report_table import format_report
 
     if args.items and args.json is None:
         raise LaftError("--items writes each item's ROUGE-L to the JSON: give --json OUT")
+    if args.bootstrap < 1 or args.seed < 0:
+        raise LaftError(
+            f"--bootstrap {args.bootstrap} --seed {args.seed}: the first must be at least 1, the "
+            "second at least 0"
+        )
     inputs = (args.generate_log, args.hyp, args.ref, args.src, args.english_ref)
     for path in filter(None, (args.json, args.write_hypotheses)):
         check_output(path, *inputs)
@@ -97,19 +86,20 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
     if args.langs is not None:
         langs = [lang.strip() for lang in args.langs.split(",") if lang.strip()]
     settings = Settings(args.lang, args.protocol, langs, args.bootstrap, args.seed)
-    settings.check()
     given = read_inputs(args.lang, *inputs)
     if args.floors and given.sources is None:
         raise LaftError(f"--floors needs the source texts of {args.lang}: give --src")
     for note in given.notes:
         print(f"note: {note}", file=sys.stderr)
-    if args.write_hypotheses is not None:
-        lines = "".join(f"{hypothesis}\n" for hypothesis in given.hypotheses)
-        with replacing(args.write_hypotheses) as temporary:
-            temporary.write_text(lines, "utf-8")
-    report = score(given.hypotheses, given.references, settings, given.sources)
+    report, rouge_l = score(given.hypotheses, given.references, settings, given.sources)
     sources = given.sources if args.floors else None
     report["floors"] = score_trivial_baselines(given.references, settings, sources, given.english)
     if args.items:
-        report["items"] = score_items(given.hypotheses, given.references, settings)
-    return report
+        report["items"] = {"rougeL": [round(float(item), 4) for item in rouge_l]}
+    if args.write_hypotheses is not None:
+        with replacing(args.write_hypotheses) as temporary:
+            temporary.write_text("".join(f"{text}\n" for text in given.hypotheses), "utf-8")
+    if args.json is not None:
+        write_json(args.json, report)
+    print(format_report(report))
+    return 0

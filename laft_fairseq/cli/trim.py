@@ -72,11 +72,16 @@ def run(args: argparse.Namespace) -> int:
 
     from laft_fairseq.backbone import subword_selection, trimming
     from laft_fairseq.languages import sentencepiece_dictionary
+    from laft_fairseq.languages.tags import split_tags, unknown
     from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 
     columns = _check(args)
     folder = trimming.read_folder(args.backbone)
-    tags = _kept_tags(args, folder)
+    kept = split_tags(args.keep_langs) or folder.tags
+    for tag in kept:
+        if tag not in folder.tags:
+            raise LaftError(unknown("--keep-langs", tag, folder.path, folder.tags))
+    tags = [tag for tag in folder.tags if tag in kept]
     whole = sentencepiece_dictionary.load(folder.path / SENTENCEPIECE)
     if args.text:
         counts = trimming.count_subwords(whole, _texts(args.text, columns, "counting"))
@@ -119,17 +124,6 @@ def _check(args: argparse.Namespace) -> list[int]:
     return [int(column) for column in columns]
 
 
-def _kept_tags(args: argparse.Namespace, folder: "Folder") -> list[str]:
-    """Return the tags that stay, in the dictionary's order."""
-    from laft_fairseq.languages.tags import split_tags, unknown
-
-    kept = split_tags(args.keep_langs) or folder.tags
-    for tag in kept:
-        if tag not in folder.tags:
-            raise LaftError(unknown("--keep-langs", tag, folder.path, folder.tags))
-    return [tag for tag in folder.tags if tag in kept]
-
-
 def _texts(paths: list[Path], columns: list[int], action: str) -> Iterator[str]:
     """Yield the texts of all files, with progress on standard error."""
     from tqdm import tqdm
@@ -151,7 +145,8 @@ def _report(
     from laft_fairseq.checkpoints.backbone import EMBEDDING
 
     total, kept, forced = selection.keep.size, selection.keep.sum(), selection.forced.sum()
-    (before, old_size), (after, new_size) = map(footprint, (folder.backbone.state, trimmed.state))
+    before, old_size, _ = footprint(folder.backbone.state)
+    after, new_size, _ = footprint(trimmed.state)
     rows, d = folder.backbone.state[EMBEDDING].shape
     trimmed_rows = len(trimmed.state[EMBEDDING])
     if coverage.texts:

@@ -1,6 +1,7 @@
 """`laft tsne`: the paper's Figure 2 with numbers: how much of their language sentences show."""
 
 import argparse
+import logging
 import shlex
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from laft_fairseq.errors import LaftError
 
 if TYPE_CHECKING:
     from laft_fairseq.analysis.figure2 import Panel
-    from laft_fairseq.analysis.report import Measured
 
 _DESCRIPTION = """\
 Draw t-SNE maps of sentence representations (the mean over a sentence's own tokens), the first
@@ -77,15 +77,35 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names the file and the remedy.
     """
+    import torch
+
+    from laft_fairseq.analysis.report import measures
+    from laft_fairseq.analysis.representations import read_lines
     from laft_fairseq.files import write_json
+    from laft_fairseq.hub.loading import load_model
     from laft_fairseq.languages.tags import split_tags
 
     tags = split_tags(args.langs)
     _check(args, tags)
-    _quiet()
-    report, measured = _measured(args, tags)
+    model, task = load_model(
+        args.checkpoint, args.data, backbone=args.backbone, layout=args.tag_layout
+    )
+    sentences = {tag: read_lines(task, tag, args.split) for tag in tags}
+    if args.parallel and len(set(map(len, sentences.values()))) > 1:
+        counts = ", ".join(f"{tag} {len(available)}" for tag, available in sentences.items())
+        raise LaftError(
+            f"{args.data}: --parallel, but the {args.split} texts differ in number ({counts}); "
+            "leave --parallel out, or binarise parallel files"
+        )
+    if torch.cuda.is_available() and not args.cpu:
+        model = model.cuda()
+    numbers, states = measures(
+        model, sentences, args.max_sentences, args.tokens_per_text, args.seed,
+        args.parallel, args.mask_latin,
+    )  # fmt: skip
+    report = {"command": _command(args), **numbers}
     if args.out is not None:
-        _draw(args, tags, report, measured)
+        _draw(args, report, states)
     if args.json is not None:
         write_json(args.json, report)
     print(table(report))
@@ -94,30 +114,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _draw(args: argparse.Namespace, tags: list[str], report: Any, measured: "Measured") -> None:
+def _draw(args: argparse.Namespace, report: dict[str, Any], states: Any) -> None:
     """Draw a map for each panel of the report, and add its perplexity there."""
     from laft_fairseq.analysis.figure2 import draw, save
     from laft_fairseq.files import replacing
 
-    panels: list[list[Panel]] = [[] for _ in tags[1:]]
+    for name in ("matplotlib", "PIL"):  # fairseq lets them log every step
+        logging.getLogger(name).setLevel(logging.WARNING)
+    panels = []
     for numbers in report["panels"]:
-        (first, other), stage = numbers["langs"], numbers["stage"]
-        print(f"{first} and {other}, {STAGE_NAMES[stage]}: t-SNE", file=sys.stderr)
-        groups = {tag: measured.states[tag][stage] for tag in (first, other)}
-        panels[tags.index(other) - 1].append(_panel(groups, numbers, args.seed))
-    rows = [f"{tags[0]}  –  {other}" for other in tags[1:]]
-    columns = [STAGE_TITLES[stage] for stage in report["stages"]]
-    figure = draw(panels, rows, columns, [_caption(args, report), f"$ {report['command']}"])
+        pair, stage = numbers["langs"], numbers["stage"]
+        print(f"{' and '.join(pair)}, {STAGE_NAMES[stage]}: t-SNE", file=sys.stderr)
+        panels.append(_panel({tag: states[tag][stage] for tag in pair}, numbers, args.seed))
+    stages = report["stages"]
+    figure = draw(
+        panels,
+        ["  –  ".join(panel["langs"]) for panel in report["panels"][:: len(stages)]],
+        [STAGE_TITLES[stage] for stage in stages],
+        [_caption(args, report), f"$ {report['command']}"],
+    )
     with replacing(args.out) as temporary:
         save(figure, temporary, report["command"])
-
-
-def _quiet() -> None:
-    """Silence libraries; fairseq lets each of them log every step."""
-    import logging
-
-    for name in ("fairseq", "matplotlib", "PIL"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _check(args: argparse.Namespace, tags: list[str]) -> None:
@@ -126,10 +143,8 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
 
     if len(tags) < 2:
         raise LaftError(f"--langs {args.langs}: name two languages or more, such as en_XX,fr_XX")
-    if args.measures_only and args.out is not None:
-        raise LaftError(f"--out {args.out}: --measures-only draws no figure; leave one of them out")
-    if not args.measures_only and args.out is None:
-        raise LaftError("--out FIGURE.png is needed, or --measures-only")
+    if (args.out is None) != args.measures_only:
+        raise LaftError("give either --out FIGURE.png or --measures-only")
     if args.mask_latin and not args.parallel:
         raise LaftError("--mask-latin: is about retrieval; give --parallel too")
     if args.tokens_per_text < 0:
@@ -144,35 +159,9 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
         raise LaftError(f"--max-sentences {args.max_sentences}: at least 4 are needed")
 
 
-def _measured(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, Any], "Measured"]:
-    """Return the report, and what it was measured on."""
-    import torch
-
-    from laft_fairseq.analysis.report import Measured, measures
-    from laft_fairseq.analysis.representations import read_lines
-    from laft_fairseq.hub.loading import load_model
-
-    model, task = load_model(
-        args.checkpoint, args.data, backbone=args.backbone, layout=args.tag_layout
-    )
-    sentences = {tag: read_lines(task, tag, args.split) for tag in tags}
-    if args.parallel and len(set(map(len, sentences.values()))) > 1:
-        counts = ", ".join(f"{tag} {len(available)}" for tag, available in sentences.items())
-        raise LaftError(
-            f"{args.data}: --parallel, but the {args.split} texts differ in number ({counts}); "
-            "leave --parallel out, or binarise parallel files"
-        )
-    if torch.cuda.is_available() and not args.cpu:
-        model = model.cuda()
-    measured = Measured.of(model, sentences, args.max_sentences, args.tokens_per_text, args.seed)
-    report = {"command": _command(args), **measures(measured, args.parallel, args.mask_latin)}
-    return report, measured
-
-
 def _panel(groups: Any, numbers: dict[str, Any], seed: int) -> "Panel":
     """Return the map of two languages at one stage, with the lines under it."""
     from laft_fairseq.analysis import metrics
-    from laft_fairseq.analysis.figure2 import Panel
 
     a, b = groups
     probe = percent(numbers["probe"]["value"])
@@ -182,7 +171,7 @@ def _panel(groups: Any, numbers: dict[str, Any], seed: int) -> "Panel":
         notes.append(f"retrieval {a[:2]}→{b[:2]} {forward}, {b[:2]}→{a[:2]} {backward}")
     points, numbers["perplexity"] = metrics.plane(metrics.stack(groups)[0], seed)
     split = len(groups[a])
-    return Panel({a: points[:split], b: points[split:]}, notes)
+    return {a: points[:split], b: points[split:]}, notes
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -1,1 +1,1 @@
-"""The language components of a corpus: estimation, file format, shards, ablations."""
+"""The language components of a corpus: estimation, file format, ablations."""

@@ -30,25 +30,23 @@ ByTag = dict[str, Tensor]  # c_L of each language, (d, k)
 
 
 def make(source: str | Path, out: str | Path, kind: str, k: int | None, seed: int) -> None:
-    """Write the ablation `kind` of the true components in `source` to `out`.
+    """Write the ablation `kind`, one of `KINDS`, of the true components in `source` to `out`.
 
     `k` components are taken (default: as many as there).
 
     Raises:
-        LaftError: an unknown kind, an ablation or a shard as source, one language where another
-            is needed, a file without the Gram matrix of unit rows, or what reading and writing
-            refuse.
+        LaftError: an ablation as source, one language where another is needed, a file without the
+            Gram matrix of unit rows, or what reading and writing refuse.
     """
-    file = components_file.load_complete(source)
+    file = components_file.load(source, with_statistics=True)
+    file.expect_true()
     k = k or file.k
     try:
         true = {tag: statistics.components(k)[0] for tag, statistics in file.statistics.items()}
         if kind == "other-language":
             ablation, components = _other_language(true)
-        elif kind == "random-subspace":
-            ablation, components = _random_subspace(true, file.statistics, seed)
         else:
-            raise LaftError(f"--control {kind}: choose from {', '.join(KINDS)}")
+            ablation, components = _random_subspace(true, file.statistics, seed)
     except LaftError as error:
         raise LaftError(f"{file.path}: {error}") from None
     languages = {
@@ -64,10 +62,8 @@ def removed_rms(statistics: ComponentStatistics, c: Tensor, scaling: Scaling) ->
     G is the Gram matrix M_LᵀM_L for `projection`, that of the unit rows for `scaled`; in float64.
 
     Raises:
-        LaftError: the statistics do not hold the latter, or another scaling.
+        LaftError: the statistics do not hold the latter.
     """
-    if scaling not in MATCHED:
-        raise LaftError(f"no norm of removal {scaling!r}: choose one of {', '.join(MATCHED)}")
     gram = statistics.gram if scaling == "projection" else statistics.unit_gram
     if gram is None:
         raise LaftError("holds no Gram matrix of unit rows; make it again with `laft components`")
@@ -94,14 +90,11 @@ def _random_subspace(
     for tag, c in true.items():
         normal = torch.randn(c.shape, generator=generator, dtype=torch.float64)  # (d, k)
         drawn[tag] = torch.linalg.qr(normal).Q.float().contiguous()
-        try:
-            gains[tag] = {
-                scaling: removed_rms(statistics[tag], c, scaling)
-                / removed_rms(statistics[tag], drawn[tag], scaling)
-                for scaling in MATCHED
-            }
-        except LaftError as error:
-            raise LaftError(f"language {tag}: {error}") from None
-        except ZeroDivisionError:
-            raise LaftError(f"language {tag}: no sentence in the random subspace") from None
+        norms = {
+            scaling: [removed_rms(statistics[tag], each, scaling) for each in (c, drawn[tag])]
+            for scaling in MATCHED
+        }
+        if not all(random for _, random in norms.values()):
+            raise LaftError(f"language {tag}: no sentence in the random subspace")
+        gains[tag] = {scaling: of_true / random for scaling, (of_true, random) in norms.items()}
     return Ablation("random-subspace", seed=seed, gains=gains), drawn

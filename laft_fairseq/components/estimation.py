@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from fairseq.data import data_utils
 from torch import Tensor
 from tqdm import tqdm
 
-from laft_fairseq.components import shards
-from laft_fairseq.components.schema import Shard
 from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.language_components import ComponentStatistics
@@ -37,7 +37,6 @@ class Corpus:
         max_length: tokens that a longer sentence is cut to.
         max_tokens: of a batch; None: `MAX_TOKENS` of the device.
         max_sentences: the first so many of each language; None: all.
-        shard: the part that is read; None: all.
     """
 
     data: str
@@ -45,7 +44,6 @@ class Corpus:
     max_length: int = 512
     max_tokens: int | None = None
     max_sentences: int | None = None
-    shard: Shard | None = None
 
 
 def estimate(
@@ -70,7 +68,7 @@ def estimate(
     sentences = {tag: read_sentences(model, tag, corpus) for tag in tags}
     for tag, of_language in sentences.items():
         count = len(of_language.sizes[: corpus.max_sentences])
-        if count < k and corpus.shard is None:
+        if count < k:
             raise LaftError(
                 f"{corpus.data}: language {tag}: {count} sentences are too few for {k} components"
             )
@@ -78,7 +76,6 @@ def estimate(
     for tag, of_language in sentences.items():
         token_batches = batches(model, tag, of_language, corpus)
         statistics[tag] = _statistics(model, token_batches, f"{backbone}: language {tag}")
-        shards.all_reduce_statistics(statistics[tag])
     return statistics
 
 
@@ -95,10 +92,13 @@ def read_sentences(model: Any, tag: str, corpus: Corpus) -> TaggedTexts:
 
 
 def batches(model: Any, tag: str, sentences: TaggedTexts, corpus: Corpus) -> Iterator[Tensor]:
-    """Yield the (B, T) token batches of this process and shard, longest sentences first.
+    """Yield the (B, T) token batches of this process, longest sentences first.
+
+    Each takes every N-th of the batches that one process would have made, so that each e_L is the
+    same number in any division, and only the order of the float64 sums differs.
 
     Raises:
-        LaftError: `max_tokens` is below the longest sentence.
+        LaftError: `max_tokens` is below the longest sentence, or processes have other texts.
     """
     sizes = sentences.sizes[: corpus.max_sentences]  # (n,)
     order = np.argsort(sizes, kind="mergesort")[::-1]
@@ -109,14 +109,16 @@ def batches(model: Any, tag: str, sentences: TaggedTexts, corpus: Corpus) -> Ite
         max_tokens = max(MAX_TOKENS[on_gpu], longest)
     if max_tokens < longest:
         raise LaftError(f"--max-tokens {max_tokens}: a text of {sentences.name} has {longest}")
-    whole = data_utils.batch_by_size(order.copy(), sentences.num_tokens, max_tokens=max_tokens)
-    chosen = shards.share(tag, whole, sizes, corpus.shard)
-    count = sum(map(len, chosen))
+    chosen = data_utils.batch_by_size(order.copy(), sentences.num_tokens, max_tokens=max_tokens)
+    if rank_consistency.is_distributed():
+        lengths = f"{zlib.crc32(sizes.tobytes()):08x}"
+        division = {f"the text of {tag}": lengths, "--max-tokens": str(max_tokens)}
+        rank_consistency.expect_same(division, "give all of them the same data and options")
+        chosen = chosen[dist.get_rank() :: dist.get_world_size()]
     reports, on_terminal = rank_consistency.is_rank_zero(), sys.stderr.isatty()
     if reports and not on_terminal:
-        share = "" if count == len(sizes) else f"{count} of "
-        print(f"{tag}: {share}{len(sizes)} sentences of {sentences.name}", file=sys.stderr)
-    hidden = not (reports and on_terminal)
+        print(f"{tag}: {len(sizes)} sentences of {sentences.name}", file=sys.stderr)
+    hidden, count = not (reports and on_terminal), sum(map(len, chosen))
     with tqdm(total=count, desc=tag, unit="sentence", disable=hidden) as progress:
         for batch in chosen:
             rows = [sentences[int(index)] for index in batch]
@@ -126,7 +128,7 @@ def batches(model: Any, tag: str, sentences: TaggedTexts, corpus: Corpus) -> Ite
 
 @torch.inference_mode()
 def _statistics(model: Any, token_batches: Iterator[Tensor], name: str) -> ComponentStatistics:
-    """Return the statistics of the sentences' e_L; an error begins with `name`."""
+    """Return the statistics of the e_L of all processes; an error begins with `name`."""
     embedding = model.encoder.embed_tokens
     statistics = ComponentStatistics.zeros(embedding.embedding_dim, embedding.weight.device)
     for tokens in token_batches:
@@ -137,4 +139,10 @@ def _statistics(model: Any, token_batches: Iterator[Tensor], name: str) -> Compo
             statistics.update(sentence_mean(e, mask))
         except LaftError as error:
             raise LaftError(f"{name}: {error}") from None
+    if rank_consistency.is_distributed():
+        count = statistics.sum.new_tensor([statistics.count])  # float64: exact below 2^53
+        sums = [entry for entry in vars(statistics).values() if isinstance(entry, Tensor)]
+        for tensor in (*sums, count):
+            dist.all_reduce(tensor)
+        statistics.count = int(count.item())
     return statistics

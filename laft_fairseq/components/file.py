@@ -2,13 +2,12 @@
 
 Tensors, by tag:  components.fr_XX (d, k) fp32, mean_scaled.fr_XX and mean_projection.fr_XX (d)
 fp32, the mean s_L under each scaling; gram.fr_XX (d, d), sum.fr_XX and unit_sum.fr_XX (d)
-float64, from which shards merge exactly, and unit_gram.fr_XX (d, d) float64, the Gram matrix of
+float64, which merge exactly, and unit_gram.fr_XX (d, d) float64, the Gram matrix of
 the rows e_L / ‖e_L‖₂ (absent from older files).
 Metadata: format, version, d, k, fingerprint of the backbone, and as JSON by tag counts (n) and
 singular_values (the first k; of an ablation the norms of M_L c), by tensor checksums (CRC-32);
 source_tag (`shown` to the encoder or `masked`; absent: shown), tag_layout (`suffix` or `prefix`;
-absent: suffix), control (of an ablation: which, `ablations.py`) and shard (`shards.py`). A shard
-holds what is merged alone, neither components nor means. Equal content is equal bytes.
+absent: suffix) and control (of an ablation: which, `ablations.py`). Equal content is equal bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from laft_fairseq.components.schema import Ablation, Language, LanguageComponents, Shard, check_held
-from laft_fairseq.components.shards import check_complete
+from laft_fairseq.components.schema import Ablation, Language, LanguageComponents, check_held
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import replacing
 from laft_fairseq.languages.layout import TagLayout
@@ -61,11 +59,8 @@ def save(
     fingerprint: str,
     mask_source_tag: bool = False,
     layout: TagLayout = TagLayout.SUFFIX,
-    shard: Shard | None = None,
 ) -> None:
     """Compute c_L and the mean s_L of each tag and write the file, whole or not at all.
-
-    Of a shard only the statistics are written; whether they suffice is judged after merging.
 
     Raises:
         LaftError: no language, widths that differ, components that cannot be computed, or a path
@@ -78,20 +73,13 @@ def save(
     d = widths.pop()
     languages = {}
     for tag, of_language in statistics.items():
-        if shard is not None:
-            languages[tag] = Language.part(d, of_language.count, of_language)
-            continue
         try:
             c, values = of_language.components(k)
             language = Language.of(of_language, c)
         except LaftError as error:
             raise LaftError(f"{path}: language {tag}: {error}") from error
         languages[tag] = replace(language, singular_values=values[:k].tolist())
-    write(
-        LanguageComponents(
-            path, fingerprint, d, k, languages, mask_source_tag, layout=layout, shard=shard
-        )
-    )
+    write(LanguageComponents(path, fingerprint, d, k, languages, mask_source_tag, layout=layout))
 
 
 def write(file: LanguageComponents) -> None:
@@ -103,10 +91,9 @@ def write(file: LanguageComponents) -> None:
     tensors: dict[str, Tensor] = {}
     for tag, language in file.languages.items():
         named = {name: getattr(language.statistics, name) for name in STATISTICS}
-        if file.shard is None:
-            named["components"] = language.components
-            named["mean_scaled"] = language.mean_removed["scaled"]
-            named["mean_projection"] = language.mean_removed["projection"]
+        named["components"] = language.components
+        named["mean_scaled"] = language.mean_removed["scaled"]
+        named["mean_projection"] = language.mean_removed["projection"]
         for name, tensor in named.items():
             if tensor is not None:
                 tensors[f"{name}.{tag}"] = tensor.cpu().contiguous()
@@ -121,12 +108,12 @@ def write(file: LanguageComponents) -> None:
         "singular_values": json.dumps({tag: entry.singular_values for tag, entry in languages}),
         "source_tag": "masked" if file.mask_source_tag else "shown",
         "tag_layout": file.layout.value,
-        "checksums": json.dumps({key: _checksum(tensor) for key, tensor in tensors.items()}),
+        "checksums": json.dumps(
+            {key: zlib.crc32(tensor.numpy().data) for key, tensor in tensors.items()}
+        ),
     }
     if file.control is not None:
         metadata["control"] = json.dumps(asdict(file.control))
-    if file.shard is not None:
-        metadata["shard"] = json.dumps(asdict(file.shard))
     with replacing(file.path) as temporary:
         temporary.write_bytes(_sorted_metadata(safetensors.torch.save(tensors, metadata)))
 
@@ -170,51 +157,30 @@ def load(
     return replace(reader.file, languages=languages)
 
 
-def load_complete(path: StrPath) -> LanguageComponents:
-    """Read true components of all of their sentences, with the statistics.
+def merge(paths: Sequence[StrPath], out: StrPath) -> None:
+    """Add the statistics of each language, unite different languages, write `out`.
 
     Raises:
-        LaftError: an ablation, a shard, and whatever `load` refuses.
+        LaftError: a file or its copy given twice, an ablation, another backbone, d or k among
+            them, and whatever `load` and `save` refuse.
     """
-    file = load(path, with_statistics=True)
-    file.expect_true()
-    file.expect_all_text()
-    return file
-
-
-def merge(paths: Iterable[StrPath], out: StrPath) -> None:
-    """Add the shards of each language, unite different languages, write `out`.
-
-    Raises:
-        LaftError: no file, a file or its copy given twice, another backbone, d or k among them,
-            shards (`laft components --shard`) that are not exactly those of one corpus, and
-            whatever `load` and `save` refuse.
-    """
-    files = [Path(path) for path in paths]
-    if not files:
-        raise LaftError("no components file to merge")
-    if len({file.resolve() for file in files}) != len(files):
-        raise LaftError(f"{', '.join(map(str, files))}: a file given twice would count twice")
-    check_complete(load(file) for file in files)
-    first: LanguageComponents | None = None
+    first = load(paths[0])
     total: dict[str, ComponentStatistics] = {}
     grams: set[tuple[str, bytes]] = set()
-    for path in files:
+    for path in paths:
         file = load(path, with_statistics=True)
-        first = first or file
         file.expect(first.fingerprint, first.k, first.d)
         file.expect_use(first.mask_source_tag, first.layout)
         file.expect_true()
         for tag, statistics in file.statistics.items():
             gram = (tag, statistics.gram.numpy().tobytes())
-            if statistics.count and gram in grams:
+            if gram in grams:
                 raise LaftError(
                     f"{path}: language {tag}: the same statistics as another file's: a copy would "
                     "count twice"
                 )
             grams.add(gram)
             total.setdefault(tag, ComponentStatistics.zeros(first.d)).merge(statistics)
-    assert first is not None
     save(out, total, first.k, first.fingerprint, first.mask_source_tag, first.layout)
 
 
@@ -222,9 +188,10 @@ def derive(path: StrPath, out: StrPath, k: int | None = None) -> None:
     """Compute k components (default: as many as there) anew from a file's Gram matrices.
 
     Raises:
-        LaftError: an ablation, a shard, and whatever `load` and `save` refuse.
+        LaftError: an ablation, and whatever `load` and `save` refuse.
     """
-    file = load_complete(path)
+    file = load(path, with_statistics=True)
+    file.expect_true()
     save(out, file.statistics, k or file.k, file.fingerprint, file.mask_source_tag, file.layout)
 
 
@@ -241,24 +208,24 @@ class _Reader:
                 f"{path}: version {metadata.get('version')} of the components file, "
                 f"this laft_fairseq reads {VERSION}; {REMEDY}"
             )
+        if "shard" in metadata:
+            raise LaftError(f"{path}: of a part of the text (`--shard`); {REMEDY} on all of it")
         try:
-            self.sizes = {"d": int(metadata["d"]), "k": int(metadata["k"])}
             self.counts: dict[str, int] = json.loads(metadata["counts"])
             values: dict[str, list[float]] = json.loads(metadata["singular_values"])
             self.singular_values = {tag: values[tag] for tag in self.counts}
             self.checksums: dict[str, int] = dict(json.loads(metadata["checksums"]))
             masked = {"masked": True, "shown": False}[metadata.get("source_tag", "shown")]
             control = json.loads(metadata.get("control", "null"))
-            shard = json.loads(metadata.get("shard", "null"))
             self.file = LanguageComponents(
                 path,
                 metadata["fingerprint"],
-                **self.sizes,
+                int(metadata["d"]),
+                int(metadata["k"]),
                 languages={},
                 mask_source_tag=masked,
                 control=Ablation(**control) if control else None,
                 layout=TagLayout(metadata.get("tag_layout", TagLayout.SUFFIX)),
-                shard=Shard(**shard) if shard else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise LaftError(f"{path}: metadata lacks or garbles {error}; {REMEDY}") from error
@@ -271,8 +238,6 @@ class _Reader:
             if f"unit_gram.{tag}" in self.keys:
                 named["unit_gram"] = self._tensor("unit_gram", tag)
             statistics = ComponentStatistics(**named, count=n)
-        if self.file.shard is not None:
-            return Language.part(d, n, statistics)
         c = self._tensor("components", tag)  # (d, k)
         if (c.t() @ c - torch.eye(self.file.k)).abs().max() > ORTHONORMAL:
             raise self._error(tag, "components are not orthonormal")
@@ -290,22 +255,18 @@ class _Reader:
         if key not in self.keys or key not in self.checksums:
             raise self._error(tag, f"{name} missing")
         dtype, axes = TENSORS[name]
-        shape = tuple(self.sizes[axis] for axis in axes)
+        shape = tuple(getattr(self.file, axis) for axis in axes)
         tensor: Tensor = self.handle.get_tensor(key).clone()  # off the mapped file
         if tensor.shape != shape or tensor.dtype != dtype:
             held = f"{tuple(tensor.shape)} {tensor.dtype}"
             raise self._error(tag, f"{name} of {held}, expected {shape} {dtype}")
         if not torch.isfinite(tensor).all():
             raise self._error(tag, f"{name} not finite")
-        if name in ("components", "gram") and not tensor.any() and self.file.shard is None:
+        if name in ("components", "gram") and not tensor.any():
             raise self._error(tag, f"{name} all zero")
-        if _checksum(tensor) != self.checksums[key]:
+        if zlib.crc32(tensor.numpy().data) != self.checksums[key]:
             raise self._error(tag, f"{name} corrupt (wrong checksum)")
         return tensor
 
     def _error(self, tag: str, what: str) -> LaftError:
         return LaftError(f"{self.path}: language {tag}: {what}; {REMEDY}")
-
-
-def _checksum(tensor: Tensor) -> int:
-    return zlib.crc32(tensor.numpy().data)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from laft_fairseq.errors import LaftError
@@ -44,9 +42,9 @@ class Ablation:
 class Language:
     """One language of a components file; symbols as in `method/language_components.py`."""
 
-    components: Tensor  # c_L, (d, k) fp32; of a shard (d, 0)
+    components: Tensor  # c_L, (d, k) fp32
     mean_removed: dict[Scaling, Tensor]  # the mean of s_L over the n sentences, (d) fp32
-    singular_values: list[float]  # the first k, falling; of a shard none
+    singular_values: list[float]  # the first k, falling
     count: int  # n
     statistics: ComponentStatistics | None  # None unless they were asked for
     gains: dict[str, float] = field(default_factory=dict)  # of an ablation, by scaling; else 1
@@ -65,40 +63,9 @@ class Language:
         values: list[float] = energy.clamp(min=0).sqrt().tolist()
         return cls(c, means, values, statistics.count, statistics, gains)
 
-    @classmethod
-    def part(cls, d: int, count: int, statistics: ComponentStatistics | None) -> Language:
-        """Return the entry of a shard: statistics alone, of what may be fewer than k sentences."""
-        return cls(torch.zeros(d, 0), {}, [], count, statistics)
-
     def used(self, scaling: Scaling) -> Tensor:
         """Return √gain c_L (d, k), which a model multiplies by, so that s_L has the gain."""
         return self.components * self.gains.get(scaling, 1.0) ** 0.5
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Which part of a corpus a components file was estimated on.
-
-    Attributes:
-        index: from 1 to ``of``.
-        of: number of shards.
-        digests: by tag, of all the shards' batches together.
-    """
-
-    index: int
-    of: int
-    digests: dict[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.index}/{self.of}"
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Read ``I/N``. Raises LaftError for anything but 1/N to N/N."""
-        match = re.fullmatch(r"(\d+)/(\d+)", text)
-        if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise LaftError(f"--shard {text}: expected I/N, of four 1/4, 2/4, 3/4 and 4/4")
-        return cls(int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True)
@@ -113,7 +80,6 @@ class LanguageComponents:
     mask_source_tag: bool = False  # the encoder saw <mask> in place of the tag
     control: Ablation | None = None  # in place of the true components
     layout: TagLayout = TagLayout.SUFFIX  # where the tag stood
-    shard: Shard | None = None  # the part of the corpus that was read; None: all
 
     @property
     def statistics(self) -> dict[str, ComponentStatistics]:
@@ -160,14 +126,6 @@ class LanguageComponents:
             raise LaftError(
                 f"{self.path}: an ablation ({self.control.words}), which --removal mean does not "
                 "use; give the true components"
-            )
-
-    def expect_all_text(self) -> None:
-        """Raise LaftError for a shard, which is to be merged first."""
-        if self.shard is not None:
-            raise LaftError(
-                f"{self.path}: shard {self.shard} of the text alone; merge all {self.shard.of} by "
-                "`laft components --merge`"
             )
 
     def expect_true(self) -> None:

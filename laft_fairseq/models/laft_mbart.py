@@ -203,7 +203,6 @@ class LAFTMBart(CheckpointedMBart):
         components.expect(fingerprint=self.fingerprint or None, d=d)
         layout, removal = self.encoder.language_tags.layout, self.encoder.removal
         components.expect_use(self.encoder.mask_source_tag, layout, removal)
-        components.expect_all_text()
         self.control = components.control.words if components.control else ""
         self.components_of = components.fingerprint
         if self.control:

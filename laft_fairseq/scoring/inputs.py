@@ -22,20 +22,18 @@ class Inputs:
 
 def read_inputs(
     lang: str,
-    log: Path | None = None,
-    hyp: Path | None = None,
-    ref: Path | None = None,
-    src: Path | None = None,
-    english: Path | None = None,
+    log: Path | None,
+    hyp: Path | None,
+    ref: Path | None,
+    src: Path | None,
+    english: Path | None,
 ) -> Inputs:
     """Read hypotheses from `log` or `hyp`, and what they are compared with.
 
     Args:
         lang: the language of the references, named in errors.
         log: output of fairseq-generate; without `ref` and `src` its T- and S- lines serve.
-        hyp: hypotheses, one a line; one of `log` and `hyp` is given.
-        ref: references, one a line.
-        src: sources, one a line.
+        hyp, ref, src: hypotheses, references and sources, one a line; `hyp` or `log` is given.
         english: English references of the same items, one a line.
 
     Raises:
@@ -47,7 +45,8 @@ def read_inputs(
     columns: dict[str, list[str] | None] = dict.fromkeys(paths)
     if hyp is not None:
         hypotheses = read_lines(hyp)
-    elif log is not None:
+    else:
+        assert log is not None
         read = read_generate_log(log)
         _check_language(name, read.languages, lang)
         hypotheses = read.hypotheses
@@ -58,8 +57,6 @@ def read_inputs(
             for option, kind in (("ref", "T"), ("src", "S"))
             if columns[option] is not None and paths[option] is None
         ]
-    else:
-        raise LaftError("nothing to score: give --generate-log or --hyp")
     for option, path in paths.items():
         if path is not None:
             column = columns[option] = read_lines(path)

@@ -11,7 +11,6 @@ what is left cannot be earned by copying. Items whose reference keeps no token a
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,18 +30,16 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], lang: str) -> Sig
     """Return sacreBLEU's BLEU, whose zh tokenizer serves zh."""
     from sacrebleu.metrics.bleu import BLEU
 
-    tokenizer = _BLEU_TOKENIZERS.get(language_code(lang), "13a")
-    return _corpus_score(BLEU(tokenize=tokenizer), hypotheses, references)
+    metric = BLEU(tokenize=_BLEU_TOKENIZERS.get(language_code(lang), "13a"))
+    score = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return float(score), str(metric.get_signature())
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Signed:
     """Return sacreBLEU's chrF (order 6, beta 2)."""
     from sacrebleu.metrics.chrf import CHRF
 
-    return _corpus_score(CHRF(), hypotheses, references)
-
-
-def _corpus_score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) -> Signed:
+    metric = CHRF()
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
     return float(score), str(metric.get_signature())
 

@@ -1,17 +1,15 @@
 """All scores of one set of outputs, as numbers."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from laft_fairseq.errors import LaftError
-from laft_fairseq.languages.scripts import language_code, language_codes
+from laft_fairseq.languages.scripts import language_codes
 from laft_fairseq.scoring import measures
 from laft_fairseq.scoring.language_id import DEFAULT_LANGUAGES, right_language
 from laft_fairseq.scoring.rouge import Scores, rouge_items, signature, summarise
-from laft_fairseq.scoring.tokenizers import tokenizer
 from laft_fairseq.scoring.trivial_baselines import baseline_outputs
 
 Report = dict[str, Any]
@@ -34,23 +32,10 @@ class Settings:
             return language_codes(self.langs)
         return language_codes([*DEFAULT_LANGUAGES, self.lang])
 
-    def check(self) -> None:
-        """Refuse settings that cannot score, before any file is read.
-
-        Raises:
-            LaftError: an unknown language or protocol, a protocol that is not defined for the
-                language, a language that is none of `langs`, or fewer than one resample.
-        """
-        tokenizer(self.protocol, self.lang)
-        if language_code(self.lang) not in self.languages:
-            raise LaftError(
-                f"--lang {self.lang} is none of --langs {','.join(self.languages)}: add it there"
-            )
-        if self.resamples < 1 or self.seed < 0:
-            raise LaftError(
-                f"--bootstrap {self.resamples} --seed {self.seed}: the first must be at least 1, "
-                "the second at least 0"
-            )
+    def rouge(self, outputs: Sequence[str], references: Sequence[str]) -> tuple[Report, Scores]:
+        """Return ROUGE of outputs with its intervals by metric, and ROUGE-L of each item, (n,)."""
+        items = rouge_items(outputs, references, self.lang, self.protocol)
+        return summarise(items, self.resamples, self.seed), items["rougeL"]
 
 
 def score(
@@ -58,8 +43,8 @@ def score(
     references: Sequence[str],
     settings: Settings,
     sources: Sequence[str] | None = None,
-) -> Report:
-    """Return every score of n outputs.
+) -> tuple[Report, Scores]:
+    """Return every score of n outputs, and ROUGE-L of each of them, (n,).
 
     Returns:
         By name a number: percentages and scores 0 to 100, `length_ratio` a plain ratio, `empty`
@@ -67,18 +52,23 @@ def score(
         is what needs the n `sources` where there are none.
 
     Raises:
-        LaftError: the language or protocol is unknown, or the sets do not belong together.
+        LaftError: the language or protocol is unknown, or the language is none of `langs`.
     """
-    n = len(references)
-    intervals, rouge_l = _rouge(hypotheses, references, settings)
-    bleu, bleu_signature = measures.bleu(hypotheses, references, settings.lang)
+    lang, languages, n = settings.lang, settings.languages, len(references)
+    written = right_language(hypotheses, lang, languages, sources)
+    ceiling = right_language(references, lang, languages, sources)
+    rouge, rouge_l = settings.rouge(hypotheses, references)
+    bleu, bleu_signature = measures.bleu(hypotheses, references, lang)
     chrf, chrf_signature = measures.chrf(hypotheses, references)
-    rouge_signature = signature(
-        settings.protocol, settings.lang, n, settings.resamples, settings.seed
-    )
-    return {
-        **intervals,
-        **_languages(hypotheses, references, settings, sources, rouge_l),
+    signed = signature(settings.protocol, lang, n, settings.resamples, settings.seed)
+    report = {
+        **rouge,
+        "right_language": written.share,
+        "undecidable": written.undecidable,
+        "reference_right_language": ceiling.share,
+        "reference_undecidable": ceiling.undecidable,
+        "rougeL_right_language": _mean(rouge_l[written.right]),
+        "right_language_n": int(written.right.sum()),
         **_copying(hypotheses, references, sources),
         "length_ratio": measures.length_ratio(hypotheses, references),
         "empty": measures.empty(hypotheses),
@@ -86,29 +76,11 @@ def score(
         "bleu": bleu,
         "chrf": chrf,
         "n": n,
-        "signature": f"{rouge_signature}|langs:{'+'.join(settings.languages)}",
+        "signature": f"{signed}|langs:{'+'.join(languages)}",
         "bleu_signature": bleu_signature,
         "chrf_signature": chrf_signature,
     }
-
-
-def _languages(
-    hypotheses: Sequence[str],
-    references: Sequence[str],
-    settings: Settings,
-    sources: Sequence[str] | None,
-    rouge_l: Scores,
-) -> Report:
-    written = right_language(hypotheses, settings.lang, settings.languages, sources)
-    ceiling = right_language(references, settings.lang, settings.languages, sources)
-    return {
-        "right_language": written.share,
-        "undecidable": written.undecidable,
-        "reference_right_language": ceiling.share,
-        "reference_undecidable": ceiling.undecidable,
-        "rougeL_right_language": _mean(rouge_l[written.right]),
-        "right_language_n": int(written.right.sum()),
-    }
+    return report, rouge_l
 
 
 def _copying(
@@ -141,27 +113,4 @@ def score_trivial_baselines(
         LaftError: as `score`.
     """
     baselines = baseline_outputs(references, settings.lang, settings.protocol, sources, english)
-    return {name: _rouge(outputs, references, settings)[0] for name, outputs in baselines.items()}
-
-
-def score_items(
-    hypotheses: Sequence[str], references: Sequence[str], settings: Settings
-) -> dict[str, list[float]]:
-    """Return the score of each of n outputs: `rougeL`, n numbers 0 to 100 in the given order.
-
-    They are rounded to four decimals, so that their mean is `score`'s within 0.0001.
-
-    Raises:
-        LaftError: as `score`.
-    """
-    items = rouge_items(hypotheses, references, settings.lang, settings.protocol, ["rougeL"])
-    return {"rougeL": [round(float(item), 4) for item in items["rougeL"]]}
-
-
-def _rouge(
-    outputs: Sequence[str], references: Sequence[str], settings: Settings
-) -> tuple[Report, Scores]:
-    """Return the intervals by metric, and ROUGE-L of each item, (n,)."""
-    items = rouge_items(outputs, references, settings.lang, settings.protocol)
-    intervals = summarise(items, settings.resamples, settings.seed)
-    return {metric: asdict(interval) for metric, interval in intervals.items()}, items["rougeL"]
+    return {name: settings.rouge(outputs, references)[0] for name, outputs in baselines.items()}

@@ -8,13 +8,11 @@ The interval is the percentile bootstrap's over items, as ROUGE-1.5.5 does (`-c 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
 import numpy.typing as npt
 
-from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.tokenizers import PROTOCOLS as PROTOCOLS
 from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, tokenizer
@@ -26,15 +24,6 @@ CONFIDENCE = 95.0
 # Raised when a number computed here changes for the same outputs.
 SCORING_VERSION = 1
 _CHUNK = 100  # resamples held in memory at once
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over items and its bootstrap interval, all on the scale 0 to 100."""
-
-    f: float
-    low: float
-    high: float
 
 
 class _Tokenized:
@@ -57,15 +46,8 @@ def rouge_items(
         By metric (n,): F of each pair, 0 to 100.
 
     Raises:
-        LaftError: the language or protocol is unknown, or the sets do not belong together.
+        LaftError: the language or protocol is unknown.
     """
-    if not references:
-        raise LaftError("there is no reference to score against")
-    if len(hypotheses) != len(references):
-        raise LaftError(
-            f"{len(hypotheses)} hypotheses but {len(references)} references: "
-            "every test item needs exactly one hypothesis"
-        )
     return rouge_of_tokens(
         list(map(hypothesis_tokenizer(protocol, lang), hypotheses)),
         list(map(tokenizer(protocol, lang), references)),
@@ -110,8 +92,8 @@ def bootstrap_means(items: Scores, resamples: int = 1000, seed: int = 12345) -> 
 
 def summarise(
     items: Mapping[str, Scores], resamples: int = 1000, seed: int = 12345
-) -> dict[str, Interval]:
-    """Return the mean of each metric and its 95 % bootstrap interval.
+) -> dict[str, dict[str, float]]:
+    """Return the mean `f` of each metric and its 95 % bootstrap interval, `low` to `high`.
 
     Each array of `items` has shape (n,), as from `rouge_items`; n and `resamples` are above 0.
     """
@@ -119,7 +101,7 @@ def summarise(
     tail = (100.0 - CONFIDENCE) / 2
     low, high = np.percentile(bootstrap_means(table, resamples, seed), [tail, 100 - tail], axis=1)
     return {
-        metric: Interval(float(table[row].mean()), float(low[row]), float(high[row]))
+        metric: {"f": float(table[row].mean()), "low": float(low[row]), "high": float(high[row])}
         for row, metric in enumerate(items)
     }
 

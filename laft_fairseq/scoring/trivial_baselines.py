@@ -39,11 +39,6 @@ def sentences(text: str, lang: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def lead(source: str, lang: str) -> str:
-    """Return LEAD-1, the first sentence of the source; empty where the source is."""
-    return next(iter(sentences(source, lang)), "")
-
-
 def oracle(source: str, reference: str, lang: str, protocol: str = "unicode") -> str:
     """Return the source's sentence with the best ROUGE-L, the first among equals.
 
@@ -84,7 +79,7 @@ def baseline_outputs(
     """
     outputs: dict[str, list[str]] = {}
     if sources is not None:
-        outputs["lead1"] = [lead(source, lang) for source in sources]
+        outputs["lead1"] = [next(iter(sentences(source, lang)), "") for source in sources]
         outputs["source_copy"] = [_PARAGRAPHS.sub(" ", source) for source in sources]
         outputs["oracle"] = [
             oracle(source, reference, lang, protocol)

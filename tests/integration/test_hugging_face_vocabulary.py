@@ -149,13 +149,11 @@ def test_rows_that_do_not_add_up(bare: Path, rows: int) -> None:
         vocabulary(bare, rows)
 
 
-def test_a_language_added_after_the_mask(bare: Path) -> None:
+def test_another_tokenizers_entries(bare: Path) -> None:
+    """A language added after the mask; another sentencepiece model of the same size."""
     save_fast(bare, [*CC25, "<mask>", "pl_PL"])
     with pytest.raises(LaftError, match="after <mask> cannot be imported"):
         vocabulary(bare, ROWS["cc25"] + 1)
-
-
-def test_another_sentencepiece_of_the_same_size(bare: Path) -> None:
     subwords = sentencepiece_dictionary.pieces(bare / "sentencepiece.bpe.model")[3:]
     subwords[500], subwords[501] = subwords[501], subwords[500]
     save_fast(bare, [*CC25, "<mask>"], subwords)

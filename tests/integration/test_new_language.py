@@ -162,12 +162,3 @@ def test_wrong_input(run: Run, tmp_path: Path, flags: list[str], message: str) -
         tiny.train(run.data, tmp_path / "run", "denoising", *run.first, *flags)
     assert re.search(message, tiny.one_line(error.value))
     assert not (tmp_path / "run" / "checkpoint_last.pt").exists()
-
-
-def test_components_of_an_unlisted_language(
-    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    flags = ["--backbone", str(run.backbone), "--data", str(run.data), "--langs", "eo_XX", "--cpu"]
-    assert main.main(["components", *flags, "--out", str(tmp_path / "c.safetensors")]) != 0
-    printed = capsys.readouterr().err
-    assert "unknown language eo_XX" in printed and "--new-langs" in printed

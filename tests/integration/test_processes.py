@@ -1,6 +1,5 @@
 """One model trained by two processes, as torchrun starts them, against one process."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -23,49 +22,36 @@ EXACT = ("--dropout", "0", "--attention-dropout", "0", "--activation-dropout", "
 Checkpoint = dict[str, Any]
 
 
-def launch(module: str, *words: str | Path, processes: int = 2) -> str:
-    """Run a module in processes that torchrun starts; returns what they printed."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone",
-               f"--nproc_per_node={processes}", "-m", module, *map(str, words)]  # fmt: skip
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=os.environ,
-        cwd=tiny.PACKAGE.parent,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout
-
-
-def train_in_two(data: Path, save_dir: Path, stage: str, *flags: str | Path) -> str:
-    """Train by `torchrun --nproc_per_node=2 -m fairseq_cli.train`; returns the output."""
-    words = tiny.train_flags(data, save_dir, stage, *flags)
-    return launch("tests.ended", "fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
-
-
-def launch_agents(module: str, *words: str | Path) -> list[str]:
-    """Two agents of torchrun on this machine, as on two machines, of a process each."""
+def launch(module: str, *words: str | Path, agents: int = 1) -> list[str]:
+    """Run a module in two processes of one torchrun, or of two as on two machines; their output."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    agents = []
-    for rank in range(2):
-        command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2",
-                   f"--node_rank={rank}", "--nproc_per_node=1", "--master_addr=127.0.0.1",
-                   f"--master_port={port}", "-m", module, *map(str, words)]  # fmt: skip
-        agents.append(subprocess.Popen(
+    running = []
+    for rank in range(agents):
+        command = [sys.executable, "-m", "torch.distributed.run", f"--nnodes={agents}",
+                   f"--node_rank={rank}", f"--nproc_per_node={2 // agents}",
+                   "--master_addr=127.0.0.1", f"--master_port={port}", "-m", module,
+                   *map(str, words)]  # fmt: skip
+        running.append(subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             cwd=tiny.PACKAGE.parent,
         ))  # fmt: skip
     try:
-        outputs = [agent.communicate(timeout=300)[0] for agent in agents]
+        outputs = [agent.communicate(timeout=300)[0] for agent in running]
     finally:
-        for agent in agents:
+        for agent in running:
             agent.kill()
-    assert [agent.returncode for agent in agents] == [0, 0], "".join(outputs)[-4000:]
+    assert not any(agent.returncode for agent in running), "".join(outputs)[-4000:]
     return outputs
+
+
+def train_in_two(
+    data: Path, save_dir: Path, stage: str, *flags: str | Path, agents: int = 1
+) -> list[str]:
+    """Train by `torchrun --nproc_per_node=2 -m fairseq_cli.train`; returns the output."""
+    words = ("fairseq_cli.train", *tiny.train_flags(data, save_dir, stage, *flags))
+    return launch("tests.ended", *words, "--user-dir", tiny.PACKAGE, agents=agents)
 
 
 def meters(checkpoint: Checkpoint, aggregator: str) -> dict[str, Any]:
@@ -127,8 +113,7 @@ def test_stage_2_and_its_rouge_are_the_same_on_two_machines(laft: Run, tmp_path:
              "--train-langs", "en_XX", "--valid-langs", "fr_XX,zh_CN", *ROUGE, *EXACT,
              "--ddp-backend", "pytorch_ddp", "--max-update", "2")  # fmt: skip
     tiny.train(laft.data, one, "generation", *flags, "--update-freq", "2")
-    words = tiny.train_flags(laft.data, two, "generation", *flags)
-    outputs = launch_agents("tests.ended", "fairseq_cli.train", *words, "--user-dir", tiny.PACKAGE)
+    outputs = train_in_two(laft.data, two, "generation", *flags, agents=2)
     first, second = (expect_alike(one, two, 1, update) for update in (1, 2))
     assert first != second
     assert second[2:4] == [10, 10]  # texts of fr and zh, in two validations
@@ -171,12 +156,10 @@ def test_components_of_two_processes(laft: Run, tmp_path: Path) -> None:
              "--num-components", "3", "--max-tokens", "40", "--cpu", "--out"]  # fmt: skip
     one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
     assert main.main([str(word) for word in (*words, one)]) == 0
-    assert launch("laft_fairseq.cli", *words, two).count("wrote ") == 1
+    assert "".join(launch("laft_fairseq.cli", *words, two)).count("wrote ") == 1
     files = [components_file.load(path, with_statistics=True) for path in (one, two)]
     for tag in ("en_XX", "zh_CN"):
-        first, second = (file.select(tag).statistics for file in files)
-        assert first is not None
-        assert second is not None
+        first, second = (file.statistics[tag] for file in files)
         assert (first.count, second.count) == (20, 20)
         for name in ("gram", "sum", "unit_gram", "unit_sum"):
             expected, actual = getattr(first, name), getattr(second, name)

@@ -2,7 +2,6 @@
 
 import json
 import math
-from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import torch
 from laft_fairseq import register  # noqa: F401  registers the criterion in this process
 from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli.main import main
-from laft_fairseq.components import file as components_file
 from laft_fairseq.hub.loading import load_model
 from laft_fairseq.languages.layout import TagLayout
 from tests import tiny
@@ -24,29 +22,6 @@ from tests.integration.test_generate import FLAGS, MARKS, outputs
 def mbart50(runs: Callable[[TagLayout], Run]) -> Run:
     """The data's tag-layout.txt is all that says it; English is annotated."""
     return runs(TagLayout.PREFIX)
-
-
-def test_checkpoints_record_it(mbart50: Run) -> None:
-    for checkpoint in (mbart50.stage1, mbart50.stage2):
-        header, _ = pop_header(torch.load(checkpoint, weights_only=True)["model"])
-        assert header is not None
-        assert (header.kind, header.tag_layout) == ("slim", "prefix")
-
-
-def test_components_of_the_command(mbart50: Run, tmp_path: Path) -> None:
-    """They record the layout, and are those of texts laid out in it."""
-    content = torch.load(mbart50.backbone, weights_only=True)
-    content["args"] = Namespace(encoder_attention_heads=2, decoder_attention_heads=2)
-    torch.save(content, tmp_path / "model.pt")
-    flags = ("--backbone", tmp_path / "model.pt", "--data", mbart50.data, "--langs", "fr_XX",
-             "--num-components", tiny.K, "--out", tmp_path / "c.safetensors", "--cpu")  # fmt: skip
-    assert main(["components", *map(str, flags)]) == 0
-    made = components_file.load(tmp_path / "c.safetensors")
-    assert made.layout == "prefix"
-    c, expected = (
-        file.select("fr_XX").components for file in (made, components_file.load(mbart50.components))
-    )
-    torch.testing.assert_close(c @ c.T, expected @ expected.T, rtol=0, atol=1e-5)
 
 
 def test_outputs_and_their_scores(mbart50: Run) -> None:
@@ -81,7 +56,11 @@ def test_given_references_are_scored(mbart50: Run) -> None:
 
 
 def test_another_layout_is_refused(mbart50: Run, tmp_path: Path) -> None:
-    """By option or by data without the file: the backbone, its components, the checkpoint."""
+    """By option or by data without the file: the backbone, its components, the checkpoints."""
+    for checkpoint in (mbart50.stage1, mbart50.stage2):
+        header, _ = pop_header(torch.load(checkpoint, weights_only=True)["model"])
+        assert header is not None
+        assert (header.kind, header.tag_layout) == ("slim", "prefix")
     flags = ("--tag-layout", "suffix")
     with pytest.raises(Exception, match=r"checkpoint_last\.pt: trained with the tag layout prefix"):
         tiny.generate(mbart50.data, mbart50.stage2, *FLAGS, *flags)

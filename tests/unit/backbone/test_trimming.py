@@ -157,14 +157,10 @@ def test_the_folder_is_a_backbones(whole: Any, tmp_path: Path, capsys: Any) -> N
     assert "1 of 1 texts are of kept subwords alone" in printed
     assert trim(tmp_path / "whole" / "model.pt", folder) == 0
     assert "up to date" in capsys.readouterr().out
-
-
-def test_the_tag_layout_goes_along(whole: Any, tmp_path: Path) -> None:
-    model = write_folder(tmp_path / "whole", torch.nn.Module.state_dict(whole))
     (tmp_path / "whole" / "tag-layout.txt").write_text("prefix\n")
-    assert trim(model, tmp_path / "small") == 0
-    assert (tmp_path / "small" / "tag-layout.txt").read_text() == "prefix\n"
-    assert backbones.read(str(tmp_path / "small" / "model.pt")).layout == "prefix"
+    assert trim(tmp_path / "whole" / "model.pt", tmp_path / "prefix") == 0
+    assert (tmp_path / "prefix" / "tag-layout.txt").read_text() == "prefix\n"
+    assert backbones.read(str(tmp_path / "prefix" / "model.pt")).layout == "prefix"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`laft components`: against scipy on the M_L that the encoder gives, in one pass and in shards."""
+"""`laft components`: against scipy on the M_L that the encoder gives, and what is refused."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -11,7 +11,6 @@ import torch
 from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.cli import main
 from laft_fairseq.components import file as components_file
-from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_encoder import LAFTEncoder
 from tests import tiny
 
@@ -123,7 +122,6 @@ def test_the_tag_before_the_text(
     ("flags", "named"),
     [
         ("--langs en_XX --out no/c", "no/c: no such folder no"),
-        ("--langs en_XX --out .", ".: a folder"),
         ("--langs en_XX --num-components 33", "--num-components 33: {home}/model.pt"),
         ("--langs en_XX --max-length 2", "en_XX/train"),
         ("--langs en_XX --max-tokens 5", "--max-tokens 5: a text of {home}/data-bin/en_XX/train"),
@@ -131,9 +129,6 @@ def test_the_tag_before_the_text(
         ("--langs en_XX --split nosuch", "nosuch.idx: no such data for language en_XX"),
         ("--langs en_XX,fr_XX --max-sentences 2", "{home}/data-bin: language en_XX: 2 sentences"),
         ("", "--langs is needed"),
-        ("--langs ,", "--langs is needed"),
-        ("--merge a b --split train", "--split"),
-        ("--from a --max-tokens 2048", "--max-tokens"),
     ],
 )
 def test_wrong_input_is_refused_before_any_sentence_is_encoded(
@@ -159,54 +154,3 @@ def test_what_is_read_is_not_overwritten(home: Path, capsys: pytest.CaptureFixtu
         assert main.main(["components", *map(str, flags), "--out", str(home / "." / "p1")]) == 2
         assert "p1: is read too, and would be lost" in capsys.readouterr().err
     assert first.read_bytes() == before
-
-
-def estimate_shards(home: Path, of: int, *flags: str) -> list[Path]:
-    return [
-        estimate(home, f"{flags[-1]}-{index}-{of}", *flags, "--shard", f"{index}/{of}")
-        for index in range(1, of + 1)
-    ]
-
-
-def merge(home: Path, out: str, files: list[Path]) -> int:
-    return main.main(["components", "--merge", *map(str, files), "--out", str(home / out)])
-
-
-def test_shards_of_one_text_are_the_whole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Three shards of small batches, merged in another order, against scipy and one pass."""
-    flags = ("--langs", "zh_CN", "--max-tokens", "40")
-    whole = components_file.load(estimate(home, "whole", *flags), with_statistics=True)
-    shards = estimate_shards(home, 3, *flags)
-    assert "of 40 sentences" in capsys.readouterr().err
-    assert merge(home, "merged", shards[::-1]) == 0
-    merged = components_file.load(home / "merged", with_statistics=True)
-    assert merged.shard is None
-    components = merged.select("zh_CN").components
-    assert projector_distance(components, sentence_means(home, "zh_CN")) < 1e-6
-    one, other = (file.statistics["zh_CN"] for file in (whole, merged))
-    assert one.count == other.count == COUNT
-    assert (one.gram - other.gram).abs().max() <= 1e-10 * one.gram.abs().max()
-    first = components_file.load(shards[0])
-    assert str(first.shard) == "1/3"
-    assert first.select("zh_CN").count < COUNT
-    with pytest.raises(LaftError, match=r"40-1-3: shard 1/3 of the text alone; merge all 3"):
-        first.expect_all_text()
-
-
-def test_a_shard_may_be_small_but_the_whole_not(
-    home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of four texts in batches of one, five shards have one or none, below the k of 3."""
-    flags = ("--langs", "fr_XX", "--max-tokens", "13", "--max-sentences")
-    whole = components_file.load(estimate(home, "whole", *flags, "4"))
-    shards = estimate_shards(home, 5, *flags, "4")
-    parts = [components_file.load(path).select("fr_XX") for path in shards]
-    assert [part.count for part in parts] == [1, 1, 1, 1, 0]
-    assert all(part.components.numel() == 0 and not part.mean_removed for part in parts)
-    assert "fr_XX: n = 0, shard 5/5\n" in capsys.readouterr().out
-    assert merge(home, "merged", shards) == 0
-    merged = components_file.load(home / "merged").select("fr_XX")
-    assert torch.allclose(merged.components, whole.select("fr_XX").components, atol=1e-6)
-    assert merge(home, "few", estimate_shards(home, 2, *flags, "2")) == 2
-    assert "few: language fr_XX: 2 sentences are too few for 3" in capsys.readouterr().err
-    assert not (home / "few").exists()

@@ -18,6 +18,8 @@ def dispatch(monkeypatch: pytest.MonkeyPatch, outcome: int | BaseException) -> i
     """Run `laft work` where its `run` returns or raises `outcome`."""
 
     def run(args: argparse.Namespace) -> int:
+        logging.getLogger("laft_fairseq.data.tagged_texts").info("2 of 3 texts cut to 4 tokens")
+        logging.getLogger("fairseq.tasks").info("loaded 3 examples")
         if isinstance(outcome, int):
             return outcome
         raise outcome
@@ -32,9 +34,16 @@ def no_debug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAFT_DEBUG", raising=False)
 
 
+LOG = "laft: 2 of 3 texts cut to 4 tokens\n"
+
+
 @pytest.mark.parametrize("status", [0, 1, 7])
-def test_the_exit_status_is_the_subcommands(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+def test_the_exit_status_is_the_subcommands_and_the_log_the_packages(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    """Once in each run, without a library's prefix, and no other library's."""
     assert dispatch(monkeypatch, status) == status
+    assert capsys.readouterr() == ("", LOG)
 
 
 @pytest.mark.parametrize(
@@ -49,33 +58,14 @@ def test_the_exit_status_is_the_subcommands(monkeypatch: pytest.MonkeyPatch, sta
     ],
 )
 def test_wrong_input_is_one_line_and_exit_2(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    error: BaseException,
-    line: str,
-) -> None:
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    error: BaseException, line: str,
+) -> None:  # fmt: skip
     assert dispatch(monkeypatch, error) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"laft: error: {line}")
-    assert err.count("\n") == 1
-
-
-def test_the_packages_log_is_ours_and_nobody_elses(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Once, without a library's prefix, and no other library's."""
-
-    def run(args: argparse.Namespace) -> int:
-        logging.getLogger("laft_fairseq.data.tagged_texts").info("2 of 3 texts cut to 4 tokens")
-        logging.getLogger("fairseq.tasks").info("loaded 3 examples")
-        return 0
-
-    work = SimpleNamespace(add_parser=lambda sub: sub.add_parser("work"), run=run)
-    monkeypatch.setattr(main, "subcommands", lambda: {"work": work})
-    for _ in range(2):
-        assert main.main(["work"]) == 0
-        assert capsys.readouterr() == ("", "laft: 2 of 3 texts cut to 4 tokens\n")
+    assert err.startswith(f"{LOG}laft: error: {line}")
+    assert err.count("\n") == 2
 
 
 def test_debug_shows_the_traceback_and_a_bug_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +78,7 @@ def test_debug_shows_the_traceback_and_a_bug_always_does(monkeypatch: pytest.Mon
 
 def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatch(monkeypatch, KeyboardInterrupt()) == 130
-    assert capsys.readouterr().err == "laft: interrupted\n"
+    assert capsys.readouterr().err == f"{LOG}laft: interrupted\n"
 
 
 @pytest.mark.parametrize(

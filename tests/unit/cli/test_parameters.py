@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,36 +24,34 @@ TASK_MODULE, FUSION, ADAPTERS = 25_192_448, 3_147_776, 25_251_840
 LANGS = ["en_XX", "fr_XX"]
 
 
+def counted(report: dict[str, Any], stage: str = "") -> dict[str, int]:
+    """The parameters of each part, or what a stage trains of it."""
+    return {p["name"]: p["trained"][stage] if stage else p["count"] for p in report["parts"]}
+
+
 @pytest.fixture(scope="module")
-def laft() -> parameter_counts.Counts:
+def laft() -> dict[str, Any]:
     return parameter_counts.count("laft_mbart", "laft", LANGS)
 
 
-def test_parts_of_mbart_large(laft: parameter_counts.Counts) -> None:
+def test_parts_and_shares_of_mbart_large(laft: dict[str, Any]) -> None:
     added = {"task module": TASK_MODULE, "fusion": FUSION, "language adapter": ADAPTERS}
-    assert {part.name: part.count for part in laft.parts} == {**PARTS, **added}
-    assert {part.name for part in laft.parts if part.added} == set(added)
-    assert laft.backbone == BACKBONE
-    assert laft.total == BACKBONE + TASK_MODULE + FUSION + ADAPTERS == 664_443_904
-
-
-def test_units_of_mbart_large(laft: parameter_counts.Counts) -> None:
-    each = {part.name: (part.unit, part.units, part.each) for part in laft.parts if part.unit}
-    assert each == {
-        "encoder layers": ("encoder layer", 12, 12_596_224),
-        "decoder layers": ("decoder layer", 12, 16_796_672),
-        "task module": ("encoder layer", 2, 12_596_224),
-        "language adapter": ("layer and language", 24, 1_052_160),
+    assert counted(laft) == {**PARTS, **added}
+    assert {part["name"] for part in laft["parts"] if part["added"]} == set(added)
+    assert laft["backbone"] == BACKBONE
+    assert laft["total"] == BACKBONE + TASK_MODULE + FUSION + ADAPTERS == 664_443_904
+    units = {p["name"]: (p["unit"], p["units"]) for p in laft["parts"] if "unit" in p}
+    assert units == {
+        "encoder layers": ("encoder layer", 12),
+        "decoder layers": ("decoder layer", 12),
+        "task module": ("encoder layer", 2),
+        "language adapter": ("layer and language", 24),
     }
-
-
-def test_shares_of_laft(laft: parameter_counts.Counts) -> None:
-    assert laft.trained("denoising") == TASK_MODULE + FUSION + ADAPTERS == 53_592_064
-    assert laft.trained("generation") == TASK_MODULE
-    assert round(100 * TASK_MODULE / laft.backbone, 2) == 4.12
-    assert round(100 * TASK_MODULE / laft.total, 2) == 3.79
-    assert round(100 * laft.trained("denoising") / laft.backbone, 2) == 8.77
-    assert round(100 * laft.trained("denoising") / laft.total, 2) == 8.07
+    first, second = laft["stages"].values()
+    assert first["trained"] == TASK_MODULE + FUSION + ADAPTERS == 53_592_064
+    assert second["trained"] == TASK_MODULE
+    shares = [stage[share] for stage in (first, second) for share in ("of_backbone", "of_total")]
+    assert [round(100 * share, 2) for share in shares] == [8.77, 8.07, 4.12, 3.79]
 
 
 @pytest.mark.parametrize(
@@ -66,31 +65,28 @@ def test_shares_of_laft(laft: parameter_counts.Counts) -> None:
 )
 def test_rows_that_add_nothing(method: str, trained: int) -> None:
     counts = parameter_counts.count("laft_mbart", method, LANGS)
-    assert {part.name: part.count for part in counts.parts} == PARTS
-    assert counts.backbone == counts.total == BACKBONE
-    assert counts.trained("denoising") == counts.trained("generation") == trained
+    assert counted(counts) == PARTS
+    assert counts["backbone"] == counts["total"] == BACKBONE
+    assert [stage["trained"] for stage in counts["stages"].values()] == [trained, trained]
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("arch", parameter_counts.architectures())
 def test_every_method_at_every_architecture(arch: str, method: str) -> None:
     counts = parameter_counts.count(arch, method, ["zh_CN"], vocabulary=100)
-    assert 0 < counts.trained("generation") <= counts.trained("denoising") <= counts.total
-    assert all(part.name.count(".") == 0 for part in counts.parts), "a part without a name"
+    first, second = (stage["trained"] for stage in counts["stages"].values())
+    assert 0 < second <= first <= counts["total"]
+    assert not any("." in name for name in counted(counts)), "a part without a name"
 
 
-def test_each_language_adds_one_adapter_a_layer(laft: parameter_counts.Counts) -> None:
+def test_added_adapters(laft: dict[str, Any]) -> None:
+    """One a language and layer; of tasks 24 x (1024 x 64 + 64 + 64 x 1024 + 1024), both stages."""
     three = parameter_counts.count("laft_mbart", "laft", [*LANGS, "zh_CN"])
-    assert three.total - laft.total == 12 * 1_052_160
-
-
-def test_task_adapters() -> None:
-    """24 layers x (1024 x 64 + 64 + 64 x 1024 + 1024), in both stages."""
+    assert three["total"] - laft["total"] == 12 * 1_052_160
     counts = parameter_counts.count("laft_mbart", "adapter", LANGS)
-    assert [(part.name, part.count, part.units) for part in counts.parts if part.added] == [
-        ("task adapter", 3_171_840, 24)
-    ]
-    assert counts.trained("denoising") == counts.trained("generation") == 3_171_840
+    (part,) = (part for part in counts["parts"] if part["added"])
+    assert (part["name"], part["count"], part["units"]) == ("task adapter", 3_171_840, 24)
+    assert set(part["trained"].values()) == {3_171_840}
 
 
 def test_it_counts_what_a_real_model_has() -> None:
@@ -98,7 +94,7 @@ def test_it_counts_what_a_real_model_has() -> None:
     arch, size = "laft_mbart_tiny", len(tiny.dictionary())
     counts = parameter_counts.count(arch, "laft", tiny.TAGS, size)
     # The tiny test model has 64 positions, the architecture 1,024, in both stacks of width 32.
-    assert counts.total - 2 * 960 * 32 == sum(p.numel() for p in model.parameters())
+    assert counts["total"] - 2 * 960 * 32 == sum(p.numel() for p in model.parameters())
 
 
 def test_nothing_is_allocated() -> None:
@@ -143,11 +139,10 @@ def test_what_is_refused(
 def test_new_languages_come_on_top(capsys: pytest.CaptureFixture[str]) -> None:
     """An adapter like any other's, and a row of 1,024 in each stack; the decoder's trains."""
     counts = parameter_counts.count("laft_mbart", "laft", ["en_XX"], new_langs=["eo_XX", "sw_KE"])
-    rows = next(part for part in counts.parts if part.name == "new tag rows")
-    assert (rows.added, rows.count) == (True, 4 * 1024)
-    assert rows.trained == {"denoising": 2 * 1024, "generation": 0}
-    assert counts.backbone == BACKBONE
-    assert counts.langs == ["en_XX", "eo_XX", "sw_KE"]
-    assert counts.total == BACKBONE + TASK_MODULE + FUSION + 3 * ADAPTERS // 2 + 4096
+    assert counted(counts)["new tag rows"] == 4 * 1024
+    assert counted(counts, "denoising")["new tag rows"] == 2 * 1024
+    assert counted(counts, "generation")["new tag rows"] == 0
+    assert counts["langs"] == ["en_XX", "eo_XX", "sw_KE"]
+    assert counts["total"] == BACKBONE + TASK_MODULE + FUSION + 3 * ADAPTERS // 2 + 4096
     assert main.main(["parameters", "--arch", "laft_mbart", "--new-langs", "fr_XX"]) == 2
     assert "fr_XX is listed twice" in capsys.readouterr().err

@@ -84,10 +84,11 @@ def test_another_folder_in_place_is_left_alone(
         ("t.tsv.xz", lzma.compress(b"1\t2\tx y\tz\n1\t2\t\tw\n"), ["x y", "z", "", "w"]),
         ("t.txt", b"a\n\xff\n", "t.txt: line 2 is not UTF-8"),
         ("t.gz", gzip.compress(b"a\n" * 5000, mtime=0)[:40], "t.gz: damaged near line"),
+        ("t", gzip.compress(b"a\n"), r"t: compressed, .* has to end in \.gz"),
         ("t.xz", b"no xz", "t.xz: damaged near line 1"),
         ("t.tsv", b"a\tb\n", "t.tsv: line 1 has 2 columns, not 4"),
     ],
-    ids=["plain", "gz", "tsv", "not-utf-8", "cut-gz", "no-xz", "two-columns"],
+    ids=["plain", "gz", "tsv", "not-utf-8", "cut-gz", "misnamed", "no-xz", "two-columns"],
 )
 def test_lines_of_every_kind_of_file(
     tmp_path: Path, name: str, content: bytes, expected: list[str] | str

@@ -3,7 +3,7 @@
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, tokenizer, unicode_tokens
+from laft_fairseq.scoring.tokenizers import tokenizer, unicode_tokens
 
 
 @pytest.mark.parametrize(
@@ -32,23 +32,6 @@ def test_xnlg_cuts_latin_as_rouge_155_and_chinese_by_character() -> None:
     assert english == "the editor tool re written".split()
     assert tokenizer("xnlg", "fr")("Éditeur été") == ["diteur", "t"]
     assert tokenizer("xnlg", "zh_CN")(" 用 GTK 写 ") == ["用", "G", "T", "K", "写"]
-
-
-@pytest.mark.parametrize(
-    ("protocol", "lang", "text", "tokens", "extra"),
-    [
-        ("xnlg-literal", "zh", "我们", ["我", "们"], 1),
-        ("xnlg", "zh", "我们", ["我", "们"], 0),
-        ("xnlg-literal", "fr", "un chat", ["un", "chat"], 0),
-    ],
-)
-def test_xnlg_literal_adds_a_token_to_chinese_hypotheses_only(
-    protocol: str, lang: str, text: str, tokens: list[str], extra: int
-) -> None:
-    assert tokenizer(protocol, lang)(text) == tokens
-    hypothesis = hypothesis_tokenizer(protocol, lang)(text)
-    assert hypothesis[: len(tokens)] == tokens
-    assert len(hypothesis) == len(tokens) + extra
 
 
 @pytest.mark.parametrize(

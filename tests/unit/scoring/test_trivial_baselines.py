@@ -2,36 +2,24 @@
 
 import pytest
 
-from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring import trivial_baselines
 
 
 @pytest.mark.parametrize(
     ("lang", "text", "sentences"),
     [
-        (
-            "en",
-            "A game. It runs (fast!) on 2.6 kernels",
-            ["A game.", "It runs (fast!)", "on 2.6 kernels"],
-        ),
+        ("en", "A game. It runs (fast!) on 2.6 kernels",
+         ["A game.", "It runs (fast!)", "on 2.6 kernels"]),
         ("fr", "Quoi ? « Rien. » Voilà… fin", ["Quoi ?", "« Rien. »", "Voilà…", "fin"]),
-        (
-            "de",
-            "Erster Absatz ⏎ Zweiter Absatz. Ende",
-            ["Erster Absatz", "Zweiter Absatz.", "Ende"],
-        ),
+        ("de", "Erster Absatz ⏎ Zweiter Absatz. Ende",
+         ["Erster Absatz", "Zweiter Absatz.", "Ende"]),
         ("zh_CN", "一个游戏。很快！“好？”他说。", ["一个游戏。", "很快！", "“好？”", "他说。"]),
         ("zh_CN", "支持 v2.6 内核 ⏎ 功能： ⏎ ⏎ 快。", ["支持 v2.6 内核", "功能：", "快。"]),
         ("en", "  ", []),
     ],
-)
+)  # fmt: skip
 def test_sentences_are_cut_by_rule(lang: str, text: str, sentences: list[str]) -> None:
     assert trivial_baselines.sentences(text, lang) == sentences
-
-
-def test_lead_is_the_first_sentence_and_empty_of_nothing() -> None:
-    assert trivial_baselines.lead("Un jeu. Il est libre.", "fr_XX") == "Un jeu."
-    assert trivial_baselines.lead("", "fr_XX") == ""
 
 
 def test_oracle_picks_the_sentence_nearest_to_the_reference() -> None:
@@ -42,19 +30,14 @@ def test_oracle_picks_the_sentence_nearest_to_the_reference() -> None:
 
 
 def test_baselines_depend_on_what_is_given() -> None:
-    source, reference = "Un jeu. Il est ⏎ libre.", "il est libre"
+    sources, references = ["Un jeu. Il est ⏎ libre.", ""], ["il est libre", "rien"]
     outputs = trivial_baselines.baseline_outputs(
-        [reference], "fr_XX", sources=[source], english=["it is free"]
+        references, "fr_XX", sources=sources, english=["it is free", "none"]
     )
     assert outputs == {
-        "lead1": ["Un jeu."],
-        "source_copy": ["Un jeu. Il est libre."],
-        "oracle": ["Il est"],
-        "english_reference": ["it is free"],
+        "lead1": ["Un jeu.", ""],
+        "source_copy": ["Un jeu. Il est libre.", ""],
+        "oracle": ["Il est", ""],
+        "english_reference": ["it is free", "none"],
     }
-    assert trivial_baselines.baseline_outputs([reference], "fr_XX") == {}
-
-
-def test_an_unknown_language_is_refused() -> None:
-    with pytest.raises(LaftError, match="'xx'"):
-        trivial_baselines.sentences("A. B.", "xx")
+    assert trivial_baselines.baseline_outputs(references, "fr_XX") == {}

@@ -20,12 +20,6 @@ from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError
 
 
-def patch_numpy() -> None:
-    """Add ``numpy.compat.long``, which fairseq's token blocks still read."""
-    if not hasattr(np, "compat"):
-        np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
-
-
 def decode(stock: typing.Any, encoder: typing.Any, x: str) -> str:
     """Decode as ``--bpe sentencepiece`` does, and byte-fallback subwords (``<0xE4>``) too."""
     return str(encoder.sp.DecodePieces(x.split()) if "<0x" in x else stock(encoder, x))
@@ -76,15 +70,11 @@ def excepthook(
         print(f"laft: error: {cause}", file=sys.stderr)
 
 
-def one_line_errors() -> None:
-    """Print an uncaught :class:`LaftError` of a fairseq command as one line, not a traceback."""
-    wrap(sys, excepthook)
-
-
 def apply() -> None:
     """Apply every patch, once."""
-    patch_numpy()
+    if not hasattr(np, "compat"):  # of which fairseq's token blocks still read this
+        np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
     allow_checkpoint_classes()
     decode_byte_pieces()
     quiet_start()
-    one_line_errors()
+    wrap(sys, excepthook)

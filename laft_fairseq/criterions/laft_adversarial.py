@@ -5,7 +5,7 @@ fairseq reads the fields' types at run time, so this module keeps plain annotati
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -17,7 +17,7 @@ from fairseq.logging import metrics
 from omegaconf import II
 from torch import Tensor
 
-from laft_fairseq.baselines.language_classifier import LanguageClassifier
+from laft_fairseq.baselines.language_classifier import LanguageClassifier, adversarial_losses
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.systems import METHODS, find
 
@@ -114,9 +114,10 @@ class LaftAdversarial(FairseqCriterion):
         encoded = extra["encoder"]
         h = encoded["h"][0]  # (S, B, d)
         text_mask = encoded["text_mask"][0]  # (B, S)
-        is_source = self.is_source(model.tags, encoded["languages"][0])  # (B,)
-        self.classifier.to(h.device)  # fairseq-validate leaves it on the CPU
-        l_cls, l_adv, z = self.classifier(h, text_mask, is_source, routed=self.routed)
+        is_source = torch.tensor([tag in self.source_langs for tag in model.tags], device=h.device)
+        is_source = is_source[encoded["languages"][0]]  # (B,)
+        weight = self.classifier.to(h.device).linear.weight  # fairseq-validate leaves it on the CPU
+        l_cls, l_adv, z = adversarial_losses(h, text_mask, weight, is_source, routed=self.routed)
         l_cls, l_adv = l_cls * size, l_adv * size
         loss = l_cls + l_adv + l_gen if self.training else l_gen
         sums = {"loss": loss, "loss_cls": l_cls, "loss_adv": l_adv, "loss_gen": l_gen,
@@ -128,11 +129,6 @@ class LaftAdversarial(FairseqCriterion):
         logging_output |= {"ntokens": tokens, "nsentences": source.size(0), "sample_size": size,
                            "batches": 1}  # fmt: skip
         return loss, size, logging_output
-
-    def is_source(self, tags: Sequence[str], languages: Tensor) -> Tensor:
-        """Return (B,) bool for (B,) language indices, True at annotated languages."""
-        annotated = [tag in self.source_langs for tag in tags]  # by language index
-        return torch.tensor(annotated, device=languages.device)[languages]
 
     def load_state_dict(
         self, state_dict: Optional[Mapping[str, Any]], strict: bool = True, assign: bool = False

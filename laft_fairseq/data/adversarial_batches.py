@@ -77,10 +77,6 @@ class AdversarialRows(FairseqDataset):
         """Return the tokens of the item's rows, padded to its longest, for ``--max-tokens``."""
         return (1 + self.each) * int(self.sizes[index].max())
 
-    def size(self, index: int) -> tuple[int, int]:
-        """Return the longest source and target, for filtering."""
-        return int(self.sizes[index, 0]), int(self.sizes[index, 1])
-
     def ordered_indices(self) -> np.ndarray:
         """Return items by source, then target length, ties at random (fairseq seeds numpy)."""
         return sorted_by(np.random.permutation(len(self)), self.sizes)

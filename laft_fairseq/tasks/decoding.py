@@ -82,7 +82,7 @@ class Decoding:
         if not hasattr(generator, "beam_size"):  # it scores given references
             return generator.generate(models, sample)
         if prefix_tokens is not None:
-            prefix_tokens = self.layout.text_start(prefix_tokens)
+            prefix_tokens = prefix_tokens[:, self.layout.lead :]  # the tag is the search's own
         set_beam(models, generator.beam_size)
         try:
             with torch.no_grad():

@@ -122,7 +122,17 @@ class LaftAdversarial(FairseqCriterion):
         loss = l_cls + l_adv + l_gen if self.training else l_gen
         sums = {"loss": loss, "loss_cls": l_cls, "loss_adv": l_adv, "loss_gen": l_gen,
                 "nll_loss": nll}  # fmt: skip
-        sums |= _counts(z, is_source, encoded["alpha"][0], source.ne(self.padding_idx))
+        right = z.gt(0).eq(is_source)  # (B,): ŷ > 1/2, that is z > 0, says "source"
+        at_tokens = source.ne(self.padding_idx)  # (B, S)
+        alpha = encoded["alpha"][0].squeeze(2).t().float()  # (B, S)
+        sums |= {
+            "rows_source": is_source.sum(),
+            "rows_target": (~is_source).sum(),
+            "right_source": (right & is_source).sum(),
+            "right_target": (right & ~is_source).sum(),
+            "alpha": alpha.masked_fill(~at_tokens, 0).sum(),
+            "gated_tokens": at_tokens.sum(),
+        }
         if self.is_untrained:
             sums = {n: value for n, value in sums.items() if not n.startswith(OF_CLASSIFIER)}
         logging_output: dict[str, Any] = {name: value.detach() for name, value in sums.items()}
@@ -170,26 +180,6 @@ class LaftAdversarial(FairseqCriterion):
     def logging_outputs_can_be_summed() -> bool:
         """Return True, as all of them are sums."""
         return True
-
-
-def _counts(z: Tensor, is_source: Tensor, alpha: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-    """Return the rows of each kind, how many are classified right, and the sum of α.
-
-    Args:
-        z: (B,) the classifier's logits; ŷ > 1/2, that is z > 0, says "source".
-        is_source: (B,) bool.
-        alpha: (S, B, 1).
-        tokens: (B, S) bool, False at padding.
-    """
-    right = z.gt(0).eq(is_source)  # (B,)
-    return {
-        "rows_source": is_source.sum(),
-        "rows_target": (~is_source).sum(),
-        "right_source": (right & is_source).sum(),
-        "right_target": (right & ~is_source).sum(),
-        "alpha": alpha.squeeze(2).t().float().masked_fill(~tokens, 0).sum(),
-        "gated_tokens": tokens.sum(),
-    }
 
 
 def _check(task: Any, label_smoothing: float) -> None:

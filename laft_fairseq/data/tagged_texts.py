@@ -121,6 +121,8 @@ class TaggedTexts(BaseWrapperDataset):
         """Return the tokens of an example, tag included."""
         return int(self._sizes[index])
 
+    size = num_tokens
+
 
 def batch_of(samples: list[dict[str, Any]], pad: int) -> dict[str, Any]:
     """Return a batch of items with ``id``, ``source`` and ``target``, each tagged.

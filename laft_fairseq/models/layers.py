@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -53,7 +54,7 @@ class AdaptedDecoderLayer(TransformerDecoderLayerBase):
         super().__init__(cfg, no_encoder_attn)
         self.task_adapter = self.language_adapter = None
 
-    def forward(self, x: Tensor, *args: Any, groups: list[RowGroup], **kwargs: Any) -> Any:
+    def forward(self, x: Tensor, *args: Any, groups: Sequence[RowGroup] = (), **kwargs: Any) -> Any:
         """Return (T, B, d) for (T, B, d), with fairseq's attention and state."""
         x, attention, state = super().forward(x, *args, **kwargs)
         if self.task_adapter is not None:

@@ -20,11 +20,6 @@ EPSILON = 0.2
 OPTIONS = {"sentence_avg": False, "label_smoothing": EPSILON, "unrouted_adversary": False}
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_data(tmp_path_factory.mktemp("data"), count=6)
-
-
 def task(data: Path | str, method: str = "tm_adv", **options: Any) -> Any:
     options = {"train_langs": "en_XX", "target_langs": "fr_XX,zh_CN", **options}
     made = tiny.task("generation", data=str(data), **options)

@@ -144,5 +144,5 @@ def test_which_systems_train_the_encoder(method: str, is_frozen: bool, changes_e
 
 
 def test_unknown_method() -> None:
-    with pytest.raises(LaftError, match="--method mbart_deep: .* laft, mbart_full"):
+    with pytest.raises(LaftError, match="--method mbart_deep: "):
         methods.find("mbart_deep")

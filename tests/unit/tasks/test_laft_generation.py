@@ -17,11 +17,6 @@ BEAM = Namespace(beam=3, lenpen=1.0, max_len_a=0, max_len_b=8)
 LAYOUTS = pytest.mark.parametrize("layout", ["suffix", "prefix"])
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_data(tmp_path_factory.mktemp("data"), count=6)
-
-
 def task(data: Path, **options: Any) -> LaftGeneration:
     return tiny.task("generation", data=str(data), **options)  # type: ignore[no-any-return]
 
@@ -51,8 +46,7 @@ def test_which_languages_are_read(
 def test_sides_of_different_length(data: Path, tmp_path: Path) -> None:
     for side, count in (("src", 3), ("tgt", 2)):
         tiny.write_texts(tmp_path / "fr_XX" / f"train.src-tgt.{side}", [[5, 2]] * count)
-    message = r"train\.src-tgt\.src has 3 lines but .*train\.src-tgt\.tgt has 2 \(language fr_XX\)"
-    with pytest.raises(LaftError, match=message):
+    with pytest.raises(LaftError, match=r"train\.src-tgt\.src has 3 .*src-tgt\.tgt has 2 .*fr_XX"):
         task(tmp_path, train_langs="fr_XX").load_dataset("train")
 
 
@@ -106,8 +100,7 @@ def test_tags_and_marks_are_never_written(data: Path, layout: str) -> None:
 def test_a_generator_leaves_training_alone(data: Path, rows: int) -> None:
     """fairseq's own lets cross-attention skip sources from then on, beside the search too."""
     made = task(data)
-    built = tiny.model()
-    tiny.scramble(built)
+    built = tiny.scrambled()
     texts = [f"\u2581w{n} c{n} </s> [fr_XX]" for n in range(rows)]
     source = tiny.rows(texts)
     lengths = torch.full((rows,), 4)
@@ -196,17 +189,12 @@ def test_rouge_is_summed_by_language(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("new", "protocol", "message"),
-    [("qq_XX", "unicode", "unknown language 'qq_XX'"), ("eo_XX", "xnlg", "not defined for eo_XX")],
-)
-def test_what_rouge_cannot_be_computed_for_is_refused_before_training(
-    new: str, protocol: str, message: str
-) -> None:
+@pytest.mark.parametrize(("new", "protocol"), [("qq_XX", "unicode"), ("eo_XX", "xnlg")])
+def test_a_language_without_rouge_is_refused_before_training(new: str, protocol: str) -> None:
     made = tiny.task(new=[new], eval_rouge=True, eval_rouge_protocol=protocol, valid_langs=new)
     options = Namespace(arch="laft_mbart_tiny", method="mbart_full")
     laft_mbart_tiny(options)
-    with pytest.raises(LaftError, match=message):
+    with pytest.raises(LaftError, match=new):
         made.build_model(options)
     made.cfg.valid_langs = "fr_XX"
     made.build_model(options)

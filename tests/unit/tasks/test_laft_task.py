@@ -12,11 +12,6 @@ from laft_fairseq.tasks.options import interpolated_or_default
 from tests import tiny
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_data(tmp_path_factory.mktemp("data"), count=6)
-
-
 @pytest.mark.parametrize(
     ("split", "options", "use", "expected"),
     [
@@ -78,7 +73,6 @@ def test_a_batch_too_small_for_a_text_is_refused(
     actual = made.datasets["train"]
     longest = max(actual.num_tokens(index) for index in range(len(actual)))
     made.get_batch_iterator(actual, max_tokens=longest)
-    message = f"--max-tokens {longest - 1}: an example of {where.format(data=data)} has {longest}"
-    with pytest.raises(LaftError) as caught:
+    message = f"--max-tokens {longest - 1}: .* {where.format(data=data)} has {longest}"
+    with pytest.raises(LaftError, match=message):
         made.get_batch_iterator(actual, max_tokens=longest - 1)
-    assert str(caught.value).startswith(message)

@@ -60,12 +60,8 @@ def test_fresh_laft_without_removal_is_the_backbone_bit_for_bit(
     logits, _ = laft(SOURCE, None, PREVIOUS)
     assert torch.equal(logits, plain(SOURCE, None, PREVIOUS)[0])
     assert not torch.equal(logits, on(backbone)(SOURCE, None, PREVIOUS)[0])
-
-
-def test_a_random_start_is_not_the_identity() -> None:
-    laft = tiny.model(task_module_init="random")
-    assert laft.encoder.task_module[0].fc2.weight.any()
-    assert laft.encoder.fusion.up.weight.any()
+    random = tiny.model(task_module_init="random").encoder
+    assert random.task_module[0].fc2.weight.any() and random.fusion.up.weight.any()
 
 
 def test_a_slim_state_leaves_out_exactly_the_frozen_backbone(backbone: Path) -> None:
@@ -78,9 +74,6 @@ def test_a_slim_state_leaves_out_exactly_the_frozen_backbone(backbone: Path) -> 
         assert (header.kind, set(header.frozen)) == ("slim", of_backbone)
         assert header.langs == list(tiny.TAGS)
         assert "encoder.language_components.zh_CN.components" in state
-
-
-def test_a_slim_state_keeps_what_is_trained(backbone: Path) -> None:
     built = tiny.model(method="mbart_enc")
     built.load_backbone(backbones.read(str(backbone)))
     kept = {n for n in built.state_dict() if not n.endswith(".version")} - {HEADER_KEY}
@@ -101,14 +94,6 @@ def test_a_backbone_written_to_matters_to_those_who_share_it(
             built.state_dict()
     else:
         built.state_dict()
-
-
-def test_without_a_backbone_the_state_is_whole() -> None:
-    built = tiny.model("denoising", method="mbart_full")
-    state = built.state_dict()
-    header, _ = pop_header(state)
-    assert (header.kind, header.frozen) == ("whole", [])
-    assert same(state, tiny.tensors_of(built))
 
 
 @pytest.mark.parametrize("where", ["option", "environment", "beside", "recorded"])
@@ -214,10 +199,13 @@ def test_components_of_another_tag_layout_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_whole_state_needs_no_backbone(backbone: Path, tmp_path: Path) -> None:
+    """Written on demand, and by every model that was given no backbone."""
     trained = on(backbone)
     actual = reloaded(trained.whole_state_dict(), tmp_path / "c.pt")
     assert same(tiny.tensors_of(actual), tiny.tensors_of(trained))
-    assert tiny.header_of(actual.state_dict()).kind == "whole"
+    header, state = pop_header(actual.state_dict())[0], actual.state_dict()
+    assert header is not None and (header.kind, header.frozen) == ("whole", [])
+    assert set(state) - {HEADER_KEY} == set(tiny.tensors_of(actual))
 
 
 def test_an_unknown_tensor_is_refused(backbone: Path) -> None:

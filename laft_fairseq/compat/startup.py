@@ -32,17 +32,11 @@ def decode_byte_pieces() -> None:
     wrap(SentencepieceBPE, decode)
 
 
-class _ConfigDumpFilter(logging.Filter):
-    """Drops the dump of the whole configuration, nine kilobytes, from the log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return isinstance(record.msg, str)
-
-
 def quiet_start() -> None:
     """Silence start-up warnings about which a user can do nothing."""
     for name in ("fairseq_cli.train", "fairseq_cli.generate", "fairseq_cli.interactive"):
-        logging.getLogger(name).addFilter(_ConfigDumpFilter())
+        # the dump of the whole configuration, nine kilobytes, is no text
+        logging.getLogger(name).addFilter(lambda record: isinstance(record.msg, str))
     for module in (r"hydra(\..*)?", r"fairseq(\..*)?", r"torch\.nn\.modules\.transformer"):
         warnings.filterwarnings("ignore", category=UserWarning, module=module)
         warnings.filterwarnings("ignore", category=FutureWarning, module=module)

@@ -78,6 +78,9 @@ class LaftAdversarial(FairseqCriterion):
     Validation's ``loss`` is L_gen alone, as for the systems without an adversary, so that
     ``checkpoint_best.pt`` is chosen alike. L_cls and L_adv are reported beside it, unless the
     classifier is untrained.
+
+    Raises:
+        LaftError: a task without a gate or target rows, or a wrong label smoothing.
     """
 
     reads_target_rows = True  # checked by LaftGeneration.build_criterion
@@ -85,7 +88,23 @@ class LaftAdversarial(FairseqCriterion):
     def __init__(
         self, task: Any, sentence_avg: bool, label_smoothing: float, unrouted_adversary: bool
     ) -> None:
-        _check(task, label_smoothing)
+        option = "--criterion laft_adversarial"
+        if not hasattr(task, "target_langs"):
+            raise LaftError(f"{option}: is for stage 2; use it with --task laft_generation")
+        gated = [name for name, system in METHODS.items() if "gate" in system.modules]
+        method = getattr(task, "method", None)  # of --arch laft_mbart* alone
+        if method is None or "gate" not in find(method).modules:
+            system = "this --arch" if method is None else f"--method {method}"
+            raise LaftError(
+                f"{option}: {system} has no task module with a gate; choose {' or '.join(gated)}"
+            )
+        if not task.target_langs():
+            raise LaftError(
+                f"{option}: no target rows; name their languages by --target-langs, such as "
+                "fr_XX,zh_CN"
+            )
+        if not 0 <= label_smoothing < 1:
+            raise LaftError(f"--label-smoothing {label_smoothing}: must be at least 0 and below 1")
         super().__init__(task)
         self.sentence_avg = sentence_avg
         self.epsilon = label_smoothing
@@ -180,23 +199,3 @@ class LaftAdversarial(FairseqCriterion):
     def logging_outputs_can_be_summed() -> bool:
         """Return True, as all of them are sums."""
         return True
-
-
-def _check(task: Any, label_smoothing: float) -> None:
-    """Raise LaftError for a task without a gate or target rows, and for a wrong ε."""
-    option = "--criterion laft_adversarial"
-    if not hasattr(task, "target_langs"):
-        raise LaftError(f"{option}: is for stage 2; use it with --task laft_generation")
-    gated = [name for name, system in METHODS.items() if "gate" in system.modules]
-    method = getattr(task, "method", None)  # of --arch laft_mbart* alone
-    if method is None or "gate" not in find(method).modules:
-        system = "this --arch" if method is None else f"--method {method}"
-        raise LaftError(
-            f"{option}: {system} has no task module with a gate; choose {' or '.join(gated)}"
-        )
-    if not task.target_langs():
-        raise LaftError(
-            f"{option}: no target rows; name their languages by --target-langs, such as fr_XX,zh_CN"
-        )
-    if not 0 <= label_smoothing < 1:
-        raise LaftError(f"--label-smoothing {label_smoothing}: must be at least 0 and below 1")

@@ -68,18 +68,6 @@ def test_sentence_mean_by_hand():
     assert torch.equal(sentence_mean(encoder_out, text_mask), expected)
 
 
-@pytest.mark.parametrize("left", [True, False])
-def test_sentence_mean_does_not_depend_on_padding(left):
-    encoder_out = torch.randn(5, 1, 8, generator=torch.Generator().manual_seed(0))
-    mask = torch.ones(1, 5).bool()
-    padding, off = torch.full((3, 1, 8), 1e6), torch.zeros(1, 3).bool()
-    order = slice(None, None, -1) if left else slice(None)
-    padded = sentence_mean(
-        torch.cat([encoder_out, padding][order]), torch.cat([mask, off][order], 1)
-    )
-    torch.testing.assert_close(padded, sentence_mean(encoder_out, mask))
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_sentence_mean_of_half_precision_sums_in_fp32(dtype):
     encoder_out = torch.full((4000, 1, 2), 100.0, dtype=dtype)  # the sum overflows fp16

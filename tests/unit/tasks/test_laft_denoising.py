@@ -45,14 +45,6 @@ def test_an_epoch_holds_each_language_by_its_share(data: Path) -> None:
     assert languages(made.datasets["train"]) == expected
 
 
-def test_only_the_languages_asked_for_are_read(data: Path) -> None:
-    made = task(data, train_langs="zh_CN,fr_XX", valid_langs="en_XX")
-    made.load_dataset("train")
-    made.load_dataset("valid")
-    assert set(languages(made.datasets["train"])) == {made.tag_ids["zh_CN"], made.tag_ids["fr_XX"]}
-    assert languages(made.datasets["valid"]) == {made.tag_ids["en_XX"]: 64}
-
-
 def test_validation_keeps_every_text_in_order(data: Path) -> None:
     made = task(data)
     made.load_dataset("valid")

@@ -40,13 +40,6 @@ def test_an_option_of_another_group() -> None:
         assert interpolated_or_default(options, "train_subset", "train") == expected
 
 
-@pytest.mark.parametrize("stage", ["denoising", "generation"])
-def test_the_language_named_comes_before_the_validation_s(stage: str) -> None:
-    made = tiny.task(stage, gen_lang="fr_XX", valid_langs="zh_CN", train_langs="en_XX")
-    assert made.split_langs(train=False) == ["fr_XX"]
-    assert made.split_langs(train=True) == ["en_XX"]
-
-
 def test_how_long_a_text_may_be() -> None:
     made = tiny.task(max_tokens=100, max_tokens_valid=80)
     assert made.longest(train=True) == 100

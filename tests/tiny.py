@@ -18,6 +18,7 @@ from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 from torch import Tensor
 
+from laft_fairseq.checkpoints.header import Header, pop_header
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import tags as language_tags
 from laft_fairseq.languages.dictionary import MASK
@@ -118,6 +119,32 @@ def scramble(module: torch.nn.Module, seed: int = 5, std: float = 0.2) -> None:
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+
+
+def scrambled(stage: str = "generation", std: float = 0.2, **options: Any) -> LAFTMBart:
+    """:func:`model` with every part doing something."""
+    built = model(stage, **options)
+    scramble(built, std=std)
+    return built
+
+
+def write_backbone(folder: Path, tags: Sequence[str] = TAGS) -> Path:
+    """model.pt: a whole mBART, as stage 1 of `mbart_full` writes it."""
+    built = scrambled("denoising", tags=tags, method="mbart_full")
+    torch.save({"model": built.state_dict()}, folder / "model.pt")
+    return folder / "model.pt"
+
+
+def tensors_of(built: torch.nn.Module) -> dict[str, Tensor]:
+    """All tensors, whatever a checkpoint would leave out."""
+    return torch.nn.Module.state_dict(built)
+
+
+def header_of(state: dict[str, Any]) -> Header:
+    """The header of a checkpoint's model state, which stays as it is."""
+    header, _ = pop_header(dict(state))
+    assert header is not None
+    return header
 
 
 def rows(texts: Sequence[str], left: bool = True) -> Tensor:

@@ -59,9 +59,3 @@ class LanguageClassifier(nn.Module):
         super().__init__()
         self.linear = nn.Linear(d, 1, bias=False)
         nn.init.normal_(self.linear.weight, std=0.02)
-
-    def forward(
-        self, h: Tensor, text_mask: Tensor, is_source: Tensor, *, routed: bool = True
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return L_cls, L_adv and the logits, see :func:`adversarial_losses`."""
-        return adversarial_losses(h, text_mask, self.linear.weight, is_source, routed=routed)

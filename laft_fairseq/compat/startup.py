@@ -20,12 +20,6 @@ from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError
 
 
-def patch_numpy() -> None:
-    """Add ``numpy.compat.long``, which fairseq's token blocks still read."""
-    if not hasattr(np, "compat"):
-        np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
-
-
 def decode(stock: typing.Any, encoder: typing.Any, x: str) -> str:
     """Decode as ``--bpe sentencepiece`` does, and byte-fallback subwords (``<0xE4>``) too."""
     return str(encoder.sp.DecodePieces(x.split()) if "<0x" in x else stock(encoder, x))
@@ -38,17 +32,11 @@ def decode_byte_pieces() -> None:
     wrap(SentencepieceBPE, decode)
 
 
-class _ConfigDumpFilter(logging.Filter):
-    """Drops the dump of the whole configuration, nine kilobytes, from the log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return isinstance(record.msg, str)
-
-
 def quiet_start() -> None:
     """Silence start-up warnings about which a user can do nothing."""
     for name in ("fairseq_cli.train", "fairseq_cli.generate", "fairseq_cli.interactive"):
-        logging.getLogger(name).addFilter(_ConfigDumpFilter())
+        # the dump of the whole configuration, nine kilobytes, is no text
+        logging.getLogger(name).addFilter(lambda record: isinstance(record.msg, str))
     for module in (r"hydra(\..*)?", r"fairseq(\..*)?", r"torch\.nn\.modules\.transformer"):
         warnings.filterwarnings("ignore", category=UserWarning, module=module)
         warnings.filterwarnings("ignore", category=FutureWarning, module=module)
@@ -76,15 +64,11 @@ def excepthook(
         print(f"laft: error: {cause}", file=sys.stderr)
 
 
-def one_line_errors() -> None:
-    """Print an uncaught :class:`LaftError` of a fairseq command as one line, not a traceback."""
-    wrap(sys, excepthook)
-
-
 def apply() -> None:
     """Apply every patch, once."""
-    patch_numpy()
+    if not hasattr(np, "compat"):  # of which fairseq's token blocks still read this
+        np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
     allow_checkpoint_classes()
     decode_byte_pieces()
     quiet_start()
-    one_line_errors()
+    wrap(sys, excepthook)

@@ -5,7 +5,7 @@ fairseq reads the fields' types at run time, so this module keeps plain annotati
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -17,7 +17,7 @@ from fairseq.logging import metrics
 from omegaconf import II
 from torch import Tensor
 
-from laft_fairseq.baselines.language_classifier import LanguageClassifier
+from laft_fairseq.baselines.language_classifier import LanguageClassifier, adversarial_losses
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.systems import METHODS, find
 
@@ -78,6 +78,9 @@ class LaftAdversarial(FairseqCriterion):
     Validation's ``loss`` is L_gen alone, as for the systems without an adversary, so that
     ``checkpoint_best.pt`` is chosen alike. L_cls and L_adv are reported beside it, unless the
     classifier is untrained.
+
+    Raises:
+        LaftError: a task without a gate or target rows, or a wrong label smoothing.
     """
 
     reads_target_rows = True  # checked by LaftGeneration.build_criterion
@@ -85,7 +88,23 @@ class LaftAdversarial(FairseqCriterion):
     def __init__(
         self, task: Any, sentence_avg: bool, label_smoothing: float, unrouted_adversary: bool
     ) -> None:
-        _check(task, label_smoothing)
+        option = "--criterion laft_adversarial"
+        if not hasattr(task, "target_langs"):
+            raise LaftError(f"{option}: is for stage 2; use it with --task laft_generation")
+        gated = [name for name, system in METHODS.items() if "gate" in system.modules]
+        method = getattr(task, "method", None)  # of --arch laft_mbart* alone
+        if method is None or "gate" not in find(method).modules:
+            system = "this --arch" if method is None else f"--method {method}"
+            raise LaftError(
+                f"{option}: {system} has no task module with a gate; choose {' or '.join(gated)}"
+            )
+        if not task.target_langs():
+            raise LaftError(
+                f"{option}: no target rows; name their languages by --target-langs, such as "
+                "fr_XX,zh_CN"
+            )
+        if not 0 <= label_smoothing < 1:
+            raise LaftError(f"--label-smoothing {label_smoothing}: must be at least 0 and below 1")
         super().__init__(task)
         self.sentence_avg = sentence_avg
         self.epsilon = label_smoothing
@@ -114,25 +133,31 @@ class LaftAdversarial(FairseqCriterion):
         encoded = extra["encoder"]
         h = encoded["h"][0]  # (S, B, d)
         text_mask = encoded["text_mask"][0]  # (B, S)
-        is_source = self.is_source(model.tags, encoded["languages"][0])  # (B,)
-        self.classifier.to(h.device)  # fairseq-validate leaves it on the CPU
-        l_cls, l_adv, z = self.classifier(h, text_mask, is_source, routed=self.routed)
+        is_source = torch.tensor([tag in self.source_langs for tag in model.tags], device=h.device)
+        is_source = is_source[encoded["languages"][0]]  # (B,)
+        weight = self.classifier.to(h.device).linear.weight  # fairseq-validate leaves it on the CPU
+        l_cls, l_adv, z = adversarial_losses(h, text_mask, weight, is_source, routed=self.routed)
         l_cls, l_adv = l_cls * size, l_adv * size
         loss = l_cls + l_adv + l_gen if self.training else l_gen
         sums = {"loss": loss, "loss_cls": l_cls, "loss_adv": l_adv, "loss_gen": l_gen,
                 "nll_loss": nll}  # fmt: skip
-        sums |= _counts(z, is_source, encoded["alpha"][0], source.ne(self.padding_idx))
+        right = z.gt(0).eq(is_source)  # (B,): ŷ > 1/2, that is z > 0, says "source"
+        at_tokens = source.ne(self.padding_idx)  # (B, S)
+        alpha = encoded["alpha"][0].squeeze(2).t().float()  # (B, S)
+        sums |= {
+            "rows_source": is_source.sum(),
+            "rows_target": (~is_source).sum(),
+            "right_source": (right & is_source).sum(),
+            "right_target": (right & ~is_source).sum(),
+            "alpha": alpha.masked_fill(~at_tokens, 0).sum(),
+            "gated_tokens": at_tokens.sum(),
+        }
         if self.is_untrained:
             sums = {n: value for n, value in sums.items() if not n.startswith(OF_CLASSIFIER)}
         logging_output: dict[str, Any] = {name: value.detach() for name, value in sums.items()}
         logging_output |= {"ntokens": tokens, "nsentences": source.size(0), "sample_size": size,
                            "batches": 1}  # fmt: skip
         return loss, size, logging_output
-
-    def is_source(self, tags: Sequence[str], languages: Tensor) -> Tensor:
-        """Return (B,) bool for (B,) language indices, True at annotated languages."""
-        annotated = [tag in self.source_langs for tag in tags]  # by language index
-        return torch.tensor(annotated, device=languages.device)[languages]
 
     def load_state_dict(
         self, state_dict: Optional[Mapping[str, Any]], strict: bool = True, assign: bool = False
@@ -174,43 +199,3 @@ class LaftAdversarial(FairseqCriterion):
     def logging_outputs_can_be_summed() -> bool:
         """Return True, as all of them are sums."""
         return True
-
-
-def _counts(z: Tensor, is_source: Tensor, alpha: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-    """Return the rows of each kind, how many are classified right, and the sum of α.
-
-    Args:
-        z: (B,) the classifier's logits; ŷ > 1/2, that is z > 0, says "source".
-        is_source: (B,) bool.
-        alpha: (S, B, 1).
-        tokens: (B, S) bool, False at padding.
-    """
-    right = z.gt(0).eq(is_source)  # (B,)
-    return {
-        "rows_source": is_source.sum(),
-        "rows_target": (~is_source).sum(),
-        "right_source": (right & is_source).sum(),
-        "right_target": (right & ~is_source).sum(),
-        "alpha": alpha.squeeze(2).t().float().masked_fill(~tokens, 0).sum(),
-        "gated_tokens": tokens.sum(),
-    }
-
-
-def _check(task: Any, label_smoothing: float) -> None:
-    """Raise LaftError for a task without a gate or target rows, and for a wrong ε."""
-    option = "--criterion laft_adversarial"
-    if not hasattr(task, "target_langs"):
-        raise LaftError(f"{option}: is for stage 2; use it with --task laft_generation")
-    gated = [name for name, system in METHODS.items() if "gate" in system.modules]
-    method = getattr(task, "method", None)  # of --arch laft_mbart* alone
-    if method is None or "gate" not in find(method).modules:
-        system = "this --arch" if method is None else f"--method {method}"
-        raise LaftError(
-            f"{option}: {system} has no task module with a gate; choose {' or '.join(gated)}"
-        )
-    if not task.target_langs():
-        raise LaftError(
-            f"{option}: no target rows; name their languages by --target-langs, such as fr_XX,zh_CN"
-        )
-    if not 0 <= label_smoothing < 1:
-        raise LaftError(f"--label-smoothing {label_smoothing}: must be at least 0 and below 1")

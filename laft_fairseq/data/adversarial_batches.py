@@ -70,16 +70,31 @@ class AdversarialRows(FairseqDataset):
         return [self.sources[index], *(self.targets[int(row)] for row in self.assigned[index])]
 
     def collater(self, samples: list[list[dict[str, Any]]]) -> dict[str, Any]:
-        """Return a batch, see :func:`adversarial_batch`."""
-        return adversarial_batch([row for item in samples for row in item], self.pad)
+        """Return a batch of the items' rows; those without a target have no part in L_gen.
+
+        Rows with a target come first, by descending source length. ``target`` (R, T) and the
+        decoder's input hold these only, named by ``decoded_rows`` (R,) in ``net_input`` where
+        R < B.
+        """
+        rows = [row for item in samples for row in item]
+        without = [row for row in rows if row["target"] is None]
+        batch = batch_of([row for row in rows if row["target"] is not None], self.pad)
+        if not without:
+            return batch
+        inputs = batch["net_input"]
+        decoded = [source[source.ne(self.pad)] for source in inputs["src_tokens"]]  # R of (s,)
+        sources = [*decoded, *(row["source"] for row in without)]  # B of (s,)
+        inputs["decoded_rows"] = torch.arange(len(decoded))  # (R,)
+        inputs["src_tokens"] = data_utils.collate_tokens(sources, self.pad, left_pad=True)  # (B, S)
+        inputs["src_lengths"] = torch.tensor([len(source) for source in sources])  # (B,)
+        batch["nsentences"] = len(sources)
+        others = torch.tensor([row["id"] for row in without])
+        batch["id"] = torch.cat([batch["id"], others])  # (B,)
+        return batch
 
     def num_tokens(self, index: int) -> int:
         """Return the tokens of the item's rows, padded to its longest, for ``--max-tokens``."""
         return (1 + self.each) * int(self.sizes[index].max())
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Return the longest source and target, for filtering."""
-        return int(self.sizes[index, 0]), int(self.sizes[index, 1])
 
     def ordered_indices(self) -> np.ndarray:
         """Return items by source, then target length, ties at random (fairseq seeds numpy)."""
@@ -115,25 +130,3 @@ def both_sizes(rows: MultilingualDataset) -> np.ndarray:
     """Return the (n, 2) lengths of source and target, 0 where there is no target."""
     sizes = np.asarray(rows.sizes).reshape(len(rows), -1)  # (n, 1 or 2)
     return np.pad(sizes, ((0, 0), (0, 2 - sizes.shape[1])))
-
-
-def adversarial_batch(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
-    """Return a batch of rows, of which those without a target have no part in L_gen.
-
-    Rows with a target come first, by descending source length. ``target`` (R, T) and the decoder's
-    input hold these rows only, named by ``decoded_rows`` (R,) in ``net_input`` where R < B.
-    """
-    with_target = [row for row in rows if row["target"] is not None]
-    without = [row for row in rows if row["target"] is None]
-    batch: dict[str, Any] = batch_of(with_target, pad)
-    if not without:
-        return batch
-    inputs = batch["net_input"]
-    decoded = [source[source.ne(pad)] for source in inputs["src_tokens"]]  # R of (s,)
-    sources = [*decoded, *(row["source"] for row in without)]  # B of (s,)
-    inputs["decoded_rows"] = torch.arange(len(decoded))  # (R,)
-    inputs["src_tokens"] = data_utils.collate_tokens(sources, pad, left_pad=True)  # (B, S)
-    inputs["src_lengths"] = torch.tensor([len(source) for source in sources])  # (B,)
-    batch["nsentences"] = len(sources)
-    batch["id"] = torch.cat([batch["id"], torch.tensor([row["id"] for row in without])])  # (B,)
-    return batch

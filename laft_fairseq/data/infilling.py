@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from fairseq.data import Dictionary, FairseqDataset
+from fairseq.data import BaseWrapperDataset, Dictionary
 from fairseq.data.denoising_dataset import DenoisingDataset
 from torch import Tensor
 
@@ -19,25 +19,6 @@ from laft_fairseq.languages.scripts import is_unspaced
 
 WORD_START = "\u2581"  # sentencepiece's mark
 SPANS = (0.01, 16.0)  # mean lengths for which fairseq's table of Poisson probabilities is right
-
-
-def check_noise(mask: float, poisson_lambda: float) -> None:
-    """Refuse noise that fairseq would not make as asked, or in an endless loop.
-
-    Args:
-        mask: share of the words.
-        poisson_lambda: mean length of a span in words.
-
-    Raises:
-        LaftError: names the option.
-    """
-    if not 0 <= mask <= 1:
-        raise LaftError(f"--mask {mask}: must be a share of the words, from 0 to 1")
-    if not SPANS[0] <= poisson_lambda <= SPANS[1]:
-        raise LaftError(
-            f"--poisson-lambda {poisson_lambda}: must be a mean length of spans in words, from "
-            f"{SPANS[0]:g} to {SPANS[1]:g}"
-        )
 
 
 @contextlib.contextmanager
@@ -72,14 +53,24 @@ def word_starts(dictionary: Dictionary, tag: str) -> Tensor:
     return starts
 
 
-class InfillingDataset(FairseqDataset):
+class InfillingDataset(BaseWrapperDataset):
     """Items of a noised source and the original target in one language, both tagged.
 
     The noise of an item depends on (seed, epoch, tag, index) alone, with ``fixed``, for validation,
-    not on the epoch either. Neither ``</s>`` nor the tag is ever masked.
+    not on the epoch either. Neither ``</s>`` nor the tag is ever masked. Lengths are those of the
+    original; a noised source may be a mask or two longer.
+
+    Args:
+        texts: the examples.
+        dictionary: of all languages.
+        tag: the examples' language.
+        seed: of the noise.
+        fixed: whether the noise is the same in all epochs.
+        mask: share of the words that is masked.
+        poisson_lambda: mean length of a span in words.
 
     Raises:
-        LaftError: noise out of range, see :func:`check_noise`.
+        LaftError: noise that fairseq would not make as asked, or in an endless loop.
     """
 
     def __init__(
@@ -93,11 +84,16 @@ class InfillingDataset(FairseqDataset):
         mask: float,
         poisson_lambda: float,
     ) -> None:
-        super().__init__()
-        check_noise(mask, poisson_lambda)
-        self.texts, self.dictionary = texts, dictionary
+        super().__init__(texts)
+        if not 0 <= mask <= 1:
+            raise LaftError(f"--mask {mask}: must be a share of the words, from 0 to 1")
+        if not SPANS[0] <= poisson_lambda <= SPANS[1]:
+            raise LaftError(
+                f"--poisson-lambda {poisson_lambda}: must be a mean length of spans in words, from "
+                f"{SPANS[0]:g} to {SPANS[1]:g}"
+            )
+        self.dictionary = dictionary
         self.seed, self.fixed, self.epoch = seed, fixed, 1
-        self.sizes = texts.sizes
         self.noise = DenoisingDataset(
             texts, texts.sizes, dictionary, dictionary.index(MASK), word_starts(dictionary, tag),
             shuffle=False, seed=seed, mask=mask, mask_random=0.0, insert=0.0, rotate=0.0,
@@ -109,42 +105,15 @@ class InfillingDataset(FairseqDataset):
         """Draw new noise, unless it is fixed."""
         self.epoch = 1 if self.fixed else epoch
 
-    @property
-    def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """Return True, as only the noise changes, not the sizes."""
-        return True
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
     def __getitem__(self, index: int) -> dict[str, Any]:
-        text = self.texts.text(index)  # X </s>
-        with seeded(self.seed, self.epoch, self.texts.tag_id, index):
-            noised = self.texts.cut(self.infill(text))  # masks of empty spans may lengthen it
-        tagged = self.texts.tagged
-        return {"id": index, "source": tagged(noised), "target": tagged(text)}
-
-    def infill(self, text: Tensor) -> Tensor:
-        """Return ``X' </s>`` for (t,) ``X </s>``; fairseq's noise spares first and last token."""
-        framed = torch.cat([text.new_tensor([self.dictionary.bos()]), text])
-        return self.noise.add_whole_word_mask(framed, self.noise.mask_ratio)[1:]
+        texts: TaggedTexts = self.dataset
+        text = texts.text(index)  # X </s>
+        framed = torch.cat([text.new_tensor([self.dictionary.bos()]), text])  # spared, as the last
+        with seeded(self.seed, self.epoch, texts.tag_id, index):
+            noised = self.noise.add_whole_word_mask(framed, self.noise.mask_ratio)[1:]
+        noised = texts.cut(noised)  # masks of empty spans may lengthen it
+        return {"id": index, "source": texts.tagged(noised), "target": texts.tagged(text)}
 
     def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
         """Return a batch, see :func:`batch_of`."""
         return batch_of(samples, self.dictionary.pad())
-
-    def name_of(self, index: int) -> str:
-        """Return the file of an item."""
-        return self.texts.name
-
-    def num_tokens(self, index: int) -> int:
-        """Return the tokens of the original, tag included."""
-        return self.texts.num_tokens(index)
-
-    def size(self, index: int) -> tuple[int, int]:
-        """Return the lengths for filtering; the noised one may be a mask or two longer."""
-        return self.texts.size(index), self.texts.size(index)
-
-    def ordered_indices(self) -> np.ndarray:
-        """Return items by size, so that batches hold little padding."""
-        return np.argsort(self.sizes, kind="mergesort")

@@ -121,9 +121,7 @@ class TaggedTexts(BaseWrapperDataset):
         """Return the tokens of an example, tag included."""
         return int(self._sizes[index])
 
-    def size(self, index: int) -> int:
-        """Return the tokens of an example, for filtering."""
-        return int(self._sizes[index])
+    size = num_tokens
 
 
 def batch_of(samples: list[dict[str, Any]], pad: int) -> dict[str, Any]:
@@ -160,10 +158,7 @@ class TaggedPairDataset(LanguagePairDataset):
             constraints=constraints,
         )
         self.eos = None  # each target's own last token begins the decoder's input
-
-    def name_of(self, index: int) -> str:
-        """Return the file of an item's source."""
-        return str(self.src.name)
+        self.name = source.name
 
 
 class MultilingualDataset(ConcatDataset):
@@ -175,12 +170,6 @@ class MultilingualDataset(ConcatDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {**super().__getitem__(index), "id": index}
-
-    def name_of(self, index: int) -> str:
-        """Return the file of an item."""
-        part = self.datasets[int(np.searchsorted(self.cumulative_sizes, index, side="right"))]
-        resampled = getattr(part, "dataset", part)  # what a ResamplingDataset draws from
-        return str(resampled.name_of(0))
 
     def ordered_indices(self) -> np.ndarray:
         """Return items by source, then target length, ties at random (fairseq seeds numpy)."""
@@ -209,8 +198,12 @@ def refuse_longer(dataset: Any, max_tokens: int) -> None:
     longest = int(sizes.max(axis=1).argmax())  # an item
     tokens = int(dataset.num_tokens(longest))
     if tokens > max_tokens:
-        where = f" of {dataset.name_of(longest)}" if hasattr(dataset, "name_of") else ""
+        while not hasattr(dataset, "name"):  # a part of several, and what is resampled or noised
+            parts = getattr(dataset, "datasets", None)
+            part = parts and parts[dataset._get_dataset_and_sample_index(longest)[0]]
+            dataset = part or dataset.dataset
         raise LaftError(
-            f"--max-tokens {max_tokens}: an example{where} has {tokens}, and none is skipped; "
-            "allow as many, or cut examples by --max-source-positions and --max-target-positions"
+            f"--max-tokens {max_tokens}: an example of {dataset.name} has {tokens}, and none is "
+            "skipped; allow as many, or cut examples by --max-source-positions and "
+            "--max-target-positions"
         )

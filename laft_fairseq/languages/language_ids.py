@@ -30,7 +30,10 @@ class LanguageTags(nn.Module):
         self.tags = tuple(tags)
         self.layout = layout
         self.pad, self.eos = dictionary.pad(), dictionary.eos()
-        self.token_ids = [self._token_id(dictionary, tag) for tag in tags]
+        self.token_ids = [int(dictionary.index(symbol(tag))) for tag in tags]
+        for tag, token in zip(tags, self.token_ids, strict=True):
+            if token == dictionary.unk():
+                raise LaftError(f"language {tag}: not in the dictionary; check --langs")
         index_of_token = torch.full((len(dictionary),), -1)
         index_of_token[self.token_ids] = torch.arange(len(self.tags))
         is_text = index_of_token < 0
@@ -38,13 +41,6 @@ class LanguageTags(nn.Module):
         self.mask = dictionary.index(MASK)
         self.register_buffer("index_of_token", index_of_token, persistent=False)
         self.register_buffer("is_text", is_text, persistent=False)
-
-    @staticmethod
-    def _token_id(dictionary: Dictionary, tag: str) -> int:
-        token = dictionary.index(symbol(tag))
-        if token == dictionary.unk():
-            raise LaftError(f"language {tag}: no {symbol(tag)} in the dictionary; check --langs")
-        return int(token)
 
     def tags_without_embedding(self, size: int) -> list[str]:
         """Return the tags beyond an embedding of ``size`` entries: those of new languages."""

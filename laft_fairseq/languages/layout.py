@@ -40,10 +40,6 @@ class TagLayout(StrEnum):
         tag = text.new_tensor([tag_id])
         return torch.cat([text, tag] if self is TagLayout.SUFFIX else [tag, text])
 
-    def text_start(self, targets: Tensor) -> Tensor:
-        """(B, t) first tokens of targets -> those of them that a search, given the tag, writes."""
-        return targets[:, self.lead :]
-
 
 def tag_layout(folder: str | Path, option: str | None = None) -> TagLayout:
     """Return the tag layout of a folder: ``--tag-layout``, else its file, else suffix.

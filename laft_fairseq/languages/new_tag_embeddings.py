@@ -9,20 +9,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def extended_embedding(tokens: Tensor, embedding: nn.Embedding, rows: Tensor) -> Tensor:
-    """(B, T) ids below V + n -> (B, T, d), rows (n, d) following the embedding's V.
-
-    Equal to a lookup in the two stacked, which are never put together: at mBART's size that
-    would copy a gigabyte a step. Where a new tag stands, the embedding is asked for padding,
-    which gets no gradient.
-    """
-    assert embedding.padding_idx is not None
-    place = tokens - embedding.num_embeddings  # (B, T), negative at the backbone's entries
-    of_backbone = embedding(tokens.masked_fill(place >= 0, embedding.padding_idx))  # (B, T, d)
-    new = F.embedding(place.clamp(min=0), rows)  # (B, T, d)
-    return torch.where((place >= 0).unsqueeze(-1), new, of_backbone)
-
-
 class NewTagEmbeddings(nn.ParameterDict):
     """An embedding (d,) for each new tag, keyed by tag, so that adding a language changes no shape.
 
@@ -50,8 +36,19 @@ class NewTagEmbeddings(nn.ParameterDict):
         return torch.stack(list(self.values()))
 
     def embed(self, tokens: Tensor, embedding: nn.Embedding) -> Tensor:
-        """(B, T) -> (B, T, d); without new tags the embedding's own lookup."""
-        return extended_embedding(tokens, embedding, self.table()) if self else embedding(tokens)
+        """Look up (B, T) ids below V + n, those from V on in the new tags: (B, T, d).
+
+        Equal to a lookup in the two stacked, which are never put together: at mBART's size that
+        would copy a gigabyte a step. Where a new tag stands, the embedding is asked for padding,
+        which gets no gradient.
+        """
+        if not self:
+            return embedding(tokens)
+        assert embedding.padding_idx is not None
+        place = tokens - embedding.num_embeddings  # (B, T), negative at the backbone's entries
+        of_backbone = embedding(tokens.masked_fill(place >= 0, embedding.padding_idx))  # (B, T, d)
+        new = F.embedding(place.clamp(min=0), self.table())  # (B, T, d)
+        return torch.where((place >= 0).unsqueeze(-1), new, of_backbone)
 
     def extend(self, logits: Tensor, features: Tensor) -> Tensor:
         """(N, V) logits of the backbone's entries, (N, d) features -> (N, V + n)."""

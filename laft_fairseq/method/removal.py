@@ -14,8 +14,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from laft_fairseq.errors import LaftError
-
 Scaling = Literal["scaled", "projection", "mean", "none"]
 SCALINGS: tuple[Scaling, ...] = get_args(Scaling)
 
@@ -30,16 +28,7 @@ def sentence_mean(encoder_out: Tensor, text_mask: Tensor) -> Tensor:
 
     Returns:
         (B, d) fp32; zeros for a row without text tokens.
-
-    Raises:
-        LaftError: the shapes do not fit, or the mask is not bool.
     """
-    steps, batch = encoder_out.shape[:2]
-    if text_mask.dtype != torch.bool or text_mask.shape != (batch, steps):
-        raise LaftError(
-            f"text mask of {tuple(text_mask.shape)} {text_mask.dtype} for an encoder output of "
-            f"{tuple(encoder_out.shape)}: expected ({batch}, {steps}) bool"
-        )
     outside = ~text_mask.t().unsqueeze(-1)  # (T, B, 1), True outside the text
     total = encoder_out.masked_fill(outside, 0).sum(0, dtype=torch.float32)  # (B, d)
     tokens = text_mask.sum(1, keepdim=True).clamp(min=1)  # (B, 1)
@@ -58,24 +47,12 @@ def language_projection(e_L: Tensor, components: Tensor, scaling: Scaling) -> Te
     Args:
         e_L: (B, d).
         components: c_L, (d, k) for a batch of one language or (B, d, k) with each row's own.
-        scaling: one of `SCALINGS`.
+        scaling: one of these three.
 
     Returns:
         (B, d) fp32, computed in fp32 under autocast as well; zeros where e_L is zero, with
         finite gradients there.
-
-    Raises:
-        LaftError: the scaling is unknown, or the shapes do not fit.
     """
-    check_scaling(scaling)
-    if scaling == "mean":
-        raise LaftError("removal 'mean' takes the mean vector, not the components")
-    batch, width = e_L.shape
-    if components.shape[:-1] not in ((width,), (batch, width)):
-        raise LaftError(
-            f"language components of {tuple(components.shape)} do not fit e_L of "
-            f"{tuple(e_L.shape)}: expected ({width}, k) or ({batch}, {width}, k)"
-        )
     e_L = e_L.float()
     if scaling == "none":
         return torch.zeros_like(e_L)
@@ -117,9 +94,3 @@ def unit_vectors(e_L: Tensor) -> Tensor:
     """Return e_L / ‖e_L‖₂ (B, d); zero rows stay zero, their gradients finite."""
     norm = torch.linalg.vector_norm(e_L, dim=1, keepdim=True)  # (B, 1)
     return e_L / torch.where(norm > 0, norm, torch.ones_like(norm))
-
-
-def check_scaling(scaling: str) -> None:
-    """Raise LaftError for a removal that is none of `SCALINGS`."""
-    if scaling not in SCALINGS:
-        raise LaftError(f"unknown removal {scaling!r}: choose one of {', '.join(SCALINGS)}")

@@ -6,43 +6,24 @@ Freezing is a pure function of a parameter's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from laft_fairseq.errors import LaftError
 
 STAGES = ("denoising", "generation")  # stage 1 and stage 2
 
-# Whether a parameter belongs to a group, by its name and the number of encoder layers.
-Group = Callable[[str, int], bool]
-
-ENCODER_LAYER = re.compile(r"^encoder\.layers\.(\d+)\.")
-
-
-def _encoder_layers(name: str, layers: int) -> bool:
-    return ENCODER_LAYER.match(name) is not None
-
-
-def _encoder_top2(name: str, layers: int) -> bool:
-    match = ENCODER_LAYER.match(name)
-    return match is not None and int(match.group(1)) >= layers - 2
-
-
-def _query_and_key(name: str, layers: int) -> bool:
-    return re.match(r"^(en|de)coder\.layers\..*_attn\.[qk]_proj\.", name) is not None
-
-
-GROUPS: dict[str, Group] = {
-    "everything": lambda name, layers: True,
-    "encoder_layers": _encoder_layers,
-    "encoder_top2": _encoder_top2,
-    "query_and_key": _query_and_key,
-    "task_module": lambda name, layers: name.startswith("encoder.task_module."),
-    "fusion": lambda name, layers: name.startswith("encoder.fusion."),
-    "gate": lambda name, layers: name.startswith("encoder.gate."),
-    "language_adapter": lambda name, layers: ".language_adapter." in name,
-    "task_adapter": lambda name, layers: ".task_adapter." in name,
-    "new_tags": lambda name, layers: name.startswith("decoder.new_tag_rows."),
+# What a stage may train: the beginning of a parameter's name, as a regular expression.
+GROUPS = {
+    "everything": "",
+    "encoder_layers": r"encoder\.layers\.",
+    "encoder_top2": r"encoder\.layers\.({second}|{top})\.",  # the numbers of the two top layers
+    "query_and_key": r"(en|de)coder\.layers\..*_attn\.[qk]_proj\.",
+    "task_module": r"encoder\.task_module\.",
+    "fusion": r"encoder\.fusion\.",
+    "gate": r"encoder\.gate\.",
+    "language_adapter": r".*\.language_adapter\.",
+    "task_adapter": r".*\.task_adapter\.",
+    "new_tags": r"decoder\.new_tag_rows\.",
 }
 
 
@@ -97,15 +78,18 @@ def find(name: str) -> System:
 def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> bool:
     """Return whether ``stage`` of ``method`` trains the parameter of this name.
 
+    Args:
+        parameter: its name in the model.
+        method: the system.
+        stage: one of ``STAGES``.
+        encoder_layers: of the backbone.
+
     Raises:
         LaftError: unknown method.
-        ValueError: unknown stage.
     """
-    system = find(method)
-    if stage not in STAGES:
-        raise ValueError(f"stage {stage!r} is none of {STAGES}")
-    groups = system.denoising if stage == "denoising" else system.generation
-    return any(GROUPS[group](parameter, encoder_layers) for group in groups)
+    layers = {"second": encoder_layers - 2, "top": encoder_layers - 1}
+    groups = getattr(find(method), stage)
+    return any(re.match(GROUPS[group].format(**layers), parameter) for group in groups)
 
 
 def trains_encoder(method: str) -> bool:

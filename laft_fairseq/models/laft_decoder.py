@@ -7,9 +7,9 @@ from typing import Any
 import torch.nn.functional as F
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
-from fairseq.modules.transformer_layer import TransformerDecoderLayerBase
 from torch import Tensor, nn
 
+from laft_fairseq.baselines.task_adapter import TaskAdapter
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.new_tag_embeddings import NewTagEmbeddings
@@ -17,19 +17,6 @@ from laft_fairseq.method.language_adapter import LanguageAdapters, RowGroup, gro
 from laft_fairseq.method.systems import System
 from laft_fairseq.models.layers import AdaptedDecoderLayer, with_activation_checkpointing
 from laft_fairseq.models.options import LAFTOptions
-
-
-class LAFTDecoderLayer(TransformerDecoderLayerBase):
-    """mBART's decoder layer, then the adapter of each row's language."""
-
-    def __init__(self, cfg: TransformerConfig, no_encoder_attn: bool, norm: str, dim: int) -> None:
-        super().__init__(cfg, no_encoder_attn)
-        self.language_adapter = LanguageAdapters(cfg.decoder.embed_dim, dim, norm, ())
-
-    def forward(self, x: Tensor, *args: Any, groups: list[RowGroup], **kwargs: Any) -> Any:
-        """Return (T, B, d) for (T, B, d), with fairseq's attention and state."""
-        x, attention, state = super().forward(x, *args, **kwargs)
-        return self.language_adapter(x, groups), attention, state
 
 
 class LAFTDecoder(TransformerDecoderBase):
@@ -63,14 +50,13 @@ class LAFTDecoder(TransformerDecoderBase):
         self, cfg: TransformerConfig, no_encoder_attn: bool = False
     ) -> nn.Module:
         """Build one layer, with adapters where the system has them."""
-        options = self.laft_options
+        options, d = self.laft_options, cfg.decoder.embed_dim
+        layer = AdaptedDecoderLayer(cfg, no_encoder_attn)
         if self.has_task_adapters:
-            layer = AdaptedDecoderLayer(cfg, no_encoder_attn, options.task_adapter_reduction)
-        elif self.has_adapters:
-            norm, dim = options.adapter_norm, options.language_adapter_dim
-            layer = LAFTDecoderLayer(cfg, no_encoder_attn, norm, dim)
-        else:
-            layer = TransformerDecoderLayerBase(cfg, no_encoder_attn)
+            layer.task_adapter = TaskAdapter(d, options.task_adapter_reduction)
+        if self.has_adapters:
+            dim, norm = options.language_adapter_dim, str(options.adapter_norm)
+            layer.language_adapter = LanguageAdapters(d, dim, norm, ())
         return with_activation_checkpointing(layer, cfg)
 
     def adapter_tags(self) -> list[str]:
@@ -99,12 +85,12 @@ class LAFTDecoder(TransformerDecoderBase):
         tag at the first step, so that the language is known from the first position on; the
         features (B, 1, d) are those of the last token. Attention weights are not computed.
         """
-        extra: dict[str, Any] = {}
+        groups: list[RowGroup] = []
         if incremental_state is not None:
             prev_output_tokens = self.language_tags.decoder_input(prev_output_tokens)
         if self.has_adapters:
             languages = self.language_tags.of_decoder_input(prev_output_tokens)  # (B,)
-            extra["groups"] = group_rows(languages, self.language_tags.tags)
+            groups = group_rows(languages, self.language_tags.tags)
         x, self_padding = self._embed(prev_output_tokens, incremental_state)  # (T, B, d)
         encoded, encoder_padding = None, None
         if encoder_out is not None:
@@ -121,7 +107,7 @@ class LAFTDecoder(TransformerDecoderBase):
                 incremental_state,
                 self_attn_mask=self.buffered_future_mask(x) if causal else None,
                 self_attn_padding_mask=self_padding,
-                **extra,
+                groups=groups,
             )  # (T, B, d)
         if incremental_state is not None:
             x = x[-1:]  # (1, B, d)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from typing import Any
 
 from fairseq.data import Dictionary
@@ -22,8 +21,6 @@ from laft_fairseq.models.layers import AdaptedEncoderLayer, with_activation_chec
 from laft_fairseq.models.options import LAFTOptions
 from laft_fairseq.training.encoder_cache import EncoderCache, EncoderOutput, encode
 from laft_fairseq.training.precision import frozen_forward
-
-logger = logging.getLogger(__name__)
 
 
 class LAFTEncoder(LAFT, TransformerEncoderBase):
@@ -64,16 +61,6 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
             reduction = self.laft_options.task_adapter_reduction
             return with_activation_checkpointing(AdaptedEncoderLayer(cfg, reduction), cfg)
         return with_activation_checkpointing(TransformerEncoderLayerBase(cfg), cfg)
-
-    def reads_components(self, path: str | None) -> bool:
-        """Return whether training begins with this file's components; otherwise log why not."""
-        if self.needs_components and not path:
-            logger.info("no --language-components: the checkpoint to start from must contain them")
-        if path and not self.needs_components:
-            logger.warning(
-                "--language-components %s: not read, as this system removes nothing", path
-            )
-        return bool(path) and self.needs_components
 
     def train(self, mode: bool = True) -> LAFTEncoder:
         """Set the mode; a frozen encoder stays in eval, without dropout."""

@@ -22,9 +22,9 @@ from laft_fairseq.checkpoints.positions import fit_positions
 from laft_fairseq.checkpoints.untrained_parts import language_of
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.dictionary import backbone_part
 from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.layout import TagLayout
-from laft_fairseq.languages.new_languages import backbone_part
 from laft_fairseq.languages.new_tag_embeddings import mean_of_tags
 from laft_fairseq.languages.tags import split_tags
 from laft_fairseq.method.systems import find, is_trained
@@ -157,8 +157,11 @@ class LAFTMBart(CheckpointedMBart):
         self.train_langs = tuple(train_langs)
         if self.options.backbone:
             self.load_backbone(backbones.read(self.options.backbone))
-        if self.encoder.reads_components(self.options.language_components):
-            self.load_components(str(self.options.language_components), train_langs)
+        path = self.options.language_components
+        if path and self.encoder.needs_components:
+            self.load_components(path, train_langs)
+        elif path:
+            logger.warning("--language-components %s: not read: this system removes nothing", path)
         for tag in split_tags(self.options.adapter_langs) or train_langs:
             self.add_adapter(tag)
 

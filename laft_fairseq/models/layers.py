@@ -1,8 +1,9 @@
-"""mBART's layers with a task adapter (the baseline Adapter), and activation checkpointing."""
+"""mBART's layers with adapters, and activation checkpointing."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from laft_fairseq.baselines.task_adapter import TaskAdapter
+from laft_fairseq.method.language_adapter import LanguageAdapters, RowGroup
 
 BACKENDS = {
     SDPBackend.MATH: torch.backends.cuda.math_sdp_enabled,
@@ -43,16 +45,23 @@ class AdaptedEncoderLayer(TransformerEncoderLayerBase):
 
 
 class AdaptedDecoderLayer(TransformerDecoderLayerBase):
-    """mBART's decoder layer, followed by a task adapter."""
+    """mBART's decoder layer, then, where it is given one, a task adapter or language adapters."""
 
-    def __init__(self, cfg: TransformerConfig, no_encoder_attn: bool, reduction: int) -> None:
+    task_adapter: TaskAdapter | None
+    language_adapter: LanguageAdapters | None
+
+    def __init__(self, cfg: TransformerConfig, no_encoder_attn: bool) -> None:
         super().__init__(cfg, no_encoder_attn)
-        self.task_adapter = TaskAdapter(cfg.decoder.embed_dim, reduction)
+        self.task_adapter = self.language_adapter = None
 
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, x: Tensor, *args: Any, groups: Sequence[RowGroup] = (), **kwargs: Any) -> Any:
         """Return (T, B, d) for (T, B, d), with fairseq's attention and state."""
         x, attention, state = super().forward(x, *args, **kwargs)
-        return self.task_adapter(x), attention, state
+        if self.task_adapter is not None:
+            x = self.task_adapter(x)
+        if self.language_adapter is not None:
+            x = self.language_adapter(x, groups)
+        return x, attention, state
 
 
 def with_activation_checkpointing(layer: nn.Module, cfg: TransformerConfig) -> nn.Module:

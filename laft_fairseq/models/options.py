@@ -3,17 +3,34 @@
 fairseq reads the fields' types at run time, so this module keeps plain annotations.
 """
 
+import logging
+from argparse import Namespace
 from dataclasses import dataclass, field, fields
 from typing import Any, Optional
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.models import ARCH_CONFIG_REGISTRY
 
 from laft_fairseq.method.language_adapter import NORMS
 from laft_fairseq.method.removal import SCALINGS
-from laft_fairseq.method.systems import METHODS
+from laft_fairseq.method.systems import METHODS, find
 from laft_fairseq.method.task_module import INITIALISATIONS
 
+logger = logging.getLogger(__name__)
+
 FUSION_INPUTS = ("subtracted", "mean", "none")
+# The module without which an option has no effect. Only systems with a fusion remove anything.
+MODULES = {
+    "removal": "fusion",
+    "fusion_input": "fusion",
+    "fusion_dim": "fusion",
+    "adapter_norm": "language_adapter",
+    "language_adapter_dim": "language_adapter",
+    "adapter_langs": "language_adapter",
+    "task_module_init": "task_module",
+    "task_module_layers": "task_module",
+    "task_adapter_reduction": "task_adapter",
+}
 
 
 @dataclass
@@ -78,3 +95,17 @@ def fill_defaults(args: Any, **architecture: Any) -> None:
     for f in fields(LAFTOptions):
         if not hasattr(args, f.name):
             setattr(args, f.name, architecture.get(f.name, f.default))
+
+
+def warn_of_unused(args: Any) -> None:
+    """Log one line that names the given options that ``--method`` has no module for, if any."""
+    defaults = Namespace()
+    ARCH_CONFIG_REGISTRY.get(getattr(args, "arch", ""), fill_defaults)(defaults)
+    unused = []
+    for name, module in MODULES.items():
+        value = getattr(args, name)
+        if module not in find(args.method).modules and value != getattr(defaults, name):
+            users = [method for method, system in METHODS.items() if module in system.modules]
+            unused.append(f"--{name.replace('_', '-')} {value} (used by {' or '.join(users)})")
+    if unused:
+        logger.warning("--method %s ignores %s", args.method, ", ".join(unused))

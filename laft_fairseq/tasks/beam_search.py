@@ -91,8 +91,11 @@ class SingleModel(EnsembleModel):
         return torch.log_softmax(last, dim=-1, out=last), None
 
 
-def use_fast_beam_search(generator: Any) -> None:
-    """Speed up a plain beam search over one model; other searches stay as they are."""
+def improve_search(generator: Any) -> None:
+    """Speed up a plain beam search over one model, and make any search's n-gram blocker block."""
+    if getattr(generator, "repeat_ngram_blocker", None) is not None:
+        n = generator.repeat_ngram_blocker.no_repeat_ngram_size
+        generator.repeat_ngram_blocker = NoRepeatedNgrams(n, generator.eos)
     plain = type(generator) is SequenceGenerator and type(generator.search) is BeamSearch
     if plain and generator.model.models_size == 1:
         generator.model = SingleModel(list(generator.model.models))
@@ -132,11 +135,3 @@ class NoRepeatedNgrams(nn.Module):
         lprobs.scatter_add_(1, last, torch.zeros_like(before).masked_fill_(forbidden, -math.inf))
         nothing_left = lprobs.amax(1, keepdim=True).isneginf()  # (R, 1)
         return lprobs.scatter_(1, last, before.where(nothing_left, lprobs.gather(1, last)))
-
-
-def replace_ngram_blocker(generator: Any) -> None:
-    """Replace fairseq's n-gram blocker, where ``--no-repeat-ngram-size`` asks for one."""
-    blocker = getattr(generator, "repeat_ngram_blocker", None)
-    if blocker is not None:
-        n = blocker.no_repeat_ngram_size
-        generator.repeat_ngram_blocker = NoRepeatedNgrams(n, generator.eos)

@@ -19,7 +19,7 @@ from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.models.laft_mbart import LAFTMBart
-from laft_fairseq.tasks.beam_search import replace_ngram_blocker, use_fast_beam_search
+from laft_fairseq.tasks.beam_search import improve_search
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +49,7 @@ class Decoding:
         extra["tokens_to_suppress"] = (*symbols, MASK, "<s>")
         extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
         generator = super().build_generator(models, args, seq_gen_cls, extra, **kwargs)  # type: ignore[misc]
-        use_fast_beam_search(generator)
-        replace_ngram_blocker(generator)
+        improve_search(generator)
         if hasattr(generator, "max_len"):
             generator.max_len -= self.layout.lead  # positions that the search does not count
         set_beam(models, 1)
@@ -82,7 +81,7 @@ class Decoding:
         if not hasattr(generator, "beam_size"):  # it scores given references
             return generator.generate(models, sample)
         if prefix_tokens is not None:
-            prefix_tokens = self.layout.text_start(prefix_tokens)
+            prefix_tokens = prefix_tokens[:, self.layout.lead :]  # the tag is the search's own
         set_beam(models, generator.beam_size)
         try:
             with torch.no_grad():

@@ -6,7 +6,6 @@ fairseq reads the fields' types at run time, so this module keeps plain annotati
 import logging
 import os
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Optional
 
 from fairseq.data import Dictionary
@@ -22,8 +21,7 @@ from laft_fairseq.scoring.rouge import PROTOCOLS
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
 from laft_fairseq.tasks.rouge_validation import RougeValidation
-from laft_fairseq.training.encoder_cache import encoder_fingerprint, use_cache
-from laft_fairseq.training.precision import wants_bf16
+from laft_fairseq.training.encoder_cache import use_cache
 
 logger = logging.getLogger(__name__)
 
@@ -88,14 +86,15 @@ class LaftGeneration(LaftTask):
                 "%s: --max-tokens leaves %d tokens to a row, as a batch holds at least %d rows",
                 split, longest, rows,
             )  # fmt: skip
-        read = partial(self._pairs, split=split, train=train, longest=longest)
-        self.datasets[split] = MultilingualDataset(
-            [read(tag) for tag in self.split_langs(train)], shuffle=train
-        )
+        pairs = [self._pairs(tag, split, train, longest) for tag in self.split_langs(train)]
+        self.datasets[split] = MultilingualDataset(pairs, shuffle=train)
         if adversarial:
             self.datasets[split] = self._with_target_rows(self.datasets[split], split, longest)
         elif train:
-            self._refuse_options_of_target_rows()
+            for name in ("target_rows", "target_per_source", "reconstruct_target"):
+                if getattr(self.cfg, name) != getattr(LaftGenerationOptions, name):
+                    option = "--" + name.replace("_", "-")
+                    raise LaftError(f"{option}: needs --target-langs, such as fr_XX,zh_CN")
 
     def target_langs(self) -> list[str]:
         """Return the languages of TM + adv's target rows; none in other runs.
@@ -112,22 +111,19 @@ class LaftGeneration(LaftTask):
             )
         return tags
 
-    def _refuse_options_of_target_rows(self) -> None:
-        """Refuse options that have no effect without --target-langs."""
-        for name in ("target_rows", "target_per_source", "reconstruct_target"):
-            if getattr(self.cfg, name) != getattr(LaftGenerationOptions, name):
-                option = "--" + name.replace("_", "-")
-                raise LaftError(f"{option}: needs --target-langs, such as fr_XX,zh_CN")
-
     def _with_target_rows(
         self, sources: MultilingualDataset, split: str, longest: int
     ) -> AdversarialRows:
-        if self.cfg.reconstruct_target and self.cfg.target_rows == "pairs":
+        mono = self.cfg.target_rows == "monolingual"
+        if self.cfg.reconstruct_target and not mono:
             raise LaftError("--reconstruct-target: needs --target-rows monolingual")
-        monolingual = self.cfg.target_rows == "monolingual"
-        reader = self._monolingual if monolingual else partial(self._pairs, train=True)
-        read = partial(reader, split=split, longest=longest)
-        targets = MultilingualDataset([read(tag) for tag in self.target_langs()], shuffle=True)
+        parts = [
+            self._monolingual(tag, split, longest)
+            if mono
+            else self._pairs(tag, split, True, longest)
+            for tag in self.target_langs()
+        ]
+        targets = MultilingualDataset(parts, shuffle=True)
         each, pad = self.cfg.target_per_source, self.dictionary.pad()
         rows = AdversarialRows(sources, targets, each, self.cfg.seed, pad)
         logger.info(
@@ -164,21 +160,15 @@ class LaftGeneration(LaftTask):
             self.method = str(model.options.method)
             self.width = int(model.encoder.embed_tokens.embedding_dim)
         if self.cfg.eval_rouge and not from_checkpoint:
-            self.rouge.check_languages()
+            self.rouge.tags()
         return model
 
     def train_step(self, sample: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
         """Make one update; before the first, with the weights loaded, set up --encoder-cache."""
         if self.cfg.encoder_cache and not self.caching:
             self.caching = True
-            laft_model = laft_model_in(model)
-            assert laft_model is not None
-            encoder, limit = laft_model.encoder, int(self.cfg.encoder_cache_gb * 1e9)
-            weight = encoder.embed_tokens.weight
-            bf16 = wants_bf16(weight, self.cfg.autocast)
-            precision = "bf16-autocast" if bf16 else str(weight.dtype).removeprefix("torch.")
-            fingerprint = encoder_fingerprint(laft_model)
-            use_cache(encoder, self.cfg.encoder_cache, limit, fingerprint, precision)
+            limit = int(self.cfg.encoder_cache_gb * 1e9)
+            use_cache(laft_model_in(model), self.cfg.encoder_cache, limit, self.cfg.autocast)
         return super().train_step(sample, model, *args, **kwargs)
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:

@@ -18,15 +18,14 @@ from laft_fairseq.checkpoints.untrained_parts import describe_parts
 from laft_fairseq.data.adversarial_batches import AdversarialRows
 from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts, refuse_longer
 from laft_fairseq.errors import LaftError
-from laft_fairseq.languages import new_languages
 from laft_fairseq.languages import tags as language_tags
-from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary
+from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary, read_new_langs
 from laft_fairseq.languages.layout import tag_layout
 from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
+from laft_fairseq.models.options import warn_of_unused
 from laft_fairseq.tasks.decoding import Decoding
 from laft_fairseq.tasks.options import interpolated_or_default
-from laft_fairseq.tasks.unused_options import warn_of_unused
-from laft_fairseq.training import batch_sharding, frozen_weights, rank_consistency
+from laft_fairseq.training import frozen_weights, rank_consistency
 from laft_fairseq.training.launch import refuse_lost_processes
 from laft_fairseq.training.precision import autocast
 
@@ -56,7 +55,7 @@ class LaftTask(Decoding, FairseqTask):
         if not Path(cfg.data).is_dir():
             raise LaftError(f"{cfg.data}: no such data directory")
         tags = dictionary_tags(cfg.data, cfg.langs)
-        new = new_languages.read_new_langs(cfg.data, cfg.new_langs, tags)
+        new = read_new_langs(cfg.data, cfg.new_langs, tags)
         dictionary = load_dictionary(cfg.data, tags, new)
         return cls(cfg, dictionary, [*tags, *new])
 
@@ -136,7 +135,11 @@ class LaftTask(Decoding, FairseqTask):
         """
         model = super().build_model(cfg, from_checkpoint)
         if isinstance(model, LAFTMBart) and not from_checkpoint:
-            refuse_several_folders(self.cfg.data)
+            if os.pathsep in self.cfg.data:
+                raise LaftError(
+                    f"{self.cfg.data}: fairseq splits paths at {os.pathsep!r}, and the laft tasks "
+                    "train on one folder; rename it"
+                )
             warn_of_unused(model.args)
             model.start(self.train_langs())
         source, target = model.max_positions()
@@ -177,8 +180,8 @@ class LaftTask(Decoding, FairseqTask):
             # fairseq would read ahead in a thread, where noise seeds torch and disturbs dropout.
             kwargs["data_buffer_size"] = 0
         batches = super().get_batch_iterator(dataset, max_tokens, **kwargs)
-        batch_sharding.check_sharing(batches)
-        batch_sharding.resume_across_world_sizes(batches)
+        rank_consistency.check_sharing(batches)
+        rank_consistency.resume_across_world_sizes(batches)
         return batches
 
     def begin_epoch(self, epoch: int, model: Any) -> None:
@@ -227,16 +230,3 @@ class LaftTask(Decoding, FairseqTask):
         """Run the criterion without gradients, in training's precision."""
         with autocast(model, self.cfg.autocast, self.casts):
             return super().valid_step(sample, model, criterion)
-
-
-def refuse_several_folders(data: str) -> None:
-    """Refuse to train on a path that fairseq's trainer would split into several folders.
-
-    Raises:
-        LaftError: names the path.
-    """
-    if os.pathsep in data:
-        raise LaftError(
-            f"{data}: fairseq splits paths at {os.pathsep!r}, and the laft tasks train on one "
-            "folder; rename it"
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,29 +25,34 @@ class RougeValidation:
 
     def __init__(self, task: LaftTask) -> None:
         self.task, self.protocol = task, task.cfg.eval_rouge_protocol
-        self.generator: Any = None
+        self.generator: Any = (
+            None  # built at first use: fairseq-validate builds its model elsewhere
+        )
 
-    @property
     def tags(self) -> list[str]:
-        """Return the languages that are validated on."""
-        return self.task.split_langs(train=False)
-
-    def check_languages(self) -> None:
-        """Check before training that the protocol defines every language.
+        """Return the languages that are validated on.
 
         Raises:
-            LaftError: it does not.
+            LaftError: the protocol does not define one of them.
         """
-        for tag in self.tags:
+        tags = self.task.split_langs(train=False)
+        for tag in tags:
             tokenizer(self.protocol, tag)
+        return tags
 
     def sums(self, sample: Any, model: Any) -> dict[str, float]:
         """Return the sum of ROUGE-L (0 to 100) and the count of each language, absent ones too."""
-        sums = {}
-        for tag in self.tags:
-            sums[f"_rougeL_sum_{tag}"] = 0.0
-            sums[f"_rougeL_count_{tag}"] = 0.0
-        outputs = self.task.inference_step(self._generator(model), [model], sample)
+        if self.generator is None:
+            cfg = self.task.cfg
+            options = Namespace(
+                beam=cfg.eval_rouge_beam,
+                lenpen=cfg.eval_rouge_lenpen,
+                max_len_a=0,
+                max_len_b=cfg.eval_rouge_max_len,
+            )
+            self.generator = self.task.build_generator([laft_model_in(model) or model], options)
+        sums = {f"_rougeL_{kind}_{tag}": 0.0 for tag in self.tags() for kind in ("sum", "count")}
+        outputs = self.task.inference_step(self.generator, [model], sample)
         languages = model.encoder.language_tags.of_source(sample["net_input"]["src_tokens"])
         for row, language in enumerate(languages.tolist()):
             tag = self.task.tags[language]
@@ -57,19 +63,6 @@ class RougeValidation:
             sums[f"_rougeL_count_{tag}"] += 1
         return sums
 
-    def _generator(self, model: Any) -> Any:
-        """Return the generator, built at first use: fairseq-validate builds its model elsewhere."""
-        if self.generator is None:
-            cfg = self.task.cfg
-            options = Namespace(
-                beam=cfg.eval_rouge_beam,
-                lenpen=cfg.eval_rouge_lenpen,
-                max_len_a=0,
-                max_len_b=cfg.eval_rouge_max_len,
-            )
-            self.generator = self.task.build_generator([laft_model_in(model) or model], options)
-        return self.generator
-
     def _text(self, tokens: torch.Tensor) -> str:
         dictionary = self.task.dictionary
         ignored = {dictionary.pad(), *self.task.tag_ids.values()}
@@ -77,27 +70,20 @@ class RougeValidation:
 
     def reduce(self, logging_outputs: Any) -> None:
         """Log ``rougeL_<tag>`` for each language, and ``rougeL``, their mean."""
-        if not any("_rougeL" in key for key in logging_outputs[0]):
-            return
-        for tag in self.tags:
-            for kind in ("sum", "count"):
-                key = f"_rougeL_{kind}_{tag}"
-                total = sum(float(output.get(key, 0.0)) for output in logging_outputs)
-                metrics.log_scalar_sum(key, total)
-            metrics.log_derived(f"rougeL_{tag}", MeanOf((tag,)))
-        metrics.log_derived("rougeL", MeanOf(tuple(self.tags)))
+        keys = [key for key in logging_outputs[0] if key.startswith("_rougeL_")]  # none in training
+        for key in keys:
+            metrics.log_scalar_sum(key, sum(float(output[key]) for output in logging_outputs))
+        if keys:
+            tags = self.tags()
+            for tag in tags:
+                metrics.log_derived(f"rougeL_{tag}", partial(mean_over, [tag]))
+            metrics.log_derived("rougeL", partial(mean_over, tags))
 
 
-class MeanOf:
-    """Computes the mean over languages of sum / count from a dictionary of meters."""
-
-    def __init__(self, tags: tuple[str, ...]) -> None:
-        self.tags = tags
-
-    def __call__(self, meters: Any) -> float:
-        """Return the mean, 0 to 100; a language without examples counts as 0."""
-        means = [
-            meters[f"_rougeL_sum_{tag}"].sum / max(1.0, meters[f"_rougeL_count_{tag}"].sum)
-            for tag in self.tags
-        ]
-        return round(sum(means) / len(means), 3)
+def mean_over(tags: list[str], meters: Any) -> float:
+    """Return the mean over languages of sum / count, 0 to 100; 0 for one without examples."""
+    means = [
+        meters[f"_rougeL_sum_{tag}"].sum / max(1.0, meters[f"_rougeL_count_{tag}"].sum)
+        for tag in tags
+    ]
+    return round(sum(means) / len(means), 3)

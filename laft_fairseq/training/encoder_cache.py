@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.training.precision import wants_bf16
 
 logger = logging.getLogger(__name__)
 
@@ -205,59 +206,45 @@ def encode(
     }
 
 
-def encoder_fingerprint(model: Any) -> str:
-    """Return the backbone's fingerprint; empty where the encoder's weights are not the backbone's.
+def use_cache(model: Any, root: str, limit: int, autocast: str) -> None:
+    """Keep the encoder's output for training examples below ``root``.
 
     Args:
-        model: a LAFTMBart. Its checkpoint may hold an encoder that another system has trained.
-    """
-    encoder = {name for name in model.backbone_parameters() if name.startswith("encoder.")}
-    return str(model.fingerprint) if encoder <= model.from_backbone else ""
-
-
-def use_cache(encoder: Any, root: str, limit: int, fingerprint: str, precision: str) -> None:
-    """Keep an encoder's output for training examples below ``root``.
-
-    Args:
-        encoder: a LAFTEncoder.
+        model: a LAFTMBart.
         root: holds one folder for each backbone and all that its output depends on.
         limit: bytes that all these folders together may take.
-        fingerprint: the backbone's.
-        precision: in which the encoder computes.
+        autocast: ``--autocast``.
 
     Raises:
-        LaftError: the encoder's output changes in training, or ``fingerprint`` is empty, so that
-            it is not known to be the backbone's.
+        LaftError: the encoder's output changes in training, or its weights are not known to be
+            those of a backbone: the checkpoint may hold an encoder that another system has trained.
     """
+    encoder = model.encoder
     if not encoder.frozen:
         raise LaftError(
             "--encoder-cache: this system trains the encoder, so that its output changes at every "
             "step; leave the option out"
         )
-    if not fingerprint:
+    names = {name for name in model.backbone_parameters() if name.startswith("encoder.")}
+    if not model.fingerprint or not names <= model.from_backbone:
         raise LaftError(
             "--encoder-cache: needs --backbone, whose fingerprint names the cache, and no "
             "checkpoint with an encoder of its own (a whole one, or of a system that trains the "
             "encoder); give the slim one, or leave the option out"
         )
+    weight = encoder.embed_tokens.weight
+    bf16 = wants_bf16(weight, autocast)
     d = int(encoder.embed_tokens.embedding_dim)
     settings = {
         "activation": encoder.cfg.activation_fn,
         "d": d,
         "heads": encoder.cfg.encoder.attention_heads,  # no tensor shows these
         "mask_source_tag": encoder.mask_source_tag,
-        "precision": precision,
+        "precision": "bf16-autocast" if bf16 else str(weight.dtype).removeprefix("torch."),
         "unscaled": encoder.cfg.no_scale_embedding,
     }
-    words = [fingerprint, *(f"{name}={value}" for name, value in settings.items())]
+    words = [model.fingerprint, *(f"{name}={value}" for name, value in settings.items())]
     folder = Path(root) / "-".join(words)
     others = [part for part in Path(root).glob("*/part-*") if part.parent != folder]
-    encoder.cache = EncoderCache(folder, d, limit - sum(map(_bytes_of, others)))
-
-
-def _bytes_of(path: Path) -> int:
-    """Return a file's size, 0 where it was deleted in between."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+    used = sum(part.stat().st_size for part in others if part.exists())
+    encoder.cache = EncoderCache(folder, d, limit - used)

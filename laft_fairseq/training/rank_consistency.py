@@ -1,4 +1,4 @@
-"""Whether the processes that train one model together were started alike.
+"""Whether the processes that train one model together were started alike, and share the batches.
 
 Processes that differ would wait for each other for ever, or train something that none of them was
 asked to. Each check is a collective operation, which every process has to reach.
@@ -10,10 +10,12 @@ import json
 import math
 import os
 import socket
+import zlib
 from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -22,6 +24,7 @@ from laft_fairseq.errors import LaftError
 
 # Options in which processes differ by design.
 PER_PROCESS = ("distributed_rank", "device_id", "distributed_init_method", "nprocs_per_node")
+DIVISION = "laft.num_shards"  # beside fairseq's own state of the iterator
 TOLERANCE = 1e-5  # relative, of a parameter's sum of magnitudes
 
 
@@ -101,6 +104,54 @@ def expect_same_model(model: nn.Module) -> None:
     sums = [tensor.detach().abs().sum(dtype=torch.float64) for tensor in tensors.values()]
     values = dict(zip(tensors, torch.stack(sums).tolist(), strict=True))
     expect_same(values, "give all of them the same backbone, checkpoint and language components")
+
+
+def check_sharing(batches: Any) -> None:
+    """Check that all processes cut the same batches, so that each goes to exactly one of them.
+
+    Args:
+        batches: fairseq's EpochBatchIterator, of which process ``shard_id`` takes every
+            ``num_shards``-th batch.
+
+    Raises:
+        LaftError: another process has other data.
+    """
+    if not is_distributed():
+        return
+    item_numbers = batches.frozen_batches  # a list for each batch
+    lengths = [len(batch) for batch in item_numbers]
+    digest = 0
+    for part in (lengths, np.concatenate([[], *item_numbers]), batches.dataset.sizes):
+        digest = zlib.crc32(np.asarray(part, dtype=np.int64).tobytes(), digest)
+    values = {
+        "the number of examples": str(len(batches.dataset)),
+        "the digest of their batches": f"{digest:08x}",
+    }
+    expect_same(values, "give all of them the same data")
+
+
+def resume_across_world_sizes(batches: Any) -> None:
+    """Make a run that stopped within an epoch resume there with another number of processes.
+
+    fairseq counts the batches of one process, and would resume after twice as many, or half.
+    """
+    stock_state, stock_load = batches.state_dict, batches.load_state_dict
+
+    def state_dict() -> dict[str, Any]:
+        return {**stock_state(), DIVISION: batches.num_shards}
+
+    def load_state_dict(state: dict[str, Any]) -> None:
+        processes = batches.num_shards
+        done = state.get("iterations_in_epoch", 0) * state.get(DIVISION, processes)
+        if done % processes:
+            raise LaftError(
+                f"the checkpoint was saved after {done} batches of epoch {state['epoch']}, which "
+                f"{processes} processes cannot share; resume with another number of them, or begin "
+                "the epoch again with --reset-dataloader"
+            )
+        stock_load({**state, "iterations_in_epoch": done // processes})
+
+    batches.state_dict, batches.load_state_dict = state_dict, load_state_dict
 
 
 def _plain(value: Any) -> Any:

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from laft_fairseq import register  # noqa: F401  registers the criterion in this process
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.hub.loading import load_model
 from tests import tiny
 from tests.integration.conftest import SAVING, Run
-from tests.integration.test_two_stages import Killed, kill_at, moved
+from tests.integration.test_two_stages import Killed, kill_at, moved, whole
 
 ADVERSARIAL = ("--criterion", "laft_adversarial", "--train-langs", "en_XX",
                "--target-langs", "fr_XX,zh_CN", *SAVING)  # fmt: skip
@@ -24,10 +23,6 @@ SIX = ("--max-update", "6", "--batch-size", "14", "--save-interval-updates", "4"
 
 def parts(laft: Run, method: str) -> tuple[str, ...]:
     return ("--method", method, "--backbone", str(laft.backbone))
-
-
-def whole(checkpoint: Path, laft: Run) -> dict[str, Tensor]:
-    return nn.Module.state_dict(load_model(str(checkpoint), str(laft.data))[0])
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints.header import HEADER_KEY, Header, pop_header
+from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.checkpoints.reading import text_tensor
 from laft_fairseq.cli import main
 from laft_fairseq.components import file as components_file
@@ -33,12 +33,6 @@ def stage2(laft: Run, tmp_path: Path) -> Callable[..., dict[str, Any]]:
         return tiny.train(laft.data, tmp_path / "run", "generation", *STAGE2, *flags)
 
     return run
-
-
-def header_of(content: dict[str, Any]) -> Header:
-    header, _ = pop_header(dict(content["model"]))
-    assert header is not None
-    return header
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +81,7 @@ def test_a_stock_checkpoint_goes_to_backbone(
     for option in ("--finetune-from-model", "--restore-file"):
         flags = (option, tmp_path / "stock.pt", "--language-components", laft.components)
         line = said(lambda flags=flags: stage2(*flags))
-        assert line.startswith(f"{tmp_path / 'stock.pt'}: not written by laft_fairseq")
-        assert line.endswith("goes to --backbone")
+        assert line.startswith(f"{tmp_path / 'stock.pt'}: ") and "--backbone" in line
 
 
 def test_other_components_than_the_checkpoints(
@@ -99,11 +92,10 @@ def test_other_components_than_the_checkpoints(
     path = components(laft, tmp_path / "other.safetensors", seed=9)
     for more in ((), ("--backbone", laft.backbone)):
         line = said(lambda more=more: stage2(*given, path, *more))
-        assert line.startswith(f"{path}: its components for fr_XX are others than those that ")
-        assert f"{laft.stage1} was trained with" in line
+        assert line.startswith(f"{path}: ") and f"{laft.stage1} was trained with" in line
     path = components(laft, tmp_path / "foreign.safetensors", fingerprint="f" * 32)
     line = said(lambda: stage2(*given, path))
-    assert line.startswith(f"{path}: components of another backbone (fingerprint ffff")
+    assert line.startswith(f"{path}: components of another backbone")
     stage2(*given, components(laft, tmp_path / "again.safetensors"))
 
 
@@ -111,8 +103,7 @@ def test_a_whole_checkpoint_with_another_backbone(
     laft: Run, stage2: Callable[..., Any], whole: Path, other: Path, tmp_path: Path
 ) -> None:
     line = said(lambda: stage2("--finetune-from-model", whole, "--backbone", other))
-    assert line.startswith(f"{whole}: a whole checkpoint, trained on the backbone ")
-    assert str(other) in line
+    assert line.startswith(f"{whole}: ") and str(other) in line
     path = components(laft, tmp_path / "foreign.safetensors", fingerprint="f" * 32)
     flags = ("--finetune-from-model", whole, "--language-components", path)
     assert said(lambda: stage2(*flags)).startswith(f"{path}: components of another backbone")
@@ -123,28 +114,15 @@ def test_a_whole_checkpoint_keeps_its_backbones_name(
 ) -> None:
     fingerprint = backbones.read(str(laft.backbone)).fingerprint
     for more in ((), ("--backbone", laft.backbone)):
-        header = header_of(stage2("--finetune-from-model", whole, *more))
+        header = tiny.header_of(stage2("--finetune-from-model", whole, *more)["model"])
         assert (header.kind, header.fingerprint) == ("whole", fingerprint)
         assert header.backbone == str(laft.backbone)
-
-
-def test_other_options_that_no_tensor_shows(
-    laft: Run, stage2: Callable[..., Any], whole: Path
-) -> None:
-    """Without --backbone too: stage 1's header knows them."""
-    for start, flags, words in (
-        (laft.stage1, ("--encoder-attention-heads", "4"), "with --encoder-attention-heads 2, but "),
-        (whole, ("--activation-fn", "relu"), "with --activation-fn gelu, but this model has relu"),
-        (whole, ("--no-scale-embedding",), "without --no-scale-embedding, but this model is with"),
-    ):
-        line = said(lambda start=start, flags=flags: stage2("--finetune-from-model", start, *flags))
-        assert line.startswith(f"{start}: was made {words}")
 
 
 def older(laft: Run, path: Path, **changed: str) -> Path:
     """Stage 1 as it was saved before headers had options and untrained parts."""
     content = torch.load(laft.stage1, weights_only=True)
-    header = vars(header_of(content)) | changed
+    header = vars(tiny.header_of(content["model"])) | changed
     for name in ("options", "untrained"):
         del header[name]
     content["model"][HEADER_KEY] = text_tensor(json.dumps(header))
@@ -162,29 +140,33 @@ def test_the_backbone_that_is_found_is_asked_too(
     torch.save({**content, "args": args}, tmp_path / "recording.pt")
     start = older(laft, tmp_path / "old.pt", backbone=str(tmp_path / "recording.pt"))
     line = said(lambda: stage2("--finetune-from-model", start, "--encoder-attention-heads", "4"))
-    assert line.startswith(f"{tmp_path / 'recording.pt'}: was made with --encoder-attention-heads")
-    assert header_of(stage2("--finetune-from-model", start)).options["encoder_attention_heads"] == 2
+    assert line.startswith(f"{tmp_path / 'recording.pt'}: ")
+    options = tiny.header_of(stage2("--finetune-from-model", start)["model"]).options
+    assert options["encoder_attention_heads"] == 2
 
 
 @pytest.mark.parametrize(
-    ("kind", "flags", "said_of"),
+    ("kind", "flags", "named"),
     [
         ("slim", ("--language-adapter-dim", "8"), "--language-adapter-dim 16, not 8"),
         ("whole", ("--task-module-layers", "1"), "--task-module-layers 2, not 1"),
         ("slim", ("--task-module-layers", "3"), "--task-module-layers 2, not 3"),
         ("whole", ("--fusion-dim", "8"), "--fusion-dim 32, not 8"),
-        ("slim", ("--encoder-ffn-embed-dim", "128"), ".fc1.weight is (64, 32), but this "),
+        ("slim", ("--encoder-ffn-embed-dim", "128"), ".fc1.weight is (64, 32)"),
+        ("slim", ("--encoder-attention-heads", "4"), "--encoder-attention-heads 2"),
+        ("whole", ("--activation-fn", "relu"), "--activation-fn gelu"),
+        ("whole", ("--no-scale-embedding",), "--no-scale-embedding"),
     ],
 )
-def test_parts_of_another_size(
+def test_a_model_of_another_shape(
     laft: Run, stage2: Callable[..., Any], whole: Path, kind: str, flags: tuple[str, ...],
-    said_of: str,
+    named: str,
 ) -> None:  # fmt: skip
-    """Than stage 1's, slim or whole, or than its backbone."""
+    """Than stage 1's, slim or whole, or than its backbone, whether or not a tensor shows it."""
     start = laft.stage1 if kind == "slim" else whole
     line = said(lambda: stage2("--finetune-from-model", start, *flags))
     assert line.startswith((f"{start}: ", f"{laft.backbone}: "))
-    assert said_of in line
+    assert named in line
 
 
 def cut(laft: Run, checkpoint: Path) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.components import file as components_file
@@ -27,8 +27,7 @@ def laft(request: pytest.FixtureRequest, runs: Callable[[TagLayout], Run]) -> Ru
 
 def whole(checkpoint: Path, laft: Run) -> State:
     """Every tensor of what a slim checkpoint loads as."""
-    model, _ = load_model(str(checkpoint), str(laft.data))
-    return nn.Module.state_dict(model)
+    return tiny.tensors_of(load_model(str(checkpoint), str(laft.data))[0])
 
 
 def moved(before: State, after: State) -> set[str]:
@@ -117,8 +116,7 @@ def six_updates(stage: str, laft: Run) -> list[str]:
     ("stage", "steps", "last", "layout"),
     [
         ("denoising", 5, 4, TagLayout.PREFIX),
-        ("generation", 5, 4, TagLayout.SUFFIX),
-        ("generation", 3, 3, TagLayout.SUFFIX),
+        ("generation", 3, 3, TagLayout.SUFFIX),  # in an epoch: test_adversarial.py
     ],
 )
 def test_killed_and_resumed_equals_unbroken(
@@ -141,7 +139,7 @@ def test_killed_and_resumed_equals_unbroken(
     assert resumed["optimizer_history"][-1]["num_updates"] == 6
 
 
-@pytest.mark.parametrize("method", ["mbart_full", "mbart_enc_top2", "mbart_attn_qk"])
+@pytest.mark.parametrize("method", ["mbart_full", "mbart_attn_qk"])
 def test_other_systems_train_what_they_name(
     runs: Callable[[TagLayout], Run], tmp_path: Path, method: str
 ) -> None:
@@ -149,8 +147,8 @@ def test_other_systems_train_what_they_name(
     tiny.train(laft.data, tmp_path / "run", "generation", "--method", method, "--max-update", "2",
                "--backbone", laft.backbone, "--train-langs", "en_XX", *SAVING)  # fmt: skip
     backbone = backbones.read(str(laft.backbone)).state
-    changed = moved(backbone, {n: t for n, t in whole(tmp_path / "run" / "checkpoint_last.pt", laft)
-                               .items() if n in backbone})  # fmt: skip
+    state = whole(tmp_path / "run" / "checkpoint_last.pt", laft)
+    changed = moved(backbone, {name: state[name] for name in backbone})
     trained = tiny.model(method=method).named_parameters(remove_duplicate=False)
     expected = {name for name, parameter in trained if parameter.requires_grad}
     assert changed <= expected

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
+from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.checkpoints.reading import text_tensor
 from laft_fairseq.hub.loading import load_model
 from tests import tiny
@@ -27,28 +27,19 @@ def warned(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     def actual() -> list[str]:
         records = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
         caplog.clear()
-        return [
-            line
-            for line in records
-            if "trained neither here" in line or "was never trained" in line
-        ]
+        return [line for line in records if "trained neither" in line or "never trained" in line]
 
     return actual
 
 
 def untrained(content: dict[str, Any]) -> list[str]:
-    header, _ = pop_header(dict(content["model"]))
-    assert header is not None
-    return header.untrained
+    return tiny.header_of(content["model"]).untrained
 
 
-def test_all_is_trained_in_the_usual_chain(
-    laft: Run, tmp_path: Path, warned: Callable[[], list[str]]
-) -> None:
-    flags = ("--method", "laft", "--backbone", laft.backbone, "--finetune-from-model", laft.stage1)
-    assert untrained(torch.load(laft.stage1, weights_only=True)) == []
-    assert untrained(tiny.train(laft.data, tmp_path, "generation", *flags, *STAGE2)) == []
-    tiny.generate(laft.data, tmp_path / "checkpoint_last.pt", *GENERATE, "fr_XX")
+def test_all_is_trained_in_the_usual_chain(laft: Run, warned: Callable[[], list[str]]) -> None:
+    for checkpoint in (laft.stage1, laft.stage2):
+        assert untrained(torch.load(checkpoint, weights_only=True)) == []
+    tiny.generate(laft.data, laft.stage2, *GENERATE, "fr_XX")
     assert warned() == []
 
 
@@ -62,11 +53,10 @@ def test_without_stage_1(laft: Run, tmp_path: Path, warned: Callable[[], list[st
         content = tiny.train(laft.data, tmp_path, "generation", *more)
         assert untrained(content) == parts
         (line,) = warned()
-        assert "before: the fusion and the language adapters of en_XX, fr_XX; train" in line
-        assert "--finetune-from-model" in line
+        assert "the fusion and the language adapters of en_XX, fr_XX;" in line
     tiny.generate(laft.data, tmp_path / "checkpoint_last.pt", *GENERATE, "fr_XX")
     (line,) = warned()
-    assert "the tag of fr_XX was never trained: train stage 1 with fr_XX among" in line
+    assert "fr_XX" in line
 
 
 def test_stage_1_trains_the_adapters_of_its_languages(
@@ -79,9 +69,8 @@ def test_stage_1_trains_the_adapters_of_its_languages(
     start = ("--method", "laft", "--finetune-from-model", tmp_path / "1" / "checkpoint_last.pt")
     stage2 = tiny.train(laft.data, tmp_path / "2", "generation", *start, *STAGE2)
     assert untrained(stage2) == ["language_adapter.en_XX"]
-    assert [line.split("; ")[0] for line in warned()] == [
-        "trained neither here nor before: the language adapters of en_XX"
-    ]
+    (line,) = warned()
+    assert "the language adapters of en_XX;" in line
     last = tmp_path / "2" / "checkpoint_last.pt"
     for tag, warnings in (("zh_CN", 0), ("en_XX", 1)):
         tiny.generate(laft.data, last, *GENERATE, tag)
@@ -98,8 +87,8 @@ def test_an_older_header_says_nothing(
 ) -> None:
     """What it holds counts as trained; what it lacks does not."""
     content = torch.load(laft.stage1, weights_only=True)
-    header, _ = pop_header(dict(content["model"]))
-    values = {k: v for k, v in vars(header).items() if k not in ("options", "untrained")}
+    header = vars(tiny.header_of(content["model"]))
+    values = {k: v for k, v in header.items() if k not in ("options", "untrained")}
     content["model"] = {k: t for k, t in content["model"].items() if "adapter.en_XX" not in k}
     content["model"][HEADER_KEY] = text_tensor(json.dumps(values))
     torch.save(content, tmp_path / "old.pt")

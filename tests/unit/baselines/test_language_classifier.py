@@ -5,7 +5,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from laft_fairseq.baselines.language_classifier import LanguageClassifier, language_logits
+from laft_fairseq.baselines.language_classifier import (
+    LanguageClassifier,
+    adversarial_losses,
+    language_logits,
+)
 from tests import tiny
 
 T, B, D = 4, 3, 5
@@ -38,7 +42,7 @@ def cross_entropy(z: np.ndarray, y: np.ndarray) -> float:
 @pytest.mark.parametrize("routed", [True, False])
 def test_losses_agree_with_numpy(routed: bool) -> None:
     module, h = made()
-    l_cls, l_adv, z = module(h, MASK, IS_SOURCE, routed=routed)
+    l_cls, l_adv, z = adversarial_losses(h, MASK, module.linear.weight, IS_SOURCE, routed=routed)
     expected, y = expected_logits(module, h), IS_SOURCE.numpy().astype(float)
     np.testing.assert_allclose(z.numpy(), expected, atol=1e-6)
     assert expected[2] == float(z[2]) == 0  # no text
@@ -55,7 +59,7 @@ def test_routing() -> None:
     """L_cls moves the classifier only, L_adv the model only, in opposite directions."""
     module, h = made()
     weight = module.linear.weight
-    l_cls, l_adv, _ = module(h, MASK, IS_SOURCE)
+    l_cls, l_adv, _ = adversarial_losses(h, MASK, weight, IS_SOURCE)
     of_weight, of_h = gradients(l_cls, weight, h)
     assert of_h is None and of_weight is not None and of_weight.abs().max() > 1e-3
     of_weight, of_h = gradients(l_adv, weight, h)
@@ -67,7 +71,7 @@ def test_unrouted_terms_cancel() -> None:
     module, h = made()
     weight = module.linear.weight
     for labels in (IS_SOURCE, ~IS_SOURCE):
-        l_cls, l_adv, _ = module(h, MASK, labels, routed=False)
+        l_cls, l_adv, _ = adversarial_losses(h, MASK, weight, labels, routed=False)
         of_weight, of_h = gradients(l_cls + l_adv, weight, h)
         pull = (2 / (1 + np.exp(-expected_logits(module, h))) - 1) / B  # (B,)
         tokens = MASK.sum(1).clamp(min=1).numpy()  # (B,)
@@ -79,7 +83,7 @@ def test_unrouted_terms_cancel() -> None:
         np.testing.assert_allclose(tiny.numpy(of_weight)[0], pull @ h_l, atol=1e-6)
     with torch.no_grad():
         module.linear.weight.zero_()  # undecided: nothing is left at all
-    l_cls, l_adv, _ = module(h, MASK, IS_SOURCE, routed=False)
+    l_cls, l_adv, _ = adversarial_losses(h, MASK, weight, IS_SOURCE, routed=False)
     assert all(not g.any() for g in gradients(l_cls + l_adv, weight, h) if g is not None)
     assert gradients(l_cls, weight)[0].any()  # type: ignore[union-attr]
 

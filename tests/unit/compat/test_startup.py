@@ -16,7 +16,6 @@ from fairseq.trainer import Trainer
 from laft_fairseq import compat
 from laft_fairseq.checkpoints.header import HEADER_KEY, Header
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text, text_tensor
-from laft_fairseq.compat import startup
 from laft_fairseq.errors import LaftError
 
 
@@ -48,58 +47,41 @@ def test_checkpoints_of_fairseq_load_weights_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mmap", [True, False])
-@pytest.mark.parametrize("old_format", [True, False])
-def test_a_pickle_with_code_is_refused_and_not_run(
-    tmp_path: Path, mmap: bool, old_format: bool
-) -> None:
+@pytest.mark.parametrize("form", ["zip", "old", "pickle"])
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, mmap: bool, form: str) -> None:
     created, path = tmp_path / "created", tmp_path / "evil.pt"
-    torch.save({"model": Malicious(created)}, path, _use_new_zipfile_serialization=not old_format)
-    with pytest.raises(LaftError, match=r"evil\.pt: refused, nothing of it was run: "):
+    if form == "pickle":
+        path.write_bytes(pickle.dumps(Malicious(created)))
+    else:
+        new = form == "zip"
+        torch.save({"model": Malicious(created)}, path, _use_new_zipfile_serialization=new)
+    with pytest.raises(LaftError, match=r"evil\.pt: "):
         read_checkpoint(str(path), mmap=mmap)
-    assert not created.exists()
-
-
-@pytest.mark.parametrize(
-    "text", ["bonjour le monde\n", "epoch 1\n", "source\ttarget\n", "", "\x80"]
-)
-def test_a_text_is_no_checkpoint(tmp_path: Path, text: str) -> None:
-    """Whatever its first letters mean to a reader of pickles."""
-    path = tmp_path / "t.pt"
-    path.write_text(text)
-    with pytest.raises(LaftError, match=r"t\.pt: ") as caught:
-        read_checkpoint(str(path))
-    assert "\n" not in str(caught.value)
-
-
-def test_a_bare_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
-    created, path = tmp_path / "created", tmp_path / "evil.pkl"
-    path.write_bytes(pickle.dumps(Malicious(created)))
-    with pytest.raises(LaftError, match=r"evil\.pkl: "):
-        read_checkpoint(str(path))
     assert not created.exists()
 
 
 @pytest.mark.parametrize("mmap", [True, False])
-@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
-def test_a_damaged_file_is_refused(tmp_path: Path, kept: float, mmap: bool) -> None:
+@pytest.mark.parametrize(
+    "content",
+    ["bonjour le monde\n", "epoch 1\n", "source\ttarget\n", "", "\x80", 10, 0.5, 0.99, None, ...],
+)
+def test_what_is_no_checkpoint_is_one_line(tmp_path: Path, content: Any, mmap: bool) -> None:
+    """A text, whatever its first letters mean to a reader of pickles; some bytes or a share of a
+    checkpoint; a tensor; a folder; nothing."""
     path = fairseq_checkpoint(tmp_path / "c.pt", w=torch.ones(5000))
-    content = path.read_bytes()
-    path.write_bytes(content[: int(kept if kept >= 1 else kept * len(content))])
-    with pytest.raises(LaftError, match=r"c\.pt: "):
+    held = path.read_bytes()
+    if isinstance(content, str):
+        path.write_text(content)
+    elif content is None:
+        torch.save(torch.ones(2), path)
+    elif content is ...:
+        path.unlink()
+        path.mkdir()
+    else:
+        path.write_bytes(held[: content if content >= 1 else int(content * len(held))])
+    with pytest.raises(LaftError, match=r"^[^\n]*c\.pt: [^\n]*$"):
         read_checkpoint(str(path), mmap=mmap)
-
-
-@pytest.mark.parametrize("mmap", [False, True])
-def test_a_folder_is_no_checkpoint(tmp_path: Path, mmap: bool) -> None:
-    with pytest.raises(LaftError, match=r"a folder; name the file in it, such as model\.pt"):
-        read_checkpoint(str(tmp_path), mmap=mmap)
-
-
-def test_other_content_is_refused(tmp_path: Path) -> None:
-    torch.save(torch.ones(2), tmp_path / "t.pt")
-    with pytest.raises(LaftError, match=r"t\.pt: .* a Tensor, not a dict"):
-        read_checkpoint(str(tmp_path / "t.pt"))
-    with pytest.raises(LaftError, match=r"absent\.pt: no such checkpoint"):
+    with pytest.raises(LaftError, match=r"absent\.pt: "):
         read_checkpoint(str(tmp_path / "absent.pt"))
 
 
@@ -113,17 +95,13 @@ def test_only_our_checkpoints_learn_their_origin(tmp_path: Path) -> None:
     assert tensor_text(model[ORIGIN_KEY]) == str(ours)
 
 
-def test_a_bare_backbone_is_no_checkpoint_to_resume(tmp_path: Path) -> None:
+def test_fairseq_reads_no_broken_file_and_no_bare_backbone(tmp_path: Path) -> None:
     torch.save({"model": {"w": torch.ones(1)}}, tmp_path / "model.pt")
-    with pytest.raises(LaftError, match=r"model\.pt: not a checkpoint of fairseq's training"):
-        checkpoint_utils.load_checkpoint_to_cpu(str(tmp_path / "model.pt"))
-
-
-def test_fairseq_reading_a_broken_file_says_so(tmp_path: Path) -> None:
-    path = fairseq_checkpoint(tmp_path / "c.pt", w=torch.ones(5000))
-    path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(LaftError, match=r"c\.pt: corrupt or truncated"):
-        checkpoint_utils.load_checkpoint_to_cpu(str(path))
+    broken = fairseq_checkpoint(tmp_path / "c.pt", w=torch.ones(5000))
+    broken.write_bytes(broken.read_bytes()[:3000])
+    for path in (tmp_path / "model.pt", broken):
+        with pytest.raises(LaftError, match=f"{path}: "):
+            checkpoint_utils.load_checkpoint_to_cpu(str(path))
 
 
 def test_text_in_a_tensor() -> None:
@@ -149,14 +127,14 @@ def test_patches_are_applied_once() -> None:
     before = [getattr(*where) for where in patched]
     compat.apply()
     assert before == [getattr(*where) for where in patched]
-    assert all(function.laft for function in before)
+    assert all(hasattr(function, "__wrapped__") for function in before)
 
 
 def test_an_uncaught_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """Also where fairseq has wrapped it; anything else keeps its traceback."""
     seen = []
     monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
-    startup.one_line_errors()
+    compat.apply()
     wrapped = Exception("Cannot load model parameters")
     wrapped.__context__ = LaftError("data-bin: no language xx_XX")
     sys.excepthook(type(wrapped), wrapped, None)

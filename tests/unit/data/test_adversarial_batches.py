@@ -125,13 +125,10 @@ def test_an_epoch_is_the_same_after_a_resume(data: Path) -> None:
 def test_lengths_match_within_an_item(data: Path) -> None:
     """Annotated rows by length get target rows by length."""
     rows = task(data).datasets["train"]
-    order = np.argsort([len(rows[n][0]["source"]) for n in range(9)], kind="mergesort")
-    given = [len(rows[n][1]["source"]) for n in order]
-    lengths = [len(rows[n][0]["source"]) for n in order]
-    by_length = {n: [g for g, m in zip(given, lengths, strict=True) if m == n] for n in lengths}
-    groups = [by_length[n] for n in sorted(by_length)]
+    lengths = sorted((len(source["source"]), len(target["source"])) for source, target in rows)
+    groups = [[t for s, t in lengths if s == n] for n in sorted({s for s, _ in lengths})]
     assert all(max(low) <= min(high) for low, high in itertools.pairwise(groups))
-    assert given != lengths
+    assert any(source != target for source, target in lengths)
 
 
 def test_max_tokens_bounds_the_padded_batch(data: Path) -> None:
@@ -148,33 +145,29 @@ def test_shards_share_the_batches(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "named"),
     [
-        ({"target_langs": "fr_XX,en_XX"}, "--target-langs: en_XX is an annotated language"),
-        ({"target_langs": "xx_XX"}, "--target-langs: unknown language xx_XX"),
-        ({"target_per_source": 0}, "--target-per-source 0: at least one target row is needed"),
-        ({"target_rows": "pairs", "reconstruct_target": True}, "--reconstruct-target: needs"),
-        ({"target_langs": None, "target_per_source": 2}, "--target-per-source: needs --target-l"),
-        ({"target_langs": None, "reconstruct_target": True}, "--reconstruct-target: needs"),
-        ({"target_langs": None, "target_rows": "pairs"}, "--target-rows: needs --target-langs"),
+        ({"target_langs": "fr_XX,en_XX"}, "--target-langs: en_XX"),
+        ({"target_langs": "xx_XX"}, "--target-langs: .* xx_XX"),
+        ({"target_per_source": 0}, "--target-per-source 0"),
+        ({"target_rows": "pairs", "reconstruct_target": True}, "--reconstruct-target"),
+        ({"target_langs": None, "target_per_source": 2}, "--target-per-source: .*--target-langs"),
+        ({"target_langs": None, "reconstruct_target": True}, "--reconstruct-target: .*-langs"),
+        ({"target_langs": None, "target_rows": "pairs"}, "--target-rows: .*--target-langs"),
     ],
 )
-def test_refusals(data: Path, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(LaftError, match=message):
+def test_refusals(data: Path, options: dict[str, Any], named: str) -> None:
+    with pytest.raises(LaftError, match=named):
         task(data, **options)
 
 
-def test_too_small_a_batch(data: Path) -> None:
-    with pytest.raises(LaftError, match=r"--batch-size 2: .* 2 target rows .* at least 3"):
-        batches(task(data, target_per_source=2), max_sentences=2)
-
-
-def test_too_few_tokens_for_an_item(data: Path) -> None:
+def test_too_few_rows_or_tokens_for_an_item(data: Path) -> None:
     """The least that is named is enough in every epoch, whatever it draws."""
     texts = [text for tag in tiny.TAGS for text in tiny.random_texts(tag, 9)]
     least = 2 * (max(map(len, texts)) + 1)  # with the tag
-    message = rf"--max-tokens {least - 1}: .* 1 target rows .* of up to {least // 2} tokens each"
-    with pytest.raises(LaftError, match=f"{message}, so allow at least {least}$"):
+    with pytest.raises(LaftError, match=r"--batch-size 2: .* at least 3$"):
+        batches(task(data, target_per_source=2), max_sentences=2)
+    with pytest.raises(LaftError, match=f"--max-tokens {least - 1}: .* at least {least}$"):
         batches(task(data), max_sentences=None, max_tokens=least - 1)
     for epoch in range(1, 12):
         made = task(data)
@@ -186,7 +179,7 @@ def test_missing_monolingual_text(data: Path, tmp_path: Path) -> None:
     tiny.write_dictionary(tmp_path)
     for side in ("src", "tgt"):
         tiny.write_texts(tmp_path / "en_XX" / f"train.src-tgt.{side}", [[5, 2]] * 3)
-    with pytest.raises(LaftError, match=r"fr_XX/train\.idx: no such data for language fr_XX"):
+    with pytest.raises(LaftError, match=r"fr_XX/train\.idx: "):
         task(tmp_path)
 
 

@@ -20,11 +20,10 @@ def test_the_tags_of_both_mbarts_are_hugging_faces() -> None:
     assert 4 + 249_997 + len(set(MBART50)) + 1 == 250_054
 
 
-@pytest.mark.parametrize("typed", ["fr", "fr_FR", "FR_XX", "eo_XX"])
-def test_what_is_said_of_an_unknown_language(typed: str) -> None:
-    message = language_tags.unknown("--lang", typed, "d", ["en_XX", "fr_XX"])
-    meant = "" if typed == "eo_XX" else " (did you mean fr_XX?)"
-    assert message == f"--lang: unknown language {typed}{meant}; d has en_XX, fr_XX"
+def test_a_language_that_may_be_meant_is_named() -> None:
+    for typed, meant in (("fr", True), ("fr_FR", True), ("FR_XX", True), ("eo_XX", False)):
+        message = language_tags.unknown("--lang", typed, "d", ["en_XX", "fr_XX"])
+        assert ("(did you mean fr_XX?)" in message) is meant
 
 
 def test_a_language_listed_twice_is_refused() -> None:
@@ -40,10 +39,4 @@ def test_codes() -> None:
     for tag in ("xx_XX", "fr-FR", "fr_fr", "klingon", ""):
         with pytest.raises(LaftError, match=f"unknown language '{tag}'"):
             language_code(tag)
-
-
-@pytest.mark.parametrize(
-    ("tag", "unspaced"), [("zh_CN", True), ("ja_XX", True), ("th_TH", True), ("fr_XX", False)]
-)
-def test_languages_without_spaces(tag: str, unspaced: bool) -> None:
-    assert is_unspaced(tag) is unspaced
+    assert [is_unspaced(tag) for tag in ("zh_CN", "ja_XX", "th_TH", "fr_XX")] == [1, 1, 1, 0]

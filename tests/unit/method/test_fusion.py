@@ -37,13 +37,6 @@ def test_starts_as_the_identity_bit_for_bit() -> None:
     assert torch.equal(fusion(h, s_l), h)
 
 
-def test_shapes_are_the_papers() -> None:
-    """D: 2d -> d_a, U: d_a -> d."""
-    fusion = Fusion(D, DIM)
-    assert fusion.down.weight.shape == (DIM, 2 * D)
-    assert fusion.up.weight.shape == (D, DIM)
-
-
 def test_half_precision_stays_half() -> None:
     """s_L comes in fp32."""
     h, s_l = inputs()

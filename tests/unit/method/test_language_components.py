@@ -68,18 +68,6 @@ def test_sentence_mean_by_hand():
     assert torch.equal(sentence_mean(encoder_out, text_mask), expected)
 
 
-@pytest.mark.parametrize("left", [True, False])
-def test_sentence_mean_does_not_depend_on_padding(left):
-    encoder_out = torch.randn(5, 1, 8, generator=torch.Generator().manual_seed(0))
-    mask = torch.ones(1, 5).bool()
-    padding, off = torch.full((3, 1, 8), 1e6), torch.zeros(1, 3).bool()
-    order = slice(None, None, -1) if left else slice(None)
-    padded = sentence_mean(
-        torch.cat([encoder_out, padding][order]), torch.cat([mask, off][order], 1)
-    )
-    torch.testing.assert_close(padded, sentence_mean(encoder_out, mask))
-
-
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_sentence_mean_of_half_precision_sums_in_fp32(dtype):
     encoder_out = torch.full((4000, 1, 2), 100.0, dtype=dtype)  # the sum overflows fp16
@@ -87,14 +75,6 @@ def test_sentence_mean_of_half_precision_sums_in_fp32(dtype):
     e_L = sentence_mean(encoder_out, torch.ones(1, 4000).bool())
     assert e_L.dtype == torch.float32
     assert torch.equal(e_L, torch.full((1, 2), 50.5))
-
-
-@pytest.mark.parametrize(
-    "mask", [torch.ones(3, 2).bool(), torch.ones(2, 3), torch.ones(2, 4).bool()]
-)
-def test_sentence_mean_refuses_another_mask(mask):
-    with pytest.raises(LaftError, match="text mask"):
-        sentence_mean(torch.zeros(3, 2, 4), mask)
 
 
 # --- s_L and r ---------------------------------------------------------------------------
@@ -165,14 +145,6 @@ def test_remove_keeps_the_dtype_of_the_encoder():
     assert torch.equal(r, torch.full((2, 1, 4), 0.75).half())
 
 
-def test_removed_part_refuses_unknown_scaling_and_misfit():
-    with pytest.raises(LaftError, match="unknown removal 'half'"):
-        language_projection(torch.ones(2, D), orthonormal(0), "half")
-    for shape in [(D + 1, K), (3, D, K), (D,)]:
-        with pytest.raises(LaftError, match="do not fit"):
-            language_projection(torch.ones(2, D), torch.ones(shape), "scaled")
-
-
 # --- c_L ---------------------------------------------------------------------------------
 
 
@@ -204,21 +176,12 @@ def test_rows_are_neither_centred_nor_normalised():
 
 def test_memory_does_not_grow_with_n():
     statistics = ComponentStatistics.zeros(D)
-
-    def held():
-        return [
-            (name, value.untyped_storage().nbytes(), value.data_ptr())
-            for name, value in vars(statistics).items()
-            if isinstance(value, torch.Tensor)
-        ]
-
-    before, fields = held(), set(vars(statistics))
-    assert sum(size for _, size, _ in before) == 8 * (2 * D * D + 2 * D)
+    before = {name: getattr(value, "shape", ()) for name, value in vars(statistics).items()}
     for seed in range(20):
         statistics.update(sentences(seed))
-    assert statistics.count == 20 * N
-    assert held() == before
-    assert set(vars(statistics)) == fields
+    after = {name: getattr(value, "shape", ()) for name, value in vars(statistics).items()}
+    assert (statistics.count, after) == (20 * N, before)
+    assert sum(math.prod(shape) for shape in before.values() if shape) == 2 * D * D + 2 * D
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -272,42 +235,20 @@ def test_the_mean_vector_is_the_mean_of_e_l():
     np.testing.assert_allclose(mean.numpy(), rows.double().numpy().mean(0), atol=1e-6)
     e_L = torch.stack([rows[0], torch.zeros(D)])  # the second text is empty
     assert torch.equal(mean_vector(e_L, mean.expand(2, D)), torch.stack([mean, torch.zeros(D)]))
-    with pytest.raises(LaftError, match="removal 'mean' takes the mean vector"):
-        language_projection(e_L, orthonormal(0).float(), "mean")
 
 
 def test_too_few_sentences_are_refused():
     rows = sentences(8, n=K)
     assert estimate(rows).components(K)[0].shape == (D, K)
-    with pytest.raises(LaftError, match="5 sentences are too few for 6 components"):
-        estimate(rows[:5]).components(K)
-    with pytest.raises(LaftError, match="10 sentences span 5 dimensions"):
-        estimate(torch.cat([rows[:5], rows[:5]])).components(K)
-    with pytest.raises(LaftError, match=r"within 1\.\.64"):
-        estimate(sentences(8)).components(D + 1)
+    repeated = torch.cat([rows[:5], rows[:5]])
+    for given, k in ((rows[:5], K), (repeated, K), (torch.zeros(N, D), K), (sentences(8), D + 1)):
+        with pytest.raises(LaftError, match=f"{k} components"):
+            estimate(given).components(k)
 
 
-def test_zero_and_non_finite_outputs_are_refused():
-    with pytest.raises(LaftError, match="all zero"):
-        estimate(torch.zeros(N, D)).components(K)
-    for bad in (math.nan, math.inf):
-        rows = sentences(9)
-        rows[3, 4] = bad
-        with pytest.raises(LaftError, match="NaN or infinity"):
-            estimate(rows)
-        statistics = estimate(sentences(9))
-        statistics.gram[3, 4] = bad
-        with pytest.raises(LaftError, match="NaN or infinity"):
-            statistics.components(K)
-
-
-def test_misfits_are_refused():
-    statistics = estimate(sentences(0))
-    with pytest.raises(LaftError, match="width 64"):
-        statistics.update(torch.ones(2, D + 1))
-    with pytest.raises(LaftError, match="widths 64 and 8"):
-        statistics.merge(ComponentStatistics.zeros(8))
-    with pytest.raises(LaftError, match="no sentence"):
-        ComponentStatistics.zeros(D).mean_removed(orthonormal(0), "scaled")
-    with pytest.raises(LaftError, match="for statistics of width 64"):
-        statistics.mean_removed(torch.ones(D + 1, K), "scaled")
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_non_finite_outputs_are_refused(bad):
+    rows = sentences(9)
+    rows[3, 4] = bad
+    with pytest.raises(LaftError, match="NaN or infinity"):
+        estimate(rows)

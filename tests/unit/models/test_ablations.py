@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.components import ablations as component_controls
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
@@ -41,8 +40,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_file(path: Path, **options: Any) -> LAFTMBart:
-    built = tiny.model(components=False, language_components=str(path), **options)
-    tiny.scramble(built)
+    built = tiny.scrambled(components=False, language_components=str(path), **options)
     built.load_components(str(path), tiny.TAGS)
     return built
 
@@ -55,7 +53,7 @@ def test_the_mean_vector_is_what_is_removed(files: Path) -> None:
     means = np.stack([sentences(0).mean(0), sentences(2).mean(0), np.zeros(tiny.D)])
     np.testing.assert_allclose(tiny.numpy(actual.s_L), means, atol=1e-5)
     np.testing.assert_allclose(tiny.numpy(actual.r), tiny.numpy(actual.e) - means[None], atol=1e-5)
-    assert pop_header(built.state_dict())[0].removal == "mean"
+    assert tiny.header_of(built.state_dict()).removal == "mean"
 
 
 @torch.no_grad()
@@ -76,10 +74,10 @@ def test_a_control_is_logged_and_recorded(files: Path, caplog: pytest.LogCapture
     words = "other-language, en_XX has fr_XX's, fr_XX has zh_CN's, zh_CN has en_XX's"
     assert f"{files / 'other-language'}: a control: {words}" in caplog.text
     state = built.state_dict()
-    assert pop_header(dict(state))[0].control == words
+    assert tiny.header_of(state).control == words
     bare = tiny.model(components=False)
     bare.load_state_dict(dict(state), strict=True)
-    assert pop_header(bare.state_dict())[0].control == words
+    assert tiny.header_of(bare.state_dict()).control == words
     with pytest.raises(LaftError, match=rf"trained with {words}, but .* gives true ones"):
         with_file(files / "true").load_state_dict(dict(state), strict=True)
     with pytest.raises(LaftError, match=r"an ablation .* which --removal mean does not use"):
@@ -89,9 +87,7 @@ def test_a_control_is_logged_and_recorded(files: Path, caplog: pytest.LogCapture
 @torch.no_grad()
 def test_the_masked_tag() -> None:
     """The encoder sees <mask> at the tag's place; removal still knows the language."""
-    masked, plain = tiny.model(mask_source_tag=True), tiny.model()
-    for built in (masked, plain):
-        tiny.scramble(built)
+    masked, plain = tiny.scrambled(mask_source_tag=True), tiny.scrambled()
     source = SOURCE.clone()
     for row, place in ((0, 4), (1, 4), (2, 4)):
         source[row, place] = tiny.ids("<mask>")[0]
@@ -169,4 +165,4 @@ def test_a_row_without_a_removal_goes_on_whatever_is_asked(method: str) -> None:
     state = tiny.model(method=method, removal="scaled").state_dict()
     again = tiny.model(method=method, removal="projection")
     again.load_state_dict(state, model_cfg=again.args)
-    assert pop_header(again.state_dict())[0].removal == "none"
+    assert tiny.header_of(again.state_dict()).removal == "none"

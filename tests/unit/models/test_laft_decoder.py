@@ -6,7 +6,6 @@ from fairseq.models.transformer import TransformerDecoderBase
 from torch import Tensor
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.models.laft_mbart import LAFTMBart
 from tests import tiny
 
 TEXTS = ("\u2581w1 c1 </s> [en_XX]", "一 二 三 </s> [zh_CN]", "\u2581w7 </s> [fr_XX]")
@@ -21,16 +20,10 @@ def batch(layout: str) -> tuple[Tensor, Tensor]:
     return tiny.rows(tiny.laid_out(TEXTS, layout)), previous
 
 
-def scrambled(layout: str = "suffix") -> LAFTMBart:
-    built = tiny.model(layout=layout)
-    tiny.scramble(built)
-    return built
-
-
 @LAYOUTS
 @torch.no_grad()
 def test_a_mixed_batch_gives_what_its_rows_give_alone(layout: str) -> None:
-    built, (sources, previous) = scrambled(layout), batch(layout)
+    built, (sources, previous) = tiny.scrambled(layout=layout), batch(layout)
     logits, _ = built(sources, None, previous)
     for row in range(3):
         length = int(previous[row].ne(1).sum())
@@ -43,7 +36,7 @@ def test_a_mixed_batch_gives_what_its_rows_give_alone(layout: str) -> None:
 @torch.no_grad()
 def test_step_by_step_gives_what_the_whole_gives(layout: str) -> None:
     """A search has the tag first in both layouts; `</s>` before it is the decoder's affair."""
-    built, (source, previous) = scrambled(layout), batch(layout)
+    built, (source, previous) = tiny.scrambled(layout=layout), batch(layout)
     lead = previous.size(1) - PREVIOUS.size(1)
     whole, _ = built(source, None, previous)
     encoder_out = built.encoder(source)
@@ -58,8 +51,7 @@ def test_step_by_step_gives_what_the_whole_gives(layout: str) -> None:
 
 @torch.no_grad()
 def test_the_own_loop_is_fairseqs_bit_for_bit() -> None:
-    built = tiny.model(method="mbart_full")
-    tiny.scramble(built)
+    built = tiny.scrambled(method="mbart_full")
     encoder_out = built.encoder(SOURCE)
     stock = TransformerDecoderBase.extract_features_scriptable
     expected, _ = stock(built.decoder, PREVIOUS, encoder_out)
@@ -74,7 +66,7 @@ def test_the_own_loop_is_fairseqs_bit_for_bit() -> None:
 @LAYOUTS
 @torch.no_grad()
 def test_each_language_has_its_own_adapter(layout: str) -> None:
-    built, (source, previous) = scrambled(layout), batch(layout)
+    built, (source, previous) = tiny.scrambled(layout=layout), batch(layout)
     before, _ = built(source, None, previous)
     tiny.scramble(built.decoder.layers[1].language_adapter["zh_CN"], seed=9)
     after, _ = built(source, None, previous)
@@ -88,12 +80,6 @@ def test_a_language_without_an_adapter() -> None:
     built.add_adapter("zh_CN")
     assert built.decoder.adapter_tags() == ["en_XX", "fr_XX", "zh_CN"]
     built(SOURCE, None, PREVIOUS)
-
-
-def test_only_laft_has_adapters() -> None:
-    built = tiny.model(method="mbart_full")
-    assert built.decoder.adapter_tags() == []
-    assert not any("language_adapter" in name for name in built.state_dict())
 
 
 @pytest.mark.parametrize("method", ["laft", "adapter"])

@@ -1,4 +1,4 @@
-"""Removal, task module and fusion in the encoder, against numpy."""
+"""Removal, task module, fusion and gate in the encoder, against numpy."""
 
 from typing import Any
 
@@ -20,13 +20,6 @@ TEXTS = (
 WORDS = (5, 2, 0, 3)  # text tokens of each
 LANGUAGES = ("en_XX", "zh_CN", "fr_XX", "fr_XX")
 SOURCE = tiny.rows(TEXTS)  # (4, 7), left-padded
-
-
-def scrambled(**options: Any) -> LAFTMBart:
-    """A laft whose every part does something."""
-    built = tiny.model(**options)
-    tiny.scramble(built)
-    return built
 
 
 def expected_removal(built: LAFTMBart, e: np.ndarray, scaling: str, after: int = 2) -> np.ndarray:
@@ -53,7 +46,7 @@ def expected_removal(built: LAFTMBart, e: np.ndarray, scaling: str, after: int =
 )
 @torch.no_grad()
 def test_removal_agrees_with_numpy(scaling: str, layout: str, after: int) -> None:
-    built = scrambled(removal=scaling, layout=layout)
+    built = tiny.scrambled(removal=scaling, layout=layout)
     source = tiny.rows(tiny.laid_out(TEXTS, layout))
     out = built.encoder.forward_backbone(source)
     actual = built.encoder.representations(source, out)
@@ -67,7 +60,7 @@ def test_removal_agrees_with_numpy(scaling: str, layout: str, after: int) -> Non
 
 @torch.no_grad()
 def test_the_decoder_sees_the_fused_representation() -> None:
-    built = scrambled()
+    built = tiny.scrambled()
     out = built.encoder(SOURCE)["encoder_out"][0]
     plain = built.encoder.forward_backbone(SOURCE)
     actual = built.encoder.representations(SOURCE, plain)
@@ -79,7 +72,7 @@ def test_the_decoder_sees_the_fused_representation() -> None:
 
 @torch.no_grad()
 def test_rows_alone_and_padding_on_either_side_agree() -> None:
-    built = scrambled()
+    built = tiny.scrambled()
     left = built.encoder(SOURCE)["encoder_out"][0]  # (T, B, d)
     right = built.encoder(tiny.rows(TEXTS, left=False))["encoder_out"][0]
     for row, text in enumerate(TEXTS):
@@ -106,23 +99,23 @@ def means(built: LAFTMBart, tags: tuple[str, ...]) -> torch.Tensor:
 
 
 def test_fusion_input() -> None:
-    built = scrambled()
+    built = tiny.scrambled()
     e = built.encoder.forward_backbone(SOURCE)["encoder_out"][0]
     subtracted = expected_removal(built, tiny.numpy(e), "scaled")
     np.testing.assert_allclose(tiny.numpy(fused_with(built)), subtracted, atol=1e-5)
-    mean = scrambled(fusion_input="mean")
+    mean = tiny.scrambled(fusion_input="mean")
     assert torch.equal(fused_with(mean), means(mean, LANGUAGES))
-    assert scrambled(fusion_input="none").encoder.fusion is None
+    assert tiny.scrambled(fusion_input="none").encoder.fusion is None
 
 
 def test_another_output_language_brings_its_mean() -> None:
     """Rows that stay in their own language keep what was subtracted from them."""
-    built = scrambled()
+    built = tiny.scrambled()
     in_own_language = fused_with(built)
     actual = fused_with(built, [1, 2, 1, 0])  # en -> fr, zh -> zh, fr -> fr, fr -> en
     assert torch.equal(actual[1:3], in_own_language[1:3])
     assert torch.equal(actual[[0, 3]], means(built, ("fr_XX", "en_XX")))
-    mean = scrambled(fusion_input="mean")
+    mean = tiny.scrambled(fusion_input="mean")
     assert torch.equal(
         fused_with(mean, [1, 2, 1, 0]), means(mean, ("fr_XX", "zh_CN", "fr_XX", "en_XX"))
     )
@@ -130,19 +123,14 @@ def test_another_output_language_brings_its_mean() -> None:
 
 @torch.no_grad()
 def test_output_language_reaches_the_decoder_through_forward() -> None:
-    built = scrambled()
+    built = tiny.scrambled()
     previous = tiny.rows(["[fr_XX] \u2581w7"] * len(TEXTS), left=False)
     lengths = SOURCE.ne(1).sum(1)
     in_own_language, _ = built(SOURCE, lengths, previous)
     same, _ = built(SOURCE, lengths, previous, output_language=torch.tensor([0, 2, 1, 1]))
     other, _ = built(SOURCE, lengths, previous, output_language=torch.tensor([1, 1, 1, 1]))
     assert torch.equal(in_own_language, same)
-    assert [torch.equal(in_own_language[row], other[row]) for row in range(4)] == [
-        False,
-        False,
-        True,
-        True,
-    ]
+    assert [torch.equal(in_own_language[row], other[row]) for row in range(4)] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("fusion_input", ["subtracted", "mean"])
@@ -184,7 +172,7 @@ def test_components_stay_in_fp32(halve: Any) -> None:
 
 @torch.no_grad()
 def test_removal_is_in_fp32_under_autocast() -> None:
-    built = scrambled()
+    built = tiny.scrambled()
     e = built.encoder.forward_backbone(SOURCE)["encoder_out"][0]
     languages = built.encoder.language_tags.of_source(SOURCE)
     text_mask = built.encoder.language_tags.text_mask(SOURCE)
@@ -193,29 +181,47 @@ def test_removal_is_in_fp32_under_autocast() -> None:
     assert torch.equal(actual, built.encoder.subtracted(e, text_mask, languages))
 
 
-@pytest.mark.parametrize(
-    ("options", "path", "reads", "message"),
-    [
-        ({}, "c.safetensors", True, ""),
-        (
-            {},
-            None,
-            False,
-            "no --language-components: the checkpoint to start from must contain them",
-        ),
-        ({"removal": "none"}, "c.safetensors", False, "c.safetensors: not read"),
-        ({"method": "tm_adv"}, "c.safetensors", False, "c.safetensors: not read"),
-        ({"method": "mbart_full"}, None, False, ""),
-    ],
-)
-def test_components_that_are_not_read_are_said(
-    options: dict[str, Any],
-    path: str | None,
-    reads: bool,
-    message: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level("INFO", logger="laft_fairseq.models.laft_encoder")
-    assert tiny.model(**options).encoder.reads_components(path) is reads
-    assert message in caplog.text
-    assert bool(caplog.text) is bool(message)
+@pytest.mark.parametrize("method", ["tm_adv", "tm_adv_frozen"])
+@torch.no_grad()
+def test_a_fresh_gate_is_the_backbone_bit_for_bit(method: str) -> None:
+    """Whatever the gate says; a frozen backbone stays in eval, what is trained does not."""
+    encoder = tiny.model(method=method).encoder
+    out, backbone = encoder(SOURCE), encoder.forward_backbone(SOURCE)
+    assert torch.equal(out["encoder_out"][0], backbone["encoder_out"][0])
+    assert out["alpha"][0].std() > 0
+    assert set(tiny.model().encoder(SOURCE)) == set(backbone)  # without a gate nothing is handed on
+    encoder.train()
+    assert encoder.task_module.training and encoder.gate.training
+    assert encoder.layers.training is (method == "tm_adv")
+
+
+@torch.no_grad()
+def test_the_decoder_sees_the_gated_mixture() -> None:
+    """h = TM(e): nothing is removed, and no components are needed."""
+    built = tiny.scrambled(method="tm_adv")
+    assert not built.encoder.needs_components and built.encoder.fusion is None
+    assert built.header("whole", []).removal == "none"
+    out, plain = built.encoder(SOURCE), built.encoder.forward_backbone(SOURCE)
+    e = plain["encoder_out"][0]
+    h = built.encoder.task_module(e, SOURCE.eq(1))
+    assert torch.equal(out["h"][0], h)
+    alpha = tiny.numpy(out["alpha"][0])
+    mixed = alpha * tiny.numpy(h) + (1 - alpha) * tiny.numpy(e)
+    np.testing.assert_allclose(tiny.numpy(out["encoder_out"][0]), mixed, atol=1e-5)
+    assert np.abs(mixed - tiny.numpy(e)).max() > 0.1
+    actual = built.encoder.representations(SOURCE, plain)
+    assert not actual.s_L.any() and torch.equal(actual.r, actual.e)
+
+
+@pytest.mark.parametrize("generates", [False, True])
+@torch.no_grad()
+def test_decoding_some_rows_equals_decoding_all(generates: bool) -> None:
+    """Also where a generator was built, as for --eval-rouge."""
+    built, rows = tiny.scrambled(method="tm_adv"), torch.tensor([2, 0])
+    if generates:
+        built.set_beam_size(1)
+    previous = tiny.rows(["[en_XX] \u2581w1", "[zh_CN] 一", "[fr_XX] c1", "[fr_XX] c2"], left=False)
+    every, _ = built(SOURCE, None, previous)
+    some, extra = built(SOURCE, None, previous[rows], decoded_rows=rows)
+    torch.testing.assert_close(some, every[rows])
+    assert extra["encoder"]["h"][0].size(1) == extra["encoder"]["alpha"][0].size(1) == 4

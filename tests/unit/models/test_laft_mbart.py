@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
@@ -24,16 +24,6 @@ from tests import tiny
 
 SOURCE = tiny.rows(["\u2581w1 c1 </s> [en_XX]", "一 <mask> 三 </s> [zh_CN]"])
 PREVIOUS = tiny.rows(["[en_XX] \u2581w1 c1 \u2581w2", "[zh_CN] 一 二"], left=False)
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole mBART, as stage 1 of `mbart_full` writes it."""
-    built = tiny.model("denoising", method="mbart_full")
-    tiny.scramble(built)
-    path = tmp_path_factory.mktemp("backbone") / "model.pt"
-    torch.save({"model": built.state_dict()}, path)
-    return path
 
 
 def on(backbone: Path, stage: str = "denoising", **options: Any) -> LAFTMBart:
@@ -54,10 +44,6 @@ def reloaded(state: dict[str, Any], origin: Path, **options: Any) -> LAFTMBart:
     return built
 
 
-def tensors_of(built: LAFTMBart) -> dict[str, Tensor]:
-    return nn.Module.state_dict(built)
-
-
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return set(a) == set(b) and all(torch.equal(a[name], b[name]) for name in a)
 
@@ -74,12 +60,8 @@ def test_fresh_laft_without_removal_is_the_backbone_bit_for_bit(
     logits, _ = laft(SOURCE, None, PREVIOUS)
     assert torch.equal(logits, plain(SOURCE, None, PREVIOUS)[0])
     assert not torch.equal(logits, on(backbone)(SOURCE, None, PREVIOUS)[0])
-
-
-def test_a_random_start_is_not_the_identity() -> None:
-    laft = tiny.model(task_module_init="random")
-    assert laft.encoder.task_module[0].fc2.weight.any()
-    assert laft.encoder.fusion.up.weight.any()
+    random = tiny.model(task_module_init="random").encoder
+    assert random.task_module[0].fc2.weight.any() and random.fusion.up.weight.any()
 
 
 def test_a_slim_state_leaves_out_exactly_the_frozen_backbone(backbone: Path) -> None:
@@ -87,20 +69,15 @@ def test_a_slim_state_leaves_out_exactly_the_frozen_backbone(backbone: Path) -> 
     for stage in ("denoising", "generation"):
         built = on(backbone, stage)
         state = built.state_dict()
-        assert set(tensors_of(built)) - set(state) == of_backbone
-        header, _ = pop_header(dict(state))
-        assert header is not None
-        assert header.kind == "slim"
-        assert set(header.frozen) == of_backbone
+        assert set(tiny.tensors_of(built)) - set(state) == of_backbone
+        header = tiny.header_of(state)
+        assert (header.kind, set(header.frozen)) == ("slim", of_backbone)
         assert header.langs == list(tiny.TAGS)
         assert "encoder.language_components.zh_CN.components" in state
-
-
-def test_a_slim_state_keeps_what_is_trained(backbone: Path) -> None:
     built = tiny.model(method="mbart_enc")
     built.load_backbone(backbones.read(str(backbone)))
     kept = {n for n in built.state_dict() if not n.endswith(".version")} - {HEADER_KEY}
-    assert kept == {n for n in tensors_of(built) if n.startswith("encoder.layers.")}
+    assert kept == {n for n in tiny.tensors_of(built) if n.startswith("encoder.layers.")}
 
 
 @pytest.mark.parametrize(("method", "shares"), [("laft", True), ("mbart_full", False)])
@@ -117,15 +94,6 @@ def test_a_backbone_written_to_matters_to_those_who_share_it(
             built.state_dict()
     else:
         built.state_dict()
-
-
-def test_without_a_backbone_the_state_is_whole() -> None:
-    built = tiny.model("denoising", method="mbart_full")
-    state = built.state_dict()
-    header, _ = pop_header(state)
-    assert header is not None
-    assert (header.kind, header.frozen) == ("whole", [])
-    assert same(state, tensors_of(built))
 
 
 @pytest.mark.parametrize("where", ["option", "environment", "beside", "recorded"])
@@ -149,7 +117,7 @@ def test_round_trip_finds_the_backbone(
     elif where == "beside":
         (home / "backbone.pt").write_bytes(backbone.read_bytes())
     actual = reloaded(state, home / "checkpoint_last.pt", **options)
-    assert same(tensors_of(actual), tensors_of(trained))
+    assert same(tiny.tensors_of(actual), tiny.tensors_of(trained))
     assert set(actual.state_dict()) == set(state)  # slim again
 
 
@@ -175,7 +143,7 @@ def test_another_backbone_is_refused(backbone: Path, tmp_path: Path) -> None:
 def test_other_languages_or_removal_are_refused(backbone: Path) -> None:
     state = on(backbone).state_dict()
     permuted = tiny.model(tags=("fr_XX", "en_XX", "zh_CN"), components=False)
-    with pytest.raises(LaftError, match=r"languages en_XX,fr_XX,zh_CN, in this order.*fr_XX,en_XX"):
+    with pytest.raises(LaftError, match=r"en_XX,fr_XX,zh_CN.*fr_XX,en_XX"):
         permuted.load_state_dict(dict(state))
     with pytest.raises(LaftError, match="--removal scaled, not projection"):
         tiny.model(removal="projection").load_state_dict(dict(state))
@@ -193,11 +161,10 @@ def test_a_checkpoint_of_another_tag_layout_is_refused(bare: Path) -> None:
     suffix, prefix = (on(bare, layout=layout).state_dict() for layout in ("suffix", "prefix"))
     built = tiny.model(backbone=str(bare), layout="prefix")
     built.load_state_dict(dict(prefix))
-    with pytest.raises(LaftError, match=r"tag layout suffix, but --tag-layout or .* says prefix"):
+    with pytest.raises(LaftError, match=r"suffix, but --tag-layout .* prefix"):
         built.load_state_dict(dict(suffix))
-    header, _ = pop_header(suffix)
-    assert header is not None
-    older = {name: value for name, value in asdict(header).items() if name != "tag_layout"}
+    older = asdict(tiny.header_of(suffix))
+    del older["tag_layout"]
     tiny.model(backbone=str(bare)).load_state_dict(
         {**suffix, HEADER_KEY: text_tensor(json.dumps(older))}
     )
@@ -217,7 +184,7 @@ def test_a_backbone_of_another_tag_layout_is_refused(
     torch.save(content, bare)
     actual = backbones.read(str(bare))
     tiny.model(layout="prefix").load_backbone(actual)
-    with pytest.raises(LaftError, match=r"model\.pt: its tag layout is prefix, but .* says suffix"):
+    with pytest.raises(LaftError, match=r"model\.pt: .* prefix, but .* suffix"):
         tiny.model().load_backbone(actual)
 
 
@@ -227,17 +194,18 @@ def test_components_of_another_tag_layout_are_refused(tmp_path: Path) -> None:
     components_file.merge([path], tmp_path / "merged.safetensors")
     for file in (path, tmp_path / "merged.safetensors"):
         tiny.model(layout="prefix").load_components(str(file), tiny.TAGS)
-        with pytest.raises(LaftError, match=r"safetensors: estimated with the tag layout prefix"):
+        with pytest.raises(LaftError, match=r"safetensors: .* prefix"):
             tiny.model().load_components(str(file), tiny.TAGS)
 
 
 def test_a_whole_state_needs_no_backbone(backbone: Path, tmp_path: Path) -> None:
+    """Written on demand, and by every model that was given no backbone."""
     trained = on(backbone)
     actual = reloaded(trained.whole_state_dict(), tmp_path / "c.pt")
-    assert same(tensors_of(actual), tensors_of(trained))
-    header, _ = pop_header(actual.state_dict())
-    assert header is not None
-    assert header.kind == "whole"
+    assert same(tiny.tensors_of(actual), tiny.tensors_of(trained))
+    header, state = pop_header(actual.state_dict())[0], actual.state_dict()
+    assert header is not None and (header.kind, header.frozen) == ("whole", [])
+    assert set(state) - {HEADER_KEY} == set(tiny.tensors_of(actual))
 
 
 def test_an_unknown_tensor_is_refused(backbone: Path) -> None:
@@ -274,7 +242,7 @@ def test_start_puts_everything_in(backbone: Path, tmp_path: Path) -> None:
     assert torch.equal(entry.components, written.select("fr_XX").components)
     assert torch.equal(entry.mean_removed, written.select("fr_XX").mean_removed["projection"])
     content = backbones.read(str(backbone)).state
-    assert same({name: tensors_of(built)[name] for name in content}, content)
+    assert same({name: tiny.tensors_of(built)[name] for name in content}, content)
     with pytest.raises(LaftError, match=r"c\.safetensors: no components of language zh_CN"):
         built.start(["fr_XX", "zh_CN"])
 

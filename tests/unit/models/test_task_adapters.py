@@ -14,15 +14,6 @@ SOURCE = tiny.rows(["\u2581w1 c1 </s> [en_XX]", "一 <mask> 三 </s> [zh_CN]"])
 PREVIOUS = tiny.rows(["[en_XX] \u2581w1 c1 \u2581w2", "[zh_CN] 一 二"], left=False)
 
 
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tiny.model("denoising", method="mbart_full")
-    tiny.scramble(built)
-    path = tmp_path_factory.mktemp("backbone") / "model.pt"
-    torch.save({"model": built.state_dict()}, path)
-    return path
-
-
 def on(backbone: Path, method: str = "adapter", stage: str = "generation") -> LAFTMBart:
     built = tiny.model(stage, method=method, backbone=str(backbone))
     built.load_backbone(backbones.read(str(backbone)))

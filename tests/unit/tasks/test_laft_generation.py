@@ -17,11 +17,6 @@ BEAM = Namespace(beam=3, lenpen=1.0, max_len_a=0, max_len_b=8)
 LAYOUTS = pytest.mark.parametrize("layout", ["suffix", "prefix"])
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_data(tmp_path_factory.mktemp("data"), count=6)
-
-
 def task(data: Path, **options: Any) -> LaftGeneration:
     return tiny.task("generation", data=str(data), **options)  # type: ignore[no-any-return]
 
@@ -51,8 +46,7 @@ def test_which_languages_are_read(
 def test_sides_of_different_length(data: Path, tmp_path: Path) -> None:
     for side, count in (("src", 3), ("tgt", 2)):
         tiny.write_texts(tmp_path / "fr_XX" / f"train.src-tgt.{side}", [[5, 2]] * count)
-    message = r"train\.src-tgt\.src has 3 lines but .*train\.src-tgt\.tgt has 2 \(language fr_XX\)"
-    with pytest.raises(LaftError, match=message):
+    with pytest.raises(LaftError, match=r"train\.src-tgt\.src has 3 .*src-tgt\.tgt has 2 .*fr_XX"):
         task(tmp_path, train_langs="fr_XX").load_dataset("train")
 
 
@@ -106,8 +100,7 @@ def test_tags_and_marks_are_never_written(data: Path, layout: str) -> None:
 def test_a_generator_leaves_training_alone(data: Path, rows: int) -> None:
     """fairseq's own lets cross-attention skip sources from then on, beside the search too."""
     made = task(data)
-    built = tiny.model()
-    tiny.scramble(built)
+    built = tiny.scrambled()
     texts = [f"\u2581w{n} c{n} </s> [fr_XX]" for n in range(rows)]
     source = tiny.rows(texts)
     lengths = torch.full((rows,), 4)
@@ -118,17 +111,6 @@ def test_a_generator_leaves_training_alone(data: Path, rows: int) -> None:
         after = built(source, lengths, tiny.rows(["[fr_XX] \u2581w1"] * rows))[0]
         assert torch.equal(after, before)
         made.inference_step(generator, [built], sample)
-
-
-@LAYOUTS
-def test_output_ends_at_the_sentences_end(data: Path, layout: str) -> None:
-    """Not at the tag, which is never written: zero-shot runs would go on to the length limit."""
-    made = task(data, tag_layout=layout)
-    built = talker(["\u2581w1", "</s>", "[fr_XX]"], layout)
-    generator = made.build_generator([built], BEAM)
-    sample = sources(layout, "\u2581w7 </s> [fr_XX]")
-    best = made.inference_step(generator, [built], sample)[0][0]["tokens"].tolist()
-    assert best == [*tiny.ids("\u2581w1"), 2]  # fairseq wants a token at least
 
 
 @pytest.mark.parametrize(("layout", "lead"), [("suffix", []), ("prefix", [2])])
@@ -149,30 +131,33 @@ def test_the_decoder_begins_with_the_sources_tag(
     assert seen[0] == [[*lead, fr]] * 3 + [[*lead, zh]] * 3
 
 
-@LAYOUTS
-def test_a_search_goes_to_the_last_position(data: Path, layout: str) -> None:
-    """64 positions, of which the prefix layout's `</s>` takes one."""
-    made = task(data, tag_layout=layout)
-    built = talker(["</s>", "\u2581w1"], layout)
-    endless = Namespace(beam=1, lenpen=1.0, max_len_a=0, max_len_b=200)
-    generator = made.build_generator([built], endless)
-    sample = sources(layout, "\u2581w7 </s> [fr_XX]")
-    best = made.inference_step(generator, [built], sample)[0][0]["tokens"].tolist()
-    assert best == [*tiny.ids("\u2581w1") * (63 - (layout == "prefix")), 2]
-
-
-@LAYOUTS
-def test_the_targets_first_tokens_are_forced(data: Path, layout: str) -> None:
-    """--prefix-size 2 of targets `Y </s> [l]` and `[l] Y </s>`."""
-    made = task(data, tag_layout=layout)
-    built = talker(["\u2581w1", "</s>"], layout)
-    sample = sources(layout, "\u2581w7 </s> [fr_XX]")
+@pytest.mark.parametrize(
+    ("layout", "wanted", "search", "forced", "expected"),
+    [
+        # At the sentence's end, not at the tag, which is never written; fairseq wants a token.
+        ("suffix", ["\u2581w1", "</s>", "[fr_XX]"], {"beam": 3}, 0, "\u2581w1 </s>"),
+        ("prefix", ["\u2581w1", "</s>", "[fr_XX]"], {"beam": 3}, 0, "\u2581w1 </s>"),
+        # At the last of 64 positions, of which the prefix layout's </s> takes one.
+        ("suffix", ["</s>", "\u2581w1"], {"max_len_b": 200}, 0, "\u2581w1 " * 63 + "</s>"),
+        ("prefix", ["</s>", "\u2581w1"], {"max_len_b": 200}, 0, "\u2581w1 " * 62 + "</s>"),
+        # After the first tokens of a target, --prefix-size 2.
+        ("suffix", ["\u2581w1", "</s>"], {}, 2, "\u2581w8 c8 </s>"),
+        ("prefix", ["\u2581w1", "</s>"], {}, 2, "\u2581w8 </s>"),
+    ],
+)
+def test_where_an_output_begins_and_ends(
+    data: Path, layout: str, wanted: list[str], search: dict[str, int], forced: int, expected: str
+) -> None:
+    made, built = task(data, tag_layout=layout), talker(wanted, layout)
+    options = Namespace(**{"beam": 1, "lenpen": 1.0, "max_len_a": 0, "max_len_b": 8, **search})
     target = tiny.rows(tiny.laid_out(["\u2581w8 c8 \u2581w9 </s> [fr_XX]"], layout))
-    greedy = Namespace(beam=1, lenpen=1.0, max_len_a=0, max_len_b=8)
-    generator = made.build_generator([built], greedy)
-    best = made.inference_step(generator, [built], sample, prefix_tokens=target[:, :2])[0][0]
-    forced = {"suffix": "\u2581w8 c8 </s>", "prefix": "\u2581w8 </s>"}[layout]
-    assert best["tokens"].tolist() == tiny.ids(forced)
+    outputs = made.inference_step(
+        made.build_generator([built], options),
+        [built],
+        sources(layout, "\u2581w7 </s> [fr_XX]"),
+        prefix_tokens=target[:, :forced] if forced else None,
+    )
+    assert outputs[0][0]["tokens"].tolist() == tiny.ids(expected)
 
 
 @LAYOUTS
@@ -196,17 +181,12 @@ def test_rouge_is_summed_by_language(
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("new", "protocol", "message"),
-    [("qq_XX", "unicode", "unknown language 'qq_XX'"), ("eo_XX", "xnlg", "not defined for eo_XX")],
-)
-def test_what_rouge_cannot_be_computed_for_is_refused_before_training(
-    new: str, protocol: str, message: str
-) -> None:
+@pytest.mark.parametrize(("new", "protocol"), [("qq_XX", "unicode"), ("eo_XX", "xnlg")])
+def test_a_language_without_rouge_is_refused_before_training(new: str, protocol: str) -> None:
     made = tiny.task(new=[new], eval_rouge=True, eval_rouge_protocol=protocol, valid_langs=new)
     options = Namespace(arch="laft_mbart_tiny", method="mbart_full")
     laft_mbart_tiny(options)
-    with pytest.raises(LaftError, match=message):
+    with pytest.raises(LaftError, match=new):
         made.build_model(options)
     made.cfg.valid_langs = "fr_XX"
     made.build_model(options)

@@ -12,11 +12,6 @@ from laft_fairseq.tasks.options import interpolated_or_default
 from tests import tiny
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write_data(tmp_path_factory.mktemp("data"), count=6)
-
-
 @pytest.mark.parametrize(
     ("split", "options", "use", "expected"),
     [
@@ -45,13 +40,6 @@ def test_an_option_of_another_group() -> None:
         assert interpolated_or_default(options, "train_subset", "train") == expected
 
 
-@pytest.mark.parametrize("stage", ["denoising", "generation"])
-def test_the_language_named_comes_before_the_validation_s(stage: str) -> None:
-    made = tiny.task(stage, gen_lang="fr_XX", valid_langs="zh_CN", train_langs="en_XX")
-    assert made.split_langs(train=False) == ["fr_XX"]
-    assert made.split_langs(train=True) == ["en_XX"]
-
-
 def test_how_long_a_text_may_be() -> None:
     made = tiny.task(max_tokens=100, max_tokens_valid=80)
     assert made.longest(train=True) == 100
@@ -78,7 +66,6 @@ def test_a_batch_too_small_for_a_text_is_refused(
     actual = made.datasets["train"]
     longest = max(actual.num_tokens(index) for index in range(len(actual)))
     made.get_batch_iterator(actual, max_tokens=longest)
-    message = f"--max-tokens {longest - 1}: an example of {where.format(data=data)} has {longest}"
-    with pytest.raises(LaftError) as caught:
+    message = f"--max-tokens {longest - 1}: .* {where.format(data=data)} has {longest}"
+    with pytest.raises(LaftError, match=message):
         made.get_batch_iterator(actual, max_tokens=longest - 1)
-    assert str(caught.value).startswith(message)

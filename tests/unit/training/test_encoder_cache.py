@@ -1,16 +1,17 @@
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.training import encoder_cache
 from laft_fairseq.training.encoder_cache import (
     HEADER,
     EncoderCache,
-    encoder_fingerprint,
     key_of,
     use_cache,
 )
@@ -48,13 +49,6 @@ def test_what_was_put_is_there_for_this_process_and_the_next(tmp_path: Path) -> 
     cache.put(keys, vectors)
     assert equal(cache.get(keys), vectors)
     assert equal(EncoderCache(tmp_path / "c", D, LIMIT).get(keys[::-1]), vectors[::-1])
-
-
-def test_numbers_are_rounded_to_bf16(tmp_path: Path) -> None:
-    cache = EncoderCache(tmp_path / "c", 1, LIMIT)
-    cache.put([key_of(torch.tensor([1]))], [torch.tensor([[1.00390625]])])  # 1 + 2^-8: a tie
-    actual = cache.get([key_of(torch.tensor([1]))])
-    assert actual[0] is not None and actual[0].item() == 1.0
 
 
 def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
@@ -133,13 +127,22 @@ def test_the_folder_may_be_deleted_at_any_time(tmp_path: Path) -> None:
     assert not any(there(EncoderCache(tmp_path / "c", D, LIMIT).get(keys)))
 
 
+def on_backbone(
+    root: Path, name: str = "backbone", limit: int = LIMIT, autocast: str = "none", **options: Any
+) -> LAFTMBart:
+    """A laft in training whose encoder is kept below ``root``, as that of a backbone."""
+    model = tiny.model(**options).train()
+    model.fingerprint, model.from_backbone = name, set(model.backbone_parameters())
+    use_cache(model, str(root), limit, autocast)
+    return model
+
+
 def test_the_limit_is_of_all_backbones_together(tmp_path: Path) -> None:
     keys, vectors = texts()
     EncoderCache(tmp_path / "a", D, LIMIT).put(keys[:1], vectors[:1])
     one = D * 2 + HEADER.size
-    model = tiny.model(method="laft")
-    use_cache(model.encoder, str(tmp_path), 100 + one, "backbone", "float32")
-    assert model.encoder.cache is not None and model.encoder.cache.limit == 100
+    cache = on_backbone(tmp_path, limit=100 + one).encoder.cache
+    assert cache is not None and cache.limit == 100
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
@@ -156,15 +159,14 @@ def test_texts_differ_by_every_token_and_their_length() -> None:
 SOURCES = ["▁w1 c1 </s> [en_XX]", "▁w1 c1 ▁w2 c2 ▁w3 c3 </s> [en_XX]"]
 
 
-def test_the_encoder_runs_once_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny.model(method="laft").train()
+def test_the_encoder_runs_once_an_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = tiny.rows(SOURCES)
-    plain = model.encoder.forward_backbone(tokens)
-    use_cache(model.encoder, str(tmp_path), LIMIT, "backbone", "float32")
-    filling = model.encoder.forward_backbone(tokens)
-    monkeypatch.setattr(type(model.encoder), "forward_embedding", None)  # it must not be needed
-    reading = model.encoder.forward_backbone(tokens)
-    narrow = model.encoder.forward_backbone(tiny.rows(SOURCES[:1]))
+    plain = tiny.model().train().encoder.forward_backbone(tokens)
+    encoder = on_backbone(tmp_path).encoder
+    filling = encoder.forward_backbone(tokens)
+    monkeypatch.setattr(type(encoder), "forward_embedding", None)  # it must not be needed
+    reading = encoder.forward_backbone(tokens)
+    narrow = encoder.forward_backbone(tiny.rows(SOURCES[:1]))
     kept = tokens.ne(1).T
     rounded = plain["encoder_out"][0][kept].bfloat16().float()
     for out in (filling, reading):
@@ -177,8 +179,7 @@ def test_the_encoder_runs_once_a_text(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_model_in_half_precision_reads_what_it_wrote(tmp_path: Path, dtype: torch.dtype) -> None:
-    model = tiny.model(method="laft").train().to(dtype)
-    use_cache(model.encoder, str(tmp_path), LIMIT, "backbone", "float32")
+    model = on_backbone(tmp_path).to(dtype)
     filling, reading = (model.encoder(tiny.rows(SOURCES))["encoder_out"][0] for _ in range(2))
     assert filling.dtype == reading.dtype == dtype
     assert torch.equal(filling, reading)
@@ -186,59 +187,47 @@ def test_a_model_in_half_precision_reads_what_it_wrote(tmp_path: Path, dtype: to
 
 def test_options_that_no_tensor_shows_have_another_folder(tmp_path: Path) -> None:
     shapes = ({}, {"encoder_attention_heads": 4}, {"activation_fn": "relu"},
-              {"no_scale_embedding": True}, {"mask_source_tag": True})  # fmt: skip
+              {"no_scale_embedding": True}, {"mask_source_tag": True},
+              {"autocast": "bf16"}, {"name": "another"})  # fmt: skip
     for options in shapes:
-        encoder = tiny.model(method="laft", **options).encoder
-        use_cache(encoder, str(tmp_path), LIMIT, "backbone", "float32")
-    use_cache(encoder, str(tmp_path), LIMIT, "backbone", "bf16-autocast")
-    use_cache(encoder, str(tmp_path), LIMIT, "another", "float32")
-    assert len(list(tmp_path.iterdir())) == len(shapes) + 2
-
-
-def test_an_encoder_that_another_row_has_trained_has_no_name() -> None:
-    """The recorded backbone is not what such a checkpoint's encoder is."""
-    model = tiny.model(method="laft")
-    model.fingerprint, model.from_backbone = "f", set(model.backbone_parameters())
-    assert encoder_fingerprint(model) == "f"
-    model.from_backbone -= {"decoder.layers.0.fc1.weight"}
-    assert encoder_fingerprint(model) == "f"
-    model.from_backbone -= {"encoder.layers.0.fc1.weight"}
-    assert encoder_fingerprint(model) == ""
+        on_backbone(tmp_path, **options)
+    assert len(list(tmp_path.iterdir())) == len(shapes)
 
 
 def test_of_a_batch_only_what_is_missing_is_encoded(tmp_path: Path) -> None:
-    model = tiny.model(method="laft").train()
     tokens = tiny.rows([*SOURCES, "▁w4 </s> [fr_XX]"])
-    expected = model.encoder.forward_backbone(tokens)["encoder_out"][0]
-    use_cache(model.encoder, str(tmp_path), LIMIT, "backbone", "float32")
-    model.encoder.forward_backbone(tokens[1:2])
-    sizes = []
-    hook = model.encoder.layers[0].register_forward_pre_hook(
+    expected = tiny.model().train().encoder.forward_backbone(tokens)["encoder_out"][0]
+    encoder = on_backbone(tmp_path).encoder
+    encoder.forward_backbone(tokens[1:2])
+    sizes: list[int] = []
+    encoder.layers[0].register_forward_pre_hook(
         lambda layer, inputs: sizes.append(inputs[0].size(1))
     )
-    actual = model.encoder.forward_backbone(tokens)["encoder_out"][0]
-    model.encoder.forward_backbone(tokens)
-    hook.remove()
+    actual = encoder.forward_backbone(tokens)["encoder_out"][0]
+    encoder.forward_backbone(tokens)
     assert sizes == [2]
     kept = tokens.ne(1).T
     assert torch.allclose(actual[kept], expected[kept], rtol=2**-7, atol=1e-4)
 
 
 def test_evaluation_computes(tmp_path: Path) -> None:
-    model = tiny.model(method="laft").train()
-    use_cache(model.encoder, str(tmp_path), LIMIT, "backbone", "float32")
-    model.eval()
-    model.encoder.forward_backbone(tiny.rows(SOURCES))
+    on_backbone(tmp_path).eval().encoder.forward_backbone(tiny.rows(SOURCES))
     assert not list(tmp_path.rglob("*.cache"))
 
 
 @pytest.mark.parametrize("method", ["mbart_full", "mbart_enc_top2", "adapter", "tm_adv"])
 def test_an_encoder_that_trains_is_refused(tmp_path: Path, method: str) -> None:
-    model = tiny.model(method=method)
-    with pytest.raises(LaftError, match="--encoder-cache: this system trains the encoder"):
-        use_cache(model.encoder, str(tmp_path), LIMIT, "backbone", "float32")
+    with pytest.raises(LaftError, match=r"--encoder-cache: .* trains the encoder"):
+        on_backbone(tmp_path, method=method)
 
 
-def test_a_backbone_without_a_name_is_refused(tmp_path: Path) -> None:
+def test_an_encoder_that_is_not_the_backbones_is_refused(tmp_path: Path) -> None:
+    """Without a backbone, or of a checkpoint whose encoder another system has trained."""
     with pytest.raises(LaftError, match="--encoder-cache: needs --backbone"):
-        use_cache(tiny.model(method="laft").encoder, str(tmp_path), LIMIT, "", "float32")
+        on_backbone(tmp_path, name="")
+    model = on_backbone(tmp_path)
+    model.from_backbone -= {"decoder.layers.0.fc1.weight"}
+    use_cache(model, str(tmp_path), LIMIT, "none")
+    model.from_backbone -= {"encoder.layers.0.fc1.weight"}
+    with pytest.raises(LaftError, match="--encoder-cache: needs --backbone"):
+        use_cache(model, str(tmp_path), LIMIT, "none")

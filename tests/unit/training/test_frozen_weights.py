@@ -141,18 +141,12 @@ def test_a_copy_is_made_once_and_again_after_a_change(
     assert len(made) == 3
 
 
-def test_trained_layers_are_left_alone() -> None:
-    layer = nn.Linear(N, N)
-    with Casts().in_place(layer):
-        assert layer.weight.dtype == torch.float32
-
-
-def test_an_embedding_keeps_its_precision(linear: nn.Linear) -> None:
+def test_an_embedding_and_what_is_trained_keep_their_precision(linear: nn.Linear) -> None:
     embedding = nn.Embedding(N, N)
     embedding.weight = linear.weight
-    both = nn.ModuleList([embedding, linear])
-    with Casts().in_place(both):
-        assert embedding.weight.dtype == torch.float32
+    trained = nn.Linear(N, N)
+    with Casts().in_place(nn.ModuleList([embedding, linear, trained])):
+        assert embedding.weight.dtype == trained.weight.dtype == torch.float32
         assert linear.weight.dtype == torch.bfloat16
     assert embedding.weight is linear.weight
 
@@ -164,19 +158,14 @@ def test_everything_is_put_back_after_an_error(linear: nn.Linear) -> None:
 
 
 def test_a_file_that_was_written_to_is_refused(tmp_path: Path) -> None:
+    """One that was replaced or removed is none of our business."""
     file = tmp_path / "model.pt"
     file.write_bytes(b"one")
     state = FileState.of(str(file))
     state.check()
     file.write_bytes(b"three")
-    with pytest.raises(LaftError, match=r"model\.pt: the backbone was written to while"):
+    with pytest.raises(LaftError, match=r"model\.pt: "):
         state.check()
-
-
-def test_a_file_that_was_replaced_or_removed_is_none_of_our_business(tmp_path: Path) -> None:
-    file = tmp_path / "model.pt"
-    file.write_bytes(b"one")
-    state = FileState.of(str(file))
     (tmp_path / "new").write_bytes(b"other")
     (tmp_path / "new").replace(file)
     state.check()

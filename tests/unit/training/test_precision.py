@@ -25,20 +25,12 @@ def test_products_have_the_chosen_precision(
 def test_auto_follows_the_processor(
     linear: nn.Linear, has: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A GPU that only emulates bf16 does without: a V100 or T4, unless torch is asked so."""
     monkeypatch.setattr(precision, "cpu_has_bf16", lambda: has)
     assert precision.wants_bf16(linear.weight, "auto") is has
-
-
-@pytest.mark.parametrize("has", [True, False])
-def test_a_gpu_that_only_emulates_bf16_does_without(
-    has: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of a V100 or T4 torch says that bf16 is supported, unless asked so."""
-
-    def supported(including_emulation: bool = True) -> bool:
-        return including_emulation or has
-
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or has
+    )
     weight = Namespace(dtype=torch.float32, device=torch.device("cuda"))
     assert precision.wants_bf16(weight, "auto") is has  # type: ignore[arg-type]
     assert precision.wants_bf16(weight, "bf16")  # type: ignore[arg-type]

@@ -76,3 +76,36 @@ def test_other_contents_of_the_model_are_named(first: Any, name: str) -> None:
 def test_one_process_is_not_asked() -> None:
     rank_consistency.expect_same_model(torch.nn.Linear(1, 1))
     rank_consistency.expect_same_options(None)
+
+
+class Epoch:
+    """fairseq's EpochBatchIterator, as far as it is asked."""
+
+    def __init__(self, num_shards: int) -> None:
+        self.num_shards = num_shards
+        self.state: dict[str, Any] = {"epoch": 1, "iterations_in_epoch": 6}
+        rank_consistency.resume_across_world_sizes(self)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.state)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+
+@pytest.mark.parametrize(("before", "after", "expected"), [(1, 2, 3), (2, 1, 12), (2, 2, 6)])
+def test_another_number_of_processes_resumes_at_the_same_example(
+    before: int, after: int, expected: int
+) -> None:
+    new = Epoch(after)
+    new.load_state_dict(Epoch(before).state_dict())
+    assert (new.state["epoch"], new.state["iterations_in_epoch"]) == (1, expected)
+
+
+def test_a_place_that_cannot_be_shared_is_refused() -> None:
+    """But where an older checkpoint does not say, it was saved by as many processes."""
+    new = Epoch(4)
+    with pytest.raises(LaftError, match="6 batches of epoch 1, which 4 processes"):
+        new.load_state_dict(Epoch(1).state_dict())
+    new.load_state_dict({"epoch": 2, "iterations_in_epoch": 5})
+    assert new.state["iterations_in_epoch"] == 5

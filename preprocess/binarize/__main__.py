@@ -15,17 +15,17 @@ from pathlib import Path
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import replacing
-from preprocess.binarize.encoding import encode_split
-from preprocess.binarize.new_languages import new_languages, report_unknown, write_new_languages
+from laft_fairseq.languages.tags import split_tags, words_of
+from laft_fairseq.languages.vocabulary_files import LAYOUT_FILE, NEW_LANGS_FILE
+from preprocess.binarize.encoding import encode_split, report_unknown
 from preprocess.binarize.splits import Split, install
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
-from preprocess.common.files import digest
+from preprocess.common.files import digest, write_lines
 from preprocess.common.vocabulary import (
-    TAG_LAYOUT,
     Vocabulary,
     check_language,
+    known_languages,
     load_vocabulary,
-    tag_layout,
 )
 
 SPLITS = ("train", "valid", "test")
@@ -56,7 +56,7 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
     if vocabulary.langs is None and options.lang not in new:
         print("binarize: no langs.txt beside the dictionary; mBART-cc25's languages apply")
     check_language(options.lang, vocabulary.langs, new)
-    check_target(options.out, vocabulary)
+    copies = vocabulary_files(vocabulary, options.out)
     recipe = f"{options.kind} {options.columns} {digest(vocabulary.model_path)}"
     recipe += f" {digest(vocabulary.dictionary)} "
     splits: list[Split] = []
@@ -71,12 +71,16 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
             for text in sorted(work.glob(f"{name}*")):
                 print(report_unknown(vocabulary.model, text, options.lang))
         splits.append(split)
-    copy_vocabulary(vocabulary, options.out)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for source, copy in copies.items():
+        with replacing(copy) as temporary:
+            shutil.copyfile(source, temporary)
     if splits:
         preprocess(options, vocabulary.dictionary, splits, work)
     for split in splits:
         install(split, work / "bin")
-    write_new_languages(new, options.out)
+    if new:
+        write_lines(options.out / NEW_LANGS_FILE, new)
 
 
 def preprocess(
@@ -95,31 +99,51 @@ def preprocess(
         raise LaftError(f"fairseq-preprocess failed: {message.splitlines()[-1]}")
 
 
-def vocabulary_files(vocabulary: Vocabulary) -> dict[str, Path]:
-    """What a data folder has of the backbone's: the files by their names there."""
-    files = {"dict.txt": vocabulary.dictionary, "langs.txt": vocabulary.langs,
-             TAG_LAYOUT: vocabulary.dictionary.with_name(TAG_LAYOUT)}  # fmt: skip
-    return {name: path for name, path in files.items() if path is not None and path.is_file()}
+def new_languages(option: str | None, langs: Path | None, out: Path) -> list[str]:
+    """The new languages of a folder: those in `OUT/new-langs.txt`, to which more may be added.
+
+    Raises:
+        LaftError: one is the backbone's or listed twice, or they differ from the folder's.
+    """
+    given = split_tags(option)
+    known, where = known_languages(langs)
+    for tag in given:
+        if tag in known:
+            raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
+    path = out / NEW_LANGS_FILE
+    listed = words_of(path) if path.is_file() else []
+    shared = min(len(given), len(listed))
+    if given[:shared] != listed[:shared]:
+        raise LaftError(
+            f"{path} says {','.join(listed)}, --new-langs {','.join(given)}: keep its order and "
+            "add at the end, or use another --out"
+        )
+    return max(given, listed, key=len)
 
 
-def check_target(out: Path, vocabulary: Vocabulary) -> None:
-    """Refuse a folder that another dictionary, list of languages or tag layout has filled."""
-    for name, path in vocabulary_files(vocabulary).items():
-        ours = out / name
-        if name != TAG_LAYOUT and ours.is_file() and ours.read_bytes() != path.read_bytes():
-            raise LaftError(f"{ours} differs from {path}: use another --out")
-    wanted = tag_layout(vocabulary.dictionary.parent)
-    if (out / "dict.txt").is_file() and tag_layout(out) != wanted:
-        raise LaftError(f"{out}: its tag layout is not {wanted}: use another --out")
+def vocabulary_files(vocabulary: Vocabulary, out: Path) -> dict[Path, Path]:
+    """The backbone's files that a data folder lacks, and where their copies go.
+
+    Raises:
+        LaftError: another dictionary, list of languages or tag layout has filled the folder.
+    """
+    dictionary, langs = vocabulary.dictionary, vocabulary.langs
+    layout = dictionary.with_name(LAYOUT_FILE)
+    copies = {dictionary: out / "dict.txt", layout: out / LAYOUT_FILE}
+    if langs is not None:
+        copies[langs] = out / "langs.txt"
+    for source, copy in copies.items():
+        if source != layout and copy.is_file() and copy.read_bytes() != source.read_bytes():
+            raise LaftError(f"{copy} differs from {source}: use another --out")
+    if (out / "dict.txt").is_file() and tag_layout(out / LAYOUT_FILE) != tag_layout(layout):
+        raise LaftError(f"{out}: its tag layout is not {tag_layout(layout)}: use another --out")
+    return {source: copy for source, copy in copies.items()
+            if source.is_file() and not copy.is_file()}  # fmt: skip
 
 
-def copy_vocabulary(vocabulary: Vocabulary, out: Path) -> None:
-    """Copy the backbone's files into a data folder that lacks them."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name, path in vocabulary_files(vocabulary).items():
-        if not (out / name).is_file():
-            with replacing(out / name) as temporary:
-                shutil.copyfile(path, temporary)
+def tag_layout(path: Path) -> str:
+    """Where the language tag stands in a text; after it where no file says so."""
+    return " ".join(words_of(path)) if path.is_file() else "suffix"
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from laft_fairseq.errors import LaftError
 from preprocess.common.command import run_command
 from preprocess.common.files import read_lines
 from preprocess.common.vocabulary import check_language, load_vocabulary
-
-TAG = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")
 
 
 def count_lines(option: str, path: Path, lang: str) -> int:
@@ -38,11 +35,8 @@ def check(options: argparse.Namespace) -> None:
             file does not belong to line i of another.
     """
     langs = load_vocabulary(options.backbone).langs
-    if langs is not None:
-        for lang in ("en_XX", options.lang):
-            check_language(lang, langs, options.new_langs.split(","))
-    elif not TAG.fullmatch(options.lang):
-        raise LaftError(f"--lang {options.lang}: name it by its tag, such as fr_XX or zh_CN")
+    for lang in ("en_XX", options.lang):
+        check_language(lang, langs, options.new_langs.split(","))
     sources = count_lines("src", options.src, options.lang)
     references = {"ref": (options.ref, options.lang), "english-ref": (options.english_ref, "en_XX")}
     for name, (path, lang) in references.items():
@@ -53,17 +47,12 @@ def check(options: argparse.Namespace) -> None:
             )
 
 
-def main() -> int:
-    """Check what the script hands over of its options."""
-    top = argparse.ArgumentParser(prog="translate_test.sh", description=__doc__)
+if __name__ == "__main__":
+    top = argparse.ArgumentParser(prog="translate_test.sh")
     for name in ("src", "ref", "backbone"):
         top.add_argument(f"--{name}", type=Path, required=True)
     top.add_argument("--english-ref", type=Path)
     top.add_argument("--lang", required=True)
     top.add_argument("--new-langs", default="")
-    options = top.parse_args()
-    return run_command("translate_test", lambda: check(options))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    arguments = top.parse_args()
+    sys.exit(run_command("translate_test", lambda: check(arguments)))

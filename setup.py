@@ -46,10 +46,12 @@ setup(
         "scikit-learn",
         "scipy",
         "sentencepiece",
+        "tabulate",
         "tqdm",
     ],
     extras_require={
         "cc100": ["duckdb>=2.0.1"],  # preprocess/cc100.sh
+        "hf": ["transformers>=4.57,<5"],  # reads Hugging Face models (laft import-hf)
     },
     entry_points={"console_scripts": ["laft = laft_fairseq.cli.main:main"]},
     classifiers=[

@@ -63,7 +63,7 @@ def transformers(arguments: Sequence[str]) -> None:
 
 def encoder(arguments: Sequence[str]) -> None:
     """Encode without statistics; print `update 0` before the pass, `update 1` after it."""
-    from laft_fairseq.cli.components import _batches
+    from laft_fairseq.components.estimation import Corpus, batches, read_sentences
     from laft_fairseq.hub.loading import load_backbone_model
 
     parser = argparse.ArgumentParser()
@@ -71,14 +71,15 @@ def encoder(arguments: Sequence[str]) -> None:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--max-sentences", type=int, required=True)
     parser.add_argument("--cpu", action="store_true")
-    parser.set_defaults(split="train", max_tokens=None, max_length=512)
     args = parser.parse_args(arguments)
+    corpus = Corpus(args.data, max_sentences=args.max_sentences)
     device = "cpu" if args.cpu else "cuda"
     model, _ = load_backbone_model(args.backbone, args.data)
     model = model.to(device)
     print("update 0", flush=True)
     with torch.inference_mode():
-        for tokens in _batches(model, model.encoder.dictionary, args.langs, args, None):
+        sentences = read_sentences(model, args.langs, corpus)
+        for tokens in batches(model, args.langs, sentences, corpus):
             model.encoder.forward_backbone(tokens.to(device))
     if not args.cpu:
         torch.cuda.synchronize()

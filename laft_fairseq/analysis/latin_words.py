@@ -1,8 +1,8 @@
-"""Leave out of parallel texts the Latin words that both sides hold.
+"""Parallel sentences without the Latin words that both sides hold.
 
 Names and commands (`libgtk2`, `Python`) find a translation by themselves. Without them retrieval
-measures what the languages share beyond their spelling. Words are found in the joined pieces, so
-binarised text is enough; a piece that holds a letter of a shared word goes.
+measures what the languages share beyond their spelling. Words are found in the joined subwords, so
+binarised text is enough; a subword that holds a letter of a shared word goes.
 """
 
 from __future__ import annotations
@@ -16,36 +16,24 @@ from fairseq.data import Dictionary, ListDataset
 from numpy.typing import NDArray
 
 from laft_fairseq.data.tagged_texts import TaggedTexts
+from laft_fairseq.scoring.language_id import LATIN_WORD
 
-# A name or a command, as scoring.language_id sees it in a text of another script.
-LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
 OPAQUE = regex.compile(r"<0x[0-9A-F]{2}>|<[a-z]+>|\[[a-z]{2,3}_[A-Z]{2}\]")  # bytes, specials, tags
 WORD_START = "\u2581"
 
-Word = tuple[str, int, int]  # case folded, from character, to character
 Keep = NDArray[np.bool_]
 
 
-def _joined(pieces: Sequence[str]) -> tuple[str, list[int]]:
-    """Pieces as text, word starts as spaces; the place of each piece's end."""
-    shown = ["\ufffc" if OPAQUE.fullmatch(p) else p.replace(WORD_START, " ") for p in pieces]
-    return "".join(shown), np.cumsum([len(part) for part in shown]).tolist()
-
-
-def latin_words(text: str) -> list[Word]:
-    """The runs of Latin letters, digits and marks, with their places."""
-    return [(found[0].casefold(), *found.span()) for found in LATIN_WORD.finditer(text)]
-
-
 def kept(a: Sequence[str], b: Sequence[str]) -> tuple[Keep, Keep]:
-    """Which pieces of two texts stay when the Latin words that both hold are left out."""
-    sides = [_joined(pieces) for pieces in (a, b)]
-    words = [latin_words(text) for text, _ in sides]
+    """Return which subwords of two sentences stay without the Latin words that both hold."""
+    texts = ["".join(map(_as_text, subwords)) for subwords in (a, b)]
+    words = [[(w[0].casefold(), *w.span()) for w in LATIN_WORD.finditer(text)] for text in texts]
     shared = {word for word, _, _ in words[0]} & {word for word, _, _ in words[1]}
     masks = []
-    for (_, ends), own in zip(sides, words, strict=True):
-        keep = np.ones(len(ends), dtype=bool)
-        for word, start, stop in own:
+    for subwords, in_text in zip((a, b), words, strict=True):
+        ends = np.cumsum([len(_as_text(subword)) for subword in subwords])
+        keep = np.ones(len(subwords), dtype=bool)
+        for word, start, stop in in_text:
             if word in shared:
                 first = int(np.searchsorted(ends, start, side="right"))
                 last = int(np.searchsorted(ends, stop, side="left"))
@@ -54,27 +42,32 @@ def kept(a: Sequence[str], b: Sequence[str]) -> tuple[Keep, Keep]:
     return masks[0], masks[1]
 
 
+def _as_text(subword: str) -> str:
+    """Return a subword as text: a space for a word start, one character for what is none."""
+    return "\ufffc" if OPAQUE.fullmatch(subword) else subword.replace(WORD_START, " ")
+
+
 def without_shared(
-    dictionary: Dictionary, a: TaggedTexts, b: TaggedTexts, rows: Sequence[int]
+    dictionary: Dictionary, a: TaggedTexts, b: TaggedTexts, indices: Sequence[int]
 ) -> tuple[list[TaggedTexts], list[float]]:
-    """``rows`` of two parallel sets of texts without shared Latin words.
+    """Return the parallel sentences at ``indices`` without shared Latin words.
 
     Returns:
-        Both sets, of ``len(rows)`` texts each, and the share of its pieces that each one lost.
+        Both sides, of ``len(indices)`` sentences each, and the share of subwords that each lost.
     """
-    sides: list[list[torch.Tensor]] = [[], []]
+    sides: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
     lost, total = np.zeros(2), np.zeros(2)
-    for row in rows:
-        texts = [source.text(row)[:-1] for source in (a, b)]  # X without </s>
-        masks = kept(*([dictionary[int(token)] for token in text] for text in texts))
-        for side, (text, keep) in enumerate(zip(texts, masks, strict=True)):
+    for index in indices:
+        pair = [side.text(index)[:-1] for side in (a, b)]  # X without </s>
+        masks = kept(*([dictionary[int(token)] for token in text] for text in pair))
+        for side, (text, keep) in enumerate(zip(pair, masks, strict=True)):
             rest = text[torch.from_numpy(keep)]
             sides[side].append(torch.cat([rest, rest.new_tensor([dictionary.eos()])]))
             lost[side] += len(keep) - keep.sum()
             total[side] += len(keep)
-    tagged = [
-        TaggedTexts(ListDataset(own, [len(text) for text in own]), source.tag_id,
-                    source.max_text + 1, "texts without shared words", source.layout)
-        for own, source in zip(sides, (a, b), strict=True)
-    ]  # fmt: skip
+    tagged = []
+    for texts, source in zip(sides, (a, b), strict=True):
+        listed = ListDataset(texts, [len(text) for text in texts])
+        name, limit = "sentences without shared words", source.max_text + 1
+        tagged.append(TaggedTexts(listed, source.tag_id, limit, name, source.layout))
     return tagged, (lost / np.maximum(total, 1)).tolist()

@@ -1,4 +1,4 @@
-"""How many parameters a method has and what each stage trains, without allocating one."""
+"""Parameters of a method by part, and what each stage trains, without allocating one."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _Unfilled(LAFTMBart):
 
 
 def architectures() -> list[str]:
-    """The names that ``--arch`` takes for our model."""
+    """Return the names that ``--arch`` takes for our model."""
     return sorted(name for name, model in ARCH_MODEL_REGISTRY.items() if model is LAFTMBart)
 
 
@@ -98,7 +98,7 @@ def count(
 ) -> Counts:
     """Count the parameters of ``method`` at ``arch``, with adapters for ``langs``.
 
-    ``vocabulary`` are the backbone's entries: specials, pieces, tags and ``<mask>``; tags of
+    ``vocabulary`` are the backbone's entries: specials, subwords, tags and ``<mask>``; tags of
     ``new_langs``, which have adapters too, come on top. What is tied counts once.
 
     Raises:
@@ -126,7 +126,7 @@ def count(
 
 
 def part_of(name: str) -> str:
-    """The part that the parameter of this name belongs to."""
+    """Return the part that the parameter of this name belongs to."""
     for mark in backbones.ADDED:
         if mark in f".{name}":
             return mark.strip(".").replace("_", " ")
@@ -137,7 +137,7 @@ def part_of(name: str) -> str:
 
 
 def _units(model: LAFTMBart, langs: Sequence[str]) -> dict[str, tuple[str, int]]:
-    """What the repeated parts are made of, and of how many."""
+    """Return what the repeated parts are made of, and of how many."""
     encoder, decoder = model.encoder, model.decoder
     task_layers = len(encoder.task_module) if encoder.task_module is not None else 1
     return {
@@ -152,7 +152,7 @@ def _units(model: LAFTMBart, langs: Sequence[str]) -> dict[str, tuple[str, int]]
 def _build(
     arch: str, method: str, langs: Sequence[str], vocabulary: int, new: int = 0
 ) -> LAFTMBart:
-    """The model on the meta device; the last ``new`` of ``langs`` are new to the backbone."""
+    """Return the model on the meta device; the last ``new`` of ``langs`` are new languages."""
     if arch not in architectures():
         raise LaftError(f"--arch {arch}: unknown; choose from {', '.join(architectures())}")
     find(method)
@@ -174,17 +174,17 @@ def _build(
 
 
 def _dictionary(langs: Sequence[str], vocabulary: int, new: int) -> Dictionary:
-    """A dictionary of ``vocabulary`` entries, nameless pieces among them, and ``new`` tags."""
+    """Return a dictionary of ``vocabulary`` entries, nameless subwords among them, and new tags."""
     dictionary, known = Dictionary(), len(langs) - new
     if known < 1:
         raise LaftError("--langs: name at least one language, such as en_XX")
-    pieces = vocabulary - len(dictionary) - known - 1
-    if pieces < 0:
+    subwords = vocabulary - len(dictionary) - known - 1
+    if subwords < 0:
         raise LaftError(
             f"--vocab {vocabulary}: too few entries for the specials, {known} language tags and "
             "<mask>"
         )
-    dictionary.symbols += [""] * pieces
+    dictionary.symbols += [""] * subwords
     for entry in [*map(symbol, langs[:known]), MASK, *map(symbol, langs[known:])]:
         dictionary.add_symbol(entry)
     return dictionary

@@ -1,4 +1,4 @@
-"""All numbers of `laft tsne` for two languages at one stage of representation."""
+"""All numbers of `laft tsne`: of two languages at one stage of representation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from laft_fairseq.analysis import metrics as geometry
+from laft_fairseq.analysis import metrics
 from laft_fairseq.analysis.latin_words import without_shared
 from laft_fairseq.analysis.representations import (
     Floats,
@@ -25,104 +25,98 @@ Stages = Mapping[str, Floats]  # (n, d) by stage
 
 @dataclass(frozen=True)
 class Measured:
-    """A model, texts by language, and their representations."""
+    """A model, sentences by language, and their representations."""
 
     model: LAFTMBart
-    texts: dict[str, TaggedTexts]
-    rows: dict[str, list[int]]  # the texts that count
+    sentences: dict[str, TaggedTexts]
+    indices: dict[str, list[int]]  # of the sentences that count
     states: dict[str, dict[str, Floats]]  # by language and stage, (n, d)
     samples: dict[str, TokenSample]  # empty where no tokens were asked for
     seed: int
 
     @classmethod
     def of(
-        cls, model: LAFTMBart, texts: dict[str, TaggedTexts], most: int, tokens: int, seed: int
+        cls, model: LAFTMBart, sentences: dict[str, TaggedTexts], most: int, tokens: int, seed: int
     ) -> Measured:
-        """Represent at most ``most`` texts of each language, and ``tokens`` tokens of each text."""
-        rows = {tag: evenly_spaced_indices(len(own), most) for tag, own in texts.items()}
-        samples = {tag: TokenSample(tokens, seed) for tag in texts if tokens}
-        states = {}
-        for tag, own in texts.items():
-            print(f"{tag}: {len(rows[tag])} of {len(own)} texts", file=sys.stderr)
-            states[tag] = represent(model, own, rows[tag], sample=samples.get(tag))
-        return cls(model, texts, rows, states, samples, seed)
+        """Represent at most ``most`` sentences of each language, and ``tokens`` tokens of each."""
+        indices, states = {}, {}
+        samples = {tag: TokenSample(tokens, seed) for tag in sentences if tokens}
+        for tag, available in sentences.items():
+            indices[tag] = evenly_spaced_indices(len(available), most)
+            print(f"{tag}: {len(indices[tag])} of {len(available)} sentences", file=sys.stderr)
+            states[tag] = represent(model, available, indices[tag], sample=samples.get(tag))
+        return cls(model, sentences, indices, states, samples, seed)
 
 
-def measures(found: Measured, parallel: bool, mask_latin: bool) -> dict[str, Any]:
-    """The report of `laft tsne`, but for its command: a panel for the first language with each
-    other one at each stage.
+def measures(measured: Measured, parallel: bool, mask_latin: bool) -> dict[str, Any]:
+    """Return the report of `laft tsne`, but for its command.
+
+    It has a panel for the first language with each other one at each stage.
 
     Raises:
-        LaftError: too few texts, or none parallel where ``parallel`` says so.
+        LaftError: too few sentences, or none parallel where ``parallel`` says so.
     """
-    first, *others = found.texts
-    stages = list(found.states[first])
+    first, *others = measured.sentences
+    stages = list(measured.states[first])
     panels = []
     for other in others:
         pair = [first, other]
-        masked = masked_retrieval(found, pair) if mask_latin else {}
+        masked = masked_retrieval(measured, pair) if mask_latin else {}
         for stage in stages:
-            groups = {tag: found.states[tag][stage] for tag in pair}
-            numbers = {"langs": pair, "stage": stage, **separation(groups, found.seed)}
-            if found.samples:
-                numbers |= token_separation({t: found.samples[t] for t in pair}, stage, found.seed)
+            a, b = (measured.states[tag][stage] for tag in pair)
+            groups = {first: a, other: b}
+            panel: dict[str, Any] = {"langs": pair, "stage": stage}
+            panel["silhouette"] = metrics.silhouette(groups)
+            panel["probe"] = asdict(metrics.probe(groups, measured.seed))
+            if measured.samples:
+                samples = {tag: measured.samples[tag] for tag in pair}
+                panel["token_probe"] = token_probe(samples, stage, measured.seed)
             if parallel:
-                numbers |= retrieval(*groups.values())
+                panel["retrieval"] = asdict(metrics.retrieval(a, b))
+                panel["retrieval_centred"] = asdict(metrics.retrieval(a, b, centred=True))
             if masked:
-                numbers["retrieval_masked"] = masked[stage]
-            panels.append(numbers)
-    encoder = found.model.encoder
+                panel["retrieval_masked"] = masked[stage]
+            panels.append(panel)
+    encoder = measured.model.encoder
     return {
-        "method": str(found.model.options.method),
+        "method": str(measured.model.options.method),
         "removal": str(encoder.removal),
-        "control": found.model.control or "",
+        "control": measured.model.control or "",
         "d": int(encoder.embed_tokens.embedding_dim),
-        "sentences": {tag: len(own["e"]) for tag, own in found.states.items()},
+        "sentences": {tag: len(states["e"]) for tag, states in measured.states.items()},
         "stages": stages,
-        "removed": removed_shares(found.states),
+        "removed": removed_shares(measured.states),
         "panels": panels,
     }
 
 
 def removed_shares(states: Mapping[str, Stages]) -> dict[str, float]:
-    """The mean of ‖s_L‖ / ‖e_L‖ for each language; s_L is what the mean of r lacks of e's."""
+    """Return the mean of ‖s_L‖ / ‖e_L‖ for each language; s_L is what r's mean lacks of e's."""
     shares = {}
-    for tag, found in states.items():
-        if "r" in found:
-            norm = np.linalg.norm(found["e"], axis=1)  # (n)
-            removed = np.linalg.norm(found["e"] - found["r"], axis=1)  # (n)
+    for tag, by_stage in states.items():
+        if "r" in by_stage:
+            norm = np.linalg.norm(by_stage["e"], axis=1)  # (n,)
+            removed = np.linalg.norm(by_stage["e"] - by_stage["r"], axis=1)  # (n,)
             shares[tag] = float((removed[norm > 0] / norm[norm > 0]).mean())
     return shares
 
 
-def separation(groups: Mapping[str, Floats], seed: int) -> dict[str, Any]:
-    """Silhouette, and the probe by sentence."""
-    probed = geometry.probe(groups, seed)
-    return {"silhouette": geometry.silhouette(groups).value, "probe": asdict(probed)}
-
-
-def token_separation(samples: Mapping[str, TokenSample], stage: str, seed: int) -> dict[str, Any]:
-    """The probe by token; tokens of one sentence, and of its translation, are on one side."""
+def token_probe(samples: Mapping[str, TokenSample], stage: str, seed: int) -> dict[str, Any]:
+    """Return the probe by token; tokens of a sentence and of its translation are on one side."""
     tokens = {tag: sample.stage(stage) for tag, sample in samples.items()}
     owners = {tag: sample.sentences for tag, sample in samples.items()}
-    probed = geometry.grouped_probe(tokens, owners, seed)
-    return {"token_probe": {**asdict(probed), "tokens": sum(map(len, tokens.values()))}}
+    accuracy = metrics.grouped_probe(tokens, owners, seed)
+    return {**asdict(accuracy), "tokens": sum(map(len, tokens.values()))}
 
 
-def retrieval(a: Floats, b: Floats) -> dict[str, Any]:
-    """Retrieval, means not centred and centred."""
-    centred = geometry.retrieval(a, b, centred=True)
-    return {"retrieval": asdict(geometry.retrieval(a, b)), "retrieval_centred": asdict(centred)}
-
-
-def masked_retrieval(found: Measured, pair: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """By stage, retrieval without the Latin words that both sides of a pair of texts hold."""
-    first, second = (found.texts[tag] for tag in pair)
-    dictionary, rows = found.model.encoder.dictionary, found.rows[pair[0]]
-    sides, lost = without_shared(dictionary, first, second, rows)
-    states = [represent(found.model, side, range(len(rows))) for side in sides]
+def masked_retrieval(measured: Measured, pair: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return, by stage, retrieval without the Latin words that both sentences of a pair hold."""
+    first, second = (measured.sentences[tag] for tag in pair)
+    dictionary, indices = measured.model.encoder.dictionary, measured.indices[pair[0]]
+    sides, lost = without_shared(dictionary, first, second, indices)
+    a, b = (represent(measured.model, side, range(len(indices))) for side in sides)
     left_out = dict(zip(pair, lost, strict=True))
     return {
-        stage: {**asdict(geometry.retrieval(a, states[1][stage])), "left_out": left_out}
-        for stage, a in states[0].items()
+        stage: {**asdict(metrics.retrieval(a[stage], b[stage])), "left_out": left_out}
+        for stage in a
     }

@@ -1,13 +1,13 @@
-"""Sentence representations of a data-bin split: what the encoder's side makes of each text.
+"""Sentence representations of a data-bin split, at each stage of the encoder.
 
-A sentence's representation is the mean over the text's own tokens, as e_L is of e: of the
+A sentence's representation is the mean over its own tokens, as e_L is of e: of the
 output of the mBART encoder (e), after removal (r), after fusion. Without noise, in eval, fp32.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ Floats = NDArray[np.float32]
 
 
 def read_lines(task: LaftTask, tag: str, split: str) -> TaggedTexts:
-    """The tagged texts of a language: the sources of its pairs, else its monolingual text.
+    """Return the sentences of a language: the sources of its pairs, else its monolingual text.
 
     Raises:
         LaftError: an unknown language; no such data, or damaged data.
@@ -36,112 +36,106 @@ def read_lines(task: LaftTask, tag: str, split: str) -> TaggedTexts:
     task.checked(tag, "--langs")
     monolingual = os.path.join(task.cfg.data, tag, split)
     pairs = f"{monolingual}.src-tgt.src"
-    found = [prefix for prefix in (pairs, monolingual) if os.path.exists(f"{prefix}.idx")]
-    if not found:
+    prefix = next((p for p in (pairs, monolingual) if os.path.exists(f"{p}.idx")), None)
+    if prefix is None:
         raise LaftError(
             f"{pairs}.idx: no {split} texts for language {tag}, nor {monolingual}.idx; "
             "binarise them, or choose another --split"
         )
-    texts = load_texts(found[0], task.dictionary, tag)
+    indexed = load_texts(prefix, task.dictionary, tag)
     limit = task.cfg.max_source_positions
-    return TaggedTexts(texts, task.tag_ids[tag], limit, found[0], task.layout)
+    return TaggedTexts(indexed, task.tag_ids[tag], limit, prefix, task.layout)
 
 
 def evenly_spaced_indices(available: int, wanted: int) -> list[int]:
-    """At most ``wanted`` of ``available`` rows in order, evenly spread: the same for every language
-    of parallel data, and not all from one corner of a sorted file."""
-    if available <= wanted:
-        return list(range(available))
-    return [row * available // wanted for row in range(wanted)]
+    """Return at most ``wanted`` of ``available`` indices in order, evenly spread.
+
+    They are the same for every language of parallel data, and not all from one corner of a sorted
+    file.
+    """
+    wanted = min(wanted, available)
+    return [number * available // wanted for number in range(wanted)]
 
 
 class TokenSample:
-    """At most ``per_text`` tokens of each text's own, drawn without replacement, at every stage.
+    """At most ``per_sentence`` tokens of each sentence, drawn without replacement, at every stage.
 
-    The draw depends on the seed and the text's place alone, not on batches.
+    The draw depends on the seed and the sentence's place alone, not on batches.
     """
 
-    def __init__(self, per_text: int, seed: int) -> None:
-        self.per_text, self.seed = per_text, seed
-        self._found: dict[str, dict[int, Floats]] = {}
+    def __init__(self, per_sentence: int, seed: int) -> None:
+        self.per_sentence, self.seed = per_sentence, seed
+        self._drawn: dict[str, dict[int, Floats]] = {}  # by stage and place, (n, d)
 
     def add(self, places: Sequence[int], states: dict[str, Tensor], text_mask: Tensor) -> None:
-        """Draw from the batch of texts at ``places``: states (T, B, d), mask (B, T)."""
+        """Draw from the batch of sentences at ``places``: states (T, B, d), mask (B, T)."""
         for column, place in enumerate(places):
-            own = text_mask[column].nonzero().squeeze(1).cpu().numpy()
+            tokens = text_mask[column].nonzero().squeeze(1).cpu().numpy()  # (t,)
             rng = np.random.default_rng([self.seed, place])
-            drawn = np.sort(rng.permutation(len(own))[: self.per_text])
+            drawn = np.sort(rng.permutation(len(tokens))[: self.per_sentence])
             for stage, state in states.items():
-                values = state[own[drawn], column].float().cpu().numpy()  # (n, d)
-                self._found.setdefault(stage, {})[place] = values
+                values = state[tokens[drawn], column].float().cpu().numpy()  # (n, d)
+                self._drawn.setdefault(stage, {})[place] = values
 
     def stage(self, stage: str) -> Floats:
-        """(n, d) fp32, the texts in order."""
-        found = self._found[stage]
-        return np.concatenate([found[place] for place in sorted(found)])
+        """(n, d) fp32, the sentences in order."""
+        return np.concatenate([values for _, values in sorted(self._drawn[stage].items())])
 
     @property
     def sentences(self) -> list[int]:
-        """The place of each token's text, for the rows of :meth:`stage`."""
-        found = next(iter(self._found.values()))
-        return [place for place in sorted(found) for _ in found[place]]
+        """The place of each token's sentence, in the order of :meth:`stage`."""
+        drawn = next(iter(self._drawn.values()))
+        return [place for place in sorted(drawn) for _ in drawn[place]]
 
 
 def represent(
     model: LAFTMBart,
-    texts: TaggedTexts,
-    rows: Sequence[int],
+    sentences: TaggedTexts,
+    indices: Sequence[int],
     max_tokens: int = MAX_TOKENS,
     sample: TokenSample | None = None,
 ) -> dict[str, Floats]:
-    """Each stage's representations of ``rows`` of ``texts``, in the order of ``rows``.
+    """Return each stage's representations of ``sentences`` at ``indices``, in their order.
 
     ``sample`` is given each batch's tokens too.
 
     Returns:
         ``e``, ``r`` and ``fused``, (n, d) fp32 each; ``e`` alone where the model's method has no
-        task module. A text without tokens of its own is a row of zeros.
+        task module. A sentence without tokens of its own is all zero.
 
     Raises:
         LaftError: the model lacks components of the language.
     """
+    if model.training:
+        raise ValueError("representations are those of a model in eval")
     dictionary: Dictionary = model.encoder.dictionary
     device = model.encoder.embed_tokens.weight.device
-    out: dict[str, Floats] = {}
-    for places in _batches([texts.num_tokens(row) for row in rows], max_tokens):
-        batch = [texts[rows[place]] for place in places]
+    lengths = np.array([sentences.num_tokens(index) for index in indices])
+    order = np.argsort(-lengths, kind="stable")  # places in `indices`, similar lengths together
+    means: dict[str, Floats] = {}
+    batches = data_utils.batch_by_size(
+        order, lengths.__getitem__, max_tokens=max(max_tokens, *lengths)
+    )
+    for places in batches:
+        batch = [sentences[indices[place]] for place in places]
         tokens = data_utils.collate_tokens(batch, dictionary.pad(), left_pad=True)  # (B, T)
         states, mask = _states(model, tokens.to(device))
         if sample is not None:
             sample.add(places, states, mask)
         for stage, state in states.items():
-            means = sentence_mean(state, mask)  # (B, d)
-            table = out.setdefault(stage, np.zeros((len(rows), means.size(1)), np.float32))
-            table[places] = means.cpu().numpy()
-    return out
-
-
-def _batches(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:
-    """Places of ``lengths``, similar lengths together, at most ``max_tokens`` with the padding."""
-    batch: list[int] = []
-    for place in sorted(range(len(lengths)), key=lambda place: (-lengths[place], place)):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > max_tokens:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
+            of_batch = sentence_mean(state, mask)  # (B, d)
+            means.setdefault(stage, np.zeros((len(indices), of_batch.size(1)), np.float32))
+            means[stage][places] = of_batch.cpu().numpy()
+    return means
 
 
 @torch.inference_mode()
 def _states(model: LAFTMBart, tokens: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    """(B, T) tokens -> (T, B, d) for every stage, and (B, T) True at the text's own tokens."""
-    if model.training:
-        raise ValueError("representations are those of a model in eval")
+    """(B, T) tokens -> (T, B, d) for every stage, and (B, T) True at each sentence's own tokens."""
     encoder = model.encoder
     out = encoder.forward_backbone(tokens, None)
     states = {"e": out["encoder_out"][0]}  # (T, B, d)
     if encoder.task_module is not None:
-        found = encoder.representations(tokens, out)
-        states |= {"r": found.r, "fused": found.fused}
+        representations = encoder.representations(tokens, out)
+        states |= {"r": representations.r, "fused": representations.fused}
     return states, encoder.language_tags.text_mask(tokens)

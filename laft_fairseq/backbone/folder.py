@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints.backbone import EMBEDDING, TIED
+from laft_fairseq.checkpoints.backbone import TIED
 from laft_fairseq.checkpoints.header import architecture_options
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.layout import TagLayout
@@ -29,15 +29,26 @@ from laft_fairseq.languages.vocabulary_files import (
 MODEL = "model.pt"
 
 
+def parameters(state: Mapping[str, Tensor]) -> list[Tensor]:
+    """Return the tensors of mBART in a state dict, those that are tied once."""
+    return [t for name, t in state.items() if backbones.is_backbone(name) and name not in TIED]
+
+
+def footprint(state: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Return the number of mBART's parameters in a state dict, and their bytes."""
+    tensors = parameters(state)
+    return sum(tensor.numel() for tensor in tensors), sum(tensor.nbytes for tensor in tensors)
+
+
 @dataclass(frozen=True)
 class BackboneFolder:
-    """What is in the folder.
+    """A backbone that can be written.
 
     Attributes:
         state: the tensors under fairseq's names.
         options: fairseq's options of the model (``args`` of its checkpoints).
         sentencepiece: the bytes of the sentencepiece model.
-        pieces: its pieces by id, ``<unk>`` first.
+        subwords: its subwords by id, ``<unk>`` first.
         tags: languages, in the order of their rows.
         layout: where the tag stands.
     """
@@ -45,51 +56,33 @@ class BackboneFolder:
     state: dict[str, Tensor]
     options: Namespace
     sentencepiece: bytes
-    pieces: list[str]
+    subwords: list[str]
     tags: list[str]
     layout: TagLayout
 
     @cached_property
     def fingerprint(self) -> str:
-        """See backbone.py."""
+        """The backbone's fingerprint (checkpoints/backbone.py)."""
         return backbones.fingerprint(self.state)
 
     @property
-    def _tensors(self) -> list[Tensor]:
-        """Those of mBART, tied ones once."""
-        return [t for n, t in self.state.items() if backbones.is_backbone(n) and n not in TIED]
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers."""
-        return sum(tensor.numel() for tensor in self._tensors)
-
-    @property
-    def size(self) -> int:
-        """Bytes of them."""
-        return sum(tensor.nbytes for tensor in self._tensors)
-
-    @property
-    def rows(self) -> int:
-        """Entries of the vocabulary."""
-        return self.state[EMBEDDING].size(0)
-
-    @property
     def precision(self) -> str:
-        """Of the stored tensors: `float32`; several are joined by `+`."""
-        return "+".join(sorted({str(t.dtype).removeprefix("torch.") for t in self._tensors}))
+        """The dtype of the stored tensors, such as `float32`; several are joined by `+`."""
+        return "+".join(
+            sorted({str(t.dtype).removeprefix("torch.") for t in parameters(self.state)})
+        )
 
     def files(self) -> dict[str, bytes]:
-        """The small files by name."""
+        """Return the content of the small files by name."""
         return {
-            DICTIONARY: dictionary_text(self.pieces).encode(),
+            DICTIONARY: dictionary_text(self.subwords).encode(),
             LANGS_FILE: "".join(f"{tag}\n" for tag in self.tags).encode(),
             LAYOUT_FILE: f"{self.layout}\n".encode(),
             SENTENCEPIECE: self.sentencepiece,
         }
 
     def write(self, out: Path) -> bool:
-        """Write the folder ``out``; False if the same is there already.
+        """Write the folder ``out``; return False if the same is there already.
 
         Raises:
             LaftError: something else is there, or it cannot be written.
@@ -113,42 +106,38 @@ class BackboneFolder:
         return True
 
     def _is_in(self, out: Path) -> bool:
-        """Whether ``out`` holds exactly this."""
-        for name, content in self.files().items():
-            if not (out / name).is_file() or (out / name).read_bytes() != content:
-                return False
-        if not (out / MODEL).is_file():
-            return False
+        """Whether ``out`` holds exactly this backbone."""
         try:
-            found = backbones.read(str(out / MODEL))
-        except LaftError:
+            if any((out / name).read_bytes() != data for name, data in self.files().items()):
+                return False
+            there = backbones.read(str(out / MODEL))
+        except (OSError, LaftError):
             return False
-        own = {name: tensor.dtype for name, tensor in self.state.items()}
+        dtypes = {name: tensor.dtype for name, tensor in self.state.items()}
         return (
-            found.options == architecture_options(vars(self.options))
-            and all(tensor.dtype == own.get(name) for name, tensor in found.state.items())
-            and found.fingerprint == self.fingerprint
+            there.options == architecture_options(vars(self.options))
+            and all(tensor.dtype == dtypes.get(name) for name, tensor in there.state.items())
+            and there.fingerprint == self.fingerprint
         )
 
 
 def to_fp16(state: Mapping[str, Tensor], name: str | Path) -> dict[str, Tensor]:
-    """The state in fp16, tied tensors kept tied.
+    """Return the state in fp16, tied tensors kept tied.
 
     Language components, fairseq's version marks and a header stay as they are.
 
     Raises:
         LaftError: a number too large for fp16, in the model ``name``.
     """
-    done: dict[int, Tensor] = {}
-    half: dict[str, Tensor] = {}
+    converted: dict[int, Tensor] = {}  # by address
+    half = dict(state)
     for key, tensor in state.items():
         is_weight = backbones.is_backbone(key) or backbones.is_added(key)
         if not is_weight or ".language_components." in key:
-            half[key] = tensor
             continue
-        if tensor.data_ptr() not in done:
-            done[tensor.data_ptr()] = tensor.half()
-        half[key] = done[tensor.data_ptr()]
+        if tensor.data_ptr() not in converted:
+            converted[tensor.data_ptr()] = tensor.half()
+        half[key] = converted[tensor.data_ptr()]
         if not half[key].isfinite().all():
             raise LaftError(f"{name}: {key} does not fit into fp16; leave --half out")
     return half

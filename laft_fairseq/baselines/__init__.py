@@ -1,1 +1,1 @@
-"""The trainable parts of the systems that the paper compares LAFT with."""
+"""The modules of the systems that the paper compares LAFT with."""

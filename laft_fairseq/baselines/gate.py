@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def gate(h: Tensor, e: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """g = αh + (1 − α)e with α = sigmoid(W_g[h; e] + b_g), a scalar a token.
+    """Return g = αh + (1 − α)e with α = sigmoid(W_g[h; e] + b_g), a scalar a token (appendix).
 
     Computed as e + α(h − e), so that h = e gives e bit for bit, whatever α is.
 
@@ -26,9 +26,10 @@ def gate(h: Tensor, e: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Te
 
 
 class Gate(nn.Module):
-    """The appendix's gate. It needs no special start: W_g is small and b_g is 0 (BERT's
-    initialisation), so α begins near 1/2, and with a task module that starts as the identity
-    (h = e) a fresh model computes the backbone's output bit for bit.
+    """The gate of TM + adv (appendix), with BERT's initialisation: W_g small, b_g zero.
+
+    α begins near 1/2. With a task module that starts as the identity (h = e) a fresh model computes
+    the backbone's output bit for bit.
     """
 
     def __init__(self, d: int) -> None:
@@ -36,5 +37,5 @@ class Gate(nn.Module):
         self.linear = nn.Linear(2 * d, 1)
 
     def forward(self, h: Tensor, e: Tensor) -> tuple[Tensor, Tensor]:
-        """(T, B, d), (T, B, d) -> g (T, B, d) and α (T, B, 1), see :func:`gate`."""
+        """Return g (T, B, d) and α (T, B, 1) for h and e, (T, B, d) each; see :func:`gate`."""
         return gate(h, e, self.linear.weight, self.linear.bias)

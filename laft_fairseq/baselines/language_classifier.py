@@ -10,7 +10,7 @@ from laft_fairseq.method.removal import sentence_mean
 
 
 def language_logits(h: Tensor, text_mask: Tensor, weight: Tensor) -> Tensor:
-    """W_c h_L, whose sigmoid is ŷ: the probability that a text is in the source language.
+    """Return W_c h_L, whose sigmoid ŷ is the probability of the source language (appendix).
 
     Args:
         h: (T, B, d) output of the task module.
@@ -18,7 +18,7 @@ def language_logits(h: Tensor, text_mask: Tensor, weight: Tensor) -> Tensor:
         weight: W_c, (1, d).
 
     Returns:
-        (B,) fp32, computed in fp32 under autocast as well; 0 for a text without tokens.
+        (B,) fp32, computed in fp32 under autocast as well; 0 for a row without text tokens.
     """
     with torch.autocast(h.device.type, enabled=False):
         h_l = sentence_mean(h, text_mask)  # (B, d)
@@ -28,18 +28,18 @@ def language_logits(h: Tensor, text_mask: Tensor, weight: Tensor) -> Tensor:
 def adversarial_losses(
     h: Tensor, text_mask: Tensor, weight: Tensor, is_source: Tensor, *, routed: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """L_cls = BCE(ŷ, y) and L_adv = BCE(ŷ, 1 − y), each the mean over the rows.
+    """Return L_cls = BCE(ŷ, y) and L_adv = BCE(ŷ, 1 − y), each the mean over the rows (appendix).
 
-    Routed, L_cls sees h detached and moves the classifier only, L_adv sees W_c detached and
-    moves the model only. Unrouted, their sum is the literal −log ŷ − log(1 − ŷ): its derivative
-    by the logit is 2ŷ − 1 whatever the label, so nothing of the adversary is left.
+    Routed, L_cls sees h detached and trains the classifier only, and L_adv sees W_c detached and
+    trains the model only. Unrouted, their sum is −log ŷ − log(1 − ŷ) as printed: its derivative by
+    the logit is 2ŷ − 1 whatever the label, so that no adversary is left.
 
     Args:
         h: (T, B, d) output of the task module.
         text_mask: (B, T) bool, True at the text's own tokens.
         weight: W_c, (1, d).
         is_source: y, (B,) bool, True for rows in the source language.
-        routed: whether each loss moves its own side only.
+        routed: whether each loss trains its own side only.
 
     Returns:
         L_cls and L_adv, scalars in nats, and the logits of ŷ, (B,), without a graph.
@@ -63,5 +63,5 @@ class LanguageClassifier(nn.Module):
     def forward(
         self, h: Tensor, text_mask: Tensor, is_source: Tensor, *, routed: bool = True
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """L_cls, L_adv and the logits, see :func:`adversarial_losses`."""
+        """Return L_cls, L_adv and the logits, see :func:`adversarial_losses`."""
         return adversarial_losses(h, text_mask, self.linear.weight, is_source, routed=routed)

@@ -1,4 +1,4 @@
-"""The task adapter of the row Adapter: Pfeiffer's bottleneck (AdapterFusion, EACL 2021)."""
+"""The task adapter of the baseline Adapter: Pfeiffer's bottleneck (AdapterFusion, EACL 2021)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from laft_fairseq.errors import LaftError
 
 
 class TaskAdapter(nn.Module):
-    """y = z + U ReLU(D z), D: d -> d / ``reduction``, U back, both with biases.
+    """y = z + U ReLU(D z), with D from d to d / ``reduction``, U back to d, both with biases.
 
     One for all languages, after a layer's feed-forward block: adapter-hub's ``SeqBnConfig`` on a
-    pre-norm mBART, z being the block's output with its residual. There D and U start at N(0, 0.02);
-    here U starts at zero, so that a fresh adapter is the identity bit for bit. U has a gradient at
-    the first step (ReLU(D z) is not zero), D from the second on.
+    pre-norm mBART, where z is the block's output with its residual. There D and U start at
+    N(0, 0.02); here U starts at zero, so that a fresh adapter is the identity bit for bit. U has a
+    gradient from the first step on, as ReLU(D z) is not zero, D from the second.
 
     Raises:
         LaftError: a reduction that leaves no width.
@@ -31,12 +31,12 @@ class TaskAdapter(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Begin as the identity."""
+        """Initialise as the identity."""
         nn.init.normal_(self.down.weight, std=0.02)
         nn.init.zeros_(self.down.bias)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
     def forward(self, z: Tensor) -> Tensor:
-        """(T, B, d) -> (T, B, d)."""
+        """Return y (T, B, d) for z (T, B, d)."""
         return z + self.up(F.relu(self.down(z)))

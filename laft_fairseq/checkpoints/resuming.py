@@ -1,15 +1,15 @@
-"""What a training in a ``--save-dir`` goes on with: the run that is there, or another one.
+"""Whether a training may resume the run in its ``--save-dir``.
 
-fairseq resumes from ``checkpoint_last.pt`` whatever it was asked to begin from or to train on, and
+fairseq resumes from ``checkpoint_last.pt`` whatever it was asked to start from or to train on, and
 reads ``--finetune-from-model`` only where there is none: a second run in the folder of a finished
-one would be that one under another name.
+one would be the first one under another name.
 """
 
 from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from laft_fairseq.languages.tags import split_tags
 
 LAST = "checkpoint_last.pt"
 RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
-# The task's options that say what it was trained on.
-OPTIONS = {
+# The task's options that a resumed run must share.
+TRAINED_ON = {
     "_name": "--task",
     "train_langs": "--train-langs",
     "target_langs": "--target-langs",
@@ -29,15 +29,15 @@ OPTIONS = {
 
 
 def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
-    """Refuse to go on with a run that began otherwise, of another stage, or on other languages.
+    """Refuse to resume a run of another starting point, another stage or other languages.
 
     Args:
         cfg: fairseq's ``checkpoint`` options.
         task: its ``task`` options.
-        tags: the dictionary's, which are meant where no languages are named.
+        tags: the dictionary's, which an empty ``--train-langs`` stands for.
 
     Raises:
-        LaftError: so it was; or what is to be begun from is not there.
+        LaftError: the run differs, or the checkpoint of ``--finetune-from-model`` does not exist.
     """
     last, start = Path(cfg.save_dir) / LAST, cfg.finetune_from_model
     if cfg.restore_file != LAST:
@@ -49,31 +49,36 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
     try:
         content = read_checkpoint(str(last), mmap=True)
     except LaftError:
-        return  # what reads it whole says what is wrong with it
+        return  # the loader that reads all of it says what is wrong
     saved = _table(content.get("cfg"))
     before = _table(saved.get("checkpoint")).get("finetune_from_model")
     before = before if isinstance(before, str) else None
-    remedy = "name another --save-dir, or remove that one to begin anew"
-    # Beside --finetune-from-model fairseq takes none of them, so that it is left out.
-    anew = start is None and any(getattr(cfg, name, False) for name in RESETS)
-    if not (anew or _same(before, start)):
+    remedy = "choose another --save-dir, or delete this one to start again"
+    # fairseq allows none of them beside --finetune-from-model, so that it is left out.
+    is_reset = start is None and any(getattr(cfg, name, False) for name in RESETS)
+    if not (is_reset or _same_file(before, start)):
         raise LaftError(
-            f"{last}: that training began from {before or 'the backbone'}, not from "
+            f"{last}: that training started from {before or 'the backbone'}, not from "
             f"{start or 'the backbone'}; {remedy}"
         )
     if cfg.reset_dataloader:
         return
-    for option, was, now in _changed(_table(saved.get("task")), task, tags):
-        raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
+    options = _table(saved.get("task"))
+    for name, option in TRAINED_ON.items():
+        if name not in options or not hasattr(task, name):
+            continue
+        was, now = (_as_text(name, value, tags) for value in (options[name], getattr(task, name)))
+        if was != now:
+            raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
 
 
 def _table(values: Any) -> dict[str, Any]:
-    """What a file records under a name, where it is what fairseq writes there."""
+    """Return what a file records under a name, if it is what fairseq writes there."""
     return values if isinstance(values, dict) else {}
 
 
-def _same(before: str | None, start: str | None) -> bool:
-    """One file, a copy of it, or one that is no more where it was."""
+def _same_file(before: str | None, start: str | None) -> bool:
+    """Return whether both are one file, copies, or one of them no longer exists."""
     if before is None or start is None:
         return before is start
     if before == start or not (os.path.exists(before) and os.path.exists(start)):
@@ -81,20 +86,7 @@ def _same(before: str | None, start: str | None) -> bool:
     return os.path.samefile(before, start) or filecmp.cmp(before, start, shallow=False)
 
 
-def _changed(
-    saved: Mapping[str, Any], task: Any, tags: Sequence[str]
-) -> list[tuple[str, str, str]]:
-    """The options that differ, each with what it was and is."""
-    found = []
-    for name, option in OPTIONS.items():
-        if name in saved and hasattr(task, name):
-            was, now = (_words(name, value, tags) for value in (saved[name], getattr(task, name)))
-            if was != now:
-                found.append((option, was, now))
-    return found
-
-
-def _words(name: str, value: Any, tags: Sequence[str]) -> str:
+def _as_text(name: str, value: Any, tags: Sequence[str]) -> str:
     if not isinstance(value, str | None):
         return ascii(value)[:60]
     if name == "train_langs":

@@ -51,8 +51,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--data", metavar="DIR", help="folder of dict.txt, langs.txt, tag-layout.txt")
     add("--sentencepiece-model", metavar="FILE", help="the backbone's sentence.bpe.model")
     add("--backbone", metavar="M.pt", help="of a slim checkpoint, where it is not found by itself")
-    add("--dictionary-langs", metavar="L,L",
-        help="the dictionary's tags in order (default: langs.txt, else cc25's)")  # fmt: skip
     add("--device", help="cpu, cuda or cuda:1 (default: cuda where there is one)")
     parser.set_defaults(run=run)
 
@@ -118,8 +116,7 @@ def _generate(args: argparse.Namespace) -> int:
         args.data,
         args.sentencepiece_model,
         args.backbone,
-        args.dictionary_langs,
-        args.device,
+        device=args.device,
     )
     size = args.buffer_size
     if size is None:

@@ -1,4 +1,4 @@
-"""`laft COMMAND ...`: finds the subcommands, runs one, turns wrong input into one line."""
+"""`laft COMMAND ...`: find the subcommands, run one, turn wrong input into one line."""
 
 import argparse
 import contextlib
@@ -28,19 +28,19 @@ LAFT_DEBUG=1 in the environment shows where an error came from.
 
 
 def subcommands() -> dict[str, ModuleType]:
-    """The files beside this one that have an `add_parser`, by the name that the user types."""
-    found = {}
+    """Return the modules beside this one that add a parser, by the name that the user types."""
+    modules = {}
     for info in pkgutil.iter_modules(laft_fairseq.cli.__path__):
         if info.name in {"main", "__main__"}:
             continue
         module = importlib.import_module(f"{laft_fairseq.cli.__name__}.{info.name}")
         if hasattr(module, "add_parser"):
-            found[info.name.replace("_", "-")] = module
-    return found
+            modules[info.name.replace("_", "-")] = module
+    return modules
 
 
 def version() -> str:
-    """The installed version, or a word for a source tree that was never installed."""
+    """Return the installed version, or a word for a source tree that was never installed."""
     try:
         return importlib.metadata.version("laft_fairseq")
     except importlib.metadata.PackageNotFoundError:
@@ -48,7 +48,7 @@ def version() -> str:
 
 
 def build_parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
-    """The parser of `laft` with one subparser for each of `commands`."""
+    """Return the parser of `laft` with one subparser for each of `commands`."""
     parser = argparse.ArgumentParser(
         prog="laft",
         description="Language-agnostic finetuning: what stands beside fairseq's own commands.",
@@ -63,7 +63,7 @@ def build_parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
 
 
 def one_line(error: LaftError | OSError) -> str:
-    """What went wrong, without line breaks; an OSError as `file: reason`."""
+    """Return what went wrong, without line breaks; an OSError as `file: reason`."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
@@ -71,7 +71,7 @@ def one_line(error: LaftError | OSError) -> str:
 
 @contextlib.contextmanager
 def _log_lines() -> Iterator[None]:
-    """What the package logs, as `laft: ...` on standard error."""
+    """Show what the package logs, as `laft: ...` on standard error."""
     logger = logging.getLogger("laft_fairseq")
     before = logger.level, logger.propagate
     handler = logging.StreamHandler()

@@ -1,4 +1,4 @@
-"""`laft parameters`: how many there are, by part, and what each stage trains."""
+"""`laft parameters`: the parameters of a method by part, and what each stage trains."""
 
 import argparse
 from pathlib import Path
@@ -21,7 +21,6 @@ Tied embeddings count once. Shares are given of two denominators; the paper's 3.
 do not share one, so that they compare neither with each other nor with a single line here.
 """
 _STAGES = {"denoising": "stage 1", "generation": "stage 2"}
-_NONE = "–"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,29 +32,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--arch", required=True, help="architecture, such as laft_mbart")
-    parser.add_argument(
-        "--method", default="laft", help="system, such as mbart_full (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--langs",
-        default="en_XX,fr_XX",
-        metavar="L,L",
-        help="languages that have an adapter (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--new-langs",
-        metavar="L,L",
-        help="languages new to the backbone, each with an adapter and rows for its tag",
-    )
-    parser.add_argument(
-        "--vocab",
-        type=int,
-        default=250_027,
-        metavar="V",
-        help="entries of the dictionary, tags and <mask> included (default: cc25's, %(default)s)",
-    )
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write all numbers there")
+    add = parser.add_argument
+    add("--arch", required=True, help="architecture, such as laft_mbart")
+    add("--method", default="laft", help="system, such as mbart_full (default: %(default)s)")
+    add("--langs", default="en_XX,fr_XX", metavar="L,L",
+        help="languages that have an adapter (default: %(default)s)")  # fmt: skip
+    add("--new-langs", metavar="L,L",
+        help="languages new to the backbone, each with an adapter and embeddings of its "
+        "tag")  # fmt: skip
+    add("--vocab", type=int, default=250_027, metavar="V",
+        help="entries of the dictionary, tags and <mask> included (default: cc25's, "
+        "%(default)s)")  # fmt: skip
+    add("--json", type=Path, metavar="OUT", help="write all numbers there")
     parser.set_defaults(run=run)
 
 
@@ -81,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def as_json(counts: "Counts") -> dict[str, Any]:
-    """All numbers of the table."""
+    """Return all numbers of the table."""
     stages = {
         stage: {
             "trained": counts.trained(stage),
@@ -108,16 +96,20 @@ def as_json(counts: "Counts") -> dict[str, Any]:
 
 
 def table(counts: "Counts") -> str:
-    """The table that `laft parameters` prints."""
-    backbone = [part for part in counts.parts if not part.added]
-    added = [part for part in counts.parts if part.added]
-    rows = [("part", "parameters", "of backbone", *_STAGES.values(), "made of")]
-    rows += [_row(part, counts.backbone) for part in backbone]
-    rows.append(("backbone", millions(counts.backbone), "100.00 %", "", "", ""))
-    rows += [_row(part, counts.backbone) for part in added]
+    """Return the table that `laft parameters` prints."""
+    from tabulate import SEPARATING_LINE, tabulate
+
     trained = [counts.trained(stage) for stage in _STAGES]
     share = percent(counts.total, counts.backbone)
-    rows.append(("total", millions(counts.total), share, *map(millions, trained), ""))
+    rows = [
+        *(_row(part, counts.backbone) for part in counts.parts if not part.added),
+        SEPARATING_LINE,
+        ("backbone", millions(counts.backbone), "100.00 %", "", "", ""),
+        SEPARATING_LINE,
+        *(_row(part, counts.backbone) for part in counts.parts if part.added),
+        SEPARATING_LINE,
+        ("total", millions(counts.total), share, *map(millions, trained), ""),
+    ]
     for name, whole in (("backbone", counts.backbone), ("total", counts.total)):
         shares = [percent(number, whole) for number in trained]
         rows.append((f"trained, of the {name}", "", "", *shares, ""))
@@ -125,7 +117,10 @@ def table(counts: "Counts") -> str:
         f"{counts.arch}, method {counts.method}, {counts.vocabulary:,} dictionary entries, "
         f"languages {', '.join(counts.langs)}"
     )
-    return f"{title}\n\n{_aligned(rows)}\n\n{_NOTE}"
+    headers = ("part", "parameters", "of backbone", *_STAGES.values(), "made of")
+    alignment = ("left", *["right"] * 4, "left")
+    body = tabulate(rows, headers, "simple", colalign=alignment, disable_numparse=True)
+    return f"{title}\n\n{body}\n\n{_NOTE}"
 
 
 def _row(part: "Part", backbone: int) -> tuple[str, ...]:
@@ -136,29 +131,13 @@ def _row(part: "Part", backbone: int) -> tuple[str, ...]:
     return part.name, millions(part.count), percent(part.count, backbone), *trained, made_of
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> str:
-    """First and last column to the left, numbers to the right; a rule around the sums."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    rule = "-" * (sum(widths) + 2 * len(widths) - 2)
-    lines = []
-    for row in rows:
-        cells = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
-        cells[0], cells[-1] = row[0].ljust(widths[0]), row[-1]
-        if row[0] in ("backbone", "total"):
-            lines.append(rule)
-        lines.append("  ".join(cells).rstrip())
-        if row[0] in ("part", "backbone"):
-            lines.append(rule)
-    return "\n".join(lines)
-
-
 def millions(number: int) -> str:
-    """25192448 -> `25.19M`; nothing is a dash, and small numbers keep three digits."""
+    """25192448 -> `25.19M`; none is a dash, and small numbers keep three digits."""
     if number == 0:
-        return _NONE
+        return "–"
     return f"{number / 1e6:.2f}M" if number >= 1e6 else f"{number / 1e6:.3g}M"
 
 
 def percent(number: int, whole: int) -> str:
-    """A share with two decimals."""
+    """Return a share with two decimals."""
     return f"{100 * number / whole:.2f} %"

@@ -1,4 +1,4 @@
-"""`laft score`: ROUGE with intervals, and what else a set of outputs has to be asked."""
+"""`laft score`: ROUGE with intervals, right language and copying of a set of outputs."""
 
 import argparse
 import sys
@@ -26,65 +26,40 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand `score`."""
     parser = subparsers.add_parser(
         "score",
-        help="score generated text: ROUGE with intervals, right language, copying, floors",
+        help="score generated text: ROUGE with intervals, right language, copying",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     outputs = parser.add_mutually_exclusive_group(required=True)
     outputs.add_argument(
-        "--generate-log",
-        type=Path,
-        metavar="LOG",
-        help="what fairseq-generate printed",
+        "--generate-log", type=Path, metavar="LOG", help="what fairseq-generate printed"
     )
     outputs.add_argument("--hyp", type=Path, metavar="H", help="outputs, one a line")
-    parser.add_argument("--ref", type=Path, metavar="R", help="references, one a line")
-    parser.add_argument("--src", type=Path, metavar="S", help="source texts, one a line")
-    parser.add_argument("--lang", required=True, help="language of the references, such as zh_CN")
-    parser.add_argument(
-        "--protocol",
-        default="unicode",
-        choices=("unicode", "xnlg", "xnlg-literal"),
+    add = parser.add_argument
+    add("--ref", type=Path, metavar="R", help="references, one a line")
+    add("--src", type=Path, metavar="S", help="sources, one a line")
+    add("--lang", required=True, help="language of the references, such as zh_CN")
+    add("--protocol", default="unicode", choices=("unicode", "xnlg", "xnlg-literal"),
         help="what a token is: for any language; as XNLG's data sets were scored (en, fr, zh); "
-        "the same with XNLG's extra zh token (default: %(default)s)",
-    )
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write all numbers there")
-    parser.add_argument(
-        "--items", action="store_true", help="in the JSON, give ROUGE-L of each item as well"
-    )
-    parser.add_argument(
-        "--write-hypotheses",
-        type=Path,
-        metavar="OUT",
-        help="write the outputs there as plain text, one a line, in the order of the items",
-    )
-    _add_choices(parser)
+        "the same with XNLG's extra zh token (default: %(default)s)")  # fmt: skip
+    add("--langs", metavar="L,L",
+        help="the experiment's languages, to tell apart (default: de,en,fr,zh and "
+        "--lang)")  # fmt: skip
+    add("--floors", "--trivial-baselines", action="store_true",
+        help="score the trivial baselines too: LEAD-1, source copy and oracle")  # fmt: skip
+    add("--english-ref", type=Path, metavar="E",
+        help="English references of the same items, one a line: scored as a trivial "
+        "baseline")  # fmt: skip
+    add("--bootstrap", type=int, default=1000, metavar="N",
+        help="resamples (default: %(default)s)")  # fmt: skip
+    add("--seed", type=int, default=12345, help="of the resampling (default: %(default)s)")
+    add("--json", type=Path, metavar="OUT", help="write all numbers there")
+    add("--items", action="store_true", help="in the JSON, give ROUGE-L of each item as well")
+    add("--write-hypotheses", type=Path, metavar="OUT",
+        help="write the outputs there as plain text, one a line, in the order of the "
+        "items")  # fmt: skip
     parser.set_defaults(run=run)
-
-
-def _add_choices(parser: argparse.ArgumentParser) -> None:
-    """What beside the texts decides the numbers."""
-    parser.add_argument(
-        "--langs",
-        metavar="L,L",
-        help="the experiment's languages, to tell apart (default: de,en,fr,zh and --lang)",
-    )
-    parser.add_argument(
-        "--floors", action="store_true", help="score LEAD-1, source copy and oracle as well"
-    )
-    parser.add_argument(
-        "--english-ref",
-        type=Path,
-        metavar="E",
-        help="English references of the same items, one a line: scored as a floor",
-    )
-    parser.add_argument(
-        "--bootstrap", type=int, default=1000, metavar="N", help="resamples (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=12345, help="of the resampling (default: %(default)s)"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,7 +81,12 @@ def run(args: argparse.Namespace) -> int:
 def _score(args: argparse.Namespace) -> dict[str, Any]:
     from laft_fairseq.files import check_output, replacing
     from laft_fairseq.scoring.inputs import read_inputs
-    from laft_fairseq.scoring.report import Settings, score, score_floors, score_items
+    from laft_fairseq.scoring.report import (
+        Settings,
+        score,
+        score_items,
+        score_trivial_baselines,
+    )
 
     if args.items and args.json is None:
         raise LaftError("--items writes each item's ROUGE-L to the JSON: give --json OUT")
@@ -118,18 +98,18 @@ def _score(args: argparse.Namespace) -> dict[str, Any]:
         langs = [lang.strip() for lang in args.langs.split(",") if lang.strip()]
     settings = Settings(args.lang, args.protocol, langs, args.bootstrap, args.seed)
     settings.check()
-    texts = read_inputs(args.lang, *inputs)
-    if args.floors and texts.sources is None:
+    given = read_inputs(args.lang, *inputs)
+    if args.floors and given.sources is None:
         raise LaftError(f"--floors needs the source texts of {args.lang}: give --src")
-    for note in texts.notes:
+    for note in given.notes:
         print(f"note: {note}", file=sys.stderr)
     if args.write_hypotheses is not None:
-        lines = "".join(f"{text}\n" for text in texts.hypotheses)
+        lines = "".join(f"{hypothesis}\n" for hypothesis in given.hypotheses)
         with replacing(args.write_hypotheses) as temporary:
             temporary.write_text(lines, "utf-8")
-    report = score(texts.hypotheses, texts.references, settings, texts.sources)
-    sources = texts.sources if args.floors else None
-    report["floors"] = score_floors(texts.references, settings, sources, texts.english)
+    report = score(given.hypotheses, given.references, settings, given.sources)
+    sources = given.sources if args.floors else None
+    report["floors"] = score_trivial_baselines(given.references, settings, sources, given.english)
     if args.items:
-        report["items"] = score_items(texts.hypotheses, texts.references, settings)
+        report["items"] = score_items(given.hypotheses, given.references, settings)
     return report

@@ -1,4 +1,4 @@
-"""`laft tsne`: the paper's Figure 2, with numbers: do sentences still show their language?"""
+"""`laft tsne`: the paper's Figure 2 with numbers: how much of their language sentences show."""
 
 import argparse
 import shlex
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from laft_fairseq.analysis.report import Measured
 
 _DESCRIPTION = """\
-Draw t-SNE maps of sentence representations (the mean over a text's own tokens), the first language
-paired with each other one: encoder output, after removal, after fusion. Under each map stand
-numbers taken in the full width: the silhouette of the two languages (0: they lie within each
+Draw t-SNE maps of sentence representations (the mean over a sentence's own tokens), the first
+language paired with each other one: encoder output, after removal, after fusion. Under each map
+stand numbers taken in the full width: the silhouette of the two languages (0: they lie within each
 other), the accuracy of a linear probe of the language by sentence and by token, and with --parallel
 that of finding translations by cosine, means not centred; with --mask-latin also without the Latin
-words that a text shares with its translation. A probe near 100 % after removal does not refute
+words that a sentence shares with its translation. A probe near 100 % after removal does not refute
 anything by itself: a trace too small to matter to a decoder is enough for it.
 """
 _EPILOG = """\
@@ -33,7 +33,6 @@ STAGE_TITLES = {
     "r": "after removal  $r$",
     "fused": "after fusion  $B(h, c_L)$",
 }
-WIDTHS = {"silhouette": 10, "probe": 9, "by token": 10, "retrieval": 18, "without Latin": 18}
 STAGE_NAMES = {"e": "encoder output", "r": "after removal", "fused": "after fusion"}
 
 
@@ -49,7 +48,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="C.pt", help="slim or whole, or a plain mBART")
     add("--data", required=True, metavar="DATA-BIN", help="pairs' sources or monolingual text")
-    add("--langs", required=True, metavar="L,L", help="two or more; the first is in every row")
+    add("--langs", required=True, metavar="L,L", help="two or more; the first is in every panel")
     add("--out", type=Path, metavar="FIGURE.png", help="figure to write")
     add("--measures-only", action="store_true", help="no maps: the numbers alone, and no --out")
     add("--split", default="test", help="which split to read (default: %(default)s)")
@@ -66,8 +65,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--caption-command", metavar="TEXT",
         help="what stands under the figure for this command and its folders")  # fmt: skip
     add("--backbone", metavar="M.pt", help="of a slim checkpoint, where it is not found by itself")
-    add("--dictionary-langs", metavar="L,L",
-        help="the dictionary's tags in order (default: DATA/langs.txt, else cc25's)")  # fmt: skip
     add("--tag-layout", choices=("suffix", "prefix"),
         help="where the tag stands (default: DATA/tag-layout.txt, else suffix)")  # fmt: skip
     add("--cpu", action="store_true", help="do not use a GPU")
@@ -87,18 +84,18 @@ def run(args: argparse.Namespace) -> int:
     _check(args, tags)
     _quiet()
     report, measured = _measured(args, tags)
-    if not args.measures_only:
+    if args.out is not None:
         _draw(args, tags, report, measured)
     if args.json is not None:
         write_json(args.json, report)
     print(table(report))
-    if not args.measures_only:
+    if args.out is not None:
         print(f"wrote {args.out}")
     return 0
 
 
 def _draw(args: argparse.Namespace, tags: list[str], report: Any, measured: "Measured") -> None:
-    """A map for each panel of the report, its perplexity added there."""
+    """Draw a map for each panel of the report, and add its perplexity there."""
     from laft_fairseq.analysis.figure2 import draw, save
     from laft_fairseq.files import replacing
 
@@ -116,7 +113,7 @@ def _draw(args: argparse.Namespace, tags: list[str], report: Any, measured: "Mea
 
 
 def _quiet() -> None:
-    """fairseq lets every library log its every step."""
+    """Silence libraries; fairseq lets each of them log every step."""
     import logging
 
     for name in ("fairseq", "matplotlib", "PIL"):
@@ -124,7 +121,7 @@ def _quiet() -> None:
 
 
 def _check(args: argparse.Namespace, tags: list[str]) -> None:
-    """What can be refused before anything is loaded."""
+    """Refuse what can be refused before anything is loaded."""
     from laft_fairseq.files import check_output
 
     if len(tags) < 2:
@@ -148,7 +145,7 @@ def _check(args: argparse.Namespace, tags: list[str]) -> None:
 
 
 def _measured(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, Any], "Measured"]:
-    """The report, and what it was measured on."""
+    """Return the report, and what it was measured on."""
     import torch
 
     from laft_fairseq.analysis.report import Measured, measures
@@ -156,43 +153,40 @@ def _measured(args: argparse.Namespace, tags: list[str]) -> tuple[dict[str, Any]
     from laft_fairseq.hub.loading import load_model
 
     model, task = load_model(
-        args.checkpoint, args.data, args.dictionary_langs, args.backbone, args.tag_layout
+        args.checkpoint, args.data, backbone=args.backbone, layout=args.tag_layout
     )
-    texts = {tag: read_lines(task, tag, args.split) for tag in tags}
-    lengths = {tag: len(own) for tag, own in texts.items()}
-    if args.parallel and len(set(lengths.values())) > 1:
-        counts = ", ".join(f"{tag} {length}" for tag, length in lengths.items())
+    sentences = {tag: read_lines(task, tag, args.split) for tag in tags}
+    if args.parallel and len(set(map(len, sentences.values()))) > 1:
+        counts = ", ".join(f"{tag} {len(available)}" for tag, available in sentences.items())
         raise LaftError(
             f"{args.data}: --parallel, but the {args.split} texts differ in number ({counts}); "
             "leave --parallel out, or binarise parallel files"
         )
     if torch.cuda.is_available() and not args.cpu:
         model = model.cuda()
-    measured = Measured.of(model, texts, args.max_sentences, args.tokens_per_text, args.seed)
+    measured = Measured.of(model, sentences, args.max_sentences, args.tokens_per_text, args.seed)
     report = {"command": _command(args), **measures(measured, args.parallel, args.mask_latin)}
     return report, measured
 
 
 def _panel(groups: Any, numbers: dict[str, Any], seed: int) -> "Panel":
-    """The map of two languages at one stage, and the lines under it."""
-    from laft_fairseq.analysis import metrics as geometry
+    """Return the map of two languages at one stage, with the lines under it."""
+    from laft_fairseq.analysis import metrics
     from laft_fairseq.analysis.figure2 import Panel
 
     a, b = groups
     probe = percent(numbers["probe"]["value"])
     notes = [f"silhouette {numbers['silhouette']:.3f}   ·   probe {probe}"]
-    if found := numbers.get("retrieval"):
-        there, back = f"{a[:2]}→{b[:2]}", f"{b[:2]}→{a[:2]}"
-        notes.append(
-            f"retrieval {there} {percent(found['forward'])}, {back} {percent(found['backward'])}"
-        )
-    points, numbers["perplexity"] = geometry.plane(geometry.stack(groups)[0], seed)
+    if retrieval := numbers.get("retrieval"):
+        forward, backward = percent(retrieval["forward"]), percent(retrieval["backward"])
+        notes.append(f"retrieval {a[:2]}→{b[:2]} {forward}, {b[:2]}→{a[:2]} {backward}")
+    points, numbers["perplexity"] = metrics.plane(metrics.stack(groups)[0], seed)
     split = len(groups[a])
     return Panel({a: points[:split], b: points[split:]}, notes)
 
 
 def _command(args: argparse.Namespace) -> str:
-    """The command line again, defaults written out, or what is to stand for it."""
+    """Return the command line, defaults written out, or what is to stand for it."""
     if args.caption_command is not None:
         return str(args.caption_command)
     words = ["laft", "tsne"]
@@ -211,9 +205,9 @@ def _caption(args: argparse.Namespace, report: dict[str, Any]) -> str:
     first = report["panels"][0]
     words = (
         f"t-SNE (perplexity {first['perplexity']:g}, seed {args.seed}; one map a panel) of "
-        f"sentence representations, the mean over a text's own tokens; n = {n} {args.split} texts "
-        f"a language; method {report['method']}, removal {report['removal']}. In the full "
-        f"{report['d']} dimensions: silhouette of the two languages (0: within each other), "
+        f"sentence representations, the mean over a sentence's own tokens; n = {n} {args.split} "
+        f"sentences a language; method {report['method']}, removal {report['removal']}. In the "
+        f"full {report['d']} dimensions: silhouette of the two languages (0: within each other), "
         f"accuracy of a linear probe of the language (chance {percent(first['probe']['chance'])})"
     )
     if "retrieval" not in first:
@@ -228,27 +222,33 @@ def percent(share: float) -> str:
 
 
 def table(report: dict[str, Any]) -> str:
-    """The numbers as text, a line a panel."""
-    columns = ("silhouette", "probe", "by token", "retrieval", "without Latin")
-    heads = [f"{name:>{WIDTHS[name]}}" for name in columns]
-    lines = [f"{'languages':<16}{'stage':<16}" + "".join(heads)]
-    for panel in report["panels"]:
-        cells = {
-            "silhouette": f"{panel['silhouette']:.3f}",
-            "probe": percent(panel["probe"]["value"]),
-            "by token": percent(panel["token_probe"]["value"]) if "token_probe" in panel else "–",
-            "retrieval": _both_ways(panel.get("retrieval")),
-            "without Latin": _both_ways(panel.get("retrieval_masked")),
-        }
-        numbers = "".join(f"{cells[name]:>{WIDTHS[name]}}" for name in columns)
-        lines.append(f"{' '.join(panel['langs']):<16}{STAGE_NAMES[panel['stage']]:<16}{numbers}")
-    removed = ", ".join(f"{tag} {share:.3f}" for tag, share in report["removed"].items())
-    if removed:
-        lines.append(f"removed, mean |s_L| / |e_L|: {removed}")
+    """Return the numbers as text, a line for each panel."""
+    from tabulate import tabulate
+
+    rows = [("languages", "stage", "silhouette", "probe", "by token", "retrieval", "without Latin")]
+    rows += [
+        (
+            " ".join(panel["langs"]),
+            STAGE_NAMES[panel["stage"]],
+            f"{panel['silhouette']:.3f}",
+            percent(panel["probe"]["value"]),
+            percent(panel["token_probe"]["value"]) if "token_probe" in panel else "–",
+            _both_ways(panel.get("retrieval")),
+            _both_ways(panel.get("retrieval_masked")),
+        )
+        for panel in report["panels"]
+    ]
+    alignment = ("left", "left", *["right"] * 5)
+    lines = [tabulate(rows, tablefmt="plain", colalign=alignment, disable_numparse=True)]
+    if report["removed"]:
+        shares = ", ".join(f"{tag} {share:.3f}" for tag, share in report["removed"].items())
+        lines.append(f"removed, mean |s_L| / |e_L|: {shares}")
     if report["control"]:
-        lines.append(f"language components are a control: {report['control']}")
+        lines.append(f"language components are an ablation: {report['control']}")
     return "\n".join(lines)
 
 
-def _both_ways(found: dict[str, Any] | None) -> str:
-    return f"{percent(found['forward'])}, {percent(found['backward'])}" if found else "–"
+def _both_ways(retrieval: dict[str, Any] | None) -> str:
+    if retrieval is None:
+        return "–"
+    return f"{percent(retrieval['forward'])}, {percent(retrieval['backward'])}"

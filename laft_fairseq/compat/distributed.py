@@ -1,13 +1,11 @@
-"""Several processes: what fairseq's trainer needs for them on a CPU, and under torchrun anywhere.
+"""What fairseq's trainer needs to train in several processes on CPUs, and under torchrun anywhere.
 
-fairseq asks the launcher for rank and world size only where it sees several GPUs, so that
-processes on CPUs, or on machines with a GPU each, would train alone and write into one folder.
-Each patch stands behind a feature test; :func:`apply` is called when the plug-in is imported.
+fairseq asks the launcher for rank and world size only where it sees several GPUs, so that processes
+on CPUs, or on machines with a GPU each, would train alone and write into one folder.
 """
 
 from __future__ import annotations
 
-import functools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,69 +13,53 @@ from typing import Any
 
 import torch
 
-# Imported while a group lives, its functions' defaults would keep that group to Python's end.
+# If it were imported later, its functions' defaults would keep a process group alive until exit.
 import torch.distributed.nn.functional
 
+from laft_fairseq.compat.patching import wrap
 from laft_fairseq.training.launch import configure_distributed, disconnect
 from laft_fairseq.training.rank_consistency import expect_same_options
 
-ALONE = ("validate.py", "interactive.py", "eval_lm.py")  # fairseq's commands that run as one
+SINGLE_PROCESS = ("validate.py", "interactive.py", "eval_lm.py")  # commands of fairseq
 
 
-def connect_processes() -> None:
-    """Let ``fairseq-train`` run under torchrun, on CPUs too."""
-    from fairseq.distributed import utils
-
-    if getattr(utils.call_main, "laft", False):
-        return
-    stock_call_main, stock_init = utils.call_main, utils.distributed_init
-
-    @functools.wraps(stock_call_main)
-    def call_main(cfg: Any, main: Callable[..., Any], **kwargs: Any) -> None:
-        if Path(main.__code__.co_filename).name not in ALONE:
-            configure_distributed(cfg)
-        stock_call_main(cfg, main, **kwargs)
-        disconnect()
-
-    @functools.wraps(stock_init)
-    def distributed_init(cfg: Any) -> int:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Distributed is already initialized")
-            rank: int = stock_init(cfg)
-        expect_same_options(cfg)
-        return rank
-
-    call_main.laft = True  # type: ignore[attr-defined]
-    utils.call_main, utils.distributed_init = call_main, distributed_init
+def call_main(stock: Any, cfg: Any, main: Callable[..., Any], **kwargs: Any) -> None:
+    """Run a command of fairseq's, which may train under torchrun, on CPUs too."""
+    if Path(main.__code__.co_filename).name not in SINGLE_PROCESS:
+        configure_distributed(cfg)
+    stock(cfg, main, **kwargs)
+    disconnect()
 
 
-def wrap_models_on_cpu() -> None:
-    """fairseq names a device to torch's DistributedDataParallel, which a CPU model must not.
+def distributed_init(stock: Any, cfg: Any) -> int:
+    """Connect the processes as fairseq does, and check that their options are the same."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Distributed is already initialized")
+        rank: int = stock(cfg)
+    expect_same_options(cfg)
+    return rank
 
-    Nor is process 0's model written over the others' where some of it is frozen: those weights,
-    which all share with the backbone's file (frozen_weights.py), would become a copy in each. That
-    they are the same is checked (agreement.expect_same_model).
+
+def DistributedDataParallel(stock: Any, module: torch.nn.Module, **kwargs: Any) -> Any:
+    """Wrap a model in torch's class, also on a CPU, for which fairseq names a device.
+
+    Where some weights are frozen, process 0's model is not written over the others', or weights
+    that all share with the backbone's file (frozen_weights.py) would become a copy in each.
+    rank_consistency.expect_same_model checks that all models are the same.
     """
-    from fairseq.models import distributed_fairseq_model as wrapping
-
-    stock = wrapping.DistributedDataParallel
-    if getattr(stock, "laft", False):
-        return
-
-    @functools.wraps(stock, updated=())
-    def distributed_data_parallel(module: torch.nn.Module, **kwargs: Any) -> Any:
-        if next(module.parameters()).device.type == "cpu":
-            trained = all(parameter.requires_grad for parameter in module.parameters())
-            kwargs |= {"device_ids": None, "output_device": None, "init_sync": trained}
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
-            return stock(module=module, **kwargs)
-
-    distributed_data_parallel.laft = True  # type: ignore[attr-defined]
-    wrapping.DistributedDataParallel = distributed_data_parallel
+    if next(module.parameters()).device.type == "cpu":
+        is_trained = all(parameter.requires_grad for parameter in module.parameters())
+        kwargs |= {"device_ids": None, "output_device": None, "init_sync": is_trained}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
+        return stock(module=module, **kwargs)
 
 
 def apply() -> None:
-    """Apply every patch, once."""
-    connect_processes()
-    wrap_models_on_cpu()
+    """Patch fairseq's use of processes, once."""
+    from fairseq.distributed import utils
+    from fairseq.models import distributed_fairseq_model
+
+    wrap(utils, call_main)
+    wrap(utils, distributed_init)
+    wrap(distributed_fairseq_model, DistributedDataParallel)

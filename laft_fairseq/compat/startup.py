@@ -1,7 +1,7 @@
-"""What fairseq needs on torch >= 2.6 and Python >= 3.11; each patch stands behind a feature test.
+"""What fairseq needs on torch >= 2.6 and Python >= 3.11.
 
-Importing this module is enough. Nothing here loosens torch's weights-only loading: the
-few harmless classes that fairseq writes into its checkpoints are allowed by name.
+Nothing here loosens torch's weights-only loading: the few harmless classes that fairseq writes into
+its checkpoints are allowed by name.
 """
 
 from __future__ import annotations
@@ -16,39 +16,37 @@ import warnings
 import numpy as np
 
 from laft_fairseq.checkpoints.reading import allow_checkpoint_classes
+from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError
 
 
 def patch_numpy() -> None:
-    """fairseq's token blocks still ask for ``numpy.compat.long``."""
+    """Add ``numpy.compat.long``, which fairseq's token blocks still read."""
     if not hasattr(np, "compat"):
         np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
 
 
+def decode(stock: typing.Any, encoder: typing.Any, x: str) -> str:
+    """Decode as ``--bpe sentencepiece`` does, and byte-fallback subwords (``<0xE4>``) too."""
+    return str(encoder.sp.DecodePieces(x.split()) if "<0x" in x else stock(encoder, x))
+
+
 def decode_byte_pieces() -> None:
-    """fairseq's ``--bpe sentencepiece`` leaves byte-fallback pieces (``<0xE4>``) undecoded."""
+    """Patch fairseq's sentencepiece, once."""
     from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE
 
-    if getattr(SentencepieceBPE.decode, "laft", False):
-        return
-    stock = SentencepieceBPE.decode
-
-    def decode(self: typing.Any, x: str) -> str:
-        return self.sp.DecodePieces(x.split()) if "<0x" in x else stock(self, x)
-
-    decode.laft = True  # type: ignore[attr-defined]
-    SentencepieceBPE.decode = decode
+    wrap(SentencepieceBPE, decode)
 
 
 class _ConfigDumpFilter(logging.Filter):
-    """Drops the nine-kilobyte dump of the whole configuration at start-up."""
+    """Drops the dump of the whole configuration, nine kilobytes, from the log."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return isinstance(record.msg, str)
 
 
 def quiet_start() -> None:
-    """Filter start-up warnings that are not the user's."""
+    """Silence start-up warnings about which a user can do nothing."""
     for name in ("fairseq_cli.train", "fairseq_cli.generate", "fairseq_cli.interactive"):
         logging.getLogger(name).addFilter(_ConfigDumpFilter())
     for module in (r"hydra(\..*)?", r"fairseq(\..*)?", r"torch\.nn\.modules\.transformer"):
@@ -62,25 +60,25 @@ def quiet_start() -> None:
         warnings.filterwarnings("ignore", message, category=UserWarning)
 
 
+def excepthook(
+    stock: typing.Any,
+    kind: type[BaseException],
+    error: BaseException,
+    trace: types.TracebackType | None,
+) -> None:
+    """Print the LaftError in an error or its causes as one line; others as Python does."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, LaftError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None or os.environ.get("LAFT_DEBUG") == "1":
+        stock(kind, error, trace)
+    else:
+        print(f"laft: error: {cause}", file=sys.stderr)
+
+
 def one_line_errors() -> None:
-    """An uncaught :class:`LaftError` ends a fairseq command in one line, not in a traceback."""
-    stock = sys.excepthook
-    if getattr(stock, "laft", False):
-        return
-
-    def excepthook(
-        kind: type[BaseException], error: BaseException, trace: types.TracebackType | None
-    ) -> None:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, LaftError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is None or os.environ.get("LAFT_DEBUG") == "1":
-            stock(kind, error, trace)
-        else:
-            print(f"laft: error: {cause}", file=sys.stderr)
-
-    excepthook.laft = True  # type: ignore[attr-defined]
-    sys.excepthook = excepthook
+    """Print an uncaught :class:`LaftError` of a fairseq command as one line, not a traceback."""
+    wrap(sys, excepthook)
 
 
 def apply() -> None:

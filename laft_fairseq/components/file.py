@@ -1,14 +1,14 @@
-"""The language components' file: one `.safetensors` for any number of languages.
+"""The components file: one `.safetensors` for any number of languages.
 
 Tensors, by tag:  components.fr_XX (d, k) fp32, mean_scaled.fr_XX and mean_projection.fr_XX (d)
 fp32, the mean s_L under each scaling; gram.fr_XX (d, d), sum.fr_XX and unit_sum.fr_XX (d)
 float64, from which shards merge exactly, and unit_gram.fr_XX (d, d) float64, the Gram matrix of
 the rows e_L / ‖e_L‖₂ (absent from older files).
 Metadata: format, version, d, k, fingerprint of the backbone, and as JSON by tag counts (n) and
-singular_values (the first k; of a control the norms of M_L c), by tensor checksums (CRC-32);
+singular_values (the first k; of an ablation the norms of M_L c), by tensor checksums (CRC-32);
 source_tag (`shown` to the encoder or `masked`; absent: shown), tag_layout (`suffix` or `prefix`;
-absent: suffix), of a control what it is, and of a shard which (component_shards.py). A shard holds
-what is merged alone, neither components nor means.
+absent: suffix), control (of an ablation: which, `ablations.py`) and shard (`shards.py`). A shard
+holds what is merged alone, neither components nor means. Equal content is equal bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from laft_fairseq.components.schema import Control, Language, LanguageComponents, Shard, check_held
+from laft_fairseq.components.schema import Ablation, Language, LanguageComponents, Shard, check_held
 from laft_fairseq.components.shards import check_complete
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import replacing
@@ -39,6 +39,17 @@ StrPath = str | os.PathLike[str]
 FORMAT = "laft-language-components"
 VERSION = "1"
 REMEDY = "make it again with `laft components`"
+# Dtype and axes of a language's tensors.
+TENSORS = {
+    "components": (torch.float32, "dk"),
+    "mean_scaled": (torch.float32, "d"),
+    "mean_projection": (torch.float32, "d"),
+    "gram": (torch.float64, "dd"),
+    "sum": (torch.float64, "d"),
+    "unit_sum": (torch.float64, "d"),
+    "unit_gram": (torch.float64, "dd"),
+}
+STATISTICS = ("gram", "sum", "unit_sum", "unit_gram")  # fields of ComponentStatistics
 # Largest |c_Lᵀc_L - I| of components stored in fp32.
 ORTHONORMAL = 1e-4
 
@@ -54,26 +65,28 @@ def save(
 ) -> None:
     """Compute c_L and the mean s_L of each tag and write the file, whole or not at all.
 
-    Of a shard only the statistics are written; whether they suffice is judged of the whole.
+    Of a shard only the statistics are written; whether they suffice is judged after merging.
 
-    Raises LaftError for no language, widths that differ, components that cannot be computed,
-    and a path that cannot be written.
+    Raises:
+        LaftError: no language, widths that differ, components that cannot be computed, or a path
+            that cannot be written.
     """
     path = Path(path)
-    widths = {own.d for own in statistics.values()}
+    widths = {of_language.d for of_language in statistics.values()}
     if len(widths) != 1:
         raise LaftError(f"{path}: expected languages of one width, got {sorted(widths)}")
+    d = widths.pop()
     languages = {}
-    for tag, own in statistics.items():
+    for tag, of_language in statistics.items():
         if shard is not None:
-            languages[tag] = Language.part(own.d, own.count, own)
+            languages[tag] = Language.part(d, of_language.count, of_language)
             continue
         try:
-            c, values = own.components(k)
-            languages[tag] = replace(Language.of(own, c), singular_values=values[:k].tolist())
+            c, values = of_language.components(k)
+            language = Language.of(of_language, c)
         except LaftError as error:
             raise LaftError(f"{path}: language {tag}: {error}") from error
-    d = widths.pop()
+        languages[tag] = replace(language, singular_values=values[:k].tolist())
     write(
         LanguageComponents(
             path, fingerprint, d, k, languages, mask_source_tag, layout=layout, shard=shard
@@ -84,32 +97,48 @@ def save(
 def write(file: LanguageComponents) -> None:
     """Write `file`, its statistics included, under its path, whole or not at all.
 
-    Raises LaftError for a path that cannot be written.
+    Raises:
+        LaftError: a path that cannot be written.
     """
     tensors: dict[str, Tensor] = {}
     for tag, language in file.languages.items():
-        shard, mean = language.statistics, language.mean_removed
-        assert shard is not None
-        named = {"gram": shard.gram, "sum": shard.sum, "unit_sum": shard.unit_sum}
+        named = {name: getattr(language.statistics, name) for name in STATISTICS}
         if file.shard is None:
-            named |= {"components": language.components, "mean_scaled": mean["scaled"]}
-            named["mean_projection"] = mean["projection"]
-        if shard.unit_gram is not None:
-            named["unit_gram"] = shard.unit_gram
-        tensors |= {f"{name}.{tag}": named[name].cpu().contiguous() for name in named}
-    by_tag = file.languages.items()
-    metadata = {"format": FORMAT, "version": VERSION, "d": str(file.d), "k": str(file.k)}
-    metadata["fingerprint"] = file.fingerprint
-    metadata["counts"] = json.dumps({tag: language.count for tag, language in by_tag})
-    metadata["singular_values"] = json.dumps({tag: own.singular_values for tag, own in by_tag})
-    metadata["source_tag"] = "masked" if file.mask_source_tag else "shown"
-    metadata["tag_layout"] = file.layout.value
+            named["components"] = language.components
+            named["mean_scaled"] = language.mean_removed["scaled"]
+            named["mean_projection"] = language.mean_removed["projection"]
+        for name, tensor in named.items():
+            if tensor is not None:
+                tensors[f"{name}.{tag}"] = tensor.cpu().contiguous()
+    languages = file.languages.items()
+    metadata = {
+        "format": FORMAT,
+        "version": VERSION,
+        "d": str(file.d),
+        "k": str(file.k),
+        "fingerprint": file.fingerprint,
+        "counts": json.dumps({tag: entry.count for tag, entry in languages}),
+        "singular_values": json.dumps({tag: entry.singular_values for tag, entry in languages}),
+        "source_tag": "masked" if file.mask_source_tag else "shown",
+        "tag_layout": file.layout.value,
+        "checksums": json.dumps({key: _checksum(tensor) for key, tensor in tensors.items()}),
+    }
     if file.control is not None:
         metadata["control"] = json.dumps(asdict(file.control))
     if file.shard is not None:
         metadata["shard"] = json.dumps(asdict(file.shard))
-    metadata["checksums"] = json.dumps({key: _checksum(tensors[key]) for key in tensors})
-    _write(file.path, safetensors.torch.save(tensors, metadata))
+    with replacing(file.path) as temporary:
+        temporary.write_bytes(_sorted_metadata(safetensors.torch.save(tensors, metadata)))
+
+
+def _sorted_metadata(content: bytes) -> bytes:
+    """Return a safetensors file with its metadata in order; the library writes them in any."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[8 + length :]
 
 
 def load(
@@ -120,16 +149,17 @@ def load(
     `langs` are the tags to read, all by default; `with_statistics` reads the Gram matrices too
     (8 d² bytes a language), for `merge`.
 
-    Raises LaftError for a file that is missing, corrupt or truncated, not of components, of
-    another version, lacks a language, or holds components that are all zero, not finite, not
-    orthonormal or of another shape than it says.
+    Raises:
+        LaftError: a file that is missing, corrupt or truncated, not of components, of another
+            version, lacks a language, or holds components that are all zero, not finite, not
+            orthonormal or of another shape than it says.
     """
     path = Path(path)
     if not path.is_file():
         raise LaftError(f"{path}: no such components file; make it with `laft components`")
     try:
         with safe_open(path, framework="pt") as handle:
-            reader = _Reader(path, handle, handle.metadata() or {})
+            reader = _Reader(path, handle)
             wanted = list(reader.counts) if langs is None else list(langs)
             check_held(path, wanted, reader.counts)
             languages = {tag: reader.language(tag, with_statistics) for tag in wanted}
@@ -137,62 +167,73 @@ def load(
         raise LaftError(
             f"{path}: corrupt, truncated or not a safetensors file ({error}); {REMEDY}"
         ) from error
-    return LanguageComponents(
-        path, reader.fingerprint, reader.d, reader.k, languages, reader.masked, reader.control,
-        reader.layout, reader.shard,
-    )  # fmt: skip
+    return replace(reader.file, languages=languages)
+
+
+def load_complete(path: StrPath) -> LanguageComponents:
+    """Read true components of all of their sentences, with the statistics.
+
+    Raises:
+        LaftError: an ablation, a shard, and whatever `load` refuses.
+    """
+    file = load(path, with_statistics=True)
+    file.expect_true()
+    file.expect_all_text()
+    return file
 
 
 def merge(paths: Iterable[StrPath], out: StrPath) -> None:
     """Add the shards of each language, unite different languages, write `out`.
 
-    Raises LaftError for no file, a file or its copy given twice, another backbone, d or k among
-    them, shards (`laft components --shard`) that are not exactly those of one text, and whatever
-    `load` and `save` refuse.
+    Raises:
+        LaftError: no file, a file or its copy given twice, another backbone, d or k among them,
+            shards (`laft components --shard`) that are not exactly those of one corpus, and
+            whatever `load` and `save` refuse.
     """
     files = [Path(path) for path in paths]
+    if not files:
+        raise LaftError("no components file to merge")
     if len({file.resolve() for file in files}) != len(files):
         raise LaftError(f"{', '.join(map(str, files))}: a file given twice would count twice")
     check_complete(load(file) for file in files)
     first: LanguageComponents | None = None
     total: dict[str, ComponentStatistics] = {}
-    grams: dict[str, set[bytes]] = {}
-    for file in files:
-        shard = load(file, with_statistics=True)
-        first = first or shard
-        shard.expect(first.fingerprint, first.k, first.d)
-        shard.expect_use(first.mask_source_tag, first.layout)
-        shard.expect_true()
-        for tag, language in shard.languages.items():
-            assert language.statistics is not None
-            gram = language.statistics.gram.numpy().tobytes()
-            if language.count and gram in grams.setdefault(tag, set()):
-                raise LaftError(f"{file}: language {tag}: the same statistics as another file's: a "
-                                "copy would count twice")  # fmt: skip
-            grams.setdefault(tag, set()).add(gram)
-            total.setdefault(tag, ComponentStatistics.zeros(first.d)).merge(language.statistics)
-    if first is None:
-        raise LaftError("no components file to merge")
+    grams: set[tuple[str, bytes]] = set()
+    for path in files:
+        file = load(path, with_statistics=True)
+        first = first or file
+        file.expect(first.fingerprint, first.k, first.d)
+        file.expect_use(first.mask_source_tag, first.layout)
+        file.expect_true()
+        for tag, statistics in file.statistics.items():
+            gram = (tag, statistics.gram.numpy().tobytes())
+            if statistics.count and gram in grams:
+                raise LaftError(
+                    f"{path}: language {tag}: the same statistics as another file's: a copy would "
+                    "count twice"
+                )
+            grams.add(gram)
+            total.setdefault(tag, ComponentStatistics.zeros(first.d)).merge(statistics)
+    assert first is not None
     save(out, total, first.k, first.fingerprint, first.mask_source_tag, first.layout)
 
 
 def derive(path: StrPath, out: StrPath, k: int | None = None) -> None:
     """Compute k components (default: as many as there) anew from a file's Gram matrices.
 
-    Raises LaftError for a control, and whatever `load` and `save` refuse.
+    Raises:
+        LaftError: an ablation, a shard, and whatever `load` and `save` refuse.
     """
-    file = load(path, with_statistics=True)
-    file.expect_true()
-    file.expect_all_text()
-    statistics = {tag: own.statistics for tag, own in file.languages.items() if own.statistics}
-    save(out, statistics, k or file.k, file.fingerprint, file.mask_source_tag, file.layout)
+    file = load_complete(path)
+    save(out, file.statistics, k or file.k, file.fingerprint, file.mask_source_tag, file.layout)
 
 
 class _Reader:
-    """One open components file: its metadata, checked, and its tensors, each checked as read."""
+    """An open components file: its checked metadata, and its tensors one by one."""
 
-    def __init__(self, path: Path, handle: Any, metadata: dict[str, str]) -> None:
+    def __init__(self, path: Path, handle: Any) -> None:
         self.path, self.handle, self.keys = path, handle, set(handle.keys())
+        metadata: dict[str, str] = handle.metadata() or {}
         if metadata.get("format") != FORMAT:
             raise LaftError(f"{path}: a safetensors file, but not of components; {REMEDY}")
         if metadata.get("version") != VERSION:
@@ -201,58 +242,62 @@ class _Reader:
                 f"this laft_fairseq reads {VERSION}; {REMEDY}"
             )
         try:
-            self.fingerprint = metadata["fingerprint"]
-            self.d, self.k = int(metadata["d"]), int(metadata["k"])
+            self.sizes = {"d": int(metadata["d"]), "k": int(metadata["k"])}
             self.counts: dict[str, int] = json.loads(metadata["counts"])
             values: dict[str, list[float]] = json.loads(metadata["singular_values"])
             self.singular_values = {tag: values[tag] for tag in self.counts}
             self.checksums: dict[str, int] = dict(json.loads(metadata["checksums"]))
-            self.masked = {"masked": True, "shown": False}[metadata.get("source_tag", "shown")]
-            self.layout = TagLayout(metadata.get("tag_layout", "suffix"))
-            control = metadata.get("control")
-            self.control = Control(**json.loads(control)) if control else None
-            shard = metadata.get("shard")
-            self.shard = Shard(**json.loads(shard)) if shard else None
+            masked = {"masked": True, "shown": False}[metadata.get("source_tag", "shown")]
+            control = json.loads(metadata.get("control", "null"))
+            shard = json.loads(metadata.get("shard", "null"))
+            self.file = LanguageComponents(
+                path,
+                metadata["fingerprint"],
+                **self.sizes,
+                languages={},
+                mask_source_tag=masked,
+                control=Ablation(**control) if control else None,
+                layout=TagLayout(metadata.get("tag_layout", TagLayout.SUFFIX)),
+                shard=Shard(**shard) if shard else None,
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise LaftError(f"{path}: metadata lacks or garbles {error}; {REMEDY}") from error
 
     def language(self, tag: str, with_statistics: bool) -> Language:
-        d, k, n, single, double = self.d, self.k, self.counts[tag], torch.float32, torch.float64
-        statistics = self._statistics(tag) if with_statistics else None
-        if self.shard is not None:
+        """Read one language; its statistics only where they are asked for."""
+        d, n, statistics = self.file.d, self.counts[tag], None
+        if with_statistics:
+            named = {name: self._tensor(name, tag) for name in STATISTICS if name != "unit_gram"}
+            if f"unit_gram.{tag}" in self.keys:
+                named["unit_gram"] = self._tensor("unit_gram", tag)
+            statistics = ComponentStatistics(**named, count=n)
+        if self.file.shard is not None:
             return Language.part(d, n, statistics)
-        c = self._tensor("components", tag, single, d, k)
-        if (c.t() @ c - torch.eye(k)).abs().max() > ORTHONORMAL:
+        c = self._tensor("components", tag)  # (d, k)
+        if (c.t() @ c - torch.eye(self.file.k)).abs().max() > ORTHONORMAL:
             raise self._error(tag, "components are not orthonormal")
         mean_removed: dict[Scaling, Tensor] = {
-            "scaled": self._tensor("mean_scaled", tag, single, d),
-            "projection": self._tensor("mean_projection", tag, single, d),
-            "mean": (self._tensor("sum", tag, double, d) / n).float(),
+            "scaled": self._tensor("mean_scaled", tag),
+            "projection": self._tensor("mean_projection", tag),
+            "mean": (self._tensor("sum", tag) / n).float(),
             "none": torch.zeros(d),
         }
-        gains = self.control.gains.get(tag, {}) if self.control else {}
+        gains = self.file.control.gains.get(tag, {}) if self.file.control else {}
         return Language(c, mean_removed, self.singular_values[tag], n, statistics, gains)
 
-    def _statistics(self, tag: str) -> ComponentStatistics:
-        d, double, unit_gram = self.d, torch.float64, None
-        gram = self._tensor("gram", tag, double, d, d)
-        total = self._tensor("sum", tag, double, d)
-        unit_total = self._tensor("unit_sum", tag, double, d)
-        if f"unit_gram.{tag}" in self.keys:
-            unit_gram = self._tensor("unit_gram", tag, double, d, d)
-        return ComponentStatistics(gram, total, unit_total, self.counts[tag], unit_gram)
-
-    def _tensor(self, name: str, tag: str, dtype: torch.dtype, *shape: int) -> Tensor:
+    def _tensor(self, name: str, tag: str) -> Tensor:
         key = f"{name}.{tag}"
         if key not in self.keys or key not in self.checksums:
             raise self._error(tag, f"{name} missing")
+        dtype, axes = TENSORS[name]
+        shape = tuple(self.sizes[axis] for axis in axes)
         tensor: Tensor = self.handle.get_tensor(key).clone()  # off the mapped file
         if tensor.shape != shape or tensor.dtype != dtype:
             held = f"{tuple(tensor.shape)} {tensor.dtype}"
             raise self._error(tag, f"{name} of {held}, expected {shape} {dtype}")
         if not torch.isfinite(tensor).all():
             raise self._error(tag, f"{name} not finite")
-        if name in ("components", "gram") and not tensor.any() and self.shard is None:
+        if name in ("components", "gram") and not tensor.any() and self.file.shard is None:
             raise self._error(tag, f"{name} all zero")
         if _checksum(tensor) != self.checksums[key]:
             raise self._error(tag, f"{name} corrupt (wrong checksum)")
@@ -264,12 +309,3 @@ class _Reader:
 
 def _checksum(tensor: Tensor) -> int:
     return zlib.crc32(tensor.numpy().data)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    try:
-        with replacing(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise LaftError(f"{path}: cannot be written ({error.strerror})") from error

@@ -1,4 +1,4 @@
-"""What a components file holds: each language's components, and whether they are a control."""
+"""What a components file holds: each language's components, and which ablation they are, if any."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from laft_fairseq.method.removal import SCALINGS, Scaling
 
 
 @dataclass(frozen=True)
-class Control:
-    """What stands in place of the true c_L (component_controls.py).
+class Ablation:
+    """What stands in place of the true c_L (`ablations.py`).
 
     Attributes:
         kind: `other-language` or `random-subspace`.
@@ -34,7 +34,7 @@ class Control:
 
     @property
     def words(self) -> str:
-        """In a line: `other-language, en_XX has fr_XX's ...`."""
+        """A description in one line: `other-language, en_XX has fr_XX's ...`."""
         if self.seed is not None:
             return f"{self.kind}, seed {self.seed}"
         return f"{self.kind}, " + ", ".join(f"{tag} has {of}'s" for tag, of in self.of.items())
@@ -42,39 +42,42 @@ class Control:
 
 @dataclass(frozen=True)
 class Language:
-    """One language of a components file; symbols as in `language_components`."""
+    """One language of a components file; symbols as in `method/language_components.py`."""
 
     components: Tensor  # c_L, (d, k) fp32; of a shard (d, 0)
     mean_removed: dict[Scaling, Tensor]  # the mean of s_L over the n sentences, (d) fp32
     singular_values: list[float]  # the first k, falling; of a shard none
     count: int  # n
     statistics: ComponentStatistics | None  # None unless they were asked for
-    gains: dict[str, float] = field(default_factory=dict)  # of a control, by scaling; else 1
+    gains: dict[str, float] = field(default_factory=dict)  # of an ablation, by scaling; else 1
 
     @classmethod
     def of(
-        cls, shard: ComponentStatistics, c: Tensor, gains: dict[str, float] | None = None
+        cls,
+        statistics: ComponentStatistics,
+        c: Tensor,
+        gains: dict[str, float] | None = None,
     ) -> Language:
-        """The entry of a language's statistics with c (d, k) fp32; its values are ‖M_L c_j‖."""
-        held = gains or {}
-        energy = ((c.to(shard.gram).t() @ shard.gram) * c.to(shard.gram).t()).sum(1)  # (k)
-        mean = {s: shard.mean_removed(c, s) * held.get(s, 1.0) for s in SCALINGS}
+        """Return the entry of a language with c (d, k) fp32; its singular values are ‖M_L c_j‖."""
+        gains, rows = gains or {}, c.to(statistics.gram).t()  # (k, d) float64
+        energy = ((rows @ statistics.gram) * rows).sum(1)  # (k)
+        means = {s: statistics.mean_removed(c, s) * gains.get(s, 1.0) for s in SCALINGS}
         values: list[float] = energy.clamp(min=0).sqrt().tolist()
-        return cls(c, mean, values, shard.count, shard, held)
+        return cls(c, means, values, statistics.count, statistics, gains)
 
     @classmethod
     def part(cls, d: int, count: int, statistics: ComponentStatistics | None) -> Language:
-        """The entry of a shard, which holds statistics alone: its text may be below k sentences."""
+        """Return the entry of a shard: statistics alone, of what may be fewer than k sentences."""
         return cls(torch.zeros(d, 0), {}, [], count, statistics)
 
     def used(self, scaling: Scaling) -> Tensor:
-        """√gain c_L (d, k): what a model multiplies by, so that s_L has the gain."""
+        """Return √gain c_L (d, k), which a model multiplies by, so that s_L has the gain."""
         return self.components * self.gains.get(scaling, 1.0) ** 0.5
 
 
 @dataclass(frozen=True)
 class Shard:
-    """Which part of its text a components file was estimated on.
+    """Which part of a corpus a components file was estimated on.
 
     Attributes:
         index: from 1 to ``of``.
@@ -108,9 +111,14 @@ class LanguageComponents:
     k: int
     languages: dict[str, Language]
     mask_source_tag: bool = False  # the encoder saw <mask> in place of the tag
-    control: Control | None = None
+    control: Ablation | None = None  # in place of the true components
     layout: TagLayout = TagLayout.SUFFIX  # where the tag stood
-    shard: Shard | None = None  # the part of the text that was read; None: all
+    shard: Shard | None = None  # the part of the corpus that was read; None: all
+
+    @property
+    def statistics(self) -> dict[str, ComponentStatistics]:
+        """The statistics by tag, of a file that was loaded with them."""
+        return {tag: entry.statistics for tag, entry in self.languages.items() if entry.statistics}
 
     def select(self, lang: str) -> Language:
         """Return the language of the tag `lang`; raise LaftError if the file lacks it."""
@@ -121,16 +129,13 @@ class LanguageComponents:
         self, fingerprint: str | None = None, k: int | None = None, d: int | None = None
     ) -> None:
         """Raise LaftError unless the components are of this backbone, of this k and d."""
-        k = self.k if k is None else k
-        d = self.d if d is None else d
-        fingerprint = self.fingerprint if fingerprint is None else fingerprint
-        if (fingerprint, d) != (self.fingerprint, self.d):
+        if fingerprint not in (None, self.fingerprint) or d not in (None, self.d):
             raise LaftError(
                 f"{self.path}: components of another backbone (fingerprint {self.fingerprint}, "
-                f"width {self.d}; this one: fingerprint {fingerprint}, width {d}); "
-                "run `laft components` on this backbone"
+                f"width {self.d}; this one: fingerprint {fingerprint or self.fingerprint}, "
+                f"width {d or self.d}); run `laft components` on this backbone"
             )
-        if k != self.k:
+        if k not in (None, self.k):
             raise LaftError(
                 f"{self.path}: {self.k} components a language where {k} are asked for; "
                 f"run `laft components` with --num-components {k}"
@@ -146,14 +151,14 @@ class LanguageComponents:
                 f"{layout}; run `laft components` on data of the layout {layout}"
             )
         if mask_source_tag != self.mask_source_tag:
-            own, other = ("with", "without") if self.mask_source_tag else ("without", "with")
+            this, other = ("with", "without") if self.mask_source_tag else ("without", "with")
             raise LaftError(
-                f"{self.path}: estimated {own} --mask-source-tag, but used {other} it; run "
+                f"{self.path}: estimated {this} --mask-source-tag, but used {other} it; run "
                 f"`laft components` {other} --mask-source-tag"
             )
         if self.control is not None and removal == "mean":
             raise LaftError(
-                f"{self.path}: a control ({self.control.words}), which --removal mean does not "
+                f"{self.path}: an ablation ({self.control.words}), which --removal mean does not "
                 "use; give the true components"
             )
 
@@ -166,11 +171,11 @@ class LanguageComponents:
             )
 
     def expect_true(self) -> None:
-        """Raise LaftError for a control."""
+        """Raise LaftError for an ablation."""
         if self.control is not None:
             raise LaftError(
-                f"{self.path}: a control ({self.control.words}); give the file of true components "
-                "that it was made from"
+                f"{self.path}: an ablation ({self.control.words}); give the file of true "
+                "components that it was made from"
             )
 
 

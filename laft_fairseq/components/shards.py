@@ -1,4 +1,4 @@
-"""A language's text estimated in parts: by processes together, or in shards merged afterwards.
+"""A corpus divided into parts: among processes, or into shards that are merged afterwards.
 
 Every part takes each N-th of the batches that one process would have made, so that each e_L is
 the same number in any division, and only the order of the float64 sums differs.
@@ -21,7 +21,7 @@ from laft_fairseq.training import rank_consistency
 def share(
     tag: str, batches: Sequence[np.ndarray], sizes: np.ndarray, shard: Shard | None
 ) -> list[np.ndarray]:
-    """The batches of this shard and process; the shard remembers what was divided.
+    """Return the batches of this shard and process; the shard remembers what was divided.
 
     Args:
         tag: the language.
@@ -32,26 +32,22 @@ def share(
     Raises:
         LaftError: another process has cut other batches.
     """
-    text = digest(batches, sizes)
-    if rank_consistency.is_distributed():
-        rank_consistency.expect_same({f"the text of {tag}": text}, "give all of them the same data")
-    own = list(batches)
+    corpus, chosen = digest(batches, sizes), list(batches)
     if shard is not None:
-        shard.digests[tag] = text
-        own = own[shard.index - 1 :: shard.of]
-    return (
-        own[dist.get_rank() :: dist.get_world_size()] if rank_consistency.is_distributed() else own
-    )
+        shard.digests[tag] = corpus
+        chosen = chosen[shard.index - 1 :: shard.of]
+    if rank_consistency.is_distributed():
+        remedy = "give all of them the same data"
+        rank_consistency.expect_same({f"the text of {tag}": corpus}, remedy)
+        chosen = chosen[dist.get_rank() :: dist.get_world_size()]
+    return chosen
 
 
 def digest(batches: Sequence[np.ndarray], sizes: np.ndarray) -> str:
-    """Eight hexadecimal digits of the batches' item numbers and of the items' lengths."""
-    lengths = np.array([len(batch) for batch in batches], dtype=np.int64)
-    parts = (lengths, np.concatenate([[], *batches]), sizes)
-    value = 0
-    for part in parts:
-        value = zlib.crc32(np.asarray(part, dtype=np.int64).tobytes(), value)
-    return f"{value:08x}"
+    """Return eight hexadecimal digits of the batches' item numbers and the items' lengths."""
+    lengths = [len(batch) for batch in batches]
+    numbers = np.concatenate([lengths, *batches, sizes]).astype(np.int64)
+    return f"{zlib.crc32(numbers.tobytes()):08x}"
 
 
 def all_reduce_statistics(statistics: ComponentStatistics) -> None:
@@ -67,7 +63,7 @@ def all_reduce_statistics(statistics: ComponentStatistics) -> None:
 
 
 def check_complete(files: Iterable[LanguageComponents]) -> None:
-    """Each language that comes in shards must come in all of them, each once.
+    """Check that each language that comes in shards comes in all of them, each once.
 
     Raises:
         LaftError: a shard is missing, stands there twice, or is of other text or of another
@@ -78,26 +74,30 @@ def check_complete(files: Iterable[LanguageComponents]) -> None:
         for tag in file.languages:
             by_tag.setdefault(tag, []).append(file)
     for tag, parts in by_tag.items():
-        first = parts[0].shard
-        if first is None and all(part.shard is None for part in parts):
-            continue
-        seen: dict[int, LanguageComponents] = {}
-        for part in parts:
-            if first is None or part.shard is None:
-                whole = part if part.shard is None else parts[0]
-                raise LaftError(f"{whole.path}: holds all of {tag}, of which there are shards too")
-            if part.shard.of != first.of or part.shard.digests[tag] != first.digests[tag]:
-                raise LaftError(
-                    f"{part.path}: shard {part.shard} of {tag} is of another text or division "
-                    f"than {parts[0].path}; estimate all shards alike, with one --max-tokens"
-                )
-            if part.shard.index in seen:
-                raise LaftError(
-                    f"{part.path}: shard {part.shard} of {tag} once more, "
-                    f"after {seen[part.shard.index].path}"
-                )
-            seen[part.shard.index] = part
-        assert first is not None
-        missing = [f"{i}/{first.of}" for i in range(1, first.of + 1) if i not in seen]
-        if missing:
-            raise LaftError(f"{parts[0].path}: without shard {', '.join(missing)} of {tag}")
+        whole = next((part for part in parts if part.shard is None), None)
+        if whole is None:
+            _check_shards(tag, parts)
+        elif any(part.shard is not None for part in parts):
+            raise LaftError(f"{whole.path}: holds all of {tag}, of which there are shards too")
+
+
+def _check_shards(tag: str, parts: Sequence[LanguageComponents]) -> None:
+    first, seen = parts[0], dict[int, LanguageComponents]()
+    assert first.shard is not None
+    of, corpus = first.shard.of, first.shard.digests[tag]
+    for part in parts:
+        shard = part.shard
+        assert shard is not None
+        if (shard.of, shard.digests[tag]) != (of, corpus):
+            raise LaftError(
+                f"{part.path}: shard {shard} of {tag} is of another text or division than "
+                f"{first.path}; estimate all shards alike, with one --max-tokens"
+            )
+        if shard.index in seen:
+            raise LaftError(
+                f"{part.path}: shard {shard} of {tag} once more, after {seen[shard.index].path}"
+            )
+        seen[shard.index] = part
+    missing = [f"{index}/{of}" for index in range(1, of + 1) if index not in seen]
+    if missing:
+        raise LaftError(f"{first.path}: without shard {', '.join(missing)} of {tag}")

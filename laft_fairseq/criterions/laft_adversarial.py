@@ -27,16 +27,16 @@ CANCELLED = (
     "--unrouted-adversary: without routing L_cls and L_adv cancel (the derivative of their sum is "
     "2ŷ - 1, whatever the language): the classifier learns nothing and there is no adversary"
 )
-OF_CLASSIFIER = ("loss_cls", "loss_adv", "right_")  # what says nothing of one that is drawn
+OF_CLASSIFIER = ("loss_cls", "loss_adv", "right_")  # not reported of an untrained classifier
 
 
 @dataclass
 class LaftAdversarialOptions(FairseqDataclass):
-    """Smoothing and routing."""
+    """Options of label smoothing and of the adversary's routing."""
 
     label_smoothing: float = field(
         default=0.1,
-        metadata={"help": "epsilon of L_gen, evenly_spaced_indices over the other |V| - 1 entries"},
+        metadata={"help": "epsilon of L_gen, spread over the other |V| - 1 entries"},
     )
     unrouted_adversary: bool = field(
         default=False,
@@ -48,13 +48,13 @@ class LaftAdversarialOptions(FairseqDataclass):
 def smoothed_cross_entropy(
     lprobs: Tensor, target: Tensor, epsilon: float, pad: int
 ) -> tuple[Tensor, Tensor]:
-    """L_gen (appendix): cross-entropy against 1 − ε at the target, ε/(|V| − 1) elsewhere.
+    """Return L_gen (appendix), cross-entropy against 1 − ε at the target, ε/(|V| − 1) elsewhere.
 
     Args:
         lprobs: (N, V) log-probabilities.
-        target: (N,) token ids; where ``pad`` stands nothing counts.
+        target: (N,) token ids; ``pad`` does not count.
         epsilon: ε, 0 for plain cross-entropy.
-        pad: padding's id.
+        pad: the token of padding.
 
     Returns:
         L_gen and the plain negative log-likelihood, each summed over the tokens, in nats.
@@ -71,16 +71,16 @@ def smoothed_cross_entropy(
 class LaftAdversarial(FairseqCriterion):
     """L = L_cls + L_adv + L_gen, with L_cls and L_adv rescaled to L_gen's sample size.
 
-    fairseq divides every gradient by one sample size, the target tokens that L_gen sums over;
-    so the other two, means over the rows, are multiplied by it. The classifier's parameters are
-    here: fairseq's trainer optimises and saves them beside the model's.
+    fairseq divides every gradient by one sample size, the target tokens that L_gen sums over, so
+    the other two, means over the rows, are multiplied by it. The criterion holds the classifier:
+    fairseq's trainer optimises and saves a criterion's parameters beside the model's.
 
-    Validation's ``loss`` is L_gen alone, as it is for the systems without an adversary, so that
-    ``checkpoint_best.pt`` is chosen alike; L_cls and L_adv are reported beside it, unless the
-    classifier was neither trained here nor read from a checkpoint: then it knows nothing.
+    Validation's ``loss`` is L_gen alone, as for the systems without an adversary, so that
+    ``checkpoint_best.pt`` is chosen alike. L_cls and L_adv are reported beside it, unless the
+    classifier is untrained.
     """
 
-    reads_target_rows = True  # LaftGeneration.build_criterion asks
+    reads_target_rows = True  # checked by LaftGeneration.build_criterion
 
     def __init__(
         self, task: Any, sentence_avg: bool, label_smoothing: float, unrouted_adversary: bool
@@ -92,15 +92,15 @@ class LaftAdversarial(FairseqCriterion):
         self.routed = not unrouted_adversary
         self.source_langs = frozenset(task.train_langs())
         self.classifier = LanguageClassifier(task.width)
-        self.drawn = True  # the classifier is as it was initialised
+        self.is_untrained = True  # the classifier
         if unrouted_adversary:
             logger.warning(CANCELLED)
 
     def forward(
         self, model: Any, sample: dict[str, Any], reduce: bool = True
     ) -> tuple[Tensor, int, dict[str, Any]]:
-        """Loss in nats, its sample size and the sums that :meth:`reduce_metrics` reads."""
-        self.drawn = self.drawn and not self.training
+        """Return the loss in nats, its sample size and the sums for :meth:`reduce_metrics`."""
+        self.is_untrained = self.is_untrained and not self.training
         logits, extra = model(**sample["net_input"])  # (R, T, V): the rows that have a target
         lprobs = model.get_normalized_probs((logits, extra), log_probs=True)  # (R, T, V)
         target = sample["target"]  # (R, T)
@@ -122,37 +122,38 @@ class LaftAdversarial(FairseqCriterion):
         sums = {"loss": loss, "loss_cls": l_cls, "loss_adv": l_adv, "loss_gen": l_gen,
                 "nll_loss": nll}  # fmt: skip
         sums |= _counts(z, is_source, encoded["alpha"][0], source.ne(self.padding_idx))
-        told = [name for name in sums if not (self.drawn and name.startswith(OF_CLASSIFIER))]
-        logging_output = {name: sums[name].detach() for name in told}
+        if self.is_untrained:
+            sums = {n: value for n, value in sums.items() if not n.startswith(OF_CLASSIFIER)}
+        logging_output: dict[str, Any] = {name: value.detach() for name, value in sums.items()}
         logging_output |= {"ntokens": tokens, "nsentences": source.size(0), "sample_size": size,
                            "batches": 1}  # fmt: skip
         return loss, size, logging_output
 
     def is_source(self, tags: Sequence[str], languages: Tensor) -> Tensor:
-        """(B,) language indices -> (B,) bool, True where the example's language is annotated."""
+        """Return (B,) bool for (B,) language indices, True at annotated languages."""
         annotated = [tag in self.source_langs for tag in tags]  # by language index
         return torch.tensor(annotated, device=languages.device)[languages]
 
     def load_state_dict(
         self, state_dict: Optional[Mapping[str, Any]], strict: bool = True, assign: bool = False
     ) -> Any:
-        """Strict; but a checkpoint of another criterion, such as stage 1's, has no classifier."""
+        """Load the classifier; a checkpoint of another criterion, such as stage 1's, has none."""
         if state_dict is None:
-            logger.info("the checkpoint holds no language classifier: it starts afresh")
+            logger.info("the checkpoint holds no language classifier: a new one is trained")
             return None
-        self.drawn = False
+        self.is_untrained = False
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     @classmethod
     def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
-        """Losses in bits, accuracies and shares in percent."""
+        """Log losses in bits, and accuracies and shares in percent."""
 
         def total(name: str) -> float:
             return float(sum(float(output.get(name, 0)) for output in logging_outputs))
 
         size, tokens = total("sample_size"), total("ntokens")
-        told = logging_outputs[0].keys()
-        for name in (n for n in ("loss", "loss_cls", "loss_adv", "loss_gen") if n in told):
+        reported = logging_outputs[0].keys()
+        for name in (n for n in ("loss", "loss_cls", "loss_adv", "loss_gen") if n in reported):
             metrics.log_scalar(name, total(name) / size / math.log(2), size, round=3)
         metrics.log_scalar("nll_loss", total("nll_loss") / tokens / math.log(2), tokens, round=3)
         metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg))
@@ -160,23 +161,23 @@ class LaftAdversarial(FairseqCriterion):
         right = {kind: total(f"right_{kind}") for kind in rows}
         for kind in rows:
             metrics.log_scalar(f"rows_{kind}", rows[kind] / total("batches"), round=1)
-            if rows[kind] and f"right_{kind}" in told:
+            if rows[kind] and f"right_{kind}" in reported:
                 share = 100 * right[kind] / rows[kind]
                 metrics.log_scalar(f"accuracy_{kind}", share, rows[kind], round=1)
         both = sum(rows.values())
-        if "right_source" in told:
+        if "right_source" in reported:
             metrics.log_scalar("accuracy", 100 * sum(right.values()) / both, both, round=1)
         gated = total("gated_tokens")
         metrics.log_scalar("gate", total("alpha") / gated, gated, round=4)
 
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
-        """All of them are sums."""
+        """Return True, as all of them are sums."""
         return True
 
 
 def _counts(z: Tensor, is_source: Tensor, alpha: Tensor, tokens: Tensor) -> dict[str, Tensor]:
-    """Rows of each kind, how many are classified right, and the sum of α.
+    """Return the rows of each kind, how many are classified right, and the sum of α.
 
     Args:
         z: (B,) the classifier's logits; ŷ > 1/2, that is z > 0, says "source".
@@ -196,20 +197,20 @@ def _counts(z: Tensor, is_source: Tensor, alpha: Tensor, tokens: Tensor) -> dict
 
 
 def _check(task: Any, label_smoothing: float) -> None:
-    """Refuse what has no gate or no target rows."""
-    here = "--criterion laft_adversarial"
+    """Raise LaftError for a task without a gate or target rows, and for a wrong ε."""
+    option = "--criterion laft_adversarial"
     if not hasattr(task, "target_langs"):
-        raise LaftError(f"{here}: is for stage 2; use it with --task laft_generation")
-    gated = [name for name, row in METHODS.items() if "gate" in row.modules]
+        raise LaftError(f"{option}: is for stage 2; use it with --task laft_generation")
+    gated = [name for name, system in METHODS.items() if "gate" in system.modules]
     method = getattr(task, "method", None)  # of --arch laft_mbart* alone
     if method is None or "gate" not in find(method).modules:
         system = "this --arch" if method is None else f"--method {method}"
         raise LaftError(
-            f"{here}: {system} has no task module with a gate; choose {' or '.join(gated)}"
+            f"{option}: {system} has no task module with a gate; choose {' or '.join(gated)}"
         )
     if not task.target_langs():
         raise LaftError(
-            f"{here}: no target rows; name their languages by --target-langs, such as fr_XX,zh_CN"
+            f"{option}: no target rows; name their languages by --target-langs, such as fr_XX,zh_CN"
         )
     if not 0 <= label_smoothing < 1:
         raise LaftError(f"--label-smoothing {label_smoothing}: must be at least 0 and below 1")

@@ -1,1 +1,1 @@
-"""The data sets of both stages: tagged texts, infilling, adversarial batches."""
+"""The data sets of both stages: tagged examples, infilling, adversarial batches."""

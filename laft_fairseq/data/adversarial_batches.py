@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from fairseq.data import FairseqDataset, data_utils
 
-from laft_fairseq.data.tagged_texts import MultilingualDataset, batch_of
+from laft_fairseq.data.tagged_texts import MultilingualDataset, batch_of, sorted_by
 from laft_fairseq.errors import LaftError
 
 TARGET_ROWS = ("monolingual", "pairs")
 
 
 def drawn_targets(epoch: int, sources: int, each: int, targets: int, seed: int) -> np.ndarray:
-    """Which target rows an epoch takes: (sources · each,) numbers below ``targets``.
+    """Return the target rows of an epoch: (sources · each,) numbers below ``targets``.
 
-    The target rows are gone through again and again, each time in another order, and an epoch
-    goes on where the last one stopped: none is left out for good, and none comes twice before
-    all have come. It depends on the arguments alone, so a resumed run draws the same.
+    Epochs go through permutations of the target rows, each continuing where the last one stopped,
+    so that no row comes twice before all have come. The result depends on the arguments alone, so
+    that a resumed run draws the same.
     """
     first, count = (epoch - 1) * sources * each, sources * each
     rounds = range(first // targets, (first + count - 1) // targets + 1)
@@ -31,9 +31,9 @@ def drawn_targets(epoch: int, sources: int, each: int, targets: int, seed: int) 
 class AdversarialRows(FairseqDataset):
     """Items of one annotated source row and ``each`` target rows of about its length.
 
-    So every batch holds both kinds, 1 : ``each``, and an epoch takes every annotated row once.
-    Within an epoch the drawn target rows, ordered by length, go to the annotated rows ordered by
-    length: little padding, and the classifier cannot tell the languages by their lengths alone.
+    Every batch holds both kinds, 1 : ``each``, and an epoch takes every annotated row once. The
+    target rows drawn for an epoch are assigned to annotated rows by length, for little padding, and
+    so that the classifier cannot tell the languages by their lengths alone.
     """
 
     def __init__(
@@ -52,60 +52,57 @@ class AdversarialRows(FairseqDataset):
         self.set_epoch(1)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the epoch's target rows and give them to annotated rows."""
+        """Draw the epoch's target rows and assign them to annotated rows."""
         n = len(self.sources)
         drawn = drawn_targets(epoch, n, self.each, len(self.targets), self.seed)  # (n each,)
-        drawn = drawn[np.argsort(source_sizes(self.targets)[drawn], kind="mergesort")]
+        drawn = sorted_by(drawn, both_sizes(self.targets)[:, 0])
         shuffled = np.random.default_rng([self.seed, epoch, 1]).permutation(n)  # ties at random
-        by_size = shuffled[np.argsort(source_sizes(self.sources)[shuffled], kind="mergesort")]
-        self.given = np.empty((n, self.each), dtype=np.int64)  # target rows of each annotated one
-        self.given[by_size] = drawn.reshape(n, self.each)
-        rows = np.stack([both_sizes(self.sources), *both_sizes(self.targets)[self.given.T]])
+        by_size = sorted_by(shuffled, both_sizes(self.sources)[:, 0])
+        self.assigned = np.empty((n, self.each), dtype=np.int64)  # target rows, by annotated row
+        self.assigned[by_size] = drawn.reshape(n, self.each)
+        rows = np.stack([both_sizes(self.sources), *both_sizes(self.targets)[self.assigned.T]])
         self.sizes = rows.max(axis=0)  # (n, 2): longest source and longest target of an item
 
     def __len__(self) -> int:
         return len(self.sources)
 
     def __getitem__(self, index: int) -> list[dict[str, Any]]:
-        return [self.sources[index], *(self.targets[int(row)] for row in self.given[index])]
+        return [self.sources[index], *(self.targets[int(row)] for row in self.assigned[index])]
 
     def collater(self, samples: list[list[dict[str, Any]]]) -> dict[str, Any]:
-        """A batch, see :func:`adversarial_batch`."""
+        """Return a batch, see :func:`adversarial_batch`."""
         return adversarial_batch([row for item in samples for row in item], self.pad)
 
     def num_tokens(self, index: int) -> int:
-        """Of all the item's rows, padded to its longest: what ``--max-tokens`` bounds."""
+        """Return the tokens of the item's rows, padded to its longest, for ``--max-tokens``."""
         return (1 + self.each) * int(self.sizes[index].max())
 
     def size(self, index: int) -> tuple[int, int]:
-        """Longest source and target, for filtering."""
+        """Return the longest source and target, for filtering."""
         return int(self.sizes[index, 0]), int(self.sizes[index, 1])
 
     def ordered_indices(self) -> np.ndarray:
-        """By source, then target length; ties at random (fairseq seeds numpy for each epoch)."""
-        order = np.random.permutation(len(self))
-        for column in (1, 0):
-            order = order[np.argsort(self.sizes[order, column], kind="mergesort")]
-        return order
+        """Return items by source, then target length, ties at random (fairseq seeds numpy)."""
+        return sorted_by(np.random.permutation(len(self)), self.sizes)
 
     def batch_by_size(
         self, indices: Any, max_tokens: Any = None, max_sentences: int | None = None,
         required_batch_size_multiple: int = 1,
     ) -> Any:  # fmt: skip
-        """Batches of at most ``max_sentences`` rows, both kinds counted.
+        """Return batches of at most ``max_sentences`` rows of both kinds together.
 
         Raises:
-            LaftError: an item does not fit, or would not in an epoch that draws other rows.
+            LaftError: an item of some epoch would not fit.
         """
         rows = 1 + self.each
         longest = max(int(both_sizes(kind).max()) for kind in (self.sources, self.targets))
         limits = (("--max-tokens", max_tokens, rows * longest, f", of up to {longest} tokens each"),
                   ("--batch-size", max_sentences, rows, ""))  # fmt: skip
-        for option, given, least, each in limits:
-            if given is not None and given < least:
+        for option, value, least, lengths in limits:
+            if value is not None and value < least:
                 raise LaftError(
-                    f"{option} {given}: a batch holds an annotated row and {self.each} target rows "
-                    f"(--target-per-source){each}, so at least {least}"
+                    f"{option} {value}: a batch holds an annotated row and {self.each} target rows "
+                    f"(--target-per-source){lengths}, so allow at least {least}"
                 )
         if max_sentences is not None:
             max_sentences //= rows
@@ -115,21 +112,16 @@ class AdversarialRows(FairseqDataset):
 
 
 def both_sizes(rows: MultilingualDataset) -> np.ndarray:
-    """(n, 2) lengths of source and target, 0 where there is no target."""
+    """Return the (n, 2) lengths of source and target, 0 where there is no target."""
     sizes = np.asarray(rows.sizes).reshape(len(rows), -1)  # (n, 1 or 2)
     return np.pad(sizes, ((0, 0), (0, 2 - sizes.shape[1])))
 
 
-def source_sizes(rows: MultilingualDataset) -> np.ndarray:
-    """(n,) lengths of the sources."""
-    return both_sizes(rows)[:, 0]
-
-
 def adversarial_batch(rows: list[dict[str, Any]], pad: int) -> dict[str, Any]:
-    """Collate rows, of which some may have no target: those take no part in L_gen.
+    """Return a batch of rows, of which those without a target have no part in L_gen.
 
-    Rows with a target come first, by falling source length; ``target`` (R, T) and the decoder's
-    input are theirs alone, and ``net_input`` says so in ``decoded_rows`` (R,) where R < B.
+    Rows with a target come first, by descending source length. ``target`` (R, T) and the decoder's
+    input hold these rows only, named by ``decoded_rows`` (R,) in ``net_input`` where R < B.
     """
     with_target = [row for row in rows if row["target"] is not None]
     without = [row for row in rows if row["target"] is None]

@@ -1,4 +1,4 @@
-"""Text infilling as mBART's: 35 % of the words, spans of Poisson length, one mask a span."""
+"""mBART's text infilling: 35 % of the words, in spans of Poisson length, one mask a span."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.scripts import is_unspaced
 
 WORD_START = "\u2581"  # sentencepiece's mark
-SPANS = (0.01, 16.0)  # mean lengths between which fairseq's table of Poisson's shares is right
+SPANS = (0.01, 16.0)  # mean lengths for which fairseq's table of Poisson probabilities is right
 
 
 def check_noise(mask: float, poisson_lambda: float) -> None:
-    """Refuse noise that fairseq would not make, or never be done with.
+    """Refuse noise that fairseq would not make as asked, or in an endless loop.
 
     Args:
         mask: share of the words.
@@ -32,17 +32,17 @@ def check_noise(mask: float, poisson_lambda: float) -> None:
         LaftError: names the option.
     """
     if not 0 <= mask <= 1:
-        raise LaftError(f"--mask {mask}: a share of the words, from 0 to 1, is needed")
+        raise LaftError(f"--mask {mask}: must be a share of the words, from 0 to 1")
     if not SPANS[0] <= poisson_lambda <= SPANS[1]:
         raise LaftError(
-            f"--poisson-lambda {poisson_lambda}: a mean length of spans in words, from "
-            f"{SPANS[0]:g} to {SPANS[1]:g}, is needed"
+            f"--poisson-lambda {poisson_lambda}: must be a mean length of spans in words, from "
+            f"{SPANS[0]:g} to {SPANS[1]:g}"
         )
 
 
 @contextlib.contextmanager
 def seeded(*parts: int) -> Iterator[None]:
-    """torch's CPU generator seeded by ``parts`` for a while; its state comes back afterwards."""
+    """Seed torch's CPU generator by ``parts`` within the context, then restore its state."""
     generator = torch.default_generator
     before = generator.get_state()
     seed = int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0])
@@ -54,29 +54,29 @@ def seeded(*parts: int) -> Iterator[None]:
 
 
 def word_starts(dictionary: Dictionary, tag: str) -> Tensor:
-    """(V,) uint8: 1 where a piece begins a word of this language.
+    """Return (V,) uint8, 1 where a subword begins a word of this language.
 
-    Words begin at ``▁``; in languages written without spaces each piece is a word, or one mask
-    would swallow a sentence. A character written in byte pieces begins at its first byte.
+    Words begin at ``▁``. In languages written without spaces each subword is a word, or one mask
+    would hide a whole sentence. A character written in bytes begins at its first byte.
     """
     unspaced = is_unspaced(tag)
     starts = torch.zeros(len(dictionary), dtype=torch.uint8)
     for index in range(dictionary.nspecial, len(dictionary)):
-        piece = dictionary[index]
-        if len(piece) == 6 and piece.startswith("<0x"):
-            inside_character = 0x80 <= int(piece[3:5], 16) < 0xC0
+        subword = dictionary[index]
+        if len(subword) == 6 and subword.startswith("<0x"):
+            inside_character = 0x80 <= int(subword[3:5], 16) < 0xC0
             starts[index] = unspaced and not inside_character
         else:
-            starts[index] = unspaced or piece.startswith(WORD_START)
+            starts[index] = unspaced or subword.startswith(WORD_START)
     starts[dictionary.unk()] = 1
     return starts
 
 
 class InfillingDataset(FairseqDataset):
-    """Noised source and original target of one language's texts, both with their tag.
+    """Items of a noised source and the original target in one language, both tagged.
 
-    The noise of an item depends on (seed, epoch, tag, index) alone. ``fixed`` leaves the epoch
-    out, for validation. Neither ``</s>`` nor the tag is ever masked.
+    The noise of an item depends on (seed, epoch, tag, index) alone, with ``fixed``, for validation,
+    not on the epoch either. Neither ``</s>`` nor the tag is ever masked.
 
     Raises:
         LaftError: noise out of range, see :func:`check_noise`.
@@ -106,12 +106,12 @@ class InfillingDataset(FairseqDataset):
         )  # fmt: skip
 
     def set_epoch(self, epoch: int) -> None:
-        """New noise each epoch, unless it is fixed."""
+        """Draw new noise, unless it is fixed."""
         self.epoch = 1 if self.fixed else epoch
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """Only the noise changes, not the sizes."""
+        """Return True, as only the noise changes, not the sizes."""
         return True
 
     def __len__(self) -> int:
@@ -120,31 +120,31 @@ class InfillingDataset(FairseqDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         text = self.texts.text(index)  # X </s>
         with seeded(self.seed, self.epoch, self.texts.tag_id, index):
-            noised = self.texts.cut(self.infill(text))  # masks of no word may lengthen it
+            noised = self.texts.cut(self.infill(text))  # masks of empty spans may lengthen it
         tagged = self.texts.tagged
         return {"id": index, "source": tagged(noised), "target": tagged(text)}
 
     def infill(self, text: Tensor) -> Tensor:
-        """(t,) ``X </s>`` -> ``X' </s>``; first and last token are safe from fairseq's noise."""
+        """Return ``X' </s>`` for (t,) ``X </s>``; fairseq's noise spares first and last token."""
         framed = torch.cat([text.new_tensor([self.dictionary.bos()]), text])
         return self.noise.add_whole_word_mask(framed, self.noise.mask_ratio)[1:]
 
     def collater(self, samples: list[dict[str, Any]]) -> dict[str, Any]:
-        """A batch, see :func:`batch_of`."""
+        """Return a batch, see :func:`batch_of`."""
         return batch_of(samples, self.dictionary.pad())
 
     def name_of(self, index: int) -> str:
-        """The file of an item."""
+        """Return the file of an item."""
         return self.texts.name
 
     def num_tokens(self, index: int) -> int:
-        """Tokens of the original, tag included."""
+        """Return the tokens of the original, tag included."""
         return self.texts.num_tokens(index)
 
     def size(self, index: int) -> tuple[int, int]:
-        """The noised text may gain a mask or two; the original bounds it for filtering."""
+        """Return the lengths for filtering; the noised one may be a mask or two longer."""
         return self.texts.size(index), self.texts.size(index)
 
     def ordered_indices(self) -> np.ndarray:
-        """By size, so that batches hold little padding."""
+        """Return items by size, so that batches hold little padding."""
         return np.argsort(self.sizes, kind="mergesort")

@@ -1,4 +1,4 @@
-"""Binarised texts with their language's tag, and batches of them, in the data's tag layout."""
+"""Binarised sentences with their language's tag, in the data's tag layout, and their batches."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from laft_fairseq.languages.layout import TagLayout
 
 logger = logging.getLogger(__name__)
 
-SHORTEST = 3  # tokens to cut a text to: one of its own, </s> and the tag
-MMAP_MAGIC = b"MMIDIDX\x00\x00"  # how the index of fairseq's default format begins
+SHORTEST = 3  # tokens: one of the text, </s> and the tag
+MMAP_MAGIC = b"MMIDIDX\x00\x00"  # begins an index of fairseq's default format
 
 
 def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
-    """The indexed texts ``X </s>`` of ``prefix`` (``data-bin/fr_XX/train``).
+    """Return the indexed sentences ``X </s>`` of ``prefix`` (``data-bin/fr_XX/train``).
 
     Raises:
         LaftError: absent, empty, unreadable, or made with a larger dictionary.
@@ -34,11 +34,11 @@ def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
             raise LaftError(f"{file}: no such data for language {tag}; binarise it into {folder}")
     if os.path.getsize(f"{prefix}.bin") == 0:
         raise LaftError(
-            f"{prefix}.bin: no text of language {tag} in it; binarise a file with lines"
+            f"{prefix}.bin: no text of language {tag}; binarise a file that is not empty"
         )
     try:
         if not _is_whole(prefix):
-            raise ValueError("its index and its data do not fit each other")
+            raise ValueError("its index and its data do not match")
         texts = data_utils.load_indexed_dataset(prefix, dictionary)
         size = len(texts)
     except (AssertionError, ValueError, OSError, EOFError, struct.error) as error:
@@ -55,11 +55,11 @@ def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
 
 
 def _is_whole(prefix: str) -> bool:
-    """Whether .idx and .bin of fairseq's mmap format are as long as the index says."""
+    """Return whether .idx and .bin of fairseq's mmap format are as long as the index says."""
     with open(f"{prefix}.idx", "rb") as file:
         if file.read(len(MMAP_MAGIC)) != MMAP_MAGIC:
-            return True  # another format, or none: fairseq looks at it
-        header = file.read(17)  # version, type, number of texts
+            return True  # another format, or none, which fairseq checks
+        header = file.read(17)  # version, type, number of sentences
         _, kind, count = struct.unpack("<QBQ", header)
         if os.fstat(file.fileno()).st_size != len(MMAP_MAGIC) + len(header) + 12 * count:
             return False
@@ -69,9 +69,9 @@ def _is_whole(prefix: str) -> bool:
 
 
 class TaggedTexts(BaseWrapperDataset):
-    """``X </s>`` with its tag where ``layout`` has it.
+    """``X </s>`` with its tag where ``layout`` puts it, X cut to fit ``max_tokens``.
 
-    X is cut to make it fit ``max_tokens``, and how many were cut is logged.
+    How many were cut is logged.
 
     Raises:
         LaftError: nothing of X would be left.
@@ -91,54 +91,54 @@ class TaggedTexts(BaseWrapperDataset):
         over_long = int((sizes > self.max_text).sum())
         if over_long:
             logger.info(
-                "%s: %d of %d texts cut to %d tokens", name, over_long, len(sizes), max_tokens
+                "%s: %d of %d examples cut to %d tokens", name, over_long, len(sizes), max_tokens
             )
         self._sizes = np.minimum(sizes, self.max_text) + 1
 
     @property
     def sizes(self) -> np.ndarray:
-        """(n,) tokens of each text, tag included."""
+        """Return the (n,) tokens of each example, tag included."""
         return self._sizes
 
     def cut(self, text: Tensor) -> Tensor:
-        """(t,) ``X </s>`` -> the same, X cut so that it fits."""
+        """Return (t,) ``X </s>`` with X cut to fit."""
         if len(text) <= self.max_text:
             return text
         return torch.cat([text[: self.max_text - 1], text[-1:]])
 
     def text(self, index: int) -> Tensor:
-        """(t,) ``X </s>``, cut."""
+        """Return the (t,) ``X </s>`` of an example, cut."""
         return self.cut(self.dataset[index])
 
     def tagged(self, text: Tensor) -> Tensor:
-        """(t,) ``X </s>`` -> (t + 1,) with the tag."""
+        """Return (t + 1,) tokens, ``X </s>`` with the tag."""
         return self.layout.tagged(text, self.tag_id)
 
     def __getitem__(self, index: int) -> Tensor:
         return self.tagged(self.text(index))
 
     def num_tokens(self, index: int) -> int:
-        """Tokens of one text, tag included."""
+        """Return the tokens of an example, tag included."""
         return int(self._sizes[index])
 
     def size(self, index: int) -> int:
-        """The same, for filtering."""
+        """Return the tokens of an example, for filtering."""
         return int(self._sizes[index])
 
 
 def batch_of(samples: list[dict[str, Any]], pad: int) -> dict[str, Any]:
-    """Collate items of ``id``, ``source``, ``target``, each with its own language's tag.
+    """Return a batch of items with ``id``, ``source`` and ``target``, each tagged.
 
-    Sources are padded on the left; each target's last token moves to the front of the decoder
-    input, be it the tag or ``</s>``.
+    Sources are padded on the left. Each target's last token, the tag or ``</s>``, moves to the
+    front of the decoder's input.
     """
     return collate(samples, pad, None, left_pad_source=True, left_pad_target=False)
 
 
 class TaggedPairDataset(LanguagePairDataset):
-    """Source and target of one language, both tagged; languages may be mixed in a batch.
+    """Tagged pairs of one language, which a batch may mix with other languages'.
 
-    ``constraints`` are fairseq's, of a constrained search: what each output has to hold.
+    ``constraints`` are fairseq's, of a constrained search: what each output has to contain.
     """
 
     def __init__(
@@ -162,12 +162,12 @@ class TaggedPairDataset(LanguagePairDataset):
         self.eos = None  # each target's own last token begins the decoder's input
 
     def name_of(self, index: int) -> str:
-        """The file of an item's source."""
+        """Return the file of an item's source."""
         return str(self.src.name)
 
 
 class MultilingualDataset(ConcatDataset):
-    """Several languages' items as one data set, numbered throughout."""
+    """The items of several languages as one data set, numbered consecutively."""
 
     def __init__(self, parts: list[Any], shuffle: bool) -> None:
         super().__init__(parts)
@@ -177,35 +177,26 @@ class MultilingualDataset(ConcatDataset):
         return {**super().__getitem__(index), "id": index}
 
     def name_of(self, index: int) -> str:
-        """The file of an item."""
+        """Return the file of an item."""
         part = self.datasets[int(np.searchsorted(self.cumulative_sizes, index, side="right"))]
-        own = getattr(part, "dataset", part)  # of texts drawn anew for each epoch
-        return str(own.name_of(0))
+        resampled = getattr(part, "dataset", part)  # what a ResamplingDataset draws from
+        return str(resampled.name_of(0))
 
     def ordered_indices(self) -> np.ndarray:
-        """By source, then target length; ties at random (fairseq seeds numpy for each epoch)."""
-        sizes = self.sizes.reshape(len(self), -1)  # (n, 1 or 2)
+        """Return items by source, then target length, ties at random (fairseq seeds numpy)."""
         order = np.random.permutation(len(self)) if self.shuffle else np.arange(len(self))
-        for column in reversed(range(sizes.shape[1])):
-            order = order[np.argsort(sizes[order, column], kind="mergesort")]
-        return order
+        return sorted_by(order, self.sizes)
 
     def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
-        """(n,) tokens of the longer side, as `num_tokens` gives them one by one."""
+        """Return the (n,) tokens of the items' longer sides, as `num_tokens` does one by one."""
         longest: np.ndarray = self.sizes.reshape(len(self), -1).max(axis=1)[indices]
         return longest
 
-    def filter_indices_by_size(
-        self, indices: np.ndarray, max_sizes: Any
-    ) -> tuple[np.ndarray, list[int]]:
-        """Texts are cut when read, so all fit; fairseq would ask each of millions."""
-        limits = max_sizes if isinstance(max_sizes, tuple | list) else (max_sizes,)
-        if len(self) and self.sizes.max() <= min(
-            (m for m in limits if m is not None), default=np.inf
-        ):
-            return indices, []
-        kept, ignored = super().filter_indices_by_size(indices, max_sizes)
-        return kept, ignored
+
+def sorted_by(order: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the items of ``order`` by their (n,) or (n, c) sizes, ties in the given order."""
+    columns = sizes.reshape(len(sizes), -1)[order]  # (m, c)
+    return order[np.lexsort(columns.T[::-1])]
 
 
 def refuse_longer(dataset: Any, max_tokens: int) -> None:
@@ -220,6 +211,6 @@ def refuse_longer(dataset: Any, max_tokens: int) -> None:
     if tokens > max_tokens:
         where = f" of {dataset.name_of(longest)}" if hasattr(dataset, "name_of") else ""
         raise LaftError(
-            f"--max-tokens {max_tokens}: a text{where} takes {tokens}, and none is left out; allow "
-            "as many, or cut texts by --max-source-positions and --max-target-positions"
+            f"--max-tokens {max_tokens}: an example{where} has {tokens}, and none is skipped; "
+            "allow as many, or cut examples by --max-source-positions and --max-target-positions"
         )

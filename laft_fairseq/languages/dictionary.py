@@ -9,15 +9,20 @@ from fairseq.data import Dictionary
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.tags import CC25, split_tags, symbol, words_of
+from laft_fairseq.languages.vocabulary_files import DICTIONARY, LANGS_FILE
 
 MASK = "<mask>"
 
 
 def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:
-    """The tags in dictionary order: ``--langs``, else ``data/langs.txt``, else cc25's 25."""
+    """Return the tags in dictionary order: ``--langs``, else ``data/langs.txt``, else cc25's 25.
+
+    Raises:
+        LaftError: a language listed twice, or a file without any.
+    """
     if langs:
         return split_tags(langs)
-    path = Path(data) / "langs.txt"
+    path = Path(data) / LANGS_FILE
     if not path.is_file():
         return list(CC25)
     tags = split_tags(",".join(words_of(path)))
@@ -29,12 +34,12 @@ def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:
 def load_dictionary(
     data: str | Path, tags: Sequence[str], new_tags: Sequence[str] = ()
 ) -> Dictionary:
-    """``dict.txt``, then the tags in order, then ``<mask>``, then those new to the backbone.
+    """Return ``dict.txt`` followed by the tags in order, ``<mask>``, and new languages' tags.
 
     Raises:
         LaftError: no ``dict.txt``, one that is none, or that already holds a tag or ``<mask>``.
     """
-    path = Path(data) / "dict.txt"
+    path = Path(data) / DICTIONARY
     if not path.is_file():
         raise LaftError(f"{path}: no dictionary; copy the backbone's dict.txt there")
     try:
@@ -45,7 +50,7 @@ def load_dictionary(
     for entry in [*map(symbol, tags), MASK, *map(symbol, new_tags)]:
         if entry in dictionary:
             raise LaftError(
-                f"{path}: already holds {entry}; dict.txt must hold sentencepiece's pieces alone"
+                f"{path}: already holds {entry}; dict.txt must hold sentencepiece's subwords alone"
             )
         dictionary.add_symbol(entry)
     return dictionary

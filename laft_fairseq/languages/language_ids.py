@@ -1,4 +1,4 @@
-"""The language of each row of a batch, read from the tags in its tokens."""
+"""The language of each example of a batch, read from the tags in its tokens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from laft_fairseq.languages.tags import symbol
 
 
 class LanguageTags(nn.Module):
-    """The tags of a dictionary, and the language of each row of a batch.
+    """The tags of a dictionary, and the language of each example of a batch.
 
     A language's *index* is its place in ``tags``. Holds no parameter and nothing of a batch.
     """
@@ -47,7 +47,7 @@ class LanguageTags(nn.Module):
         return int(token)
 
     def tags_without_embedding(self, size: int) -> list[str]:
-        """The tags for which an embedding of ``size`` rows has none: of new languages."""
+        """Return the tags beyond an embedding of ``size`` entries: those of new languages."""
         pairs = zip(self.tags, self.token_ids, strict=True)
         return [tag for tag, token in pairs if token >= size]
 
@@ -60,7 +60,7 @@ class LanguageTags(nn.Module):
         return torch.where(self.index_of_token[tokens] >= 0, self.mask, tokens)
 
     def of_source(self, tokens: Tensor) -> Tensor:
-        """(B, T) source tokens, padded on either side -> (B,) index of each row's language."""
+        """(B, T) source tokens, padded on either side -> (B,) index of each example's language."""
         positions = torch.arange(1, tokens.size(1) + 1, device=tokens.device)  # (T,)
         where = "source ends"
         if self.layout is TagLayout.PREFIX:
@@ -69,7 +69,7 @@ class LanguageTags(nn.Module):
         return self._checked(tokens.gather(1, end).squeeze(1), where)
 
     def of_decoder_input(self, tokens: Tensor) -> Tensor:
-        """(B, T) decoder input or its first tokens -> (B,) index of each row's language."""
+        """(B, T) decoder input or its first tokens -> (B,) index of each example's language."""
         place = min(self.layout.lead, tokens.size(1) - 1)
         return self._checked(tokens[:, place], f"decoder input {('begins', 'goes on')[place]}")
 

@@ -46,7 +46,7 @@ class TagLayout(StrEnum):
 
 
 def tag_layout(folder: str | Path, option: str | None = None) -> TagLayout:
-    """The layout of a backbone's or data folder: ``--tag-layout``, else its file, else suffix.
+    """Return the tag layout of a folder: ``--tag-layout``, else its file, else suffix.
 
     Raises:
         LaftError: a word that names no layout.

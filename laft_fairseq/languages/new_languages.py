@@ -1,8 +1,8 @@
 """Languages that the backbone never saw (``--new-langs``): their list, their dictionary entries.
 
 Their tags follow ``<mask>``, which ends the backbone's dictionary, so that no id moves and the
-backbone's embedding matrix keeps its rows; ``modules/new_tag_rows.py`` holds the rows of the tags.
-The text of such a language is written with the backbone's own pieces: a script of which the
+backbone's embedding matrix stays as it is; ``new_tag_embeddings.py`` holds those of the new tags.
+The text of such a language is written with the backbone's own subwords: a script of which the
 sentencepiece model holds no characters comes out as ``<unk>`` and cannot be learned this way.
 """
 
@@ -17,15 +17,12 @@ from fairseq.data import Dictionary
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.dictionary import MASK
-from laft_fairseq.languages.tags import split_tags, words_of
+from laft_fairseq.languages.tags import TAG, split_tags, words_of
 from laft_fairseq.languages.vocabulary_files import NEW_LANGS_FILE
-
-# It names folders and parameters, and is taken off the lines of logs (scoring/fairseq_log.py).
-TAG = re.compile(r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}")
 
 
 def read_new_langs(data: str | Path, option: str | None, tags: Sequence[str]) -> list[str]:
-    """The new languages in order: ``--new-langs``, else ``data/new-langs.txt``, else none.
+    """Return the new languages in order: ``--new-langs``, else ``data/new-langs.txt``, else none.
 
     Args:
         data: data-bin directory.
@@ -41,7 +38,7 @@ def read_new_langs(data: str | Path, option: str | None, tags: Sequence[str]) ->
         where, option = str(path), ",".join(words_of(path))
     new = split_tags(option)
     for tag in new:
-        if not TAG.fullmatch(tag):
+        if not re.fullmatch(TAG, tag):  # it names folders and parameters
             raise LaftError(f"{where}: {tag!r} is no language tag such as eo_XX")
         if tag in tags:
             raise LaftError(
@@ -52,7 +49,7 @@ def read_new_langs(data: str | Path, option: str | None, tags: Sequence[str]) ->
 
 
 def backbone_part(dictionary: Dictionary) -> Dictionary:
-    """The entries that the backbone has a row for: all up to ``<mask>``."""
+    """Return the entries that the backbone has an embedding for: all up to ``<mask>``."""
     size = dictionary.index(MASK) + 1
     if size == len(dictionary):
         return dictionary

@@ -1,4 +1,4 @@
-"""Rows of the embedding for the tags of languages that the backbone never saw (``--new-langs``)."""
+"""Embeddings of the tags of languages that the backbone never saw (``--new-langs``)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def extended_embedding(tokens: Tensor, embedding: nn.Embedding, rows: Tensor) ->
 
 
 class NewTagEmbeddings(nn.ParameterDict):
-    """A row (d,) for each new tag, keyed by tag, so that adding a language changes no shape.
+    """An embedding (d,) for each new tag, keyed by tag, so that adding a language changes no shape.
 
     Their ids follow those of the backbone's embedding, in the order of ``tags``. Encoder and
     decoder hold one of these each. The decoder's rows are looked up for its input and give the
@@ -42,8 +42,8 @@ class NewTagEmbeddings(nn.ParameterDict):
     def start(self, row: Tensor) -> None:
         """Give every tag the same (d,) to begin with."""
         with torch.no_grad():
-            for own in self.values():
-                own.copy_(row)
+            for embedding in self.values():
+                embedding.copy_(row)
 
     def table(self) -> Tensor:
         """(n, d), in the order of the ids."""
@@ -61,11 +61,11 @@ class NewTagEmbeddings(nn.ParameterDict):
 
 
 def mean_of_tags(embedding: Tensor, tag_ids: Iterable[int]) -> Tensor:
-    """(V, d) -> (d,): what a new tag begins with, the mean of the backbone's tags' rows.
+    """(V, d) -> (d,): what a new tag begins with, the mean embedding of the backbone's tags.
 
-    All of the dictionary's tags count, trained on here or not: each is a trained row of the
-    backbone, and their mean says "some language" where a random row would say nothing at all. It is
-    taken in fp32.
+    All of the dictionary's tags count, trained on here or not: each is trained in the backbone, and
+    their mean says "some language" where random numbers would say nothing at all. It is taken in
+    fp32.
     """
     rows = embedding[list(tag_ids)]  # (tags, d)
     return rows.float().mean(0).to(embedding.dtype)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 import regex
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.tags import TAG
 
 # mBART-50's languages, which include all of mBART-cc25. Latin is every language's: names,
 # commands, units.
@@ -45,54 +46,54 @@ OTHERS = frozenset(
 )
 # Written without spaces between words: sentencepiece's word starts mean nothing there.
 UNSPACED = frozenset({"zh", "ja", "th", "my", "km", "lo"})
-_TAG = re.compile(r"\[?([a-z]{2,3})(?:_[A-Z][A-Za-z]{1,3})?\]?")
 # Digits, punctuation, symbols and the word start; combining marks.
 SHARED = ("Common", "Inherited", "Latin")
 
 
 def scripts(tags: Iterable[str]) -> list[str]:
-    """The scripts of the languages, with those that every language shares.
+    """Return the scripts of the languages, with those that every language shares.
 
     Raises:
         LaftError: a language that is not in the table.
     """
-    found = set(SHARED)
+    names = set(SHARED)
     for tag in tags:
         language = tag.split("_")[0]
         if language not in SCRIPTS:
             raise LaftError(f"language {tag}: its script is not known here; give text by --text")
-        found.update(SCRIPTS[language])
-    return sorted(found)
+        names.update(SCRIPTS[language])
+    return sorted(names)
 
 
 def written_in(texts: Sequence[str], tags: Iterable[str]) -> list[bool]:
-    """Whether each text has no character outside the scripts of the languages."""
+    """Return whether each text has no character outside the scripts of the languages."""
     inside = "".join(rf"\p{{Script={script}}}" for script in scripts(tags))
     pattern = regex.compile(f"[{inside}]+")
     return [pattern.fullmatch(text) is not None for text in texts]
 
 
 def is_unspaced(tag: str) -> bool:
-    """Whether a language is written without spaces (Chinese, Japanese, Thai ...)."""
+    """Return whether a language is written without spaces (Chinese, Japanese, Thai ...)."""
     return tag.split("_")[0] in UNSPACED
 
 
 def language_code(tag: str) -> str:
-    """The plain code of a tag: ``fr_XX``, ``[fr_XX]`` and ``fr`` are all ``fr``.
+    """Return the plain code of a tag: ``fr_XX``, ``[fr_XX]`` and ``fr`` are all ``fr``.
 
     Raises:
         LaftError: the tag is malformed, or its language is not in the list.
     """
-    match = _TAG.fullmatch(tag)
+    plain = tag.removeprefix("[").removesuffix("]")
+    code = plain.split("_")[0] if re.fullmatch(TAG, plain) else plain
     known = SCRIPTS.keys() | OTHERS
-    if match is None or match[1] not in known:
+    if code not in known:
         raise LaftError(
             f"unknown language {tag!r}: give an mBART tag such as fr_XX or zh_CN, "
             f"one of {', '.join(sorted(known))}"
         )
-    return match[1]
+    return code
 
 
 def language_codes(tags: Sequence[str]) -> tuple[str, ...]:
-    """The plain codes of several tags, sorted and without repetition."""
+    """Return the plain codes of several tags, sorted and without repetition."""
     return tuple(sorted({language_code(tag) for tag in tags}))

@@ -1,9 +1,9 @@
-"""A sentencepiece model's pieces as fairseq's ``dict.txt``.
+"""A sentencepiece model's subwords as fairseq's ``dict.txt``.
 
 The ids of a sentencepiece model begin with ``<unk> <s> </s>``, fairseq's with
-``<s> <pad> </s> <unk>``. ``dict.txt`` holds the pieces from sentencepiece's id 3 on, in order, so
-that fairseq's id of a piece is sentencepiece's + 1; language tags and ``<mask>`` follow at run
-time (language_tags.py), so a vocabulary has pieces + 1 + tags + 1 entries.
+``<s> <pad> </s> <unk>``. ``dict.txt`` holds the subwords from sentencepiece's id 3 on, in order, so
+that fairseq's id of a subword is sentencepiece's + 1; language tags and ``<mask>`` follow at run
+time (dictionary.py), so a vocabulary has subwords + 1 + tags + 1 entries.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import replacing
 
 FIRST = ("<unk>", "<s>", "</s>")  # sentencepiece's ids 0 to 2
-OFFSET = 1  # fairseq's id of a piece - sentencepiece's
+OFFSET = 1  # fairseq's id of a subword - sentencepiece's
 FAIRSEQ_FIRST = ("<s>", "<pad>", "</s>", "<unk>")  # fairseq's ids 0 to 3
 
 
 def load(model_path: str | Path) -> Any:
-    """A ``SentencePieceProcessor``.
+    """Return the ``SentencePieceProcessor`` of a file.
 
     Raises:
         LaftError: no such file, or not a sentencepiece model.
@@ -36,10 +35,10 @@ def load(model_path: str | Path) -> Any:
 
 
 def pieces(model_path: str | Path) -> list[str]:
-    """Every piece in the order of sentencepiece's ids, from ``<unk>`` (0) on.
+    """Return every subword in the order of sentencepiece's ids, from ``<unk>`` (0) on.
 
     Raises:
-        LaftError: not a model, or one whose pieces no ``dict.txt`` can hold.
+        LaftError: not a model, or one whose subwords no ``dict.txt`` can hold.
     """
     model = load(model_path)
     names = [model.id_to_piece(number) for number in range(model.get_piece_size())]
@@ -50,22 +49,12 @@ def pieces(model_path: str | Path) -> list[str]:
         )
     for number, name in enumerate(names[3:], 3):
         if not name or "\n" in name or "\r" in name or name in FAIRSEQ_FIRST:
-            raise LaftError(f"{model_path}: piece {number} is {name!r}, which dict.txt cannot hold")
+            raise LaftError(
+                f"{model_path}: subword {number} is {name!r}, which dict.txt cannot hold"
+            )
     return names
 
 
 def dictionary_text(names: list[str]) -> str:
-    """The contents of ``dict.txt`` for :func:`pieces`: ``piece 1`` a line, without the first 3."""
+    """Return ``dict.txt`` for the names of :func:`pieces`: a line for each from the fourth on."""
     return "".join(f"{name} 1\n" for name in names[len(FIRST) :])
-
-
-def write_dictionary(model_path: str | Path, out: str | Path) -> int:
-    """Write ``out`` (a ``dict.txt``) for a sentencepiece model; return its number of lines.
-
-    Raises:
-        LaftError: see :func:`pieces`.
-    """
-    names = pieces(model_path)
-    with replacing(Path(out)) as partial:
-        partial.write_text(dictionary_text(names), encoding="utf-8", newline="\n")
-    return len(names) - len(FIRST)

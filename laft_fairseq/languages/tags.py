@@ -1,4 +1,4 @@
-"""Language tags as mBART writes them: ``[fr_XX]`` beside the text."""
+"""Language tags as mBART writes them: ``fr_XX``, in the dictionary ``[fr_XX]``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from laft_fairseq.errors import LaftError
 
+TAG = r"[a-z]{2,3}_[A-Z][A-Za-z]{1,3}"  # as a regular expression
 CC25 = (
     "ar_AR,cs_CZ,de_DE,en_XX,es_XX,et_EE,fi_FI,fr_XX,gu_IN,hi_IN,it_IT,ja_XX,kk_KZ,"
     "ko_KR,lt_LT,lv_LV,my_MM,ne_NP,nl_XX,ro_RO,ru_RU,si_LK,tr_TR,vi_VN,zh_CN"
@@ -19,7 +20,11 @@ NEVER_SEEN = "one that the backbone never saw is named by --new-langs"
 
 
 def words_of(path: Path) -> list[str]:
-    """The words of a small text file, a tag or a layout each. Raises LaftError if it is no text."""
+    """Return the words of a small file, each a tag or a layout.
+
+    Raises:
+        LaftError: it is no UTF-8 text.
+    """
     try:
         return path.read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
@@ -27,7 +32,7 @@ def words_of(path: Path) -> list[str]:
 
 
 def symbol(tag: str) -> str:
-    """The dictionary's entry for a language: ``fr_XX`` -> ``[fr_XX]``."""
+    """Return the dictionary's entry for a language: ``fr_XX`` -> ``[fr_XX]``."""
     return f"[{tag}]"
 
 
@@ -41,7 +46,7 @@ def split_tags(text: str | None) -> list[str]:
 
 
 def unknown(option: str, tag: str, where: str | Path, tags: Sequence[str]) -> str:
-    """What an error says of a ``tag`` that is none of ``tags``: which are, which one is meant."""
+    """Return the message about a ``tag`` that is none of ``tags``, with the one that is meant."""
     alike = [known for known in tags if known.split("_")[0] == tag.split("_")[0].lower()]
     meant = f" (did you mean {alike[0]}?)" if alike else ""
     return f"{option}: unknown language {tag}{meant}; {where} has {', '.join(tags)}"

@@ -1,4 +1,4 @@
-"""Fusion of the task representation with the language that was removed (§3.2)."""
+"""Fusion of the task representation with the removed language components (section 3.2)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def fuse(h: Tensor, s_l: Tensor, down: nn.Linear, up: nn.Linear) -> Tensor:
-    """B(h, c_L) = U(ReLU(D[h; s_L])) + h.
+def fuse(h: Tensor, s_L: Tensor, down: nn.Linear, up: nn.Linear) -> Tensor:
+    """Return B(h, c_L) = U(ReLU(D[h; s_L])) + h (section 3.2).
 
-    D acts on the concatenation [h; s_L]; as s_L is one vector a row, its half of the product
-    is formed once a row and not once a token: D[h; s_L] = D_h h + D_s s_L + b.
+    D acts on the concatenation [h; s_L]. As s_L is one vector a row, its half of the product is
+    computed once a row, not once a token: D[h; s_L] = D_h h + D_s s_L + b.
 
     Args:
         h: (T, B, d) output of the task module.
-        s_l: (B, d) what was removed from the row (or its language's mean).
+        s_L: (B, d) what was subtracted from the row, or its language's mean.
         down: D, 2d -> d_a.
         up: U, d_a -> d.
 
@@ -23,12 +23,12 @@ def fuse(h: Tensor, s_l: Tensor, down: nn.Linear, up: nn.Linear) -> Tensor:
     """
     d = h.size(-1)
     of_h = F.linear(h, down.weight[:, :d], down.bias)  # (T, B, d_a)
-    of_s = F.linear(s_l.to(h.dtype), down.weight[:, d:])  # (B, d_a)
+    of_s = F.linear(s_L.to(h.dtype), down.weight[:, d:])  # (B, d_a)
     return up(F.relu(of_h + of_s.unsqueeze(0))) + h  # (T, B, d)
 
 
 class Fusion(nn.Module):
-    """§3.2's fusion with bottleneck ``dim`` (d_a, 1024 in the paper)."""
+    """The fusion (section 3.2) with bottleneck ``dim``: d_a, 1024 in the paper."""
 
     def __init__(self, d: int, dim: int) -> None:
         super().__init__()
@@ -36,10 +36,10 @@ class Fusion(nn.Module):
         self.up = nn.Linear(dim, d)
 
     def start_as_identity(self) -> None:
-        """Zero U, so that a fresh fusion returns h bit for bit."""
+        """Set U to zero, so that a fresh fusion returns h bit for bit."""
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
-    def forward(self, h: Tensor, s_l: Tensor) -> Tensor:
-        """(T, B, d) and (B, d) -> (T, B, d), see :func:`fuse`."""
-        return fuse(h, s_l, self.down, self.up)
+    def forward(self, h: Tensor, s_L: Tensor) -> Tensor:
+        """Return (T, B, d) for h (T, B, d) and s_L (B, d), see :func:`fuse`."""
+        return fuse(h, s_L, self.down, self.up)

@@ -5,7 +5,7 @@ e_L  (B, d)     mean of e over the text's own tokens           removal.py, 3.1
 c_L  (d, k)     language components, estimated beforehand      language_components.py, 3.1
 s_L  (B, d)     what is subtracted, c_L c_Lᵀ e_L / ‖e_L‖₂      removal.py, 3.1
 r    (T, B, d)  language-agnostic, r^i = e^i - s_L             removal.py, 3.1
-h    (T, B, d)  TM(r), the task module                         task_module.py, 3.2
+h    (T, B, d)  TM(r), the task module                         task_module.py, 3.1
 B    (T, B, d)  fusion, U(ReLU(D[h; s_L])) + h                 fusion.py, 3.2
 
 After each decoder layer stands the adapter of the language to be written (language_adapter.py,

@@ -1,4 +1,4 @@
-"""Language adapters of the decoder (§3.2, after MAD-X): one a language at the end of each layer."""
+"""Language adapters (section 3.2, after MAD-X): one a language, after each decoder layer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RowGroup = tuple[str, Tensor | None]
 
 
 def group_rows(languages: Tensor, tags: Sequence[str]) -> list[RowGroup]:
-    """(B,) language indices -> the rows of each language present, in the order of ``tags``."""
+    """Return the rows of each language present in (B,) indices, in the order of ``tags``."""
     present = torch.unique(languages).tolist()
     if len(present) == 1:
         return [(tags[present[0]], None)]
@@ -25,10 +25,10 @@ def group_rows(languages: Tensor, tags: Sequence[str]) -> list[RowGroup]:
 
 
 class LanguageAdapter(nn.Module):
-    """One language's adapter: with F = U ReLU(D z),
+    """One language's adapter, F(z) = U ReLU(D z) with a residual connection.
 
-    ``inside``: z + LN(F z), LN's gain starting at 0 (the identity, yet U is alive);
-    ``outside``: LN(z + F z); ``none``: z + F z, U starting at 0.
+    ``inside``: z + LN(F(z)), with LN's gain starting at 0: the identity, yet U gets a gradient;
+    ``outside``: LN(z + F(z)); ``none``: z + F(z), with U starting at 0.
     """
 
     def __init__(self, d: int, dim: int, norm: str) -> None:
@@ -42,7 +42,7 @@ class LanguageAdapter(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise; the identity wherever the choice of norm allows it."""
+        """Initialise, as the identity wherever the norm allows it."""
         for linear in (self.down, self.up):
             nn.init.normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
@@ -53,7 +53,7 @@ class LanguageAdapter(nn.Module):
             nn.init.zeros_(self.up.weight)
 
     def forward(self, z: Tensor) -> Tensor:
-        """(T, n, d) -> (T, n, d)."""
+        """Return (T, n, d) for z (T, n, d)."""
         x = self.up(F.relu(self.down(z)))  # (T, n, d)
         if self.layer_norm is None:
             return z + x
@@ -61,7 +61,7 @@ class LanguageAdapter(nn.Module):
 
 
 class LanguageAdapters(nn.ModuleDict):
-    """A layer's adapters, keyed by tag, so that adding a language changes no shape."""
+    """One layer's adapters, keyed by tag, so that adding a language changes no shape."""
 
     def __init__(self, d: int, dim: int, norm: str, tags: Iterable[str]) -> None:
         super().__init__()
@@ -70,15 +70,15 @@ class LanguageAdapters(nn.ModuleDict):
             self.add(tag)
 
     def add(self, tag: str) -> None:
-        """A fresh adapter for ``tag``, unless there is one."""
+        """Add a fresh adapter for ``tag``, unless there is one."""
         if tag not in self:
             self[tag] = LanguageAdapter(*self.shape)
 
     def forward(self, z: Tensor, groups: Sequence[RowGroup]) -> Tensor:
-        """(T, B, d): each row through its own language's adapter.
+        """Return (T, B, d), each row through its own language's adapter.
 
-        In training every adapter takes part in every step, those of absent languages with a
-        zero gradient: Adam then moves them alike in one process and in many.
+        In training every adapter takes part in every step, those of absent languages with a zero
+        gradient, so that Adam moves them alike in one process and in many.
 
         Raises:
             LaftError: a row's language has no adapter.

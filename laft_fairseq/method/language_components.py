@@ -26,13 +26,13 @@ SIGN_TIE = 1e-6
 
 @dataclass
 class ComponentStatistics:
-    """All that c_L and the mean s_L need of M_L (n, d); its size does not depend on n.
+    """What c_L and the mean s_L need of M_L (n, d), in a size that does not depend on n.
 
     gram:      (d, d) float64, M_LᵀM_L
     sum:       (d) float64, Σ e_L
     unit_sum:  (d) float64, Σ e_L / ‖e_L‖₂, to which a zero row adds nothing
     count:     n, zero rows included
-    unit_gram: (d, d) float64, the Gram matrix of the rows e_L / ‖e_L‖₂, for the norms of controls;
+    unit_gram: (d, d) float64, Gram matrix of the rows e_L / ‖e_L‖₂, for the norms of ablations;
                None where it was not kept
     """
 

@@ -1,4 +1,4 @@
-"""The systems that the paper compares: which modules each adds, and what each stage trains.
+"""The systems compared: which modules each adds, and what each stage trains (section 3.3).
 
 Freezing is a pure function of a parameter's name.
 """
@@ -13,7 +13,7 @@ from laft_fairseq.errors import LaftError
 
 STAGES = ("denoising", "generation")  # stage 1 and stage 2
 
-# A group of parameters: (name, number of encoder layers) -> belongs to it?
+# Whether a parameter belongs to a group, by its name and the number of encoder layers.
 Group = Callable[[str, int], bool]
 
 ENCODER_LAYER = re.compile(r"^encoder\.layers\.(\d+)\.")
@@ -47,13 +47,13 @@ GROUPS: dict[str, Group] = {
 
 
 @dataclass(frozen=True)
-class Method:
-    """A row of the paper's tables.
+class System:
+    """A system compared in the paper, or a baseline beside it.
 
     Attributes:
-        paper_name: the row's name there.
-        modules: what is added to the backbone.
-        denoising, generation: groups of ``GROUPS`` that stage 1 and stage 2 train.
+        paper_name: its name in the paper.
+        modules: what it adds to the backbone.
+        denoising, generation: the groups of ``GROUPS`` that stage 1 and stage 2 train.
     """
 
     paper_name: str
@@ -62,54 +62,54 @@ class Method:
     generation: tuple[str, ...]
 
 
-def _row(paper_name: str, group: str) -> Method:
-    """A row that adds nothing, and trains the same parameters in both stages.
+def _finetuned(paper_name: str, group: str) -> System:
+    """Return a system that adds nothing and trains the same parameters in both stages.
 
     Stage 1 also trains the tags of languages that are new to the backbone.
     """
-    return Method(paper_name, (), (group, "new_tags"), (group,))
+    return System(paper_name, (), (group, "new_tags"), (group,))
 
 
 LAFT_MODULES = ("task_module", "fusion", "language_adapter")
 GATED = ("task_module", "gate")
 
-METHODS: dict[str, Method] = {
-    "laft": Method("LAFT", LAFT_MODULES, (*LAFT_MODULES, "new_tags"), ("task_module",)),
-    "mbart_full": _row("mBART (full)", "everything"),
-    "mbart_enc": _row("mBART (enc)", "encoder_layers"),
-    "mbart_enc_top2": _row("mBART (enc top-2)", "encoder_top2"),
-    "adapter": Method(
+METHODS: dict[str, System] = {  # by --method
+    "laft": System("LAFT", LAFT_MODULES, (*LAFT_MODULES, "new_tags"), ("task_module",)),
+    "mbart_full": _finetuned("mBART (full)", "everything"),
+    "mbart_enc": _finetuned("mBART (enc)", "encoder_layers"),
+    "mbart_enc_top2": _finetuned("mBART (enc top-2)", "encoder_top2"),
+    "adapter": System(
         "Adapter", ("task_adapter",), ("task_adapter", "new_tags"), ("task_adapter",)
     ),
-    "tm_adv": Method("TM + adv", GATED, ("everything",), ("everything",)),
-    "tm_adv_frozen": Method("TM + adv, backbone frozen", GATED, (*GATED, "new_tags"), GATED),
-    "mbart_attn_qk": _row("mBART (query and key), not in the paper", "query_and_key"),
+    "tm_adv": System("TM + adv", GATED, ("everything",), ("everything",)),
+    "tm_adv_frozen": System("TM + adv, backbone frozen", GATED, (*GATED, "new_tags"), GATED),
+    "mbart_attn_qk": _finetuned("mBART (query and key), not in the paper", "query_and_key"),
 }
 
 
-def find(name: str) -> Method:
-    """The row called ``name``. Raises LaftError for an unknown one."""
+def find(name: str) -> System:
+    """Return the system of ``--method`` ``name``. Raises LaftError for an unknown one."""
     if name not in METHODS:
         raise LaftError(f"--method {name}: unknown; choose from {', '.join(METHODS)}")
     return METHODS[name]
 
 
 def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> bool:
-    """Whether ``stage`` of ``method`` trains the parameter of this name.
+    """Return whether ``stage`` of ``method`` trains the parameter of this name.
 
     Raises:
         LaftError: unknown method.
         ValueError: unknown stage.
     """
-    row = find(method)
+    system = find(method)
     if stage not in STAGES:
         raise ValueError(f"stage {stage!r} is none of {STAGES}")
-    groups = row.denoising if stage == "denoising" else row.generation
+    groups = system.denoising if stage == "denoising" else system.generation
     return any(GROUPS[group](parameter, encoder_layers) for group in groups)
 
 
 def trains_encoder(method: str) -> bool:
-    """Whether a stage of ``method`` changes the backbone's encoder, and with it every e_L.
+    """Return whether a stage of ``method`` changes the backbone's encoder, and so every e_L.
 
     Raises:
         LaftError: unknown method.

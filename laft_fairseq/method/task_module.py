@@ -1,4 +1,4 @@
-"""The task module TM (§3.2): two mBART encoder layers on the language-agnostic representation."""
+"""The task module TM (section 3.1): two mBART encoder layers on the language-agnostic r."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ INITIALISATIONS = ("identity", "random")
 class TaskModule(nn.ModuleList):
     """h = TM(r): ``layers`` pre-norm encoder layers of the backbone's own shape.
 
-    With ``identity`` each residual branch starts at zero (``out_proj`` and ``fc2``), so a
+    With ``identity`` each residual branch starts at zero (``out_proj`` and ``fc2``), so that a
     fresh task module returns its input bit for bit; ``random`` keeps BERT's initialisation.
     """
 
     def __init__(self, cfg: TransformerConfig, layers: int) -> None:
         if layers < 1:
-            raise LaftError(f"--task-module-layers {layers}: at least one layer is needed")
+            raise LaftError(f"--task-module-layers {layers}: must be at least 1")
         super().__init__(TransformerEncoderLayerBase(cfg) for _ in range(layers))
 
     def start_as_identity(self) -> None:
-        """Zero the last projection of each residual branch."""
+        """Set the last projection of each residual branch to zero."""
         for layer in self:
             assert isinstance(layer, TransformerEncoderLayerBase)
             for last in (layer.self_attn.out_proj, layer.fc2):
@@ -32,7 +32,7 @@ class TaskModule(nn.ModuleList):
                 nn.init.zeros_(last.bias)
 
     def forward(self, r: Tensor, padding_mask: Tensor | None) -> Tensor:
-        """(T, B, d), mask (B, T) True at padding or None -> (T, B, d)."""
+        """Return h (T, B, d) for r (T, B, d); the (B, T) mask is True at padding, or None."""
         h = r  # (T, B, d)
         for layer in self:
             h = layer(h, encoder_padding_mask=padding_mask)  # (T, B, d)

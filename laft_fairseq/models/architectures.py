@@ -1,4 +1,4 @@
-"""Shapes of mBART: ``--arch laft_mbart`` and its smaller sisters."""
+"""Shapes of mBART: ``--arch laft_mbart`` and smaller ones."""
 
 from argparse import Namespace
 
@@ -20,9 +20,7 @@ def _shape(args: Namespace, layers: int, d: int, ffn: int, heads: int) -> None:
 
 def laft_mbart(args: Namespace) -> None:
     """mBART-large: 12 + 12 layers of width 1024, pre-norm in both stacks."""
-    for side in ("encoder", "decoder"):
-        name = f"{side}_normalize_before"
-        setattr(args, name, getattr(args, name, None) or True)
+    args.encoder_normalize_before = args.decoder_normalize_before = True
     fill_defaults(args)
     mbart_large_architecture(args)
 

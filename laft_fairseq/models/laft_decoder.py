@@ -1,4 +1,4 @@
-"""The decoder's side of LAFT (§3.2): an adapter a language at the end of each layer."""
+"""LAFT's decoder (section 3.2): mBART's, with language adapters at the end of each layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.new_tag_embeddings import NewTagEmbeddings
 from laft_fairseq.method.language_adapter import LanguageAdapters, RowGroup, group_rows
-from laft_fairseq.method.systems import Method
+from laft_fairseq.method.systems import System
 from laft_fairseq.models.layers import AdaptedDecoderLayer, with_activation_checkpointing
 from laft_fairseq.models.options import LAFTOptions
 
@@ -27,20 +27,20 @@ class LAFTDecoderLayer(TransformerDecoderLayerBase):
         self.language_adapter = LanguageAdapters(cfg.decoder.embed_dim, dim, norm, ())
 
     def forward(self, x: Tensor, *args: Any, groups: list[RowGroup], **kwargs: Any) -> Any:
-        """(T, B, d) -> (T, B, d), attention, None."""
+        """Return (T, B, d) for (T, B, d), with fairseq's attention and state."""
         x, attention, state = super().forward(x, *args, **kwargs)
         return self.language_adapter(x, groups), attention, state
 
 
 class LAFTDecoder(TransformerDecoderBase):
-    """mBART's decoder. Each row's language is read from its tag, wherever the layout has it."""
+    """mBART's decoder, which reads each row's language from its tag, wherever the layout has it."""
 
     def __init__(
         self,
         cfg: TransformerConfig,
         dictionary: Dictionary,
         embed_tokens: nn.Embedding,
-        method: Method,
+        system: System,
         options: LAFTOptions,
         tags: LanguageTags,
     ) -> None:
@@ -49,11 +49,10 @@ class LAFTDecoder(TransformerDecoderBase):
                 f"--language-adapter-dim {options.language_adapter_dim}: must be positive, or 0 "
                 "for no language adapters"
             )
-        self.laft_options = options  # build_decoder_layer asks for these three
-        self.has_adapters = (
-            "language_adapter" in method.modules and options.language_adapter_dim > 0
-        )
-        self.has_task_adapters = "task_adapter" in method.modules
+        self.laft_options = options  # read in build_decoder_layer, as are the next two
+        has_width = options.language_adapter_dim > 0
+        self.has_adapters = "language_adapter" in system.modules and has_width
+        self.has_task_adapters = "task_adapter" in system.modules
         super().__init__(cfg, dictionary, embed_tokens)
         self.language_tags = tags
         self.new_tag_rows = NewTagEmbeddings(
@@ -63,26 +62,23 @@ class LAFTDecoder(TransformerDecoderBase):
     def build_decoder_layer(
         self, cfg: TransformerConfig, no_encoder_attn: bool = False
     ) -> nn.Module:
-        """One layer, with adapters where the method has them."""
+        """Build one layer, with adapters where the system has them."""
         options = self.laft_options
         if self.has_task_adapters:
-            adapted = AdaptedDecoderLayer(cfg, no_encoder_attn, options.task_adapter_reduction)
-            return with_activation_checkpointing(adapted, cfg)
-        if not self.has_adapters:
-            return with_activation_checkpointing(
-                TransformerDecoderLayerBase(cfg, no_encoder_attn), cfg
-            )
-        layer = LAFTDecoderLayer(
-            cfg, no_encoder_attn, options.adapter_norm, options.language_adapter_dim
-        )
+            layer = AdaptedDecoderLayer(cfg, no_encoder_attn, options.task_adapter_reduction)
+        elif self.has_adapters:
+            norm, dim = options.adapter_norm, options.language_adapter_dim
+            layer = LAFTDecoderLayer(cfg, no_encoder_attn, norm, dim)
+        else:
+            layer = TransformerDecoderLayerBase(cfg, no_encoder_attn)
         return with_activation_checkpointing(layer, cfg)
 
     def adapter_tags(self) -> list[str]:
-        """The languages that have an adapter."""
+        """Return the languages that have an adapter."""
         return list(self.layers[0].language_adapter) if self.has_adapters else []
 
     def add_adapters(self, tag: str) -> None:
-        """A fresh adapter for ``tag`` in every layer, where there is none yet."""
+        """Add a fresh adapter for ``tag`` to every layer that has none."""
         for layer in self.layers:
             layer.language_adapter.add(tag)
             layer.language_adapter[tag].to(self.embed_tokens.weight)
@@ -96,13 +92,12 @@ class LAFTDecoder(TransformerDecoderBase):
         alignment_layer: int | None = None,
         alignment_heads: int | None = None,
     ) -> tuple[Tensor, dict[str, Any]]:
-        """(B, T) tokens -> (B, T, d) features: fairseq's loop, with the rows' languages passed on.
+        """Return (B, T, d) features of (B, T) tokens: fairseq's loop, with the rows' languages.
 
-        In incremental decoding ``prev_output_tokens`` (B, t) is the tag and all that was written
-        after it, in either layout; what the layout has before the tag is put there here, and
-        taken in together with the tag at the first step. So the language is known from the first
-        position on, and the features (B, 1, d) are those of the last token. Attention weights,
-        which nothing here asks for, are not formed.
+        In incremental decoding ``prev_output_tokens`` (B, t) is the tag and the output so far, in
+        both layouts. What the layout has before the tag is added here, and read together with the
+        tag at the first step, so that the language is known from the first position on; the
+        features (B, 1, d) are those of the last token. Attention weights are not computed.
         """
         extra: dict[str, Any] = {}
         if incremental_state is not None:
@@ -137,9 +132,9 @@ class LAFTDecoder(TransformerDecoderBase):
     def _embed(
         self, tokens: Tensor, incremental_state: dict[str, Any] | None
     ) -> tuple[Tensor, Tensor | None]:
-        """(B, T) -> embedded (T, B, d), (B, T) mask True at padding or None.
+        """Return (T, B, d) embeddings and the (B, T) mask, True at padding, or None without any.
 
-        In incremental decoding only the last token, but at the first step all: T = lead + 1.
+        In incremental decoding of the last token only, but at the first step of all lead + 1.
         """
         if incremental_state is not None and tokens.size(1) == 1 + self.language_tags.layout.lead:
             incremental_state = None
@@ -151,16 +146,16 @@ class LAFTDecoder(TransformerDecoderBase):
         if self.layernorm_embedding is not None:
             x = self.layernorm_embedding(x)
         padding = tokens.eq(self.padding_idx)
-        # laid out as it is indexed: residuals keep a layout, and a product over a transposed one
-        # copies the adapter's weights for each position
+        # contiguous: residuals keep a memory layout, and a product over a transposed one copies the
+        # adapter's weights for each position
         x = self.dropout_module(x).transpose(0, 1).contiguous()
         return x, padding if padding.any() else None
 
     def output_layer(self, features: Tensor) -> Tensor:
-        """(B, T, d) -> (B, T, V), as one matrix product; V with the tags of new languages.
+        """Return (B, T, V) logits of (B, T, d) features, by one matrix product.
 
-        Features come out of the layers transposed; fairseq's batched product over them takes
-        about three times as long at mBART's vocabulary.
+        V includes the tags of new languages. The layers' output is transposed, over which
+        fairseq's batched product takes about three times as long at mBART's vocabulary.
         """
         flat = features.reshape(-1, features.size(-1))  # (B T, d)
         logits = F.linear(flat, self.output_projection.weight)

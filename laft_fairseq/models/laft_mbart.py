@@ -19,13 +19,14 @@ from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.checkpointed_model import CheckpointedMBart
 from laft_fairseq.checkpoints.header import check_options
 from laft_fairseq.checkpoints.positions import fit_positions
-from laft_fairseq.checkpoints.untrained_parts import describe_parts, language_of
+from laft_fairseq.checkpoints.untrained_parts import language_of
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.new_languages import backbone_part
 from laft_fairseq.languages.new_tag_embeddings import mean_of_tags
+from laft_fairseq.languages.tags import split_tags
 from laft_fairseq.method.systems import find, is_trained
 from laft_fairseq.models import architectures
 from laft_fairseq.models.laft_decoder import LAFTDecoder
@@ -38,14 +39,14 @@ logger = logging.getLogger(__name__)
 
 @register_model("laft_mbart")
 class LAFTMBart(CheckpointedMBart):
-    """mBART with what ``--method`` adds (§3), trained in two stages.
+    """mBART with the modules of ``--method`` (section 3), trained in two stages.
 
-    The stage is the task's: it decides what is trained. A backbone, components and adapters
-    are put in by :meth:`start` where training begins, or come out of a checkpoint.
+    The task's stage decides what is trained. Backbone, components and adapters are set by
+    :meth:`start` where training begins, or come from a checkpoint.
     """
 
-    recorded: Namespace  # fairseq's options as checkpoints keep them
-    backbone_named = False  # whether the backbone's path was given for this loading
+    recorded: Namespace  # fairseq's options, as checkpoints record them
+    backbone_named = False  # whether a backbone's path was given when a checkpoint was loaded
 
     def __init__(self, args: Namespace, encoder: LAFTEncoder, decoder: LAFTDecoder) -> None:
         super().__init__(args, encoder, decoder)
@@ -58,48 +59,48 @@ class LAFTMBart(CheckpointedMBart):
             if encoder.fusion is not None:
                 encoder.fusion.start_as_identity()
         for module in self.modules():
-            if isinstance(module, TaskAdapter):  # BERT's initialisation went over it
+            if isinstance(module, TaskAdapter):  # undo BERT's initialisation
                 module.reset_parameters()
         self.start_new_tags()
         self.freeze()
 
     @staticmethod
     def add_args(parser: ArgumentParser) -> None:
-        """mBART's options and :class:`LAFTOptions`."""
+        """Add mBART's options and those of :class:`LAFTOptions`."""
         super(LAFTMBart, LAFTMBart).add_args(parser)
         gen_parser_from_dataclass(parser, LAFTOptions(), delete_default=True)
 
     @classmethod
     def build_model(cls, args: Namespace, task: Any) -> LAFTMBart:
-        """Build the bare model; the task says stage and languages."""
+        """Build the bare model, for the task's stage and languages."""
         architectures.laft_mbart(args)
         if args.backbone:
-            args.backbone = os.path.abspath(args.backbone)  # as the header will record it
+            args.backbone = os.path.abspath(args.backbone)  # as the header records it
         args.stage = task.stage
         args.dictionary_tags, args.tag_layout = list(task.tags), task.layout.value
-        built: LAFTMBart = super().build_model(args, task)
-        built.recorded = args  # its own are a copy
-        return built
+        model: LAFTMBart = super().build_model(args, task)
+        model.recorded = args  # the model's own are a copy
+        return model
 
     @classmethod
     def build_embedding(
         cls, args: Namespace, dictionary: Dictionary, embed_dim: int, path: str | None = None
     ) -> nn.Embedding:
-        """The backbone's rows; those of new languages' tags stand beside (new_tag_rows.py)."""
+        """Build the backbone's embedding; new languages' tags have rows of their own beside it."""
         return super().build_embedding(args, backbone_part(dictionary), embed_dim, path)
 
     @classmethod
     def build_encoder(
         cls, args: Namespace, src_dict: Dictionary, embed_tokens: nn.Embedding
     ) -> LAFTEncoder:
-        """The encoder's side of the method."""
+        """Build the encoder."""
         return LAFTEncoder(*cls._parts(args, src_dict, embed_tokens))
 
     @classmethod
     def build_decoder(
         cls, args: Namespace, tgt_dict: Dictionary, embed_tokens: nn.Embedding
     ) -> LAFTDecoder:
-        """The decoder's side of the method."""
+        """Build the decoder."""
         return LAFTDecoder(*cls._parts(args, tgt_dict, embed_tokens))
 
     @staticmethod
@@ -119,7 +120,7 @@ class LAFTMBart(CheckpointedMBart):
         decoded_rows: Tensor | None = None,
         **unused: Any,
     ) -> tuple[Tensor, dict[str, Any]]:
-        """(B, S) source and (B, T) decoder input, or (R, T) of ``decoded_rows`` -> logits."""
+        """Return logits for (B, S) sources and (B, T) decoder inputs, or (R, T) of decoded rows."""
         encoded = self.encoder(
             src_tokens, src_lengths, output_language=output_language, decoded_rows=decoded_rows
         )
@@ -127,17 +128,17 @@ class LAFTMBart(CheckpointedMBart):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The dictionary's languages, in order; those new to the backbone come last."""
+        """Return the dictionary's languages, in order; those new to the backbone come last."""
         return self.encoder.language_tags.tags
 
     def start_new_tags(self) -> None:
-        """Each new language's tag begins as the mean of the backbone's."""
+        """Initialise each new language's tag as the mean of the backbone's tags."""
         row = mean_of_tags(self.encoder.embed_tokens.weight, self.backbone_tag_ids)
         for side in (self.encoder, self.decoder):
             side.new_tag_rows.start(row)
 
     def freeze(self) -> None:
-        """Set ``requires_grad`` of every parameter, both ways, by its name (methods.py)."""
+        """Set ``requires_grad`` of every parameter, both ways, by its name (systems.py)."""
         layers = self.encoder.num_layers
         for name, parameter in self.named_parameters():
             parameter.requires_grad = is_trained(name, self.options.method, self.stage, layers)
@@ -148,7 +149,7 @@ class LAFTMBart(CheckpointedMBart):
         )
 
     def start(self, train_langs: Sequence[str]) -> None:
-        """Put in what training begins with: backbone, language components, fresh adapters.
+        """Set what training begins with: backbone, language components, fresh adapters.
 
         Raises:
             LaftError: a file is missing, damaged or does not fit.
@@ -158,50 +159,45 @@ class LAFTMBart(CheckpointedMBart):
             self.load_backbone(backbones.read(self.options.backbone))
         if self.encoder.reads_components(self.options.language_components):
             self.load_components(str(self.options.language_components), train_langs)
-        tags = [t for t in (self.options.adapter_langs or "").split(",") if t] or list(train_langs)
-        for tag in tags:
+        for tag in split_tags(self.options.adapter_langs) or train_langs:
             self.add_adapter(tag)
 
-    def untrained_words(self) -> str:
-        """The added parts that no training touches, this one included; empty for none."""
-        return describe_parts(self.never_trained())
-
     def untrained_tags(self) -> set[str]:
-        """The languages of these parts."""
+        """Return the languages whose added parts were never trained."""
         return set(filter(None, map(language_of, self.never_trained())))
 
     def add_adapter(self, tag: str) -> None:
-        """A fresh adapter for ``tag`` in every decoder layer, where the method has them."""
+        """Add an adapter for ``tag`` to every decoder layer, where the system has adapters."""
         if tag not in self.tags:
-            raise LaftError(f"language {tag}: not among the dictionary's {', '.join(self.tags)}")
+            raise LaftError(
+                f"language {tag}: not in the dictionary, which has {', '.join(self.tags)}"
+            )
         if self.decoder.has_adapters and tag not in self.decoder.adapter_tags():
             self.decoder.add_adapters(tag)
             self.untrained.add(f"language_adapter.{tag}")
             self.freeze()
 
     def backbone_parameters(self) -> dict[str, nn.Parameter]:
-        """mBART's own, under all their names."""
+        """Return the backbone's parameters, under all their names."""
         named = self.named_parameters(remove_duplicate=False)
         return {name: parameter for name, parameter in named if backbones.is_backbone(name)}
 
     def load_backbone(self, backbone: backbones.Backbone) -> None:
-        """Copy a pretrained mBART in, whole, after checking that it fits.
-
-        The position tables take its size.
-        """
+        """Load a pretrained mBART after checking that it fits; position tables take its size."""
         fit_positions(self, backbone.state)
-        own = self.backbone_parameters()
+        parameters = self.backbone_parameters()
         layout = self.encoder.language_tags.layout
-        backbones.check(backbone, {n: t.shape for n, t in own.items()}, self.backbone_tags, layout)
+        shapes = {name: parameter.shape for name, parameter in parameters.items()}
+        backbones.check(backbone, shapes, self.backbone_tags, layout)
         check_options(backbone.options, self.architecture_options, backbone.path)
-        frozen_weights.adopt(own, backbone.state)
+        frozen_weights.adopt(parameters, backbone.state)
         self.start_new_tags()
         self.backbone_path, self.fingerprint = os.path.abspath(backbone.path), backbone.fingerprint
-        self.from_backbone, self.mapped = set(own), backbone.file
-        frozen_weights.release(own.values())  # the fingerprint has read all of it
+        self.from_backbone, self.mapped = set(parameters), backbone.file
+        frozen_weights.release(parameters.values())  # the fingerprint has read all of it
 
     def load_components(self, path: str, train_langs: Sequence[str]) -> None:
-        """Hold c_L and the mean s_L of each of the file's languages that the dictionary knows."""
+        """Load c_L and the mean s_L of each of the file's languages that the dictionary has."""
         d = self.encoder.embed_tokens.embedding_dim
         components = components_file.load(path)
         components.expect(fingerprint=self.fingerprint or None, d=d)
@@ -221,6 +217,6 @@ class LAFTMBart(CheckpointedMBart):
 architectures.register()
 
 
-def own_model(model: Any) -> LAFTMBart | None:
-    """Our model in what fairseq's trainer wraps around it; None for another's."""
+def laft_model_in(model: Any) -> LAFTMBart | None:
+    """Return the LAFTMBart that fairseq's trainer wraps; None for another model."""
     return next((module for module in model.modules() if isinstance(module, LAFTMBart)), None)

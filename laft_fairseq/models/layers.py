@@ -1,5 +1,4 @@
-"""mBART's layers with a task adapter after the feed-forward block (the row Adapter); layers that
-are computed again in the backward pass."""
+"""mBART's layers with a task adapter (the baseline Adapter), and activation checkpointing."""
 
 from __future__ import annotations
 
@@ -28,36 +27,39 @@ BACKENDS = {
 
 
 class AdaptedEncoderLayer(TransformerEncoderLayerBase):
-    """mBART's encoder layer, then the task adapter."""
+    """mBART's encoder layer, followed by a task adapter."""
 
     def __init__(self, cfg: TransformerConfig, reduction: int) -> None:
         super().__init__(cfg)
         self.task_adapter = TaskAdapter(cfg.encoder.embed_dim, reduction)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """(T, B, d) -> (T, B, d), laid out so: over fairseq's transposed layout, which residuals
-        keep, the adapter's weights would be copied for each position."""
+        """Return (T, B, d) for (T, B, d).
+
+        The input is made contiguous: over fairseq's transposed layout, which residuals keep, the
+        adapter's weights would be copied for each position.
+        """
         return self.task_adapter(super().forward(x.contiguous(), *args, **kwargs))
 
 
 class AdaptedDecoderLayer(TransformerDecoderLayerBase):
-    """mBART's decoder layer, then the task adapter."""
+    """mBART's decoder layer, followed by a task adapter."""
 
     def __init__(self, cfg: TransformerConfig, no_encoder_attn: bool, reduction: int) -> None:
         super().__init__(cfg, no_encoder_attn)
         self.task_adapter = TaskAdapter(cfg.decoder.embed_dim, reduction)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-        """(T, B, d) -> (T, B, d), attention, state."""
+        """Return (T, B, d) for (T, B, d), with fairseq's attention and state."""
         x, attention, state = super().forward(x, *args, **kwargs)
         return self.task_adapter(x), attention, state
 
 
 def with_activation_checkpointing(layer: nn.Module, cfg: TransformerConfig) -> nn.Module:
-    """The layer, recomputed in the backward pass where ``--checkpoint-activations`` asks for it.
+    """Return the layer, recomputed in the backward pass under ``--checkpoint-activations``.
 
-    fairseq's own wrapper gives the trained weights of a layer no gradient where its input needs
-    none, as above a frozen embedding, and recomputes without the forward pass's autocast.
+    fairseq's own wrapper gives a layer's trained weights no gradient where its input needs none, as
+    above a frozen embedding, and recomputes without the forward pass's autocast.
     """
     if cfg.checkpoint_activations:
         layer.forward = partial(_recomputed, layer.forward, cfg.offload_activations)
@@ -65,7 +67,7 @@ def with_activation_checkpointing(layer: nn.Module, cfg: TransformerConfig) -> n
 
 
 def _recomputed(forward: Any, offload: bool, x: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """A layer's ``forward``; until the backward pass only its inputs are kept, x perhaps away."""
+    """Run a layer's ``forward``, keeping its inputs only; x on the CPU where it is offloaded."""
     if not torch.is_grad_enabled():
         return forward(x, *args, **kwargs)
     device = x.device
@@ -74,11 +76,11 @@ def _recomputed(forward: Any, offload: bool, x: Tensor, *args: Any, **kwargs: An
         return forward(kept.to(device), *args, **kwargs)
 
     kept = x.cpu() if offload else x
-    here = x.new_empty(0)  # torch draws dropout again alike on the devices of its arguments alone
-    return checkpoint(run, kept, here, use_reentrant=False, context_fn=_attention_alike)
+    marker = x.new_empty(0)  # torch restores the random state of its arguments' devices only
+    return checkpoint(run, kept, marker, use_reentrant=False, context_fn=_same_attention_kernels)
 
 
-def _attention_alike() -> tuple[Any, Any]:
-    """Contexts of the forward pass and of the recomputation, which has to choose its kernel."""
-    chosen = [backend for backend, is_on in BACKENDS.items() if is_on()]
-    return contextlib.nullcontext(), sdpa_kernel(chosen)
+def _same_attention_kernels() -> tuple[Any, Any]:
+    """Return contexts for the forward pass and the recomputation, which must use its kernel."""
+    enabled = [backend for backend, is_enabled in BACKENDS.items() if is_enabled()]
+    return contextlib.nullcontext(), sdpa_kernel(enabled)

@@ -1,4 +1,4 @@
-"""The model's options: the choices that the paper leaves open, one named option each.
+"""The model's options, one for each choice that the paper leaves open.
 
 fairseq reads the fields' types at run time, so this module keeps plain annotations.
 """
@@ -21,7 +21,7 @@ class LAFTOptions(FairseqDataclass):
     """Options of ``--arch laft_mbart*``; widths left at their default follow the architecture."""
 
     method: ChoiceEnum(list(METHODS)) = field(  # type: ignore[valid-type]
-        default="laft", metadata={"help": "the system, a row of the paper's tables"}
+        default="laft", metadata={"help": "the system"}
     )
     backbone: Optional[str] = field(
         default=None, metadata={"help": "pretrained mBART (model.pt) to start from"}
@@ -68,7 +68,7 @@ class LAFTOptions(FairseqDataclass):
 
 
 def options_from(args: Any) -> LAFTOptions:
-    """Read the options out of fairseq's namespace, defaults where they are absent."""
+    """Return the options of fairseq's namespace, defaults where they are absent."""
     known = {f.name: getattr(args, f.name) for f in fields(LAFTOptions) if hasattr(args, f.name)}
     return LAFTOptions(**{name: value for name, value in known.items() if name != "_name"})
 
@@ -78,6 +78,3 @@ def fill_defaults(args: Any, **architecture: Any) -> None:
     for f in fields(LAFTOptions):
         if not hasattr(args, f.name):
             setattr(args, f.name, architecture.get(f.name, f.default))
-    for name, value in architecture.items():
-        if not hasattr(args, name):
-            setattr(args, name, value)

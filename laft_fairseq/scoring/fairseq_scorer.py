@@ -1,6 +1,6 @@
 """`fairseq-generate --scoring rouge`: ROUGE-L of a run, printed with its signature.
 
-The references are fairseq's own (normalised by sentencepiece, `<<unk>>` where a piece is
+The references are fairseq's own (normalised by sentencepiece, `<<unk>>` where a subword is
 unknown), so this is for watching a run; reported scores are those of `laft score --ref`.
 """
 
@@ -11,7 +11,8 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.scoring import BaseScorer, register_scorer
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.scoring.rouge import PROTOCOLS, rouge_items, signature, tokenizer
+from laft_fairseq.scoring.rouge import rouge_items, signature
+from laft_fairseq.scoring.tokenizers import PROTOCOLS, tokenizer
 
 
 @dataclass
@@ -58,6 +59,6 @@ class RougeScorer(BaseScorer):
         return float(items["rougeL"].mean())
 
     def result_string(self) -> str:
-        """Give the line that fairseq-generate prints last."""
+        """Return the line that fairseq-generate prints last."""
         signed = signature(str(self.cfg.rouge_protocol), self.cfg.rouge_lang, len(self.ref))
         return f"ROUGE-L: {self.score():.2f} {signed}"

@@ -1,4 +1,4 @@
-"""Bring together the texts of one test set from files and logs."""
+"""Bring together what belongs to one test set, from files and logs."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from laft_fairseq.scoring.fairseq_log import read_generate_log
 
 @dataclass(frozen=True)
 class Inputs:
-    """The texts to score, n of each; `notes` say what a reader of the scores has to know."""
+    """n hypotheses and what belongs to them, with `notes` for the reader of the scores."""
 
     hypotheses: list[str]
     references: list[str]
@@ -35,57 +35,52 @@ def read_inputs(
         log: output of fairseq-generate; without `ref` and `src` its T- and S- lines serve.
         hyp: hypotheses, one a line; one of `log` and `hyp` is given.
         ref: references, one a line.
-        src: source texts, one a line.
+        src: sources, one a line.
         english: English references of the same items, one a line.
 
     Raises:
         LaftError: a file is unreadable, empty, incomplete or of another length, or a log is of
             another language.
     """
-    texts: dict[str, list[str] | None] = dict.fromkeys(("ref", "src", "english"))
-    notes = []
-    given = str(log or hyp)
-    if hyp is None:
-        if log is None:
-            raise LaftError("nothing to score: give --generate-log or --hyp")
-        read = read_generate_log(log)
-        _check_language(given, read.languages, lang)
-        hypotheses = read.hypotheses
-        texts |= {"ref": read.references, "src": read.sources}
-        for name, kind in (("ref", "T"), ("src", "S")):
-            if texts[name] is not None and {"ref": ref, "src": src}[name] is None:
-                notes.append(
-                    f"{given}: its {kind}- lines, which sentencepiece has normalised, serve as "
-                    f"--{name}; give the raw file for scores to report"
-                )
-    else:
+    name, notes = str(log or hyp), []
+    paths = {"ref": ref, "src": src, "english": english}
+    columns: dict[str, list[str] | None] = dict.fromkeys(paths)
+    if hyp is not None:
         hypotheses = read_lines(hyp)
-    for name, path in (("ref", ref), ("src", src), ("english", english)):
+    elif log is not None:
+        read = read_generate_log(log)
+        _check_language(name, read.languages, lang)
+        hypotheses = read.hypotheses
+        columns |= {"ref": read.references, "src": read.sources}
+        notes = [
+            f"{name}: its {kind}- lines, which sentencepiece has normalised, serve as --{option}; "
+            "give the raw file for scores to report"
+            for option, kind in (("ref", "T"), ("src", "S"))
+            if columns[option] is not None and paths[option] is None
+        ]
+    else:
+        raise LaftError("nothing to score: give --generate-log or --hyp")
+    for option, path in paths.items():
         if path is not None:
-            texts[name] = read_lines(path)
-            _check_length(given, hypotheses, path, texts[name] or [], lang)
-    references = texts["ref"]
+            column = columns[option] = read_lines(path)
+            if len(column) != len(hypotheses):
+                raise LaftError(
+                    f"{name} has {len(hypotheses)} hypotheses for {lang} but {path} has "
+                    f"{len(column)} lines: line i must belong to item i; use the files of the set "
+                    "that was generated"
+                )
+    references = columns["ref"]
     if references is None:
-        raise LaftError(f"{given}: no references for {lang}: give them with --ref")
-    return Inputs(hypotheses, references, texts["src"], texts["english"], notes)
+        raise LaftError(f"{name}: no references for {lang}: give them with --ref")
+    return Inputs(hypotheses, references, columns["src"], columns["english"], notes)
 
 
-def _check_language(given: str, ends: Iterable[Collection[str]], lang: str) -> None:
-    """Each text is tagged as in `lang`, at its beginning or end."""
+def _check_language(name: str, ends: Iterable[Collection[str]], lang: str) -> None:
+    """Check that each line of the log is tagged as `lang`, at its beginning or end."""
     code = lang.split("_")[0]
     tags = {tag for pair in ends if all(t.split("_")[0] != code for t in pair) for tag in pair}
     if tags:
         raise LaftError(
-            f"{given}: its texts are tagged {', '.join(sorted(tags))}, not {lang} alone: "
+            f"{name}: its texts are tagged {', '.join(sorted(tags))}, not {lang} alone: "
             "score each language's own log by its --lang"
-        )
-
-
-def _check_length(
-    given: str, hypotheses: list[str], path: Path, texts: list[str], lang: str
-) -> None:
-    if len(hypotheses) != len(texts):
-        raise LaftError(
-            f"{given} has {len(hypotheses)} hypotheses for {lang} but {path} has {len(texts)} "
-            "lines: line i must belong to item i; use the files of the set that was generated"
         )

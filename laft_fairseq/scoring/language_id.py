@@ -1,4 +1,4 @@
-"""Which language an output is in, among the languages of the experiment.
+"""The language that an output is in, among the languages of the experiment.
 
 The identifier is py3langid restricted to those languages: unrestricted, it calls a fifth of
 sound Chinese headlines Wu or Cantonese and a sixth of the English ones not English.
@@ -35,7 +35,7 @@ HAN_SHARE = 0.5
 
 _LETTER = regex.compile(r"\p{L}")
 _LATIN_LETTER = regex.compile(r"(?V1)[\p{Latin}&&\p{L}]")
-_LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
+LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
 _NAME = regex.compile(r"\p{N}|.\p{Lu}")
 _HAN = regex.compile(r"\p{Han}")
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
@@ -51,13 +51,12 @@ class RightLanguage:
 
 
 def strip_copied_names(text: str, source: str) -> str:
-    """Leave out the names that `text` has from `source` (rule 1 above)."""
-    letters = len(_LETTER.findall(source))
-    if len(_LATIN_LETTER.findall(source)) * 2 < letters:
-        names = {word.casefold() for word in _LATIN_WORD.findall(source)}
-    else:
-        names = {word.casefold() for word in _LATIN_WORD.findall(source) if _NAME.search(word)}
-    return _LATIN_WORD.sub(lambda word: " " if word[0].casefold() in names else word[0], text)
+    """Return `text` without the names that it has from `source` (rule 1 above)."""
+    words = LATIN_WORD.findall(source)
+    if len(_LATIN_LETTER.findall(source)) * 2 >= len(_LETTER.findall(source)):
+        words = [word for word in words if _NAME.search(word)]
+    names = {word.casefold() for word in words}
+    return LATIN_WORD.sub(lambda word: " " if word[0].casefold() in names else word[0], text)
 
 
 @functools.cache
@@ -76,12 +75,10 @@ def _classifier(codes: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def identify(text: str, langs: Sequence[str], source: str | None = None) -> str | None:
-    """Give the code of the language of `text`, or None where it is undecidable.
+    """Return the code of the language of `text`, or None where it is undecidable.
 
-    Args:
-        text: one output, as written (case matters to the identifier).
-        langs: tags or codes of the experiment's languages.
-        source: the text that the output was generated from, if known.
+    `text` is an output as written (case matters to the identifier), `source` what it was generated
+    from, `langs` are tags or codes of the experiment's languages.
 
     Raises:
         LaftError: a language is unknown.
@@ -104,18 +101,12 @@ def identify(text: str, langs: Sequence[str], source: str | None = None) -> str 
 
 
 def right_language(
-    texts: Sequence[str],
+    outputs: Sequence[str],
     lang: str,
     langs: Sequence[str] = DEFAULT_LANGUAGES,
     sources: Sequence[str] | None = None,
 ) -> RightLanguage:
-    """Count the texts that are in `lang`, among `langs`.
-
-    Args:
-        texts: n outputs or references.
-        lang: the language that they should be in, one of `langs`.
-        langs: tags or codes of the experiment's languages.
-        sources: the n source texts, for `strip_copied_names`.
+    """Return how many outputs are in `lang`, among `langs`.
 
     Raises:
         LaftError: a language is unknown, or `lang` is none of `langs`.
@@ -123,14 +114,13 @@ def right_language(
     code = language_code(lang)
     if code not in language_codes(langs):
         raise LaftError(f"{lang} is none of the languages {', '.join(langs)}: add it to --langs")
-    if sources is None:
-        found = [identify(text, langs) for text in texts]
-    else:
-        found = [identify(text, langs, source) for text, source in zip(texts, sources, strict=True)]
-    right = np.array([language == code for language in found], dtype=bool)
-    decided = sum(language is not None for language in found)
+    origins: Sequence[str | None] = [None] * len(outputs) if sources is None else sources
+    pairs = zip(outputs, origins, strict=True)
+    identified = [identify(output, langs, origin) for output, origin in pairs]
+    right = np.array([language == code for language in identified], dtype=bool)
+    decided = sum(language is not None for language in identified)
     return RightLanguage(
         right=right,
         share=100.0 * float(right.sum()) / decided if decided else None,
-        undecidable=100.0 * (len(found) - decided) / len(found) if found else 0.0,
+        undecidable=100.0 * (len(outputs) - decided) / len(outputs) if outputs else 0.0,
     )

@@ -1,9 +1,9 @@
 """The scores beside ROUGE: BLEU, chrF, copying, novel tokens, lengths, empty outputs.
 
-`copied` is the percentage of texts that are copied from their source: some run of at least 90 %
-of the text's tokens (protocol `unicode`) stands there in one piece. Names that references share
+`copied` is the percentage of outputs that are copied from their source: some run of at least 90 %
+of the output's tokens (protocol `unicode`) stands there in one piece. Names that references share
 with their source make short references count too, so the references' own percentage belongs
-beside it. An empty text is not copied.
+beside it. An empty output is not copied.
 
 `novel_rougeL` takes every token that occurs in the source away from both sides before ROUGE-L:
 what is left cannot be earned by copying. Items whose reference keeps no token are left out.
@@ -11,7 +11,7 @@ what is left cannot be earned by copying. Items whose reference keeps no token a
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,40 +24,36 @@ COPIED_SHARE = 0.9
 # sacreBLEU's tokenizers; languages without spaces count by character. The rest is 13a.
 _BLEU_TOKENIZERS = {"zh": "zh"} | dict.fromkeys(("ja", "km", "lo", "my", "th"), "char")
 
-
-@dataclass(frozen=True)
-class CorpusScore:
-    """A corpus score on the scale 0 to 100, with sacreBLEU's signature."""
-
-    score: float
-    signature: str
+Signed = tuple[float, str]  # a score on the scale 0 to 100, and sacreBLEU's signature of it
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str], lang: str) -> CorpusScore:
-    """BLEU by sacreBLEU, whose zh tokenizer serves zh."""
+def bleu(hypotheses: Sequence[str], references: Sequence[str], lang: str) -> Signed:
+    """Return sacreBLEU's BLEU, whose zh tokenizer serves zh."""
     from sacrebleu.metrics.bleu import BLEU
 
-    metric = BLEU(tokenize=_BLEU_TOKENIZERS.get(language_code(lang), "13a"))
-    score = metric.corpus_score(list(hypotheses), [list(references)]).score
-    return CorpusScore(float(score), str(metric.get_signature()))
+    tokenizer = _BLEU_TOKENIZERS.get(language_code(lang), "13a")
+    return _corpus_score(BLEU(tokenize=tokenizer), hypotheses, references)
 
 
-def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> CorpusScore:
-    """chrF (order 6, beta 2) by sacreBLEU."""
+def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Signed:
+    """Return sacreBLEU's chrF (order 6, beta 2)."""
     from sacrebleu.metrics.chrf import CHRF
 
-    metric = CHRF()
+    return _corpus_score(CHRF(), hypotheses, references)
+
+
+def _corpus_score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) -> Signed:
     score = metric.corpus_score(list(hypotheses), [list(references)]).score
-    return CorpusScore(float(score), str(metric.get_signature()))
+    return float(score), str(metric.get_signature())
 
 
-def copied(texts: Sequence[str], sources: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Say of n texts which are copied from their sources; shape (n,)."""
-    return np.array([_is_copied(*pair) for pair in zip(texts, sources, strict=True)], dtype=bool)
+def copied(outputs: Sequence[str], sources: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return which of n outputs are copied from their sources, (n,)."""
+    return np.array([_is_copied(*pair) for pair in zip(outputs, sources, strict=True)], dtype=bool)
 
 
-def _is_copied(text: str, source: str) -> bool:
-    tokens, source_tokens = unicode_tokens(text), unicode_tokens(source)
+def _is_copied(output: str, source: str) -> bool:
+    tokens, source_tokens = unicode_tokens(output), unicode_tokens(source)
     if not tokens:
         return False
     length = math.ceil(COPIED_SHARE * len(tokens))
@@ -71,7 +67,7 @@ def _runs(tokens: list[str], length: int) -> set[tuple[str, ...]]:
 def novel_rouge_l(
     hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str]
 ) -> npt.NDArray[np.float64]:
-    """ROUGE-L without the source's tokens.
+    """Return ROUGE-L without the source's tokens.
 
     Returns:
         (m,), 0 to 100: F of each item whose reference has a token that its source has not.
@@ -87,12 +83,12 @@ def novel_rouge_l(
 
 
 def length_ratio(hypotheses: Sequence[str], references: Sequence[str]) -> float | None:
-    """Tokens of all hypotheses to those of all references; 1 is the same length, None is x / 0."""
-    expected = sum(len(unicode_tokens(text)) for text in references)
-    given = sum(len(unicode_tokens(text)) for text in hypotheses)
-    return given / expected if expected else None
+    """Return tokens of all hypotheses / tokens of all references, None where that is x / 0."""
+    expected = sum(len(unicode_tokens(reference)) for reference in references)
+    written = sum(len(unicode_tokens(hypothesis)) for hypothesis in hypotheses)
+    return written / expected if expected else None
 
 
-def empty(texts: Sequence[str]) -> int:
-    """How many texts have no character but spaces."""
-    return sum(not text.strip() for text in texts)
+def empty(outputs: Sequence[str]) -> int:
+    """Return how many outputs have no character but spaces."""
+    return sum(not output.strip() for output in outputs)

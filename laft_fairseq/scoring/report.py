@@ -1,4 +1,4 @@
-"""Everything that is said about one set of outputs, as numbers."""
+"""All scores of one set of outputs, as numbers."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,10 +9,10 @@ import numpy as np
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.scripts import language_code, language_codes
 from laft_fairseq.scoring import measures
-from laft_fairseq.scoring import trivial_baselines as floors
 from laft_fairseq.scoring.language_id import DEFAULT_LANGUAGES, right_language
 from laft_fairseq.scoring.rouge import Scores, rouge_items, signature, summarise
 from laft_fairseq.scoring.tokenizers import tokenizer
+from laft_fairseq.scoring.trivial_baselines import baseline_outputs
 
 Report = dict[str, Any]
 
@@ -59,43 +59,37 @@ def score(
     settings: Settings,
     sources: Sequence[str] | None = None,
 ) -> Report:
-    """Compute every score of n outputs.
-
-    Args:
-        hypotheses: n outputs.
-        references: n references.
-        settings: language, protocol, languages to tell apart, resampling.
-        sources: n source texts; without them the scores that need them are None.
+    """Return every score of n outputs.
 
     Returns:
         By name a number: percentages and scores 0 to 100, `length_ratio` a plain ratio, `empty`
-        and the names with `n` counts, `rouge*` a dict of f, low, high. None is "not defined".
+        and the names with `n` counts, `rouge*` a dict of f, low, high. None is "not defined", as
+        is what needs the n `sources` where there are none.
 
     Raises:
         LaftError: the language or protocol is unknown, or the sets do not belong together.
     """
-    report, rouge_l = _rouge(hypotheses, references, settings)
-    report |= _languages(hypotheses, references, settings, sources, rouge_l)
-    report |= _copying(hypotheses, references, sources)
-    bleu = measures.bleu(hypotheses, references, settings.lang)
-    chrf = measures.chrf(hypotheses, references)
-    return report | {
+    n = len(references)
+    intervals, rouge_l = _rouge(hypotheses, references, settings)
+    bleu, bleu_signature = measures.bleu(hypotheses, references, settings.lang)
+    chrf, chrf_signature = measures.chrf(hypotheses, references)
+    rouge_signature = signature(
+        settings.protocol, settings.lang, n, settings.resamples, settings.seed
+    )
+    return {
+        **intervals,
+        **_languages(hypotheses, references, settings, sources, rouge_l),
+        **_copying(hypotheses, references, sources),
         "length_ratio": measures.length_ratio(hypotheses, references),
         "empty": measures.empty(hypotheses),
         "empty_references": measures.empty(references),
-        "bleu": bleu.score,
-        "chrf": chrf.score,
-        "n": len(references),
-        "signature": settings_signature(settings, len(references)),
-        "bleu_signature": bleu.signature,
-        "chrf_signature": chrf.signature,
+        "bleu": bleu,
+        "chrf": chrf,
+        "n": n,
+        "signature": f"{rouge_signature}|langs:{'+'.join(settings.languages)}",
+        "bleu_signature": bleu_signature,
+        "chrf_signature": chrf_signature,
     }
-
-
-def settings_signature(settings: Settings, n: int) -> str:
-    """Sign all of a report: as `rouge.signature`, with the languages told apart."""
-    signed = signature(settings.protocol, settings.lang, n, settings.resamples, settings.seed)
-    return f"{signed}|langs:{'+'.join(settings.languages)}"
 
 
 def _languages(
@@ -105,15 +99,15 @@ def _languages(
     sources: Sequence[str] | None,
     rouge_l: Scores,
 ) -> Report:
-    given = right_language(hypotheses, settings.lang, settings.languages, sources)
+    written = right_language(hypotheses, settings.lang, settings.languages, sources)
     ceiling = right_language(references, settings.lang, settings.languages, sources)
     return {
-        "right_language": given.share,
-        "undecidable": given.undecidable,
+        "right_language": written.share,
+        "undecidable": written.undecidable,
         "reference_right_language": ceiling.share,
         "reference_undecidable": ceiling.undecidable,
-        "rougeL_right_language": _mean(rouge_l[given.right]),
-        "right_language_n": int(given.right.sum()),
+        "rougeL_right_language": _mean(rouge_l[written.right]),
+        "right_language_n": int(written.right.sum()),
     }
 
 
@@ -121,8 +115,7 @@ def _copying(
     hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str] | None
 ) -> Report:
     if sources is None:
-        names = ("copied", "reference_copied", "novel_rougeL", "novel_n")
-        return dict.fromkeys(names)
+        return dict.fromkeys(("copied", "reference_copied", "novel_rougeL", "novel_n"))
     novel = measures.novel_rouge_l(hypotheses, references, sources)
     return {
         "copied": 100.0 * float(measures.copied(hypotheses, sources).mean()),
@@ -136,49 +129,39 @@ def _mean(scores: Scores) -> float | None:
     return float(np.mean(scores)) if len(scores) else None
 
 
-def score_floors(
+def score_trivial_baselines(
     references: Sequence[str],
     settings: Settings,
     sources: Sequence[str] | None = None,
     english: Sequence[str] | None = None,
 ) -> dict[str, Report]:
-    """Score the floors on the same items: by name the ROUGE intervals of each.
-
-    Args:
-        references: n references.
-        settings: as for `score`.
-        sources: n source texts, for LEAD-1, the source copy and the oracle.
-        english: n English references, for what an output in the wrong language gets.
+    """Return, by name, the ROUGE intervals of each of `baseline_outputs` on the same items.
 
     Raises:
         LaftError: as `score`.
     """
-    outputs = floors.floor_outputs(
-        references, settings.lang, settings.protocol, sources=sources, english=english
-    )
-    return {name: _rouge(texts, references, settings)[0] for name, texts in outputs.items()}
+    baselines = baseline_outputs(references, settings.lang, settings.protocol, sources, english)
+    return {name: _rouge(outputs, references, settings)[0] for name, outputs in baselines.items()}
 
 
 def score_items(
     hypotheses: Sequence[str], references: Sequence[str], settings: Settings
 ) -> dict[str, list[float]]:
-    """Score each of n outputs by itself: `rougeL`, n numbers 0 to 100 in the given order.
+    """Return the score of each of n outputs: `rougeL`, n numbers 0 to 100 in the given order.
 
     They are rounded to four decimals, so that their mean is `score`'s within 0.0001.
 
     Raises:
         LaftError: as `score`.
     """
-    items = rouge_items(
-        hypotheses, references, settings.lang, settings.protocol, metrics=["rougeL"]
-    )
-    return {metric: [round(float(item), 4) for item in own] for metric, own in items.items()}
+    items = rouge_items(hypotheses, references, settings.lang, settings.protocol, ["rougeL"])
+    return {"rougeL": [round(float(item), 4) for item in items["rougeL"]]}
 
 
 def _rouge(
-    texts: Sequence[str], references: Sequence[str], settings: Settings
+    outputs: Sequence[str], references: Sequence[str], settings: Settings
 ) -> tuple[Report, Scores]:
-    """Give the intervals by metric, and ROUGE-L of each item, (n,)."""
-    items = rouge_items(texts, references, settings.lang, settings.protocol)
+    """Return the intervals by metric, and ROUGE-L of each item, (n,)."""
+    items = rouge_items(outputs, references, settings.lang, settings.protocol)
     intervals = summarise(items, settings.resamples, settings.seed)
     return {metric: asdict(interval) for metric, interval in intervals.items()}, items["rougeL"]

@@ -1,71 +1,69 @@
-"""A report as a table to read."""
+"""A report of `laft score` as a table to read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tabulate import tabulate
 
 from laft_fairseq.scoring.rouge import METRICS
 
-_TITLES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
-_FLOOR_TITLES = {
+_METRICS = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
+_BASELINES = {
     "lead1": "LEAD-1",
     "source_copy": "source copy",
     "oracle": "best source sentence",
     "english_reference": "English reference",
 }
-_WIDTH = 24
 
 
 def format_report(report: Mapping[str, Any]) -> str:
     """Lay out a report of `report.score`, with `floors` where it has them; the signature last."""
-    rows = [_intervals(_TITLES[metric], report[metric]) for metric in METRICS]
-    rows += _details(report)
-    if report.get("floors"):
-        rows += ["", "floors".ljust(_WIDTH) + "".join(f"{_TITLES[m]:>9}" for m in METRICS)]
-        for name, scores in report["floors"].items():
-            cells = "".join(f"{scores[metric]['f']:9.2f}" for metric in METRICS)
-            low, high = scores["rougeL"]["low"], scores["rougeL"]["high"]
-            rows.append(f"{_FLOOR_TITLES[name]:<{_WIDTH}}{cells}  [{low:.2f}, {high:.2f}]")
-    return "\n".join([*rows, "", report["signature"]])
 
+    def number(name: str) -> str:
+        return "-" if report[name] is None else f"{report[name]:.2f}"
 
-def _details(report: Mapping[str, Any]) -> list[str]:
-    right_n, novel_n = report["right_language_n"], report["novel_n"]
-    return [
-        _row("BLEU", _number(report["bleu"])),
-        _row("chrF", _number(report["chrf"])),
-        _row(
+    undecidable = f"{number('undecidable')} (references {number('reference_undecidable')})"
+    novel = "" if report["novel_n"] is None else f"{report['novel_n']} items"
+    rows = [(_METRICS[m], f"{report[m]['f']:.2f}", _interval(report[m])) for m in METRICS]
+    rows += [
+        ("BLEU", number("bleu"), ""),
+        ("chrF", number("chrf"), ""),
+        (
             "right language %",
-            _number(report["right_language"]),
-            f"references {_number(report['reference_right_language'])}, undecidable "
-            f"{_number(report['undecidable'])} (references "
-            f"{_number(report['reference_undecidable'])})",
+            number("right_language"),
+            f"references {number('reference_right_language')}, undecidable {undecidable}",
         ),
-        _row(
-            "ROUGE-L of those right", _number(report["rougeL_right_language"]), f"{right_n} items"
+        (
+            "ROUGE-L of those right",
+            number("rougeL_right_language"),
+            f"{report['right_language_n']} items",
         ),
-        _row(
-            "copied from source %",
-            _number(report["copied"]),
-            f"references {_number(report['reference_copied'])}",
-        ),
-        _row(
-            "novel-token ROUGE-L",
-            _number(report["novel_rougeL"]),
-            "" if novel_n is None else f"{novel_n} items",
-        ),
-        _row("length ratio", _number(report["length_ratio"])),
-        _row("empty outputs", str(report["empty"])),
-        _row("n", str(report["n"])),
+        ("copied from source %", number("copied"), f"references {number('reference_copied')}"),
+        ("novel-token ROUGE-L", number("novel_rougeL"), novel),
+        ("length ratio", number("length_ratio"), ""),
+        ("empty outputs", str(report["empty"]), ""),
+        ("n", str(report["n"]), ""),
     ]
+    parts = [_table(rows)]
+    if baselines := report.get("floors"):
+        header = ("trivial baselines", *_METRICS.values(), "")
+        rows_of_baselines = [
+            (
+                _BASELINES[name],
+                *(f"{scores[metric]['f']:.2f}" for metric in METRICS),
+                _interval(scores["rougeL"]),
+            )
+            for name, scores in baselines.items()
+        ]
+        parts.append(_table([header, *rows_of_baselines]))
+    return "\n\n".join([*parts, report["signature"]])
 
 
-def _intervals(title: str, interval: Mapping[str, float]) -> str:
-    return _row(title, _number(interval["f"]), f"[{interval['low']:.2f}, {interval['high']:.2f}]")
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Align the first and the last column to the left, the numbers between to the right."""
+    alignment = ("left", *["right"] * (len(rows[0]) - 2), "left")
+    return tabulate(rows, tablefmt="plain", colalign=alignment, disable_numparse=True)
 
 
-def _row(title: str, value: str, note: str = "") -> str:
-    return f"{title:<{_WIDTH}}{value:>9}  {note}".rstrip()
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _interval(score: Mapping[str, float]) -> str:
+    return f"[{score['low']:.2f}, {score['high']:.2f}]"

@@ -16,25 +16,14 @@ import numpy.typing as npt
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.scripts import language_code
-from laft_fairseq.scoring.tokenizers import PROTOCOLS, hypothesis_tokenizer, tokenizer
+from laft_fairseq.scoring.tokenizers import PROTOCOLS as PROTOCOLS
+from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, tokenizer
 
 Scores = npt.NDArray[np.float64]
 
-__all__ = [
-    "METRICS",
-    "PROTOCOLS",
-    "Interval",
-    "bootstrap_means",
-    "check_pairs",
-    "rouge_items",
-    "signature",
-    "summarise",
-    "tokenizer",
-]
-
 METRICS = ("rouge1", "rouge2", "rougeL")
 CONFIDENCE = 95.0
-# Raised when a number computed here changes for the same texts.
+# Raised when a number computed here changes for the same outputs.
 SCORING_VERSION = 1
 _CHUNK = 100  # resamples held in memory at once
 
@@ -48,26 +37,11 @@ class Interval:
     high: float
 
 
-class _Cut:
-    """A tokenizer object for rouge-score that hands on texts already cut into tokens."""
+class _Tokenized:
+    """A tokenizer for rouge-score that hands on what is already cut into tokens."""
 
     def tokenize(self, tokens: list[str]) -> list[str]:
         return tokens
-
-
-def check_pairs(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Refuse sets that do not belong together.
-
-    Raises:
-        LaftError: there is nothing to score, or the numbers of texts differ.
-    """
-    if not references:
-        raise LaftError("there is no reference to score against")
-    if len(hypotheses) != len(references):
-        raise LaftError(
-            f"{len(hypotheses)} hypotheses but {len(references)} references: "
-            "every test item needs exactly one hypothesis"
-        )
 
 
 def rouge_items(
@@ -77,27 +51,24 @@ def rouge_items(
     protocol: str = "unicode",
     metrics: Sequence[str] = METRICS,
 ) -> dict[str, Scores]:
-    """Score each hypothesis against its reference.
-
-    Args:
-        hypotheses: n outputs.
-        references: n references, in the same order.
-        lang: the references' language, as a tag or a code.
-        protocol: one of `PROTOCOLS`.
-        metrics: which of `METRICS` to compute.
+    """Return the scores of each hypothesis against its reference.
 
     Returns:
-        By metric an array of shape (n,): F of each pair, 0 to 100.
+        By metric (n,): F of each pair, 0 to 100.
 
     Raises:
         LaftError: the language or protocol is unknown, or the sets do not belong together.
     """
-    check_pairs(hypotheses, references)
-    cut_hypothesis = hypothesis_tokenizer(protocol, lang)
-    cut_reference = tokenizer(protocol, lang)
+    if not references:
+        raise LaftError("there is no reference to score against")
+    if len(hypotheses) != len(references):
+        raise LaftError(
+            f"{len(hypotheses)} hypotheses but {len(references)} references: "
+            "every test item needs exactly one hypothesis"
+        )
     return rouge_of_tokens(
-        [cut_hypothesis(text) for text in hypotheses],
-        [cut_reference(text) for text in references],
+        list(map(hypothesis_tokenizer(protocol, lang), hypotheses)),
+        list(map(tokenizer(protocol, lang), references)),
         metrics,
     )
 
@@ -107,11 +78,11 @@ def rouge_of_tokens(
     references: Sequence[list[str]],
     metrics: Sequence[str] = METRICS,
 ) -> dict[str, Scores]:
-    """Score n pairs that are already cut into tokens; as `rouge_items`."""
+    """Return the scores of n pairs that are already cut into tokens; as `rouge_items`."""
     # Imported late: rouge-score brings nltk, which takes a second.
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer(list(metrics), tokenizer=_Cut())
+    scorer = RougeScorer(list(metrics), tokenizer=_Tokenized())
     scores = np.zeros((len(metrics), len(references)))
     for item, (hypothesis, reference) in enumerate(zip(hypotheses, references, strict=True)):
         of_pair = scorer.score(reference, hypothesis)
@@ -120,12 +91,10 @@ def rouge_of_tokens(
 
 
 def bootstrap_means(items: Scores, resamples: int = 1000, seed: int = 12345) -> Scores:
-    """Give the mean of each bootstrap resample.
+    """Return the mean of each bootstrap resample.
 
     Args:
-        items: (m, n), m scores of each of n items.
-        resamples: how many times n items are drawn with replacement.
-        seed: of the draws; every one of the m scores sees the same draws.
+        items: (m, n), m scores of each of n items; all of them see the same draws.
 
     Returns:
         (m, resamples).
@@ -142,22 +111,11 @@ def bootstrap_means(items: Scores, resamples: int = 1000, seed: int = 12345) -> 
 def summarise(
     items: Mapping[str, Scores], resamples: int = 1000, seed: int = 12345
 ) -> dict[str, Interval]:
-    """Give the mean of each metric and its 95 % bootstrap interval.
+    """Return the mean of each metric and its 95 % bootstrap interval.
 
-    Args:
-        items: by metric an array of shape (n,), as from `rouge_items`.
-        resamples: of the n items.
-        seed: of the resampling.
-
-    Raises:
-        LaftError: there are no items, or fewer than one resample.
+    Each array of `items` has shape (n,), as from `rouge_items`; n and `resamples` are above 0.
     """
-    table = np.stack(list(items.values()))
-    if table.shape[1] == 0 or resamples < 1:
-        raise LaftError(
-            f"a bootstrap interval needs items and resamples: got {table.shape[1]} items and "
-            f"{resamples} resamples (--bootstrap)"
-        )
+    table = np.stack(list(items.values()))  # (metrics, n)
     tail = (100.0 - CONFIDENCE) / 2
     low, high = np.percentile(bootstrap_means(table, resamples, seed), [tail, 100 - tail], axis=1)
     return {
@@ -169,14 +127,9 @@ def summarise(
 def signature(
     protocol: str, lang: str | None, n: int, resamples: int | None = None, seed: int | None = None
 ) -> str:
-    """Say how a score was made, in sacreBLEU's manner: `key:value` joined by bars.
+    """Return how a score was made, in sacreBLEU's manner: `key:value` joined by bars.
 
-    Args:
-        protocol: one of `PROTOCOLS`.
-        lang: the references' language; None where the protocol does not ask for it.
-        n: number of items.
-        resamples: of the bootstrap, None where no interval is given.
-        seed: of the bootstrap.
+    `lang` is None where the protocol does not ask for it, `resamples` where there is no interval.
     """
     code = language_code(lang) if lang is not None else "any"
     if protocol == "unicode":

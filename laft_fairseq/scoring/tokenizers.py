@@ -1,4 +1,4 @@
-"""What a token is, by protocol.
+"""Tokenisation for ROUGE, by protocol.
 
 `unicode` (the default) serves every language. Full-width and half-width forms, apostrophes and
 case are unified, then the text is NFC. Han, Hiragana and Katakana count by character, and so do
@@ -45,19 +45,19 @@ _EXTRA_TOKEN = "\n"
 
 
 def normalise(text: str) -> str:
-    """Unify width forms, apostrophes and case, and compose to NFC."""
+    """Return the text with width forms, apostrophes and case unified, in NFC."""
     text = _WIDTH_FORMS.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
     text = _APOSTROPHES.sub("'", _INVISIBLE.sub("", text)).casefold()
     return unicodedata.normalize("NFC", text)
 
 
 def unicode_tokens(text: str) -> list[str]:
-    """Cut a text of any language by the protocol `unicode`."""
+    """Return the tokens of a text of any language by the protocol `unicode`."""
     return _TOKEN.findall(normalise(text))
 
 
 def characters(text: str) -> list[str]:
-    """Cut a text into its characters, spaces left out, as XNLG does for zh."""
+    """Return the characters of a text without spaces, as XNLG cuts zh."""
     return [character for character in text if not character.isspace()]
 
 
@@ -70,11 +70,7 @@ def _stemmed() -> Tokenizer:
 
 
 def tokenizer(protocol: str, lang: str) -> Tokenizer:
-    """Give the function that cuts a reference or a source into tokens.
-
-    Args:
-        protocol: one of `PROTOCOLS`.
-        lang: the language of the references, as a tag or a code.
+    """Return the function that cuts a reference or a source into tokens.
 
     Raises:
         LaftError: the protocol or the language is unknown, or the protocol is not defined for
@@ -94,7 +90,7 @@ def tokenizer(protocol: str, lang: str) -> Tokenizer:
 
 
 def hypothesis_tokenizer(protocol: str, lang: str) -> Tokenizer:
-    """Give the function that cuts a hypothesis: `tokenizer`, save for XNLG's extra zh token."""
+    """Return the function that cuts a hypothesis: `tokenizer`, save for XNLG's extra zh token."""
     tokens = tokenizer(protocol, lang)
     if protocol == "xnlg-literal" and language_code(lang) == "zh":
         return lambda text: [*tokens(text), _EXTRA_TOKEN]

@@ -1,4 +1,4 @@
-"""What costs nothing to generate: the scores that a system has to be compared with.
+"""Trivial baselines: outputs without a model, which a system has to be compared with.
 
 LEAD-1 is the first sentence of the source, the source copy all of it; the oracle is the sentence
 of the source with the best ROUGE-L against the reference, the ceiling of extraction by sentence.
@@ -22,7 +22,7 @@ _CJK_LANGUAGES = ("ja", "zh")
 
 
 def sentences(text: str, lang: str) -> list[str]:
-    """Cut a source into sentences, by rule.
+    """Return the sentences of a source, cut by rule.
 
     A paragraph mark ends a sentence, and so does `.`, `!`, `?` or `…` before a space; in zh and ja
     `。`, `！` or `？`, spaces or not. Closing quotes and brackets stay with their sentence.
@@ -35,17 +35,17 @@ def sentences(text: str, lang: str) -> list[str]:
         cut = _CJK_SENTENCE.findall
     else:
         cut = _SPACED_SENTENCE.split
-    pieces = (piece.strip() for part in _PARAGRAPHS.split(text) for piece in cut(part))
-    return [piece for piece in pieces if piece]
+    parts = (part.strip() for paragraph in _PARAGRAPHS.split(text) for part in cut(paragraph))
+    return [part for part in parts if part]
 
 
 def lead(source: str, lang: str) -> str:
-    """LEAD-1: the first sentence of the source, empty where the source is."""
+    """Return LEAD-1, the first sentence of the source; empty where the source is."""
     return next(iter(sentences(source, lang)), "")
 
 
 def oracle(source: str, reference: str, lang: str, protocol: str = "unicode") -> str:
-    """Pick the source's sentence with the best ROUGE-L, the first among equals.
+    """Return the source's sentence with the best ROUGE-L, the first among equals.
 
     Raises:
         LaftError: the language or the protocol is unknown.
@@ -61,24 +61,23 @@ def oracle(source: str, reference: str, lang: str, protocol: str = "unicode") ->
     return candidates[int(scores.argmax())]
 
 
-def floor_outputs(
+def baseline_outputs(
     references: Sequence[str],
     lang: str,
     protocol: str = "unicode",
     sources: Sequence[str] | None = None,
     english: Sequence[str] | None = None,
 ) -> dict[str, list[str]]:
-    """Give the outputs of each floor for n items.
+    """Return the outputs of each trivial baseline for n items.
 
     Args:
-        references: n references, for the oracle.
+        references: n references, for the oracle, which measures by `protocol`.
         lang: the language of references and sources.
-        protocol: by which the oracle measures.
-        sources: n source texts; without them only the English reference is a floor.
-        english: the n English references, if there are any.
+        sources: n sources; without them only the English reference is a baseline.
+        english: n English references, for what an output in the wrong language gets.
 
     Returns:
-        By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n texts.
+        By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n outputs.
 
     Raises:
         LaftError: the language or the protocol is unknown.

@@ -1,4 +1,4 @@
-"""Stage 1 (§3.2): unsupervised generation pretraining, restoring infilled monolingual text.
+"""Stage 1 (section 3.3): unsupervised generation pretraining, restoring infilled monolingual text.
 
 fairseq reads the fields' types at run time, so this module keeps plain annotations.
 """
@@ -14,7 +14,7 @@ from fairseq.data import ResamplingDataset
 from fairseq.tasks import register_task
 
 from laft_fairseq.data.infilling import InfillingDataset
-from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedTexts, load_texts
+from laft_fairseq.data.tagged_texts import MultilingualDataset
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class LaftDenoisingOptions(LaftTaskOptions):
-    """Noise and sampling, mBART's by default."""
+    """Options of noise and sampling, mBART's by default."""
 
     mask: float = field(default=0.35, metadata={"help": "share of the words that is masked"})
     poisson_lambda: float = field(default=3.5, metadata={"help": "mean length of a span in words"})
@@ -31,14 +31,14 @@ class LaftDenoisingOptions(LaftTaskOptions):
         default=0.7, metadata={"help": "languages are sampled in proportion to p^alpha"}
     )
     tokens_per_sample: int = field(
-        default=512, metadata={"help": "longer texts are cut to this many tokens"}
+        default=512, metadata={"help": "longer sentences are cut to this many tokens"}
     )
 
 
 def size_ratios(sizes: Sequence[int], alpha: float) -> list[float]:
-    """How often each language is gone through in an epoch so that its share is p^alpha.
+    """Return how often an epoch goes through each language, so that its share is p^alpha.
 
-    With n_l texts of N, q_l = p_l^alpha / sum p^alpha, and the ratio is q_l N / n_l.
+    With n_l sentences of N, q_l = p_l^alpha / sum p^alpha, and the ratio is q_l N / n_l.
     """
     n = np.asarray(sizes, dtype=np.float64)
     p = n / n.sum()
@@ -53,7 +53,7 @@ class LaftDenoising(LaftTask):
     stage = "denoising"
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
-        """Training texts are sampled by p^alpha; other splits keep every text, in order."""
+        """Load a split: training sentences sampled by p^alpha, others all of them in order."""
         epoch = int(kwargs.get("epoch", 1))
         train = self.is_train_split(split, **kwargs)
         tags, longest = self.split_langs(train), self.longest(train, **kwargs)
@@ -63,9 +63,9 @@ class LaftDenoising(LaftTask):
             return
         ratios = size_ratios([len(part) for part in parts], self.cfg.multilang_sampling_alpha)
         for tag, part, ratio in zip(tags, parts, ratios, strict=True):
-            logger.info("%s: %d texts, gone through %.2f times an epoch", tag, len(part), ratio)
+            logger.info("%s: %d sentences, %.2f times an epoch", tag, len(part), ratio)
         sampled = [
-            part  # once through every text
+            part  # every sentence once
             if abs(r - 1) < 1e-9
             else ResamplingDataset(
                 part, size_ratio=r, seed=self.cfg.seed, epoch=epoch, replace=r > 1
@@ -75,14 +75,12 @@ class LaftDenoising(LaftTask):
         self.datasets[split] = MultilingualDataset(sampled, shuffle=True)
 
     def _infilling(self, tag: str, split: str, train: bool, longest: int) -> InfillingDataset:
-        """A language's texts of a split; the noise of those that do not train is fixed."""
+        """Return a language's sentences of a split, with fixed noise where they do not train."""
         prefix = os.path.join(self.cfg.data, tag, split)
         positions = min(self.cfg.max_source_positions, self.cfg.max_target_positions)
         limit = min(self.cfg.tokens_per_sample, positions, longest)
-        raw = load_texts(prefix, self.dictionary, tag)
-        texts = TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
         return InfillingDataset(
-            texts,
+            self.read(prefix, tag, limit),
             self.dictionary,
             tag,
             seed=self.cfg.seed,

@@ -1,4 +1,4 @@
-"""Stage 2 (§3.3): task finetuning on annotated pairs, and zero-shot generation afterwards.
+"""Stage 2 (section 3.3): task finetuning on annotated pairs, and zero-shot generation afterwards.
 
 fairseq reads the fields' types at run time, so this module keeps plain annotations.
 """
@@ -14,20 +14,15 @@ from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 
 from laft_fairseq.data.adversarial_batches import TARGET_ROWS, AdversarialRows
-from laft_fairseq.data.tagged_texts import (
-    MultilingualDataset,
-    TaggedPairDataset,
-    TaggedTexts,
-    load_texts,
-)
+from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedPairDataset
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.systems import find
-from laft_fairseq.models.laft_mbart import LAFTMBart, own_model
+from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
 from laft_fairseq.scoring.rouge import PROTOCOLS
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
 from laft_fairseq.tasks.rouge_validation import RougeValidation
-from laft_fairseq.training.cached_encoding import encoder_name, use_cache
+from laft_fairseq.training.encoder_cache import encoder_fingerprint, use_cache
 from laft_fairseq.training.precision import wants_bf16
 
 logger = logging.getLogger(__name__)
@@ -35,10 +30,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class LaftGenerationOptions(LaftTaskOptions):
-    """Validation by generated text, and the target rows of TM + adv."""
+    """Options of validation by generated text, TM + adv's target rows and the encoder cache."""
 
     eval_rouge: bool = field(
-        default=False, metadata={"help": "generate in validation and report ROUGE-L a language"}
+        default=False,
+        metadata={"help": "generate in validation and report ROUGE-L for each language"},
     )
     eval_rouge_beam: int = field(default=5, metadata={"help": "its beam"})
     eval_rouge_lenpen: float = field(default=1.5, metadata={"help": "its length penalty"})
@@ -52,7 +48,7 @@ class LaftGenerationOptions(LaftTaskOptions):
     )
     target_rows: ChoiceEnum(list(TARGET_ROWS)) = field(  # type: ignore[valid-type]
         default="monolingual",
-        metadata={"help": "text of <tag>/train (zero-shot) or its pairs (translate-train)"},
+        metadata={"help": "sentences of <tag>/train (zero-shot) or its pairs (translate-train)"},
     )
     target_per_source: int = field(
         default=1, metadata={"help": "target rows to each annotated row, in every batch"}
@@ -62,10 +58,11 @@ class LaftGenerationOptions(LaftTaskOptions):
         metadata={"help": "folder that keeps a frozen encoder's output (bf16) between epochs"},
     )
     encoder_cache_gb: float = field(
-        default=20.0, metadata={"help": "the most that the folder takes; other texts are not kept"}
+        default=20.0,
+        metadata={"help": "the most that the folder takes; other examples are not kept"},
     )
     reconstruct_target: bool = field(
-        default=False, metadata={"help": "monolingual target rows are to be written out again"}
+        default=False, metadata={"help": "monolingual target rows are to be reconstructed"}
     )
 
 
@@ -81,14 +78,14 @@ class LaftGeneration(LaftTask):
         self.rouge = RougeValidation(self)
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
-        """The pairs of the split's languages, each batch free to mix them."""
+        """Load the pairs of the split's languages, which a batch may mix."""
         train = self.is_train_split(split, **kwargs)
         adversarial = train and bool(self.target_langs())
         rows = 1 + max(0, self.cfg.target_per_source) if adversarial else 1  # of an item
         longest = self.longest(train, rows, **kwargs)
         if rows > 1 and longest < max(self.max_positions()):
             logger.info(
-                "%s: --max-tokens leaves %d tokens to a text, as %d rows come together at least",
+                "%s: --max-tokens leaves %d tokens to a row, as a batch holds at least %d rows",
                 split, longest, rows,
             )  # fmt: skip
         read = partial(self._pairs, split=split, train=train, longest=longest)
@@ -101,22 +98,22 @@ class LaftGeneration(LaftTask):
             self._refuse_options_of_target_rows()
 
     def target_langs(self) -> list[str]:
-        """Languages of TM + adv's target rows; none in other runs.
+        """Return the languages of TM + adv's target rows; none in other runs.
 
         Raises:
-            LaftError: unknown, or one that is annotated too.
+            LaftError: a language is unknown, or annotated too.
         """
         tags = self.languages("target_langs")
-        both = [tag for tag in tags if tag in self.train_langs()]
-        if both:
+        annotated = [tag for tag in tags if tag in self.train_langs()]
+        if annotated:
             raise LaftError(
-                f"--target-langs: {both[0]} is among the annotated languages too; name those by "
-                "--train-langs, such as en_XX"
+                f"--target-langs: {annotated[0]} is an annotated language too; name the annotated "
+                "ones by --train-langs, such as en_XX"
             )
         return tags
 
     def _refuse_options_of_target_rows(self) -> None:
-        """Without --target-langs these would change nothing."""
+        """Refuse options that have no effect without --target-langs."""
         for name in ("target_rows", "target_per_source", "reconstruct_target"):
             if getattr(self.cfg, name) != getattr(LaftGenerationOptions, name):
                 option = "--" + name.replace("_", "-")
@@ -126,75 +123,66 @@ class LaftGeneration(LaftTask):
         self, sources: MultilingualDataset, split: str, longest: int
     ) -> AdversarialRows:
         if self.cfg.reconstruct_target and self.cfg.target_rows == "pairs":
-            raise LaftError("--reconstruct-target: is for --target-rows monolingual")
+            raise LaftError("--reconstruct-target: needs --target-rows monolingual")
         monolingual = self.cfg.target_rows == "monolingual"
-        kind = self._texts if monolingual else partial(self._pairs, train=True)
-        read = partial(kind, split=split, longest=longest)
+        reader = self._monolingual if monolingual else partial(self._pairs, train=True)
+        read = partial(reader, split=split, longest=longest)
         targets = MultilingualDataset([read(tag) for tag in self.target_langs()], shuffle=True)
         each, pad = self.cfg.target_per_source, self.dictionary.pad()
         rows = AdversarialRows(sources, targets, each, self.cfg.seed, pad)
         logger.info(
-            "%d annotated rows with %d target rows each an epoch, out of %d (%s of %s)",
+            "an epoch: %d annotated rows, each with %d target rows out of %d (%s of %s)",
             len(sources), each, len(targets), self.cfg.target_rows, ", ".join(self.target_langs()),
         )  # fmt: skip
         return rows
 
-    def _texts(self, tag: str, split: str, longest: int) -> TaggedPairDataset:
-        """Monolingual texts without a target, or with themselves as one."""
+    def _monolingual(self, tag: str, split: str, longest: int) -> TaggedPairDataset:
+        """Return monolingual sentences without a target, or with themselves as the target."""
         prefix = os.path.join(self.cfg.data, tag, split)
-        texts = load_texts(prefix, self.dictionary, tag)
-        read = partial(self._side, texts, tag, prefix)
-        source, target = read(min(self.cfg.max_source_positions, longest)), None
+        source = self.read(prefix, tag, min(self.cfg.max_source_positions, longest))
+        target = None
         if self.cfg.reconstruct_target:
-            target = read(min(self.cfg.max_target_positions, longest))
+            target = self.read(prefix, tag, min(self.cfg.max_target_positions, longest))
         return TaggedPairDataset(source, target, self.dictionary, shuffle=True)
 
-    def _side(self, texts: Any, tag: str, name: str, limit: int) -> TaggedTexts:
-        return TaggedTexts(texts, self.tag_ids[tag], limit, name, self.layout)
-
     def _pairs(self, tag: str, split: str, train: bool, longest: int) -> TaggedPairDataset:
-        """A language's pairs, their sides cut to ``longest`` tokens and to the positions."""
+        """Return a language's pairs, cut to ``longest`` tokens and to the model's positions."""
         prefix = os.path.join(self.cfg.data, tag, f"{split}.src-tgt.")
-        sides = []
-        for side, limit in (
-            ("src", self.cfg.max_source_positions),
-            ("tgt", self.cfg.max_target_positions),
-        ):
-            texts = load_texts(prefix + side, self.dictionary, tag)
-            sides.append(self._side(texts, tag, prefix + side, min(limit, longest)))
-        source, target = sides
+        source = self.read(f"{prefix}src", tag, min(self.cfg.max_source_positions, longest))
+        target = self.read(f"{prefix}tgt", tag, min(self.cfg.max_target_positions, longest))
         if len(source) != len(target):
             raise LaftError(
-                f"{prefix}src has {len(source)} texts but {prefix}tgt has {len(target)} "
+                f"{prefix}src has {len(source)} lines but {prefix}tgt has {len(target)} "
                 f"(language {tag}); binarise them again from files of one length"
             )
         return TaggedPairDataset(source, target, self.dictionary, shuffle=train)
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the model; what validation cannot score is refused now."""
+        """Build the model, and refuse languages that validation cannot score."""
         model = super().build_model(cfg, from_checkpoint)
         if isinstance(model, LAFTMBart):
             self.method = str(model.options.method)
             self.width = int(model.encoder.embed_tokens.embedding_dim)
         if self.cfg.eval_rouge and not from_checkpoint:
-            self.rouge.check()
+            self.rouge.check_languages()
         return model
 
     def train_step(self, sample: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
-        """One update; before the first, --encoder-cache begins: the weights are in place now."""
+        """Make one update; before the first, with the weights loaded, set up --encoder-cache."""
         if self.cfg.encoder_cache and not self.caching:
             self.caching = True
-            own = own_model(model)
-            assert own is not None
-            limit = int(self.cfg.encoder_cache_gb * 1e9)
-            weight = own.encoder.embed_tokens.weight
+            laft_model = laft_model_in(model)
+            assert laft_model is not None
+            encoder, limit = laft_model.encoder, int(self.cfg.encoder_cache_gb * 1e9)
+            weight = encoder.embed_tokens.weight
             bf16 = wants_bf16(weight, self.cfg.autocast)
             precision = "bf16-autocast" if bf16 else str(weight.dtype).removeprefix("torch.")
-            use_cache(own.encoder, self.cfg.encoder_cache, limit, encoder_name(own), precision)
+            fingerprint = encoder_fingerprint(laft_model)
+            use_cache(encoder, self.cfg.encoder_cache, limit, fingerprint, precision)
         return super().train_step(sample, model, *args, **kwargs)
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Refuse a criterion that would leave the target rows, or the adversary, out."""
+        """Build the criterion; refuse one that would ignore the target rows or the adversary."""
         criterion = super().build_criterion(cfg, from_checkpoint)
         if getattr(criterion, "reads_target_rows", False):
             return criterion
@@ -203,20 +191,20 @@ class LaftGeneration(LaftTask):
         method = getattr(self, "method", None)  # of --arch laft_mbart* alone
         if method is not None and "gate" in find(method).modules:
             raise LaftError(
-                f"--method {method}: without its adversary it would be another system; add "
+                f"--method {method}: needs its adversary; add "
                 "--criterion laft_adversarial --target-langs, such as fr_XX,zh_CN"
             )
         return criterion
 
     def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
-        """Loss, and with ``--eval-rouge`` the sums of ROUGE-L for each language."""
+        """Return the criterion's results, with ``--eval-rouge`` also the sums of ROUGE-L."""
         loss, sample_size, logging_output = super().valid_step(sample, model, criterion)
         if self.cfg.eval_rouge:
             logging_output.update(self.rouge.sums(sample, model))
         return loss, sample_size, logging_output
 
     def reduce_metrics(self, logging_outputs: Any, criterion: Any) -> None:
-        """The criterion's, and ROUGE-L a language (rouge_validation.py)."""
+        """Log the criterion's metrics and each language's ROUGE-L (rouge_validation.py)."""
         super().reduce_metrics(logging_outputs, criterion)
         if self.cfg.eval_rouge:
             self.rouge.reduce(logging_outputs)

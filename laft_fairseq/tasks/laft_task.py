@@ -1,4 +1,4 @@
-"""What both stages share: dictionary and languages, splits, precision, checks."""
+"""What the tasks of both stages share: dictionary, languages, splits, precision, checks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import FairseqTask
 
 from laft_fairseq.checkpoints.reading import checked_tensors, read_checkpoint
+from laft_fairseq.checkpoints.untrained_parts import describe_parts
 from laft_fairseq.data.adversarial_batches import AdversarialRows
-from laft_fairseq.data.tagged_texts import refuse_longer
+from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts, refuse_longer
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import new_languages
 from laft_fairseq.languages import tags as language_tags
 from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary
 from laft_fairseq.languages.layout import tag_layout
-from laft_fairseq.models.laft_mbart import LAFTMBart, own_model
+from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
 from laft_fairseq.tasks.decoding import Decoding
 from laft_fairseq.tasks.options import interpolated_or_default
-from laft_fairseq.tasks.unused_options import warn_of_ignored
+from laft_fairseq.tasks.unused_options import warn_of_unused
 from laft_fairseq.training import batch_sharding, frozen_weights, rank_consistency
 from laft_fairseq.training.launch import refuse_lost_processes
 from laft_fairseq.training.precision import autocast
@@ -33,10 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class LaftTask(Decoding, FairseqTask):
-    """Base of the two stages: the split named by ``--train-subset`` trains, others are read.
-
-    A subclass names its ``stage`` (method/systems.py).
-    """
+    """Base of the two tasks, which each name their ``stage`` (method/systems.py)."""
 
     stage: ClassVar[str]
 
@@ -44,16 +42,16 @@ class LaftTask(Decoding, FairseqTask):
         super().__init__(cfg)
         self.dictionary = dictionary
         self.tags = tags
-        self.checkpoint = ""  # that the model was read from, where none is trained
+        self.checkpoint = ""  # the model's file, where it is not trained
         self.casts = frozen_weights.Casts()
         self.layout = tag_layout(cfg.data, cfg.tag_layout)
         self.tag_ids = {tag: dictionary.index(language_tags.symbol(tag)) for tag in tags}
-        self.begun = False  # training
+        self.has_begun = False  # training
         self.warned = set()
 
     @classmethod
     def setup_task(cls, cfg: Any, **kwargs: Any) -> LaftTask:
-        """Read dictionary and languages from the data directory."""
+        """Set the task up with the data directory's dictionary and languages."""
         refuse_lost_processes()
         if not Path(cfg.data).is_dir():
             raise LaftError(f"{cfg.data}: no such data directory")
@@ -64,24 +62,24 @@ class LaftTask(Decoding, FairseqTask):
 
     @property
     def source_dictionary(self) -> Dictionary:
-        """The dictionary; one serves both sides."""
+        """Return the dictionary, which serves both sides."""
         return self.dictionary
 
     @property
     def target_dictionary(self) -> Dictionary:
-        """The dictionary; one serves both sides."""
+        """Return the dictionary, which serves both sides."""
         return self.dictionary
 
     def max_positions(self) -> tuple[int, int]:
-        """Longest source and target, in tokens; longer ones were cut when read."""
+        """Return the most tokens of source and target; longer ones were cut when read."""
         return self.cfg.max_source_positions, self.cfg.max_target_positions
 
     def languages(self, option: str) -> list[str]:
-        """The languages that a task option lists, each checked against the dictionary's."""
+        """Return the tags that a task option lists. Raises LaftError for an unknown language."""
         return self.checked(getattr(self.cfg, option), "--" + option.replace("_", "-"))
 
     def checked(self, listed: str | None, option: str) -> list[str]:
-        """Split and check a list of tags. Raises LaftError for an unknown language."""
+        """Return a list of tags, split and checked. Raises LaftError for an unknown language."""
         tags = language_tags.split_tags(listed)
         for tag in tags:
             if tag not in self.tag_ids:
@@ -90,11 +88,11 @@ class LaftTask(Decoding, FairseqTask):
         return tags
 
     def train_langs(self) -> list[str]:
-        """The languages trained on, by default all of the dictionary's."""
+        """Return the languages trained on, by default all of the dictionary's."""
         return self.languages("train_langs") or list(self.tags)
 
     def is_train_split(self, split: str, **kwargs: Any) -> bool:
-        """Whether ``split`` is loaded to train on.
+        """Return whether ``split`` is loaded to train on.
 
         Args:
             split: its name.
@@ -106,20 +104,25 @@ class LaftTask(Decoding, FairseqTask):
         return not (self.cfg.gen_lang and "task_cfg" in kwargs)
 
     def split_langs(self, train: bool) -> list[str]:
-        """The languages to read: those trained on, or those generated in or validated on."""
+        """Return the languages to read: those trained on, or those generated in or validated on."""
         if train:
             return self.train_langs()
         return self.languages("gen_lang") or self.languages("valid_langs") or self.train_langs()
 
-    def longest(self, train: bool, rows: int = 1, **kwargs: Any) -> int:
-        """The most tokens of a text that a batch has room for, to which training cuts it.
+    def read(self, prefix: str, tag: str, limit: int) -> TaggedTexts:
+        """Return the sentences of a language at ``prefix``, tagged and cut to ``limit`` tokens."""
+        raw = load_texts(prefix, self.dictionary, tag)
+        return TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
 
-        Fairseq would leave longer ones out of training, and fail at them in validation. Where a
-        model is only used, nothing is cut for a batch's sake: see :func:`refuse_longer`.
+    def longest(self, train: bool, rows: int = 1, **kwargs: Any) -> int:
+        """Return the most tokens of a row that fit into a batch, to which training cuts it.
+
+        fairseq would leave longer ones out of training, and fail at them in validation. Where a
+        model is only used, nothing is cut to fit a batch: see :func:`refuse_longer`.
 
         Args:
-            train: whether the text trains.
-            rows: texts, padded to one length, that come into a batch together at least.
+            train: whether the split trains.
+            rows: the fewest rows of a batch, padded to one length.
             kwargs: as of :meth:`is_train_split`.
         """
         name = "max_tokens" if train else "max_tokens_valid"
@@ -127,15 +130,14 @@ class LaftTask(Decoding, FairseqTask):
         return sys.maxsize if most is None else int(most) // rows
 
     def build_model(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the model; where no checkpoint follows, put in what training begins with.
+        """Build the model, with backbone, components and adapters where training begins.
 
-        Texts are cut to the model's positions, whatever the options say; a backbone's position
-        tables, of its own size, are in place by then.
+        Examples are cut to the positions that the model then has, whatever the options say.
         """
         model = super().build_model(cfg, from_checkpoint)
         if isinstance(model, LAFTMBart) and not from_checkpoint:
             refuse_several_folders(self.cfg.data)
-            warn_of_ignored(model.args)
+            warn_of_unused(model.args)
             model.start(self.train_langs())
         source, target = model.max_positions()
         self.cfg.max_source_positions = min(self.cfg.max_source_positions, source)
@@ -143,7 +145,7 @@ class LaftTask(Decoding, FairseqTask):
         return model
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> Any:
-        """Build the criterion, for fairseq-validate with what it had learnt in training."""
+        """Build the criterion, for fairseq-validate with the parameters that it was trained to."""
         if cfg is None:
             raise LaftError(f"{self.checkpoint}: records no criterion to validate with")
         criterion = super().build_criterion(cfg, from_checkpoint)
@@ -159,44 +161,40 @@ class LaftTask(Decoding, FairseqTask):
                 ) from None
         return criterion
 
-    def get_batch_iterator(self, dataset: Any, *args: Any, **kwargs: Any) -> Any:
-        """Batches of every text, none left out, made anew each epoch as in a resumed run.
+    def get_batch_iterator(self, dataset: Any, max_tokens: int | None = None, **kwargs: Any) -> Any:
+        """Return batches of all examples, made again each epoch, alike in a resumed run.
 
-        fairseq would drop texts that are too long or fail at them, and drop a last batch whose
+        fairseq would drop examples that are too long, or fail at them, and drop a last batch whose
         size is no multiple of 8.
         """
-        max_tokens = kwargs.get("max_tokens", args[0] if args else None)
         checks_itself = isinstance(dataset, AdversarialRows)
         if max_tokens is not None and len(dataset) and not checks_itself:
-            refuse_longer(dataset, int(max_tokens))
+            refuse_longer(dataset, max_tokens)
+        kwargs["max_positions"] = None  # all were cut to them
         kwargs["required_batch_size_multiple"] = 1
         kwargs["disable_iterator_cache"] = True
         if not kwargs.get("num_workers"):
-            # fairseq would read ahead in a thread, and the noise would seed torch under dropout.
+            # fairseq would read ahead in a thread, where noise seeds torch and disturbs dropout.
             kwargs["data_buffer_size"] = 0
-        batches = super().get_batch_iterator(dataset, *args, **kwargs)
+        batches = super().get_batch_iterator(dataset, max_tokens, **kwargs)
         batch_sharding.check_sharing(batches)
         batch_sharding.resume_across_world_sizes(batches)
         return batches
 
     def begin_epoch(self, epoch: int, model: Any) -> None:
-        """Check that all processes go on from one model; before the first update, warn.
-
-        The warning names what no training has touched; the weights are in place by then.
-        """
+        """Check that all processes have one model; at the first epoch, warn of untrained parts."""
         super().begin_epoch(epoch, model)
         rank_consistency.expect_same_model(model)
-        laft_model = own_model(model)
-        if laft_model is None or self.begun:
+        laft_model = laft_model_in(model)
+        if laft_model is None or self.has_begun:
             return
-        self.begun = True
+        self.has_begun = True
         self.warned |= laft_model.untrained_tags()
-        parts = laft_model.untrained_words()
+        parts = describe_parts(laft_model.never_trained())
         if parts and rank_consistency.is_rank_zero():
             logger.warning(
-                "no training has touched %s: as initialised they stay, unless they are trained in "
-                "stage 1, with their languages among its --train-langs, and its checkpoint is "
-                "given by --finetune-from-model",
+                "trained neither here nor before: %s; train them in stage 1, with their languages "
+                "among its --train-langs, and pass its checkpoint by --finetune-from-model",
                 parts,
             )
 
@@ -204,9 +202,10 @@ class LaftTask(Decoding, FairseqTask):
         self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,
         ignore_grad: bool = False,
     ) -> Any:  # fmt: skip
-        """Forward (in bf16 where it pays, see precision.py) and backward; --amp stays fairseq's.
+        """Run forward, in bf16 where the processor has it (precision.py), and backward.
 
-        With ``ignore_grad`` (a process has no batch left where others have) all results are zero.
+        Under ``--amp`` fairseq does. With ``ignore_grad``, for a process that has no batch left
+        where others have, all results are zero.
         """
         if isinstance(optimizer, AMPOptimizer):
             loss, sample_size, logging_output = super().train_step(
@@ -225,19 +224,19 @@ class LaftTask(Decoding, FairseqTask):
         return loss, sample_size, logging_output
 
     def valid_step(self, sample: Any, model: Any, criterion: Any) -> Any:
-        """The criterion without gradients, in training's precision."""
+        """Run the criterion without gradients, in training's precision."""
         with autocast(model, self.cfg.autocast, self.casts):
             return super().valid_step(sample, model, criterion)
 
 
 def refuse_several_folders(data: str) -> None:
-    """Refuse to train on a path that fairseq's trainer would take for several folders.
+    """Refuse to train on a path that fairseq's trainer would split into several folders.
 
     Raises:
         LaftError: names the path.
     """
     if os.pathsep in data:
         raise LaftError(
-            f"{data}: fairseq takes {os.pathsep!r} for the end of a folder's name, and the laft "
-            "tasks train on one folder; rename it"
+            f"{data}: fairseq splits paths at {os.pathsep!r}, and the laft tasks train on one "
+            "folder; rename it"
         )

@@ -1,4 +1,4 @@
-"""Options that both tasks have.
+"""Options of both tasks.
 
 fairseq reads the fields' types at run time, so this module keeps plain annotations.
 """
@@ -15,7 +15,7 @@ from laft_fairseq.training.precision import CHOICES
 
 @dataclass
 class LaftTaskOptions(FairseqDataclass):
-    """Data, languages and precision; the last few are fairseq's own, told to the task."""
+    """Options of data, languages and precision; the last four are copies of fairseq's own."""
 
     data: str = field(
         default=MISSING, metadata={"help": "data-bin directory with dict.txt and langs.txt"}
@@ -61,7 +61,9 @@ class LaftTaskOptions(FairseqDataclass):
     )
     autocast: ChoiceEnum(list(CHOICES)) = field(  # type: ignore[valid-type]
         default="auto",
-        metadata={"help": "bf16 in training and validation: where the processor has it, or not"},
+        metadata={
+            "help": "bf16 in training and validation: where the processor has it, always, never"
+        },
     )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
@@ -70,9 +72,9 @@ class LaftTaskOptions(FairseqDataclass):
 
 
 def interpolated_or_default(options: Any, name: str, default: Any) -> Any:
-    """An option that fairseq copies from another group, or ``default`` where none was copied.
+    """Return an option that fairseq copies from another group, ``default`` where it did not.
 
-    That is so in options made by hand, and in an older checkpoint's, which lack it.
+    It does not in options made by hand, nor in those of an older checkpoint, which lacks it.
     """
     value = getattr(options, name, None)
     copied = not isinstance(value, str) or not value.startswith("${")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from fairseq.logging import metrics
 
-from laft_fairseq.models.laft_mbart import own_model
+from laft_fairseq.models.laft_mbart import laft_model_in
 from laft_fairseq.scoring.fairseq_log import join_pieces
 from laft_fairseq.scoring.rouge import rouge_items
 from laft_fairseq.scoring.tokenizers import tokenizer
@@ -16,10 +16,10 @@ from laft_fairseq.tasks.laft_task import LaftTask
 
 
 class RougeValidation:
-    """Generates for a task, and scores by language.
+    """Generates validation examples and scores them by language.
 
     Args:
-        task: a LaftGeneration, whose options ``eval_rouge_*`` say how.
+        task: a LaftGeneration with options ``eval_rouge_*``.
     """
 
     def __init__(self, task: LaftTask) -> None:
@@ -28,20 +28,20 @@ class RougeValidation:
 
     @property
     def tags(self) -> list[str]:
-        """The languages that are validated on."""
+        """Return the languages that are validated on."""
         return self.task.split_langs(train=False)
 
-    def check(self) -> None:
-        """Refuse now what would fail after an epoch.
+    def check_languages(self) -> None:
+        """Check before training that the protocol defines every language.
 
         Raises:
-            LaftError: the protocol does not define a language.
+            LaftError: it does not.
         """
         for tag in self.tags:
             tokenizer(self.protocol, tag)
 
     def sums(self, sample: Any, model: Any) -> dict[str, float]:
-        """Sum of ROUGE-L (0 to 100) and number of texts for every language, absent ones too."""
+        """Return the sum of ROUGE-L (0 to 100) and the count of each language, absent ones too."""
         sums = {}
         for tag in self.tags:
             sums[f"_rougeL_sum_{tag}"] = 0.0
@@ -58,7 +58,7 @@ class RougeValidation:
         return sums
 
     def _generator(self, model: Any) -> Any:
-        """The search, made at its first use: fairseq-validate builds its model elsewhere."""
+        """Return the generator, built at first use: fairseq-validate builds its model elsewhere."""
         if self.generator is None:
             cfg = self.task.cfg
             options = Namespace(
@@ -67,37 +67,35 @@ class RougeValidation:
                 max_len_a=0,
                 max_len_b=cfg.eval_rouge_max_len,
             )
-            self.generator = self.task.build_generator([own_model(model) or model], options)
+            self.generator = self.task.build_generator([laft_model_in(model) or model], options)
         return self.generator
 
     def _text(self, tokens: torch.Tensor) -> str:
         dictionary = self.task.dictionary
         ignored = {dictionary.pad(), *self.task.tag_ids.values()}
-        here = tokens.cpu()  # read one by one
-        return join_pieces(dictionary.string(here, extra_symbols_to_ignore=ignored))
+        return join_pieces(dictionary.string(tokens.cpu(), extra_symbols_to_ignore=ignored))
 
     def reduce(self, logging_outputs: Any) -> None:
-        """``rougeL_<tag>`` for each language, and ``rougeL``, their mean."""
+        """Log ``rougeL_<tag>`` for each language, and ``rougeL``, their mean."""
         if not any("_rougeL" in key for key in logging_outputs[0]):
             return
-        tags = self.tags
-        for tag in tags:
+        for tag in self.tags:
             for kind in ("sum", "count"):
                 key = f"_rougeL_{kind}_{tag}"
                 total = sum(float(output.get(key, 0.0)) for output in logging_outputs)
                 metrics.log_scalar_sum(key, total)
             metrics.log_derived(f"rougeL_{tag}", MeanOf((tag,)))
-        metrics.log_derived("rougeL", MeanOf(tuple(tags)))
+        metrics.log_derived("rougeL", MeanOf(tuple(self.tags)))
 
 
 class MeanOf:
-    """The mean over languages of sum / count, from a dictionary of meters."""
+    """Computes the mean over languages of sum / count from a dictionary of meters."""
 
     def __init__(self, tags: tuple[str, ...]) -> None:
         self.tags = tags
 
     def __call__(self, meters: Any) -> float:
-        """0 to 100; a language without texts counts as 0."""
+        """Return the mean, 0 to 100; a language without examples counts as 0."""
         means = [
             meters[f"_rougeL_sum_{tag}"].sum / max(1.0, meters[f"_rougeL_count_{tag}"].sum)
             for tag in self.tags

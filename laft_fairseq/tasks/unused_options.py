@@ -1,4 +1,4 @@
-"""Options of the model that belong to another ``--method`` than the one that is trained."""
+"""Model options that the trained ``--method`` does not use."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from laft_fairseq.models.options import fill_defaults
 
 logger = logging.getLogger(__name__)
 
-# The module without which an option changes nothing. What is removed is fused in again: `removal`
-# is that of the rows with a fusion. (Of a components file that is not read the encoder warns.)
+# The module without which an option has no effect. Only systems with a fusion remove anything.
+# (The encoder warns of a components file that is not read.)
 MODULES = {
     "removal": "fusion",
     "fusion_input": "fusion",
@@ -28,29 +28,29 @@ MODULES = {
 }
 
 
-def ignored(args: Any) -> dict[str, str]:
-    """Options given away from the architecture's defaults that the method has no use for.
+def unused_options(args: Any) -> dict[str, str]:
+    """Return the options that differ from the architecture's defaults and have no effect.
 
     Args:
         args: fairseq's namespace of the model.
 
     Returns:
-        each as ``--option value``, and the methods that it is for.
+        each as ``--option value``, with the methods that use it.
     """
     defaults = Namespace()
     ARCH_CONFIG_REGISTRY.get(getattr(args, "arch", ""), fill_defaults)(defaults)
-    own, found = find(args.method).modules, {}
+    modules, unused = find(args.method).modules, {}
     for name, module in MODULES.items():
         value = getattr(args, name)
-        if module not in own and value != getattr(defaults, name):
-            of = [method for method, row in METHODS.items() if module in row.modules]
-            found[f"--{name.replace('_', '-')} {value}"] = " or ".join(of)
-    return found
+        if module not in modules and value != getattr(defaults, name):
+            methods = [method for method, system in METHODS.items() if module in system.modules]
+            unused[f"--{name.replace('_', '-')} {value}"] = " or ".join(methods)
+    return unused
 
 
-def warn_of_ignored(args: Any) -> None:
-    """Log one line that names them, where there are any."""
-    found = ignored(args)
-    if found:
-        named = ", ".join(f"{option} (for {methods})" for option, methods in found.items())
-        logger.warning("--method %s: %s change nothing", args.method, named)
+def warn_of_unused(args: Any) -> None:
+    """Log one line that names the options without effect, if there are any."""
+    options = unused_options(args)
+    if options:
+        named = ", ".join(f"{option} (used by {methods})" for option, methods in options.items())
+        logger.warning("--method %s ignores %s", args.method, named)

@@ -1,4 +1,4 @@
-"""Batches shared among processes that train together."""
+"""How the processes of one training share its batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIVISION = "laft.num_shards"  # beside fairseq's own state of the iterator
 
 
 def check_sharing(batches: Any) -> None:
-    """Each batch has to go to exactly one process: so all of them must have cut the same ones.
+    """Check that all processes cut the same batches, so that each goes to exactly one of them.
 
     Args:
         batches: fairseq's EpochBatchIterator, of which process ``shard_id`` takes every
@@ -25,24 +25,23 @@ def check_sharing(batches: Any) -> None:
     """
     if not rank_consistency.is_distributed():
         return
-    frozen = batches.frozen_batches  # lists of item numbers
-    lengths = [len(batch) for batch in frozen]
-    digest = zlib.crc32(np.asarray(lengths, dtype=np.int64).tobytes())
-    parts: tuple[Any, ...] = (np.concatenate(frozen) if frozen else [], batches.dataset.sizes)
-    for part in parts:
+    item_numbers = batches.frozen_batches  # a list for each batch
+    lengths = [len(batch) for batch in item_numbers]
+    digest = 0
+    for part in (lengths, np.concatenate([[], *item_numbers]), batches.dataset.sizes):
         digest = zlib.crc32(np.asarray(part, dtype=np.int64).tobytes(), digest)
     values = {
-        "the number of texts": str(len(batches.dataset)),
-        "the number of batches": str(len(frozen)),
-        "the digest of the texts' lengths": f"{digest:08x}",
+        "the number of examples": str(len(batches.dataset)),
+        "the number of batches": str(len(lengths)),
+        "the digest of the examples' lengths": f"{digest:08x}",
     }
     rank_consistency.expect_same(values, "give all of them the same data")
 
 
 def resume_across_world_sizes(batches: Any) -> None:
-    """Let a run that stopped within an epoch go on there with another number of processes.
+    """Make a run that stopped within an epoch resume there with another number of processes.
 
-    fairseq counts a process's own batches, and would go on with twice as many done, or half.
+    fairseq counts the batches of one process, and would resume after twice as many, or half.
     """
     stock_state, stock_load = batches.state_dict, batches.load_state_dict
 
@@ -50,14 +49,14 @@ def resume_across_world_sizes(batches: Any) -> None:
         return {**stock_state(), DIVISION: batches.num_shards}
 
     def load_state_dict(state: dict[str, Any]) -> None:
-        own, done = batches.num_shards, state.get("iterations_in_epoch", 0)
-        done *= state.get(DIVISION, own)
-        if done % own:
+        processes = batches.num_shards
+        done = state.get("iterations_in_epoch", 0) * state.get(DIVISION, processes)
+        if done % processes:
             raise LaftError(
-                f"the checkpoint stands after {done} batches of epoch {state['epoch']}, which "
-                f"{own} processes cannot share; go on with another number of them, or begin the "
-                "epoch again with --reset-dataloader"
+                f"the checkpoint was saved after {done} batches of epoch {state['epoch']}, which "
+                f"{processes} processes cannot share; resume with another number of them, or begin "
+                "the epoch again with --reset-dataloader"
             )
-        stock_load({**state, "iterations_in_epoch": done // own})
+        stock_load({**state, "iterations_in_epoch": done // processes})
 
     batches.state_dict, batches.load_state_dict = state_dict, load_state_dict

@@ -1,14 +1,13 @@
-"""The frozen encoder's output of each training text, kept on disk, so that epochs share its cost.
+"""The frozen encoder's output for training examples, kept on disk (``--encoder-cache``).
 
-A folder holds *parts*, one a process and run: ``part-*.bin`` with the vectors and ``part-*.idx``
-with a record for each text. Vectors are written before their record, each record carries a
-checksum, and nothing is ever rewritten: a torn or damaged entry is a text that is not there. The
-folder may be deleted at any time, during a run too.
+A folder holds one file a process and run, ``part-*.cache``: for each example a header with its key,
+its length and a checksum, then its bf16 vectors. Records are appended and never rewritten, so a
+torn or damaged one is an example that is not there. The folder may be deleted at any time, during
+a run too.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -16,10 +15,10 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,181 +27,237 @@ from laft_fairseq.errors import LaftError
 
 logger = logging.getLogger(__name__)
 
-RECORD = struct.Struct("<16sQII")  # key, first byte, tokens, CRC-32
-REFRESH = 5.0  # seconds between looks at what other processes have added
-WIDTH = 2  # bytes of a bf16 number
+EncoderOutput = dict[str, list[Tensor]]  # fairseq's
+HEADER = struct.Struct("<16sII")  # key, tokens, CRC-32 of the vectors
+SCAN_INTERVAL = 5.0  # seconds between looks at what other processes have added
+BF16_BYTES = 2
 
 
-def key_of(tokens: Tensor) -> bytes:
-    """(t,) a text's tokens without padding, on the CPU -> its 16-byte name."""
-    numbers = tokens.to(torch.int32).contiguous().numpy().tobytes()
-    return hashlib.blake2b(numbers, digest_size=16).digest()
+class _Record(NamedTuple):
+    """Where an example's vectors lie, and what they must add up to."""
 
-
-@dataclass
-class _Part:
-    """One file of vectors, open for reading, and how much of its index was read."""
-
-    index: Path
     file: BinaryIO
-    read: int = 0
-
-
-@dataclass(frozen=True)
-class _Entry:
-    file: BinaryIO
-    start: int
+    start: int  # byte
     tokens: int
     checksum: int
 
 
 @dataclass
+class _Part:
+    """One file of records, and how many of its bytes were scanned."""
+
+    file: BinaryIO
+    scanned: int = 0
+
+
+def key_of(tokens: Tensor) -> bytes:
+    """Return the 16-byte key of an example, (t,) tokens without padding, on the CPU."""
+    numbers = tokens.to(torch.int32).contiguous().numpy().tobytes()
+    return hashlib.blake2b(numbers, digest_size=16).digest()
+
+
 class EncoderCache:
-    """bf16 vectors by text, bounded on disk.
+    """Holds bf16 vectors by example, bounded on disk, shared by processes.
 
     Args:
-        folder: of one backbone and one way of using it; see :func:`folder_of`.
+        folder: of one backbone and one way of using it.
         d: width of a vector.
         limit: bytes that all parts together may take; beyond it nothing is added.
 
     Raises:
-        LaftError: the folder cannot be made or written.
+        LaftError: the folder cannot be made.
     """
 
-    folder: Path
-    d: int
-    limit: int
-    hits: int = 0
-    misses: int = 0
-    _entries: dict[bytes, _Entry] = field(default_factory=dict)
-    _parts: dict[str, _Part] = field(default_factory=dict)
-    _writer: tuple[BinaryIO, BinaryIO] | None = None
-    _looked: float = float("-inf")
-    _full: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self, folder: Path, d: int, limit: int) -> None:
+        self.folder, self.d, self.limit = folder, d, limit
+        self._records: dict[bytes, _Record] = {}
+        self._parts: dict[Path, _Part] = {}
+        self._writer: _Part | None = None  # this process's part
+        self._full = False
+        self._last_scan = float("-inf")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LaftError(
-                f"{self.folder}: --encoder-cache cannot be made ({error.strerror})"
+                f"{folder}: --encoder-cache cannot be made ({error.strerror})"
             ) from None
 
     def get(self, keys: Sequence[bytes]) -> list[Tensor | None]:
-        """(t, d) bf16 vectors of each text, None for one that is not there."""
-        found = [self._read(key) for key in keys]
-        if any(vectors is None for vectors in found) and self._refresh():
-            found = [self._read(key) for key in keys]
-        missing = sum(vectors is None for vectors in found)
-        self.hits, self.misses = self.hits + len(keys) - missing, self.misses + missing
-        return found
+        """Return (t, d) bf16 vectors of each example, None for one that is not there."""
+        vectors = [self._read(key) for key in keys]
+        is_stale = time.monotonic() - self._last_scan >= SCAN_INTERVAL
+        if is_stale and any(tensor is None for tensor in vectors):
+            self._scan()
+            vectors = [self._read(key) for key in keys]
+        return vectors
 
     def put(self, keys: Sequence[bytes], vectors: Sequence[Tensor]) -> None:
-        """Add what is not there yet; (t, d) of any dtype and device each."""
-        for key, text in zip(keys, vectors, strict=True):
-            if key not in self._entries and not self._full:
-                self._add(key, text)
+        """Add the examples that are not there yet; (t, d) vectors of any dtype and device each."""
+        for key, tensor in zip(keys, vectors, strict=True):
+            if self._full or key in self._records:
+                continue
+            try:
+                self._append(key, tensor)
+            except OSError as error:
+                self._full = True
+                logger.warning(
+                    "%s: no longer written to (%s); training goes on", self.folder, error.strerror
+                )
 
-    def _add(self, key: bytes, text: Tensor) -> None:
-        data = text.detach().to("cpu", torch.bfloat16).contiguous().view(torch.int16)
-        content = data.numpy().tobytes()
-        if self._used() + len(content) + RECORD.size > self.limit:
+    def _append(self, key: bytes, vectors: Tensor) -> None:
+        data = vectors.detach().to("cpu", torch.bfloat16).contiguous()
+        content = data.view(torch.int16).numpy().tobytes()
+        used = sum(os.fstat(part.file.fileno()).st_size for part in self._parts.values())
+        if used + HEADER.size + len(content) > self.limit:
             self._full = True
             logger.info(
-                "%s: full at %.1f GB; other texts are encoded anew", self.folder, self.limit / 1e9
-            )
+                "%s: full at %.1f GB; other examples are encoded in every epoch",
+                self.folder, self.limit / 1e9,
+            )  # fmt: skip
             return
-        try:
-            vectors, index = self._open_writer()
-            start = vectors.tell()
-            vectors.write(content)
-            vectors.flush()
-            index.write(RECORD.pack(key, start, len(text), zlib.crc32(content)))
-            index.flush()
-        except OSError as error:
-            self._full = True
-            logger.warning(
-                "%s: not written any more (%s); training goes on", self.folder, error.strerror
-            )
-            return
-        own = self._part(Path(index.name))
-        if own is not None:
-            self._entries[key] = _Entry(own.file, start, len(text), zlib.crc32(content))
-
-    def _open_writer(self) -> tuple[BinaryIO, BinaryIO]:
         if self._writer is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            name = f"part-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
-            vectors = (self.folder / f"{name}.bin").open("xb")
-            self._writer = vectors, (self.folder / f"{name}.idx").open("xb")
-        return self._writer
+            name = f"part-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}.cache"
+            self._writer = self._parts[self.folder / name] = _Part((self.folder / name).open("x+b"))
+        part, checksum = self._writer, zlib.crc32(content)
+        part.file.write(HEADER.pack(key, len(data), checksum) + content)
+        part.file.flush()
+        start = part.scanned + HEADER.size
+        self._records[key] = _Record(part.file, start, len(data), checksum)
+        part.scanned = start + len(content)
 
-    def _used(self) -> int:
-        """Bytes of all parts that are known of, this process's own always up to date."""
-        used = 0
-        for part in self._parts.values():
-            used += os.fstat(part.file.fileno()).st_size + part.read
-        return used
-
-    def _refresh(self) -> bool:
-        """Read what was added to the folder since; False where it was looked at just now."""
-        if time.monotonic() - self._looked < REFRESH:
-            return False
-        for index in sorted(self.folder.glob("part-*.idx")):
-            part = self._part(index)
-            if part is not None:
-                self._read_index(part)
-        self._looked = time.monotonic()
-        return True
-
-    def _part(self, index: Path) -> _Part | None:
-        if index.name not in self._parts:
+    def _scan(self) -> None:
+        """Learn what other processes and earlier runs have written since the last scan."""
+        self._last_scan = time.monotonic()
+        for path in sorted(self.folder.glob("part-*.cache")):
             try:
-                file = index.with_suffix(".bin").open("rb", buffering=0)
+                part = self._parts.get(path) or _Part(path.open("rb", buffering=0))
             except OSError:
-                return None  # deleted in between
-            self._parts[index.name] = _Part(index, file)
-        return self._parts[index.name]
-
-    def _read_index(self, part: _Part) -> None:
-        try:
-            with part.index.open("rb") as file:
-                file.seek(part.read)
-                content = file.read()
-        except OSError:
-            return
-        whole = len(content) - len(content) % RECORD.size
-        for key, start, tokens, checksum in RECORD.iter_unpack(content[:whole]):
-            self._entries.setdefault(key, _Entry(part.file, start, tokens, checksum))
-        part.read += whole
+                continue  # deleted in between
+            self._parts[path], descriptor = part, part.file.fileno()
+            size = os.fstat(descriptor).st_size
+            while part.scanned + HEADER.size <= size:
+                header = os.pread(descriptor, HEADER.size, part.scanned)
+                key, tokens, checksum = HEADER.unpack(header)
+                start = part.scanned + HEADER.size
+                end = start + tokens * self.d * BF16_BYTES
+                if end > size:
+                    break  # being written, or torn
+                self._records.setdefault(key, _Record(part.file, start, tokens, checksum))
+                part.scanned = end
 
     def _read(self, key: bytes) -> Tensor | None:
-        entry = self._entries.get(key)
-        if entry is None:
+        record = self._records.get(key)
+        if record is None:
             return None
-        buffer = bytearray(entry.tokens * self.d * WIDTH)
+        content = bytearray(record.tokens * self.d * BF16_BYTES)
         try:
-            read = os.preadv(entry.file.fileno(), [buffer], entry.start)
+            read = os.preadv(record.file.fileno(), [content], record.start)
         except OSError:
             read = -1
-        if read != len(buffer) or zlib.crc32(buffer) != entry.checksum:
-            del self._entries[key]
-            logger.warning("%s: a damaged entry is left out", self.folder)
+        if read != len(content) or zlib.crc32(content) != record.checksum:
+            del self._records[key]
+            logger.warning("%s: a damaged record is ignored", self.folder)
             return None
-        return torch.frombuffer(buffer, dtype=torch.bfloat16).view(entry.tokens, self.d)
+        return torch.frombuffer(content, dtype=torch.bfloat16).view(record.tokens, self.d)
 
 
-def bytes_in_other_caches(folder: Path) -> int:
-    """Bytes of the other folders beside ``folder``: of other backbones and other uses."""
-    taken = 0
-    for part in folder.parent.glob("*/part-*"):
-        if part.parent != folder:
-            with contextlib.suppress(OSError):  # deleted in between
-                taken += part.stat().st_size
-    return taken
+def encode(
+    tokens: Tensor,
+    pad: int,
+    cache: EncoderCache,
+    encoder: Callable[[Tensor | None], EncoderOutput],
+    dtype: torch.dtype,
+) -> EncoderOutput:
+    """Return the encoder's output for (B, T) tokens, rounded to bf16; only what is missing runs.
+
+    It is rounded where it was just computed as well, so that the epoch that fills the cache and
+    those that read it see the same numbers. Vectors at padding, which nothing reads, are zero.
+
+    Args:
+        tokens: (B, T).
+        pad: the token of padding.
+        cache: where vectors are kept.
+        encoder: encodes the given rows of ``tokens``, (R,) indices; None stands for all.
+        dtype: of the output's vectors.
+    """
+    is_token = tokens.ne(pad)  # (B, T), False at padding
+    keys = [key_of(row[kept]) for row, kept in zip(tokens.cpu(), is_token.cpu(), strict=True)]
+    vectors = cache.get(keys)
+    missing = [row for row, tensor in enumerate(vectors) if tensor is None]
+    if missing:
+        rows = None if len(missing) == len(keys) else torch.tensor(missing, device=tokens.device)
+        computed = encoder(rows)["encoder_out"][0].transpose(0, 1)  # (R, T, d)
+        for row, tensor in zip(missing, computed.to(torch.bfloat16), strict=True):
+            vectors[row] = tensor[is_token[row]]  # (t, d)
+        cache.put([keys[row] for row in missing], [vectors[row] for row in missing])  # type: ignore[misc]
+    flat = torch.cat([v.to(tokens.device) for v in vectors if v is not None])  # (all tokens, d)
+    e = torch.zeros(*tokens.shape, flat.size(1), dtype=dtype, device=tokens.device)
+    e[is_token] = flat.to(dtype)
+    return {
+        "encoder_out": [e.transpose(0, 1).contiguous()],  # (T, B, d)
+        "encoder_padding_mask": [~is_token],
+        "encoder_embedding": [],
+        "encoder_states": [],
+        "fc_results": [],
+        "src_tokens": [],
+        "src_lengths": [is_token.sum(dim=1, dtype=torch.int32).reshape(-1, 1)],
+    }
 
 
-def folder_of(root: str, fingerprint: str, **settings: object) -> Path:
-    """The folder for a backbone and all that its output depends on beside the tokens."""
-    words = "".join(f"-{name}={value}" for name, value in sorted(settings.items()))
-    return Path(root) / f"{fingerprint}{words}"
+def encoder_fingerprint(model: Any) -> str:
+    """Return the backbone's fingerprint; empty where the encoder's weights are not the backbone's.
+
+    Args:
+        model: a LAFTMBart. Its checkpoint may hold an encoder that another system has trained.
+    """
+    encoder = {name for name in model.backbone_parameters() if name.startswith("encoder.")}
+    return str(model.fingerprint) if encoder <= model.from_backbone else ""
+
+
+def use_cache(encoder: Any, root: str, limit: int, fingerprint: str, precision: str) -> None:
+    """Keep an encoder's output for training examples below ``root``.
+
+    Args:
+        encoder: a LAFTEncoder.
+        root: holds one folder for each backbone and all that its output depends on.
+        limit: bytes that all these folders together may take.
+        fingerprint: the backbone's.
+        precision: in which the encoder computes.
+
+    Raises:
+        LaftError: the encoder's output changes in training, or ``fingerprint`` is empty, so that
+            it is not known to be the backbone's.
+    """
+    if not encoder.frozen:
+        raise LaftError(
+            "--encoder-cache: this system trains the encoder, so that its output changes at every "
+            "step; leave the option out"
+        )
+    if not fingerprint:
+        raise LaftError(
+            "--encoder-cache: needs --backbone, whose fingerprint names the cache, and no "
+            "checkpoint with an encoder of its own (a whole one, or of a system that trains the "
+            "encoder); give the slim one, or leave the option out"
+        )
+    d = int(encoder.embed_tokens.embedding_dim)
+    settings = {
+        "activation": encoder.cfg.activation_fn,
+        "d": d,
+        "heads": encoder.cfg.encoder.attention_heads,  # no tensor shows these
+        "mask_source_tag": encoder.mask_source_tag,
+        "precision": precision,
+        "unscaled": encoder.cfg.no_scale_embedding,
+    }
+    words = [fingerprint, *(f"{name}={value}" for name, value in settings.items())]
+    folder = Path(root) / "-".join(words)
+    others = [part for part in Path(root).glob("*/part-*") if part.parent != folder]
+    encoder.cache = EncoderCache(folder, d, limit - sum(map(_bytes_of, others)))
+
+
+def _bytes_of(path: Path) -> int:
+    """Return a file's size, 0 where it was deleted in between."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

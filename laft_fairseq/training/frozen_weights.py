@@ -1,8 +1,8 @@
-"""Frozen weights cost their file's pages and nothing more; under autocast they are cast once.
+"""Frozen weights are used from the mapped file; under autocast they are cast once.
 
-A backbone's file is mapped, so a frozen parameter can use the mapped tensor itself. Under bf16
-autocast torch casts a frozen fp32 matrix anew in every step, since it remembers casts of trained
-weights alone; :class:`Casts` keeps the bf16 copies, which are those casts bit for bit.
+A backbone's file is mapped, so that a frozen parameter can use the mapped tensor itself. Under bf16
+autocast torch casts a frozen fp32 matrix again in every step, as it caches casts of trained weights
+only; :class:`Casts` keeps the bf16 copies, which are those casts bit for bit.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from laft_fairseq.errors import LaftError
 logger = logging.getLogger(__name__)
 
 MAPS = Path("/proc/self/maps")
-ADOPTED = "laft_adopted"  # on a parameter: its state when it took a tensor as its own
+ADOPTED = "laft_adopted"  # a parameter's attribute: its state when it began to share a tensor
 
 
 def adopt(parameters: Mapping[str, nn.Parameter], source: Mapping[str, Tensor]) -> None:
-    """Give each parameter the contents of ``source``; a frozen one shares them where it can.
+    """Give each parameter the contents of ``source``; a frozen one shares its memory if possible.
+
+    A trained parameter gets a copy, as it will be written to; so does one of another device or
+    dtype. Pages that were read for a copy are released at once.
 
     Args:
         parameters: by name, on any device.
         source: tensors of the same names and shapes, possibly mapped from a file.
-
-    What is trained is copied, since it will be written to; so is what another device or dtype
-    needs. Pages that were read for a copy are given back at once.
     """
     with torch.no_grad():
         for name, parameter in parameters.items():
@@ -52,43 +52,44 @@ def adopt(parameters: Mapping[str, nn.Parameter], source: Mapping[str, Tensor]) 
 
 
 def is_shared(parameter: Tensor) -> bool:
-    """Whether it still is the tensor that it took as its own."""
+    """Return whether the parameter still shares the tensor that it adopted."""
     return getattr(parameter, ADOPTED, None) == _state(parameter)
 
 
 def _state(parameter: Tensor) -> tuple[int, int]:
-    """Changes whenever the parameter is written to or replaced."""
+    """Return what changes whenever the parameter is written to or replaced."""
     return parameter.data_ptr(), parameter._version
 
 
 class Casts:
-    """bf16 copies of a model's frozen linear layers, in the layers' place for a while."""
+    """bf16 copies of the weights of a model's frozen linear layers."""
 
     def __init__(self) -> None:
         self._copies: dict[nn.Linear, dict[str, tuple[tuple[int, int], Tensor]]] = {}
 
     @contextlib.contextmanager
     def in_place(self, model: nn.Module) -> Iterator[None]:
-        """Within it every frozen fp32 ``nn.Linear`` of ``model`` holds bf16 weights.
+        """Swap the copies in: in the context every frozen fp32 ``nn.Linear`` has bf16 weights.
 
-        Parameters themselves are untouched, so optimizers and state dicts never meet a copy.
-        A matrix that an embedding shares is swapped in the linear layer alone.
+        Parameters themselves are untouched, so that optimizers and state dicts never see a copy. A
+        matrix that an embedding shares is swapped in the linear layer alone.
         """
         swapped: list[tuple[nn.Linear, str, nn.Parameter]] = []
         try:
-            for module in model.modules():
-                if isinstance(module, nn.Linear):
-                    for name, parameter in list(module._parameters.items()):
-                        if parameter is not None and _is_castable(parameter):
-                            swapped.append((module, name, parameter))
-                            module._parameters[name] = self._copy(module, name, parameter)  # type: ignore[assignment]
+            for module in (m for m in model.modules() if isinstance(m, nn.Linear)):
+                for name, parameter in list(module._parameters.items()):
+                    if parameter is None or parameter.requires_grad:
+                        continue
+                    if parameter.dtype == torch.float32:
+                        swapped.append((module, name, parameter))
+                        module._parameters[name] = self._copy(module, name, parameter)  # type: ignore[assignment]
             yield
         finally:
             for module, name, parameter in swapped:
                 module._parameters[name] = parameter
 
     def _copy(self, module: nn.Linear, name: str, parameter: nn.Parameter) -> Tensor:
-        """The copy of this parameter, made anew where the parameter was written or replaced."""
+        """Return the copy, made again where the parameter was written to or replaced."""
         state = _state(parameter)
         held = self._copies.setdefault(module, {})
         if name not in held or held[name][0] != state:
@@ -98,13 +99,9 @@ class Casts:
         return held[name][1]
 
 
-def _is_castable(parameter: nn.Parameter) -> bool:
-    return not parameter.requires_grad and parameter.dtype == torch.float32
-
-
 @dataclass(frozen=True)
 class FileState:
-    """A file as it was when it was mapped; written to in place, it would change weights in use."""
+    """A file as it was when it was mapped: written to in place, it would change weights in use."""
 
     path: str
     inode: int
@@ -113,15 +110,15 @@ class FileState:
 
     @classmethod
     def of(cls, path: str) -> FileState:
-        """The state of the file now."""
-        found = os.stat(path)
-        return cls(path, found.st_ino, found.st_size, found.st_mtime_ns)
+        """Return the state of the file now."""
+        status = os.stat(path)
+        return cls(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def check(self) -> None:
-        """Nothing where the file is unchanged, gone or another one by now.
+        """Check that the file was not written to; it may be gone or replaced by another one.
 
         Raises:
-            LaftError: the same file was written to.
+            LaftError: it was written to.
         """
         if not os.path.exists(self.path):
             return
@@ -134,24 +131,16 @@ class FileState:
 
 
 def release(parameters: Iterable[nn.Parameter]) -> None:
-    """Give back the memory of what was adopted from a mapped file; reading it brings it back.
-
-    Nothing happens to any other tensor, to one that was written to since, or where the system
-    does not list its mappings.
-    """
-    for parameter in parameters:
-        _release(parameter)
-
-
-def _release(parameter: nn.Parameter) -> None:
-    if is_shared(parameter):
+    """Release the memory of the parameters that still share a mapped file's tensors."""
+    for parameter in filter(is_shared, parameters):
         drop_pages(parameter)
 
 
 def drop_pages(tensor: Tensor) -> None:
-    """Give back the memory of a tensor that is mapped from a file and was never written to.
+    """Release the memory of a tensor that is mapped from a file and was never written to.
 
-    Reading it brings it back, from the file. Nothing happens to a tensor that is not mapped.
+    The next read brings it back from the file. Nothing happens to a tensor that is not mapped, or
+    where the system does not list its mappings.
     """
     if not MAPS.exists() or tensor.device.type != "cpu":
         return
@@ -162,11 +151,11 @@ def drop_pages(tensor: Tensor) -> None:
         return
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), mmap.MADV_DONTNEED):
-        logger.debug("madvise: error %d; memory is kept", ctypes.get_errno())
+        logger.debug("madvise failed with error %d; the memory is kept", ctypes.get_errno())
 
 
 def _is_private_file(first: int, last: int) -> bool:
-    """Whether [first, last) lies in one private mapping of a file."""
+    """Return whether [first, last) lies in one private mapping of a file."""
     with MAPS.open() as lines:
         for line in lines:
             span, modes, _, _, inode, *_ = line.split()

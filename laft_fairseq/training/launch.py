@@ -1,4 +1,4 @@
-"""The processes of one run: torchrun's environment, devices, and the group that they form."""
+"""The processes of one training: torchrun's environment, their devices, their process group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAUNCHERS = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")
 
 
 class Launched(NamedTuple):
-    """This process's place among those that torchrun started."""
+    """This process's rank among those that torchrun started."""
 
     rank: int
     world_size: int
@@ -27,7 +27,7 @@ class Launched(NamedTuple):
 
 
 def launched() -> Launched | None:
-    """What torchrun says in the environment; None where it started one process, or none."""
+    """Return what torchrun sets in the environment; None where it started one process, or none."""
     names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     if any(name not in os.environ for name in names) or int(os.environ["WORLD_SIZE"]) == 1:
         return None
@@ -36,10 +36,10 @@ def launched() -> Launched | None:
 
 
 def refuse_lost_processes() -> None:
-    """Several processes that do not know of each other would train into one folder.
+    """Refuse processes that are not connected, and would each train into the same folder.
 
     Raises:
-        LaftError: more than one was launched, and they are not connected.
+        LaftError: a launcher started more than one, and they form no group.
     """
     if dist.is_initialized():
         return
@@ -47,75 +47,71 @@ def refuse_lost_processes() -> None:
         processes = int(os.environ.get(name) or "1")
         if processes > 1:
             raise LaftError(
-                f"{processes} processes were launched ({name}), which do not know of each other: "
-                "launch fairseq-train by torchrun; fairseq-generate runs without a launcher"
+                f"{processes} processes were launched ({name}) but are not connected: start "
+                "fairseq-train with torchrun, and fairseq-generate without a launcher"
             )
 
 
-def check_gpu(place: Launched) -> None:
-    """Raise LaftError where a process has no GPU of its own on this machine."""
-    if place.local_rank >= torch.cuda.device_count():
+def check_gpu(process: Launched) -> None:
+    """Raise LaftError where this machine has no GPU for the process."""
+    if process.local_rank >= torch.cuda.device_count():
         raise LaftError(
-            f"process {place.rank}: local rank {place.local_rank}, but this machine has "
+            f"process {process.rank}: local rank {process.local_rank}, but this machine has "
             f"{torch.cuda.device_count()} GPUs; lower --nproc_per_node, or pass --cpu"
         )
 
 
-def hide_gpus() -> None:
-    """``--cpu`` beside a GPU: fairseq's gradient clipping asks torch, not the option, and fails."""
-    torch.cuda.is_available = lambda: False
-
-
 def configure_distributed(cfg: Any) -> None:
-    """Write into fairseq's configuration what the launcher and the device ask for.
+    """Set rank, world size, backend and device in fairseq's configuration.
 
     Raises:
         LaftError: more processes on this machine than it has GPUs, or no launcher for several.
     """
     if cfg.common.cpu:
-        hide_gpus()
-    own, on_cpu = cfg.distributed_training, not torch.cuda.is_available()
-    place = launched() if own.distributed_init_method is None else None
-    if place is not None:
+        torch.cuda.is_available = lambda: False  # fairseq's gradient clipping asks torch
+    options, on_cpu = cfg.distributed_training, not torch.cuda.is_available()
+    process = launched() if options.distributed_init_method is None else None
+    if process is not None:
         if not on_cpu:
-            check_gpu(place)
-        own.distributed_init_method, own.distributed_no_spawn = "env://", True
-        own.distributed_rank, own.distributed_world_size = place.rank, place.world_size
-        own.device_id = 0 if on_cpu else place.local_rank
+            check_gpu(process)
+        options.distributed_init_method, options.distributed_no_spawn = "env://", True
+        options.distributed_rank, options.distributed_world_size = process.rank, process.world_size
+        options.device_id = 0 if on_cpu else process.local_rank
     if not on_cpu:
         return
-    if own.distributed_backend == "nccl":
-        own.distributed_backend = "gloo"
-    if place is None and own.distributed_world_size > 1:
+    if options.distributed_backend == "nccl":
+        options.distributed_backend = "gloo"
+    processes = options.distributed_world_size
+    if process is None and processes > 1:
         raise LaftError(
-            f"--distributed-world-size {own.distributed_world_size}: on a CPU nothing starts these "
-            f"processes; use torchrun --nproc_per_node={own.distributed_world_size}"
+            f"--distributed-world-size {processes}: on CPUs fairseq starts no processes; use "
+            f"torchrun --nproc_per_node={processes}"
         )
 
 
 @contextlib.contextmanager
 def connected(on_cpu: bool) -> Iterator[int]:
-    """While it lasts, the processes that torchrun started know each other; yields the rank.
+    """Connect the processes that torchrun started while the context lasts; yields the rank.
 
     Without torchrun, or with one process of it, the rank is 0 and there is no group.
 
     Raises:
-        LaftError: they did not meet, or have no GPU each.
+        LaftError: a process has no GPU.
     """
-    place = launched()
-    if place is None:
+    process = launched()
+    if process is None:
         yield 0
         return
     if not on_cpu:
-        check_gpu(place)
-        torch.cuda.set_device(place.local_rank)
+        check_gpu(process)
+        torch.cuda.set_device(process.local_rank)
     dist.init_process_group("gloo" if on_cpu else "nccl")
-    yield place.rank
+    yield process.rank
     dist.destroy_process_group()
 
 
 def disconnect() -> None:
-    """End all groups and their threads, beside which Python's own end aborts now and then.
+    """End all process groups and their threads, with which Python's exit sometimes aborts.
 
     fairseq keeps its group in a function's attribute, and its trainer is in reference cycles.
     """

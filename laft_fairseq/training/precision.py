@@ -13,14 +13,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from laft_fairseq.training.frozen_weights import Casts
 
-# But for cuDNN's, which makes a plan for each new shape, and batches by size have many.
+# All but cuDNN's, which makes a plan for each new shape, of which batches by size have many.
 ALL_KERNELS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 CHOICES = ("auto", "bf16", "none")
 
 
 @cache
 def cpu_has_bf16() -> bool:
-    """Whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX)."""
+    """Return whether this CPU has bf16 matrix instructions (AVX512-BF16 or AMX)."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return False
@@ -29,10 +29,10 @@ def cpu_has_bf16() -> bool:
 
 
 def wants_bf16(parameter: torch.Tensor, choice: str) -> bool:
-    """Whether a model of this (fp32) parameter runs under bf16 autocast.
+    """Return whether a model with this parameter runs under bf16 autocast.
 
-    ``auto``: on CPUs with bf16 instructions, and on CUDA devices that have them too, not those on
-    which torch emulates them; never for a model that fairseq already holds in half precision.
+    ``auto`` means on CPUs and CUDA devices with bf16 instructions, not where torch emulates them. A
+    model that fairseq already holds in half precision never does.
     """
     if choice == "none" or parameter.dtype != torch.float32:
         return False
@@ -46,12 +46,12 @@ def wants_bf16(parameter: torch.Tensor, choice: str) -> bool:
 def autocast(
     model: Any, choice: str, casts: Casts | None = None
 ) -> contextlib.AbstractContextManager[Any]:
-    """The context in which ``model`` computes forward and loss, frozen weights cast by ``casts``.
+    """Return the context for ``model``'s forward pass and loss; ``casts`` casts frozen weights.
 
-    On a CPU attention that is differentiated is computed by plain products in bf16: forward and
-    backward together torch's fused kernel took up to three times as long for the mini backbone, and
-    about as long at mBART-large's shape. Without a backward pass the fused one is the faster, four
-    times and more: see :func:`frozen_forward`.
+    On a CPU, attention with a backward pass uses plain products in bf16: torch's fused kernel took
+    up to three times as long for the mini backbone, forward and backward together, and about as
+    long at mBART-large's shape. Without a backward pass the fused kernel is at least four times
+    faster: see :func:`frozen_forward`.
     """
     parameter = next(model.parameters())
     if not wants_bf16(parameter, choice):
@@ -69,6 +69,6 @@ def autocast(
 
 @contextlib.contextmanager
 def frozen_forward() -> Iterator[None]:
-    """No gradients, and every kernel of attention again: for a frozen part within autocast."""
+    """Compute without gradients and with every attention kernel: for a frozen part in autocast."""
     with torch.no_grad(), sdpa_kernel(ALL_KERNELS):
         yield

@@ -1,12 +1,13 @@
-"""Whether processes that train one model together were started alike.
+"""Whether the processes that train one model together were started alike.
 
-Processes that differ would wait for each other for ever, or train something that none of them
-was asked to; each check is a collective operation, which every process has to reach.
+Processes that differ would wait for each other for ever, or train something that none of them was
+asked to. Each check is a collective operation, which every process has to reach.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 from argparse import Namespace
@@ -15,60 +16,52 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
 from laft_fairseq.errors import LaftError
 
-OWN = ("distributed_rank", "device_id", "distributed_init_method", "nprocs_per_node")
+# Options in which processes differ by design.
+PER_PROCESS = ("distributed_rank", "device_id", "distributed_init_method", "nprocs_per_node")
 TOLERANCE = 1e-5  # relative, of a parameter's sum of magnitudes
 
 
 def is_distributed() -> bool:
-    """Whether this is one of several connected processes."""
+    """Return whether this is one of several connected processes."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def is_rank_zero() -> bool:
-    """Whether this process is the only one, or the first of several."""
+    """Return whether this process is the only one, or the first of several."""
     return not is_distributed() or dist.get_rank() == 0
 
 
-def device() -> torch.device:
-    """Where tensors have to lie for the group's backend."""
-    if dist.get_backend() == "nccl":
-        return torch.device("cuda", torch.cuda.current_device())
-    return torch.device("cpu")
-
-
-def expect_same(values: Mapping[str, str], remedy: str) -> None:
-    """Compare ``values`` with those of process 0.
+def expect_same(values: Mapping[str, str | float], remedy: str) -> None:
+    """Compare named values of all processes: numbers up to ``TOLERANCE``, paths not at all.
 
     Raises:
-        LaftError: they differ here or in any other process, so that all of them end.
+        LaftError: in every process, where any of them differs from the first.
     """
-    first: dict[str, str] = json.loads(_of_first(json.dumps(dict(values))))
-    differ = [
-        name
-        for name in sorted(values.keys() | first.keys())
-        if values.get(name) != first.get(name)
-        and os.sep not in f"{values.get(name)}{first.get(name)}"  # paths may differ
-    ]
-    anywhere = torch.tensor([len(differ)], device=device())
-    dist.all_reduce(anywhere, op=dist.ReduceOp.MAX)
-    if differ:
-        there_is = ", ".join(
-            f"{name} is {values.get(name, 'absent')} here and {first.get(name, 'absent')} there"
-            for name in differ[:3]
-        )
-        raise LaftError(
-            f"process {dist.get_rank()} on {socket.gethostname()} does not agree with process 0: "
-            f"{there_is}; {remedy}"
-        )
-    if anywhere.item():
-        raise LaftError(
-            f"process {dist.get_rank()} on {socket.gethostname()}: another process does not agree "
-            f"with process 0, and says in what; {remedy}"
-        )
+    gathered: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(gathered, (socket.gethostname(), dict(values)))
+    _, first = gathered[0]
+    for rank, (host, others) in enumerate(gathered):
+        names = sorted(first.keys() | others.keys())
+        differing = [name for name in names if not _alike(first.get(name), others.get(name))]
+        if differing:
+            differences = ", ".join(
+                f"{name} is {others.get(name, 'absent')} there and {first.get(name, 'absent')} in "
+                "process 0"
+                for name in differing[:3]
+            )
+            raise LaftError(
+                f"process {rank} on {host} does not agree with process 0: {differences}; {remedy}"
+            )
+
+
+def _alike(one: str | float | None, other: str | float | None) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=TOLERANCE)
+    return one == other or os.sep in f"{one}{other}"  # machines may keep files in other places
 
 
 def expect_same_options(cfg: Any) -> None:
@@ -79,14 +72,14 @@ def expect_same_options(cfg: Any) -> None:
 
     from omegaconf import OmegaConf
 
-    held = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True) if _is(cfg) else vars(cfg)
-    groups = [vars(g) if isinstance(g, Namespace) else g for g in held.values()]  # the model's
-    values = {
-        option: json.dumps(value, sort_keys=True, default=_plain)
-        for group in groups
-        for option, value in (group.items() if isinstance(group, dict) else ())
-        if option not in OWN
-    }
+    is_config = OmegaConf.is_config(cfg)
+    groups = OmegaConf.to_container(cfg, resolve=True, enum_to_str=True) if is_config else vars(cfg)
+    values: dict[str, str | float] = {}
+    for group in groups.values():
+        options = vars(group) if isinstance(group, Namespace) else group  # the model's are one
+        if isinstance(options, dict):
+            values |= {name: json.dumps(value, sort_keys=True, default=_plain)
+                       for name, value in options.items() if name not in PER_PROCESS}  # fmt: skip
     try:
         values["laft_fairseq"] = version("laft_fairseq")
     except PackageNotFoundError:
@@ -96,7 +89,7 @@ def expect_same_options(cfg: Any) -> None:
 
 
 def expect_same_model(model: nn.Module) -> None:
-    """Compare parameters and language components: names, and of each the sum of its magnitudes.
+    """Compare the sums of magnitudes of all parameters and language components, by name.
 
     Raises:
         LaftError: as :func:`expect_same`.
@@ -104,40 +97,12 @@ def expect_same_model(model: nn.Module) -> None:
     if not is_distributed():
         return
     buffers = {name: b for name, b in model.named_buffers() if b.is_floating_point()}
-    named: dict[str, Tensor] = {**dict(model.named_parameters()), **buffers}
-    remedy = "give all of them the same backbone, checkpoint and language components"
-    expect_same({"the list of parameters": " ".join(named).replace(os.sep, ".")}, remedy)
-    sums = [tensor.detach().abs().sum(dtype=torch.float64) for tensor in named.values()]
-    own = torch.stack(sums).to(device())  # (tensors,)
-    first = own.clone()
-    dist.broadcast(first, src=0)
-    near = torch.isclose(own, first, rtol=TOLERANCE, atol=0)
-    values = {
-        name: "as in process 0" if same or dist.get_rank() == 0 else "of other contents"
-        for name, same in zip(named, near.tolist(), strict=True)
-    }
-    expect_same(values, remedy)
-
-
-def _of_first(text: str) -> str:
-    """The text of process 0, in every process."""
-    content = torch.tensor(list(text.encode()), dtype=torch.uint8, device=device())
-    length = torch.tensor([len(content)], device=device())
-    dist.broadcast(length, src=0)
-    if dist.get_rank():
-        content = content.new_empty(int(length.item()))
-    dist.broadcast(content, src=0)
-    return bytes(content.tolist()).decode()
-
-
-def _is(cfg: Any) -> bool:
-    from omegaconf import OmegaConf
-
-    return bool(OmegaConf.is_config(cfg))
+    tensors = {**dict(model.named_parameters()), **buffers}
+    sums = [tensor.detach().abs().sum(dtype=torch.float64) for tensor in tensors.values()]
+    values = dict(zip(tensors, torch.stack(sums).tolist(), strict=True))
+    expect_same(values, "give all of them the same backbone, checkpoint and language components")
 
 
 def _plain(value: Any) -> Any:
-    """Namespaces as dictionaries, tensors and others as text."""
-    return (
-        vars(value) if hasattr(value, "__dict__") and not isinstance(value, Tensor) else str(value)
-    )
+    """Return what JSON can write: namespaces as dictionaries, others as text."""
+    return vars(value) if isinstance(value, Namespace) else str(value)

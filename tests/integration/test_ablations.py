@@ -1,4 +1,4 @@
-"""The row Adapter and LAFT's ablations by the real commands: both stages, then generation."""
+"""The baseline Adapter and LAFT's ablations by the real commands: both stages, then generation."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""TM + adv by fairseq-train's own command line: what moves, resuming, both kinds of target rows."""
+"""TM + adv by fairseq-train: what it trains, resuming, both kinds of target rows."""
 
 import json
 import logging
@@ -32,7 +32,7 @@ def whole(checkpoint: Path, laft: Run) -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def stage1(laft: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The row's stage 1: the same text as everyone's, with plain cross-entropy."""
+    """Stage 1 of the system: on the text that all systems see, with plain cross-entropy."""
     folder = tmp_path_factory.mktemp("tm_adv") / "stage1"
     tiny.train(laft.data, folder, "denoising", *parts(laft, "tm_adv_frozen"), "--max-update", "2",
                "--batch-size", "20", *SAVING)  # fmt: skip
@@ -51,9 +51,9 @@ def test_zero_shot_rows_of_the_frozen_system(
     flags = [*ADVERSARIAL, *parts(laft, "tm_adv_frozen"), *SIX, "--finetune-from-model",
              str(stage1), "--log-format", "json", "--log-interval", "1"]  # fmt: skip
     flags.remove("--disable-validation")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO), caplog.at_level(logging.INFO, "fairseq"):
         unbroken = tiny.train(laft.data, tmp_path / "unbroken", "generation", *flags)
-    assert "the checkpoint holds no language classifier: it starts afresh" in caplog.text
+    assert "the checkpoint holds no language classifier: a new one is trained" in caplog.text
     _check_what_moved(laft, stage1, tmp_path / "unbroken" / "checkpoint_last.pt")
     _check_what_is_logged(logged(caplog, "train_inner"), logged(caplog, "valid"))
 

@@ -1,4 +1,4 @@
-"""Pieces, languages and tag layout of Hugging Face directories; ids as its tokenizers give them."""
+"""Subwords, languages, tag layout of Hugging Face directories; ids as its tokenizers give them."""
 
 import lzma
 import re
@@ -18,10 +18,10 @@ from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.dictionary import load_dictionary
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.tags import CC25, MBART50, symbol
-from preprocess.binarize import encoding
 from tests import hf_folder
 
 transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
 pytestmark = pytest.mark.integration
 
 DATA = hf_folder.REPOSITORY / "examples" / "ddtp" / "data"
@@ -52,13 +52,13 @@ def real_text(tag: str) -> list[str]:
 def ids_by_our_path(
     model: Path, lines: Sequence[str], work: Path, tags: Sequence[str], tag: str, layout: TagLayout
 ) -> list[list[int]]:
-    """binarize.sh's encoding, what fairseq-preprocess makes of it, and the tag."""
+    """Sentencepiece's subwords, what fairseq-preprocess makes of them, and the tag."""
     work.mkdir(exist_ok=True)
-    sentencepiece_dictionary.write_dictionary(model, work / "dict.txt")
+    names = sentencepiece_dictionary.pieces(model)
+    (work / "dict.txt").write_text(sentencepiece_dictionary.dictionary_text(names), "utf-8")
     dictionary: Dictionary = load_dictionary(work, tags)
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    encoding.encode(processor, iter(lines), work / "text", 1)
-    texts = (work / "text").read_text(encoding="utf-8").split("\n")[:-1]
+    texts = [" ".join(subwords) for subwords in processor.encode(list(lines), out_type=str)]
     encoded = [dictionary.encode_line(text, add_if_not_exist=False).long() for text in texts]
     return [layout.tagged(text, dictionary.index(symbol(tag))).tolist() for text in encoded]
 
@@ -72,9 +72,9 @@ def test_ids_of_1000_sentences_are_those_of_its_tokenizer(kind: str, tmp_path: P
         lines = real_text(tag)
         theirs.src_lang = tag
         expected = theirs(lines)["input_ids"]
-        found = ids_by_our_path(hf_folder.SENTENCEPIECE, lines, tmp_path, tags, tag, layout)
-        assert found == expected
-        count += len(found)
+        ids = ids_by_our_path(hf_folder.SENTENCEPIECE, lines, tmp_path, tags, tag, layout)
+        assert ids == expected
+        count += len(ids)
     assert count == 1000
     full = load_dictionary(tmp_path, tags)
     assert len(full) == theirs.vocab_size == ROWS[kind]
@@ -82,7 +82,7 @@ def test_ids_of_1000_sentences_are_those_of_its_tokenizer(kind: str, tmp_path: P
 
 
 def test_ids_of_unknown_characters(tmp_path: Path) -> None:
-    """mBART's own model has no byte pieces: what it does not know is <unk>, 3."""
+    """mBART's own model has no byte subwords: what it does not know is <unk>, 3."""
     with (tmp_path / "small.model").open("wb") as writer:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(real_text("en_XX")), model_writer=writer, vocab_size=300,
@@ -96,108 +96,100 @@ def test_ids_of_unknown_characters(tmp_path: Path) -> None:
     assert 3 in expected[0]
 
 
-@pytest.mark.parametrize("kind", LAYOUTS)
-def test_a_directory_without_tokenizer_files(kind: str, bare: Path) -> None:
-    found = hugging_face_vocabulary.read(bare, ROWS[kind])
-    assert (found.tags, found.layout) == LAYOUTS[kind][:2]
-    assert len(found.pieces) == hf_folder.PIECES
+def vocabulary(folder: Path, rows: int, *options: Any) -> tuple[list[str], str]:
+    """Languages and layout of a directory whose embedding has these rows; else LaftError."""
+    hf_folder.change(folder / "config.json", model_type="mbart", vocab_size=rows)
+    config = transformers.AutoConfig.from_pretrained(folder)
+    subwords, tags, layout = hugging_face_vocabulary.read(folder, config, *options)
+    assert subwords == sentencepiece_dictionary.pieces(hf_folder.SENTENCEPIECE)
+    return tags, layout
 
 
+@pytest.mark.parametrize("saved", ["bare", "", "Fast"])
 @pytest.mark.parametrize("kind", LAYOUTS)
-def test_a_directory_that_the_tokenizer_saved(kind: str, bare: Path) -> None:
-    """The files number their entries: 12001 ar_AR ... and <mask> last."""
+def test_both_mbarts(kind: str, saved: str, bare: Path) -> None:
+    """With the sentencepiece model alone, and as the slow and the fast tokenizer are saved."""
     tags, layout, tokenizer = LAYOUTS[kind]
-    getattr(transformers, tokenizer)(str(hf_folder.SENTENCEPIECE)).save_pretrained(bare)
-    entries = hugging_face_vocabulary.numbered_entries(
-        bare, hugging_face_vocabulary.optional(bare / "tokenizer_config.json")
-    )
-    assert (entries[12001], entries[ROWS[kind] - 1]) == ("ar_AR", "<mask>")
-    found = hugging_face_vocabulary.read(bare, ROWS[kind])
-    assert (found.tags, found.layout) == (tags, layout)
+    if saved != "bare":
+        made = getattr(transformers, tokenizer + saved)(str(hf_folder.SENTENCEPIECE))
+        made.save_pretrained(bare)
+    assert vocabulary(bare, ROWS[kind]) == (tags, layout)
 
 
-def as_fast(folder: Path, tail: Sequence[str], pieces: Sequence[str] = ()) -> None:
-    """tokenizer.json as the fast tokenizers write it, without what is not read of it."""
-    pieces = pieces or sentencepiece_dictionary.pieces(folder / "sentencepiece.bpe.model")[3:]
-    entries = ["<s>", "<pad>", "</s>", "<unk>", *pieces, *tail]
-    added = [{"id": len(entries) - 1, "content": entries[-1], "special": True}]
-    model = {"type": "Unigram", "vocab": [[entry, 0.0] for entry in entries]}
-    hf_folder.change(folder / "tokenizer.json", added_tokens=added, model=model)
+def save_fast(folder: Path, tail: Sequence[str], subwords: Sequence[str] = ()) -> None:
+    """Save a fast tokenizer of these entries after its subwords."""
+    subwords = subwords or sentencepiece_dictionary.pieces(hf_folder.SENTENCEPIECE)[3:]
+    entries = ["<s>", "<pad>", "</s>", "<unk>", *subwords, *tail]
+    unigram = tokenizers.models.Unigram([(entry, 0.0) for entry in entries], unk_id=3)
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer(unigram), mask_token="<mask>"
+    ).save_pretrained(folder)
 
 
-def test_other_languages_are_read_where_they_are_numbered(bare: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "layout"), [("MBartTokenizer", "suffix"), ("MBart50TokenizerFast", "prefix")]
+)
+def test_other_languages_are_read_from_the_tokenizer(bare: Path, name: str, layout: str) -> None:
     """A trimmed model: three languages, in an order of their own."""
-    as_fast(bare, ["fr_XX", "en_XX", "zh_CN", "<mask>"])
-    hf_folder.change(bare / "tokenizer_config.json", tokenizer_class="MBart50TokenizerFast")
-    found = hugging_face_vocabulary.read(bare, 12000 + 5)
-    assert (found.tags, found.layout) == (["fr_XX", "en_XX", "zh_CN"], TagLayout.PREFIX)
-
-
-def test_other_languages_are_read_where_they_are_listed(bare: Path) -> None:
-    listed = [{"content": "fr_XX", "lstrip": False}, "en_XX", "<sep>"]
-    hf_folder.change(bare / "special_tokens_map.json", additional_special_tokens=listed)
-    found = hugging_face_vocabulary.read(bare, 12000 + 4, "MBartTokenizer")
-    assert (found.tags, found.layout) == (["fr_XX", "en_XX"], TagLayout.SUFFIX)
+    save_fast(bare, ["fr_XX", "en_XX", "zh_CN", "<mask>"])
+    hf_folder.change(bare / "tokenizer_config.json", tokenizer_class=name)
+    assert vocabulary(bare, 12000 + 5) == (["fr_XX", "en_XX", "zh_CN"], layout)
 
 
 def test_what_the_user_says(bare: Path) -> None:
-    found = hugging_face_vocabulary.read(bare, 12000 + 4, None, ["fr_XX", "en_XX"], "prefix")
-    assert (found.tags, found.layout) == (["fr_XX", "en_XX"], TagLayout.PREFIX)
+    tags = ["fr_XX", "en_XX"]
+    assert vocabulary(bare, 12000 + 4, tags, "prefix") == (tags, TagLayout.PREFIX)
     with pytest.raises(LaftError, match=r"--langs: .* has ar_AR,cs_CZ,.* in this order"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"], None, ["fr_XX", "en_XX"])
+        vocabulary(bare, ROWS["cc25"], tags)
 
 
 @pytest.mark.parametrize("rows", [11_990, 12_002, ROWS["cc25"] + 1, ROWS["mbart50"] + 10])
 def test_rows_that_do_not_add_up(bare: Path, rows: int) -> None:
-    message = rf"has {rows} rows; 12000 pieces .* leave {rows - 12002} for languages"
-    with pytest.raises(LaftError, match=message):
-        hugging_face_vocabulary.read(bare, rows)
+    with pytest.raises(LaftError, match=rf"has {rows} rows; .* leave {rows - 12002} for languages"):
+        vocabulary(bare, rows)
 
 
 def test_a_language_added_after_the_mask(bare: Path) -> None:
-    """Listed beside cc25's, it would stand in <mask>'s row."""
-    hf_folder.change(bare / "tokenizer_config.json", additional_special_tokens=[*CC25, "pl_PL"])
-    with pytest.raises(LaftError, match="rows; 12000 pieces"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"] + 1)
-    as_fast(bare, [*CC25, "<mask>", "pl_PL"])
-    with pytest.raises(LaftError, match="not languages and then <mask>"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"] + 1)
+    save_fast(bare, [*CC25, "<mask>", "pl_PL"])
+    with pytest.raises(LaftError, match="after <mask> cannot be imported"):
+        vocabulary(bare, ROWS["cc25"] + 1)
 
 
 def test_another_sentencepiece_of_the_same_size(bare: Path) -> None:
-    pieces = sentencepiece_dictionary.pieces(bare / "sentencepiece.bpe.model")[3:]
-    pieces[500], pieces[501] = pieces[501], pieces[500]
-    as_fast(bare, [*CC25, "<mask>"], pieces)
-    with pytest.raises(LaftError, match=r"its piece 503 is .* this is another model's"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"])
+    subwords = sentencepiece_dictionary.pieces(bare / "sentencepiece.bpe.model")[3:]
+    subwords[500], subwords[501] = subwords[501], subwords[500]
+    save_fast(bare, [*CC25, "<mask>"], subwords)
+    with pytest.raises(LaftError, match=r"sentencepiece\.bpe\.model: row 504 .* another model's"):
+        vocabulary(bare, ROWS["cc25"])
 
 
 def test_layouts_that_disagree_or_are_not_told(bare: Path) -> None:
-    with pytest.raises(LaftError, match=r"25 languages .* suffix, its MBart50Tokenizer .* prefix"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"], "MBart50Tokenizer")
-    with pytest.raises(LaftError, match=r"neither its 2 languages .* --tag-layout"):
-        hugging_face_vocabulary.read(bare, 12000 + 4, None, ["fr_XX", "en_XX"])
+    save_fast(bare, [*CC25, "<mask>"])
+    assert vocabulary(bare, ROWS["cc25"]) == (CC25, TagLayout.SUFFIX)
+    hf_folder.change(bare / "tokenizer_config.json", tokenizer_class="MBart50TokenizerFast")
+    with pytest.raises(LaftError, match=r"25 languages tell prefix and suffix; .* --tag-layout"):
+        vocabulary(bare, ROWS["cc25"])
+    save_fast(bare, ["en_XX", "<mask>"])
+    with pytest.raises(LaftError, match=r"1 languages tell no tag layout; .* --tag-layout"):
+        vocabulary(bare, 12000 + 3)
 
 
-def test_files_that_are_missing_or_not_fetched(bare: Path, tmp_path: Path) -> None:
-    model = bare / "sentencepiece.bpe.model"
-    model.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    with pytest.raises(LaftError, match=r"sentencepiece\.bpe\.model: a Git LFS pointer"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"])
-    model.write_bytes(b"no model")
-    with pytest.raises(LaftError, match=r"sentencepiece\.bpe\.model: not a sentencepiece model"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"])
-    model.unlink()
-    with pytest.raises(LaftError, match=r"sentencepiece\.bpe\.model: no such sentencepiece model"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"])
-    (bare / "tokenizer.json").write_text("{}")
-    with pytest.raises(LaftError, match=r"tokenizer\.json alone is not enough"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"])
-
-
-def test_a_tokenizer_of_another_kind(bare: Path) -> None:
-    """A BPE vocabulary is a table, not a list."""
-    vocabulary: dict[str, Any] = {"type": "BPE", "vocab": {"a": 0, "b": 1}}
-    hf_folder.change(bare / "tokenizer.json", model=vocabulary)
-    with pytest.raises(LaftError, match=r"tokenizer\.json or tokenizer_config\.json is not mBART"):
-        hugging_face_vocabulary.read(bare, ROWS["cc25"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("sentencepiece.bpe.model", "version https://git-lfs.github.com/spec/v1\n"),
+        ("sentencepiece.bpe.model", None),
+        ("tokenizer.json", "{"),
+        ("tokenizer.json", '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}'),
+        ("tokenizer_config.json", "{"),
+    ],
+)
+def test_files_that_are_missing_or_of_another_kind(
+    bare: Path, name: str, content: str | None
+) -> None:
+    (bare / name).unlink(missing_ok=True)
+    if content is not None:
+        (bare / name).write_text(content)
+    with pytest.raises(LaftError) as caught:
+        vocabulary(bare, ROWS["cc25"])
+    assert str(caught.value).startswith(str(bare)) and "\n" not in str(caught.value)

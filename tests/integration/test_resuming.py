@@ -1,7 +1,6 @@
-"""What a run says that goes on from a checkpoint, and what fairseq's trainer is not let do."""
+"""Warnings of a resumed run, and what is refused in the folder of another one."""
 
 import logging
-import shutil
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,10 @@ from tests.integration.conftest import Run
 FLAGS = ("--method", "laft", "--train-langs", "en_XX", "--valid-langs", "en_XX",
          "--no-epoch-checkpoints", "--lr-scheduler", "polynomial_decay", "--warmup-updates", "2",
          "--total-num-update", "20")  # fmt: skip
-SAID = (
-    "{best}: written after {updates} updates, but holds no optimizer state, as a best checkpoint: "
-    "Adam, the learning rate's schedule and the count of updates begin anew; to go on as before, "
-    "resume from {last}"
+WARNING = (
+    "{best}: saved after {updates} updates, but without optimizer state, as best checkpoints are: "
+    "Adam, the learning rate schedule and the count of updates start again; to resume, restore "
+    "{last}"
 )
 
 
@@ -37,8 +36,8 @@ def resumed(
     flags = (*FLAGS, "--backbone", laft.backbone, "--max-update", str(updates), *flags)
     content = tiny.train(laft.data, save_dir, "generation", *flags, "--disable-validation")
     ours = [r for r in log.records if r.name.startswith("laft_fairseq")]
-    said = [r.getMessage() for r in ours if r.levelno >= logging.WARNING]
-    return said, content["optimizer_history"][-1]["num_updates"]
+    warnings = [r.getMessage() for r in ours if r.levelno >= logging.WARNING]
+    return warnings, content["optimizer_history"][-1]["num_updates"]
 
 
 def test_the_best_checkpoint_is_no_place_to_resume_from(
@@ -46,10 +45,10 @@ def test_the_best_checkpoint_is_no_place_to_resume_from(
 ) -> None:
     best, last = folder / "checkpoint_best.pt", folder / "checkpoint_last.pt"
     updates = torch.load(best, weights_only=True)["optimizer_history"][-1]["num_updates"]
-    said, _ = resumed(laft, tmp_path / "best", caplog, "--restore-file", best)
-    assert said == [SAID.format(best=best, last=last, updates=updates)]
-    said, updates = resumed(laft, tmp_path / "last", caplog, "--restore-file", last)
-    assert (said, updates) == ([], 6)
+    warnings, _ = resumed(laft, tmp_path / "best", caplog, "--restore-file", best)
+    assert warnings == [WARNING.format(best=best, last=last, updates=updates)]
+    warnings, updates = resumed(laft, tmp_path / "last", caplog, "--restore-file", last)
+    assert (warnings, updates) == ([], 6)
 
 
 @pytest.mark.parametrize(
@@ -72,25 +71,25 @@ def test_a_last_checkpoint_without_states_names_the_option(
     flags = ("--no-save-optimizer-state", "--finetune-from-model", laft.stage1)
     assert resumed(laft, tmp_path, caplog, *flags, updates=2) == ([], 2)
     (line,), _ = resumed(laft, tmp_path, caplog, *flags, updates=3)
-    assert line.startswith(f"{tmp_path / 'checkpoint_last.pt'}: written after 2 updates, but ")
-    assert line.endswith("; to go on as before, save without --no-save-optimizer-state")
+    assert line.startswith(f"{tmp_path / 'checkpoint_last.pt'}: saved after 2 updates, but ")
+    assert line.endswith("; to resume, save without --no-save-optimizer-state")
 
 
 def test_averaged_weights_are_refused(laft: Run, tmp_path: Path) -> None:
     flags = (*FLAGS, "--backbone", laft.backbone, "--finetune-from-model", laft.stage1)
     with pytest.raises(Exception) as caught:
         tiny.train(laft.data, tmp_path, "generation", *flags, "--store-ema", "--max-update", "1")
-    assert tiny.one_line(caught.value).startswith("--store-ema: averages of the weights are not")
+    assert tiny.one_line(caught.value).startswith("--store-ema: the laft tasks keep no averages")
 
 
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        ((), "{last}: that training began from {stage1}, not from the backbone; name another"),
+        ((), "{last}: that training started from {stage1}, not from the backbone; choose another"),
         (("--finetune-from-model", "{best}"),
-         "{last}: that training began from {stage1}, not from {best}; name another --save-dir"),
+         "{last}: that training started from {stage1}, not from {best}; choose another --save-dir"),
         (("--finetune-from-model", "{stage1}", "--train-langs", "en_XX,fr_XX"),
-         "{last}: trained with --train-langs en_XX, not en_XX,fr_XX; name another --save-dir"),
+         "{last}: trained with --train-langs en_XX, not en_XX,fr_XX; choose another --save-dir"),
     ],
 )  # fmt: skip
 def test_another_training_in_the_folder_of_one_is_refused(
@@ -105,18 +104,6 @@ def test_another_training_in_the_folder_of_one_is_refused(
         tiny.train(laft.data, folder, "generation", *words, "--max-update", "4")
     assert tiny.one_line(caught.value).startswith(line.format(**names))
     assert last.read_bytes() == before
-
-
-def test_what_was_moved_is_gone_on_with(
-    laft: Run, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Stage 1 lies elsewhere now."""
-    stage1 = shutil.copy(laft.stage1, tmp_path / "stage1.pt")
-    flags = (*FLAGS, "--backbone", laft.backbone, "--finetune-from-model", stage1)
-    home = tmp_path / "home"
-    tiny.train(laft.data, home, "generation", *flags, "--max-update", "2")
-    stage1 = Path(stage1).rename(tmp_path / "moved.pt")
-    assert resumed(laft, home, caplog, "--finetune-from-model", stage1, updates=3)[1] == 3
 
 
 def test_a_start_that_is_not_there(laft: Run, tmp_path: Path) -> None:

@@ -63,13 +63,13 @@ def other(laft: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def components(laft: Run, path: Path, fingerprint: str = "", seed: int = 0) -> Path:
     """The run's components, of another backbone, or other ones of this backbone."""
-    own = components_file.load(laft.components, with_statistics=True)
-    held = {tag: entry.statistics for tag, entry in own.languages.items() if entry.statistics}
+    file = components_file.load(laft.components, with_statistics=True)
+    held = {tag: entry.statistics for tag, entry in file.languages.items() if entry.statistics}
     if seed:
         rows = torch.randn(50, tiny.D, generator=torch.Generator().manual_seed(seed))
         held["fr_XX"] = type(held["fr_XX"]).zeros(tiny.D)
         held["fr_XX"].update(rows)
-    components_file.save(path, held, tiny.K, fingerprint or own.fingerprint)
+    components_file.save(path, held, tiny.K, fingerprint or file.fingerprint)
     return path
 
 
@@ -128,18 +128,16 @@ def test_a_whole_checkpoint_keeps_its_backbones_name(
         assert header.backbone == str(laft.backbone)
 
 
-@pytest.mark.parametrize("kind", ["slim", "whole"])
 def test_other_options_that_no_tensor_shows(
-    laft: Run, stage2: Callable[..., Any], whole: Path, kind: str
+    laft: Run, stage2: Callable[..., Any], whole: Path
 ) -> None:
-    """With or without --backbone: stage 1's header knows them."""
-    start = laft.stage1 if kind == "slim" else whole
-    for flags, words in (
-        (("--encoder-attention-heads", "4"), "with --encoder-attention-heads 2, but this model "),
-        (("--activation-fn", "relu"), "with --activation-fn gelu, but this model has relu"),
-        (("--no-scale-embedding",), "without --no-scale-embedding, but this model is with it"),
+    """Without --backbone too: stage 1's header knows them."""
+    for start, flags, words in (
+        (laft.stage1, ("--encoder-attention-heads", "4"), "with --encoder-attention-heads 2, but "),
+        (whole, ("--activation-fn", "relu"), "with --activation-fn gelu, but this model has relu"),
+        (whole, ("--no-scale-embedding",), "without --no-scale-embedding, but this model is with"),
     ):
-        line = said(lambda flags=flags: stage2("--finetune-from-model", start, *flags))
+        line = said(lambda start=start, flags=flags: stage2("--finetune-from-model", start, *flags))
         assert line.startswith(f"{start}: was made {words}")
 
 
@@ -169,23 +167,24 @@ def test_the_backbone_that_is_found_is_asked_too(
 
 
 @pytest.mark.parametrize(
-    ("flags", "said_of"),
+    ("kind", "flags", "said_of"),
     [
-        (("--language-adapter-dim", "8"), "--language-adapter-dim 16, not 8"),
-        (("--task-module-layers", "1"), "--task-module-layers 2, not 1"),
-        (("--task-module-layers", "3"), "--task-module-layers 2, not 3"),
-        (("--fusion-dim", "8"), "--fusion-dim 32, not 8"),
-        (("--encoder-ffn-embed-dim", "128"), ".fc1.weight is (64, 32), but this "),
+        ("slim", ("--language-adapter-dim", "8"), "--language-adapter-dim 16, not 8"),
+        ("whole", ("--task-module-layers", "1"), "--task-module-layers 2, not 1"),
+        ("slim", ("--task-module-layers", "3"), "--task-module-layers 2, not 3"),
+        ("whole", ("--fusion-dim", "8"), "--fusion-dim 32, not 8"),
+        ("slim", ("--encoder-ffn-embed-dim", "128"), ".fc1.weight is (64, 32), but this "),
     ],
 )
 def test_parts_of_another_size(
-    laft: Run, stage2: Callable[..., Any], whole: Path, flags: tuple[str, ...], said_of: str
-) -> None:
+    laft: Run, stage2: Callable[..., Any], whole: Path, kind: str, flags: tuple[str, ...],
+    said_of: str,
+) -> None:  # fmt: skip
     """Than stage 1's, slim or whole, or than its backbone."""
-    for start in (laft.stage1, whole):
-        line = said(lambda start=start: stage2("--finetune-from-model", start, *flags))
-        assert line.startswith((f"{start}: ", f"{laft.backbone}: "))
-        assert said_of in line
+    start = laft.stage1 if kind == "slim" else whole
+    line = said(lambda: stage2("--finetune-from-model", start, *flags))
+    assert line.startswith((f"{start}: ", f"{laft.backbone}: "))
+    assert said_of in line
 
 
 def cut(laft: Run, checkpoint: Path) -> int:
@@ -195,16 +194,14 @@ def cut(laft: Run, checkpoint: Path) -> int:
     return max(len(line.split("\t")[1].split()) for line in lines if line.startswith("S-"))
 
 
-@pytest.mark.parametrize("start", ["backbone", "slim", "whole"])
+@pytest.mark.parametrize("start", ["backbone", "whole"])
 def test_positions_only_cut_texts(
     laft: Run, stage2: Callable[..., Any], whole: Path, tmp_path: Path, start: str
 ) -> None:
     """Tables of 64 positions stay; training cuts to 8 tokens, use reads whole texts."""
     flags: tuple[str | Path, ...] = ("--finetune-from-model", whole)
-    if start != "whole":
-        flags = ("--finetune-from-model", laft.stage1)
     if start == "backbone":
-        flags = (*flags, "--backbone", laft.backbone)
+        flags = ("--finetune-from-model", laft.stage1, "--backbone", laft.backbone)
     short = ("--max-source-positions", "8", "--max-target-positions", "8")
     content = stage2(*flags, *short)
     assert content["cfg"]["task"]["max_source_positions"] == 8

@@ -3,63 +3,65 @@
 import json
 import math
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from laft_fairseq import register  # noqa: F401  registers the criterion in this process
 from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli.main import main
 from laft_fairseq.components import file as components_file
 from laft_fairseq.hub.loading import load_model
+from laft_fairseq.languages.layout import TagLayout
 from tests import tiny
-from tests.integration.conftest import ROUGE, SAVING, Run
+from tests.integration.conftest import SAVING, Run
 from tests.integration.test_generate import FLAGS, MARKS, outputs
 
 
-@pytest.fixture(scope="module")
-def mbart50(tmp_path_factory: pytest.TempPathFactory) -> Run:
+@pytest.fixture
+def mbart50(runs: Callable[[TagLayout], Run]) -> Run:
     """The data's tag-layout.txt is all that says it; English is annotated."""
-    home = tmp_path_factory.mktemp("mbart50")
-    data = tiny.write_data(home / "data-bin", layout="prefix")
-    backbone = tiny.model("denoising", method="mbart_full", layout="prefix")
-    heads = Namespace(encoder_attention_heads=2, decoder_attention_heads=2)
-    torch.save({"model": backbone.state_dict(), "args": heads}, home / "model.pt")
-    run = Run(data, home / "model.pt", home / "c.safetensors", home / "1" / "checkpoint_last.pt",
-              home / "2" / "checkpoint_best.pt")  # fmt: skip
-    flags = ("--backbone", run.backbone, "--data", data, "--langs", ",".join(tiny.TAGS),
-             "--num-components", tiny.K, "--out", run.components, "--cpu")  # fmt: skip
-    assert main(["components", *map(str, flags)]) == 0
-    tiny.train(data, home / "1", "denoising", *run.parts, "--max-update", "3", *SAVING)
-    tiny.train(
-        data, home / "2", "generation", "--method", "laft", "--backbone", run.backbone,
-        "--finetune-from-model", run.stage1, "--train-langs", "en_XX", "--max-update", "3",
-        "--valid-langs", "fr_XX,zh_CN", "--no-epoch-checkpoints", *ROUGE,
-    )  # fmt: skip
-    return run
+    return runs(TagLayout.PREFIX)
 
 
-def test_every_file_records_it(mbart50: Run) -> None:
-    assert components_file.load(mbart50.components).layout == "prefix"
+def test_checkpoints_record_it(mbart50: Run) -> None:
     for checkpoint in (mbart50.stage1, mbart50.stage2):
         header, _ = pop_header(torch.load(checkpoint, weights_only=True)["model"])
         assert header is not None
         assert (header.kind, header.tag_layout) == ("slim", "prefix")
 
 
+def test_components_of_the_command(mbart50: Run, tmp_path: Path) -> None:
+    """They record the layout, and are those of texts laid out in it."""
+    content = torch.load(mbart50.backbone, weights_only=True)
+    content["args"] = Namespace(encoder_attention_heads=2, decoder_attention_heads=2)
+    torch.save(content, tmp_path / "model.pt")
+    flags = ("--backbone", tmp_path / "model.pt", "--data", mbart50.data, "--langs", "fr_XX",
+             "--num-components", tiny.K, "--out", tmp_path / "c.safetensors", "--cpu")  # fmt: skip
+    assert main(["components", *map(str, flags)]) == 0
+    made = components_file.load(tmp_path / "c.safetensors")
+    assert made.layout == "prefix"
+    c, expected = (
+        file.select("fr_XX").components for file in (made, components_file.load(mbart50.components))
+    )
+    torch.testing.assert_close(c @ c.T, expected @ expected.T, rtol=0, atol=1e-5)
+
+
 def test_outputs_and_their_scores(mbart50: Run) -> None:
     """fairseq-generate's positional scores are the teacher-forced ones of `</s> [l] Y`."""
     lines = tiny.generate(mbart50.data, mbart50.stage2, *FLAGS, "--gen-lang", "zh_CN")
-    found, scores = outputs(lines), outputs(lines, "P")
-    assert sorted(found) == list(range(5))
-    assert not any(MARKS.search(text) for text in found.values())
+    texts, scores = outputs(lines), outputs(lines, "P")
+    assert sorted(texts) == list(range(5))
+    assert not any(MARKS.search(text) for text in texts.values())
     assert outputs(lines, "S")[0].startswith("[zh_CN] ")
     targets = [" ".join(tiny.dictionary()[token] for token in text[:2])
                for text in tiny.random_texts("zh_CN", 5, seed=2)]  # fmt: skip
     assert [outputs(lines, "T")[n] for n in range(5)] == targets
     model, task = load_model(str(mbart50.stage2), str(mbart50.data))
     for number, text in enumerate(tiny.random_texts("zh_CN", 5, seed=2)):
-        written = [*tiny.ids(found[number]), 2]
+        written = [*tiny.ids(texts[number]), 2]
         source = torch.tensor([[task.tag_ids["zh_CN"], *text]])
         previous = torch.tensor([[2, task.tag_ids["zh_CN"], *written[:-1]]])
         with torch.no_grad():
@@ -67,12 +69,6 @@ def test_outputs_and_their_scores(mbart50: Run) -> None:
         expected = logits.log_softmax(2)[0, 1:].gather(1, torch.tensor(written)[:, None])[:, 0]
         bits = torch.tensor([float(score) for score in scores[number].split()])
         torch.testing.assert_close(bits * math.log(2), expected, rtol=0, atol=2e-4)
-
-    words = [" ".join(tiny.dictionary()[token] for token in text[:-1])
-             for text in tiny.random_texts("zh_CN", 5, seed=2)]  # fmt: skip
-    flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "5")
-    typed = tiny.interactive(mbart50.data, mbart50.stage2, "\n".join(words) + "\n", *flags)
-    assert outputs(typed) == found
 
 
 def test_given_references_are_scored(mbart50: Run) -> None:
@@ -86,12 +82,11 @@ def test_given_references_are_scored(mbart50: Run) -> None:
 
 def test_another_layout_is_refused(mbart50: Run, tmp_path: Path) -> None:
     """By option or by data without the file: the backbone, its components, the checkpoint."""
-    with pytest.raises(Exception, match="tag layout") as caught:
-        tiny.generate(mbart50.data, mbart50.stage2, *FLAGS, "--tag-layout", "suffix")
-    assert "2/checkpoint_best.pt: trained with the tag layout prefix" in tiny.one_line(caught.value)
-    with pytest.raises(Exception, match="tag layout") as caught:
-        tiny.train(mbart50.data, tmp_path, "denoising", *mbart50.parts, "--tag-layout", "suffix")
-    assert "model.pt: its tag layout is prefix" in tiny.one_line(caught.value)
+    flags = ("--tag-layout", "suffix")
+    with pytest.raises(Exception, match=r"checkpoint_last\.pt: trained with the tag layout prefix"):
+        tiny.generate(mbart50.data, mbart50.stage2, *FLAGS, *flags)
+    with pytest.raises(Exception, match="tag layout"):
+        tiny.train(mbart50.data, tmp_path, "denoising", *mbart50.parts, *flags)
 
 
 def test_the_adversary_and_the_measures_of_figure_2(mbart50: Run, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_trimmed_backbone_from_raw_text_to_raw_text(
         "trim", "--backbone", str(mini / "model.pt"), "--text", *files,
         "--keep-langs", ",".join(TAGS), "--out", str(small),
     ]) == 0  # fmt: skip
-    assert f"{6 * TEXTS} of {6 * TEXTS} texts are of kept pieces" in capsys.readouterr().out
+    assert f"{6 * TEXTS} of {6 * TEXTS} texts are of kept subwords" in capsys.readouterr().out
     assert dictionary_tags(small) == list(TAGS)
 
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -62,11 +62,11 @@ def test_a_trimmed_backbone_from_raw_text_to_raw_text(
     assert len(pairs) == TEXTS
     inputs = pairs.collater([pairs[index] for index in range(8)])["net_input"]
     with torch.no_grad():
-        found, _ = model(**inputs)
+        logits, _ = model(**inputs)
         expected, _ = whole(
             old[inputs["src_tokens"]], inputs["src_lengths"], old[inputs["prev_output_tokens"]]
         )
-    torch.testing.assert_close(found, expected[..., old], rtol=0, atol=1e-6)
+    torch.testing.assert_close(logits, expected[..., old], rtol=0, atol=1e-6)
 
     wanted = [
         row.split("\t")[2] for row in (texts / "zh_CN.tsv").read_text("utf-8").split("\n")[:4]

@@ -114,12 +114,19 @@ def six_updates(stage: str, laft: Run) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("stage", "steps", "last"), [("denoising", 5, 4), ("generation", 5, 4), ("generation", 3, 3)]
+    ("stage", "steps", "last", "layout"),
+    [
+        ("denoising", 5, 4, TagLayout.PREFIX),
+        ("generation", 5, 4, TagLayout.SUFFIX),
+        ("generation", 3, 3, TagLayout.SUFFIX),
+    ],
 )
 def test_killed_and_resumed_equals_unbroken(
-    laft: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, steps: int, last: int
-) -> None:
+    runs: Callable[[TagLayout], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str,
+    steps: int, last: int, layout: TagLayout,
+) -> None:  # fmt: skip
     """Killed in the middle of an epoch (saved at 4) and between epochs (saved at 3)."""
+    laft = runs(layout)
     flags = six_updates(stage, laft)
     unbroken = tiny.train(laft.data, tmp_path / "unbroken", stage, *flags)
     with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -135,7 +142,10 @@ def test_killed_and_resumed_equals_unbroken(
 
 
 @pytest.mark.parametrize("method", ["mbart_full", "mbart_enc_top2", "mbart_attn_qk"])
-def test_the_other_rows_train_what_they_name(laft: Run, tmp_path: Path, method: str) -> None:
+def test_other_systems_train_what_they_name(
+    runs: Callable[[TagLayout], Run], tmp_path: Path, method: str
+) -> None:
+    laft = runs(TagLayout.SUFFIX)
     tiny.train(laft.data, tmp_path / "run", "generation", "--method", method, "--max-update", "2",
                "--backbone", laft.backbone, "--train-langs", "en_XX", *SAVING)  # fmt: skip
     backbone = backbones.read(str(laft.backbone)).state

@@ -1,4 +1,4 @@
-"""fairseq-validate of TM + adv: with the classifier that was trained, or without its numbers."""
+"""fairseq-validate: ROUGE-L by language; TM + adv's classifier as trained, or without numbers."""
 
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,15 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> list[Numbers]:
     from fairseq.logging.progress_bar import JsonProgressBar
     from fairseq_cli import validate
 
-    found: list[Numbers] = []
+    actual: list[Numbers] = []
 
     def keep(bar: Any, stats: Numbers, tag: str, step: int) -> None:
         if tag == "valid":
-            found.append(dict(bar._format_stats(stats)))
+            actual.append(dict(bar._format_stats(stats)))
 
     monkeypatch.setattr(JsonProgressBar, "print", keep)
     monkeypatch.setattr(validate, "reset_logging", lambda: None)  # it takes pytest's handlers off
-    return found
+    return actual
 
 
 @pytest.fixture
@@ -50,21 +50,24 @@ def validate(data: Path, checkpoint: Path) -> None:
         cli_main()
 
 
-def test_the_classifier_is_the_trained_one(
-    laft: Run, checkpoint: Path, printed: list[Numbers]
-) -> None:
-    validate(laft.data, checkpoint)
-    expected, found = printed[-2:]
-    same = OF_CLASSIFIER | {"loss", "loss_gen", "gate"}
-    assert {key: found[key] for key in same} == {key: expected[key] for key in same}
-
-
-def test_without_one_nothing_is_said_of_it(
+def test_the_classifier_is_the_trained_one_and_without_one_nothing_is_reported_of_it(
     laft: Run, checkpoint: Path, printed: list[Numbers], tmp_path: Path
 ) -> None:
+    validate(laft.data, checkpoint)
+    expected, actual = printed[-2:]
+    same = OF_CLASSIFIER | {"loss", "loss_gen", "gate"}
+    assert {key: actual[key] for key in same} == {key: expected[key] for key in same}
     content = torch.load(checkpoint, weights_only=True)
     torch.save({**content, "criterion": None}, tmp_path / "without.pt")
     validate(laft.data, tmp_path / "without.pt")
-    expected, found = printed[-2:]
-    assert not OF_CLASSIFIER & set(found)
-    assert found["loss"] == expected["loss"] and found["rows_source"] == expected["rows_source"]
+    actual = printed[-1]
+    assert not OF_CLASSIFIER & set(actual)
+    assert actual["loss"] == expected["loss"] and actual["rows_source"] == expected["rows_source"]
+
+
+def test_rouge_is_reported_of_a_checkpoint_trained_with_it(
+    laft: Run, printed: list[Numbers]
+) -> None:
+    validate(laft.data, laft.stage2)
+    rouge = {name for name in printed[-1] if name.startswith("rougeL")}
+    assert rouge == {"rougeL", "rougeL_fr_XX", "rougeL_zh_CN"}

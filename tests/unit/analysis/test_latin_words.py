@@ -23,11 +23,11 @@ from laft_fairseq.languages.layout import TagLayout
 )  # fmt: skip
 def test_what_stays(a: str, b: str, rest_a: str, rest_b: str) -> None:
     sides = a.split(), b.split()
-    found = [
+    left = [
         [piece for piece, keep in zip(pieces, mask, strict=True) if keep]
         for pieces, mask in zip(sides, kept(*sides), strict=True)
     ]
-    assert found == [rest_a.split(), rest_b.split()]
+    assert left == [rest_a.split(), rest_b.split()]
 
 
 def test_texts_of_a_data_set() -> None:
@@ -39,7 +39,7 @@ def test_texts_of_a_data_set() -> None:
         rows = [torch.tensor([*(ids[p] for p in text.split()), 2]) for text in side]
         raw = ListDataset(rows, [len(r) for r in rows])
         sides.append(TaggedTexts(raw, tag_id, 20, "texts", TagLayout.SUFFIX))
-    (a, b), lost = without_shared(dictionary, *sides, rows=[1, 0])
+    (a, b), lost = without_shared(dictionary, *sides, indices=[1, 0])
     expected = [[], ["▁a", "▁b"]], [["▁a", "▁b"], ["▁e"]]
     for side, tag_id, wanted in ((a, 50, expected[0]), (b, 51, expected[1])):
         assert [side[n].tolist() for n in range(2)] == [

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from laft_fairseq.analysis import metrics as geometry
+from laft_fairseq.analysis import metrics
 from laft_fairseq.errors import LaftError
 
 
@@ -23,56 +23,45 @@ def clouds(n: int, apart: float, d: int = 4) -> dict[str, np.ndarray]:
 
 def test_silhouette_by_hand() -> None:
     # Inner points are 9.5 away from the other language on average, outer ones 10.5; own mate 1.
-    found = geometry.silhouette({"en_XX": column(0, 1), "fr_XX": column(10, 11)})
-    assert found.value == pytest.approx((9.5 / 10.5 + 8.5 / 9.5) / 2, abs=1e-6)
-    assert found.chance == 0
+    score = metrics.silhouette({"en_XX": column(0, 1), "fr_XX": column(10, 11)})
+    assert score == pytest.approx((9.5 / 10.5 + 8.5 / 9.5) / 2, abs=1e-6)
 
 
-def test_silhouette_of_one_cloud_is_near_zero() -> None:
-    assert abs(geometry.silhouette(clouds(200, apart=0)).value) < 0.02
-
-
-def test_retrieval_by_hand() -> None:
-    a = np.array([[1.0, 0], [0, 1], [1, 1]])
-    b = np.array([[2.0, 0.1], [3, 3.1], [5, 4]])
-    # a's nearest: b0, b1 (cosine .72 to .62 and .05), b1; b's nearest: a0, a2, a2.
-    found = geometry.retrieval(a, b)
-    assert (found.forward, found.backward) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
-    assert found.value == pytest.approx(2 / 3)
-    assert found.chance == pytest.approx(1 / 3)
-
-
-def test_both_directions_of_retrieval_differ() -> None:
-    a = np.array([[1.0, 0], [1, 0.1], [0, 1]])  # nearest: b0, b0, b2
-    b = np.array([[1.0, 1], [1, 2], [0.1, 1]])  # nearest: a1, a2, a2
-    found = geometry.retrieval(a, b)
-    assert (found.forward, found.backward) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+@pytest.mark.parametrize(
+    ("a", "b", "forward", "backward"),
+    [
+        # a's nearest: b0, b1 (cosine .72 to .62 and .05), b1; b's nearest: a0, a2, a2.
+        ([[1, 0], [0, 1], [1, 1]], [[2, 0.1], [3, 3.1], [5, 4]], 2 / 3, 2 / 3),
+        # a's nearest: b0, b0, b2; b's nearest: a1, a2, a2.
+        ([[1, 0], [1, 0.1], [0, 1]], [[1, 1], [1, 2], [0.1, 1]], 2 / 3, 1 / 3),
+        # An empty sentence is all zero: nothing is near it.
+        ([[0, 0], [0, 1]], [[1, 0], [0, 1]], 1, 1),
+    ],
+)
+def test_retrieval_by_hand(
+    a: list[list[float]], b: list[list[float]], forward: float, backward: float
+) -> None:
+    score = metrics.retrieval(np.array(a, dtype=float), np.array(b, dtype=float))
+    assert (score.forward, score.backward) == (pytest.approx(forward), pytest.approx(backward))
+    assert score.chance == pytest.approx(1 / len(a))
 
 
 def test_centring_mends_a_shift_and_is_not_the_default() -> None:
     a = np.random.default_rng(1).normal(size=(50, 8))
     shifted = a * [0, 0, 1, 1, 1, 1, 1, 1] + [300, -200, 0, 0, 0, 0, 0, 0]
-    assert geometry.retrieval(a, shifted).value < 0.5
-    assert geometry.retrieval(a, shifted, centred=True).value > 0.9
-
-
-def test_retrieval_bears_an_empty_text() -> None:
-    a = np.array([[0.0, 0], [0, 1]])
-    found = geometry.retrieval(a, a)
-    assert np.isfinite([found.forward, found.backward]).all()
+    plain, centred = metrics.retrieval(a, shifted), metrics.retrieval(a, shifted, centred=True)
+    assert plain.forward + plain.backward < 1 < 1.8 < centred.forward + centred.backward
 
 
 def test_the_probe_sees_what_is_apart_and_nothing_else() -> None:
-    assert geometry.probe(clouds(100, apart=12)).value == 1
-    same = geometry.probe(clouds(400, apart=0))
+    assert metrics.probe(clouds(100, apart=12)).value == 1
+    same = metrics.probe(clouds(400, apart=0))
     assert same.value == pytest.approx(0.5, abs=0.08)
     assert same.chance == 0.5
-
-
-def test_chance_is_the_commonest_language() -> None:
+    assert abs(metrics.silhouette(clouds(200, apart=0))) < 0.02
     groups = clouds(30, apart=1)
     groups["fr_XX"] = groups["fr_XX"][:10]
-    assert geometry.probe(groups).chance == 0.75
+    assert metrics.probe(groups).chance == 0.75  # the commonest language
 
 
 def test_tokens_of_one_sentence_are_on_one_side() -> None:
@@ -80,50 +69,46 @@ def test_tokens_of_one_sentence_are_on_one_side() -> None:
     rng = np.random.default_rng(0)
     places = rng.normal(size=(2, 60, 150)) * 10  # language, sentence, d
     tokens, owners = {}, {}
-    for tag, own in zip(("en_XX", "fr_XX"), places, strict=True):
-        tokens[tag] = np.repeat(own, 5, axis=0) + rng.normal(size=(300, 150)) * 0.01
+    for tag, of_language in zip(("en_XX", "fr_XX"), places, strict=True):
+        tokens[tag] = np.repeat(of_language, 5, axis=0) + rng.normal(size=(300, 150)) * 0.01
         owners[tag] = [number for number in range(60) for _ in range(5)]
-    mixed = geometry.probe(tokens)  # by token: both halves hold every sentence
-    found = geometry.grouped_probe(tokens, owners)
+    mixed = metrics.probe(tokens)  # by token: both halves hold every sentence
+    score = metrics.grouped_probe(tokens, owners)
     assert mixed.value > 0.95
-    assert found.value == pytest.approx(0.5, abs=0.15)
-    assert found.chance == 0.5
-    assert geometry.grouped_probe(clouds(300, apart=12), owners).value == 1
+    assert score.value == pytest.approx(0.5, abs=0.15)
+    assert score.chance == 0.5
+    assert metrics.grouped_probe(clouds(300, apart=12), owners).value == 1
 
 
-def test_plane() -> None:
-    points = geometry.stack(clouds(10, apart=30))[0]
-    first, perplexity = geometry.plane(points, seed=3)
-    assert first.shape == (20, 2)
-    assert perplexity == 5
-    assert np.array_equal(first, geometry.plane(points, seed=3)[0])
-    assert np.isfinite(first).all()
-
-
-def test_stack_keeps_languages_in_order() -> None:
-    points, labels = geometry.stack({"fr_XX": column(1), "en_XX": column(2, 3)})
+def test_points_in_order_and_their_plane() -> None:
+    points, labels = metrics.stack({"fr_XX": column(1), "en_XX": column(2, 3)})
     assert points[:, 0].tolist() == [1, 2, 3]
-    assert labels == ["fr_XX", "en_XX", "en_XX"]
+    assert labels.tolist() == ["fr_XX", "en_XX", "en_XX"]
+    points = metrics.stack(clouds(10, apart=30))[0]
+    first, perplexity = metrics.plane(points, seed=3)
+    assert (first.shape, perplexity) == ((20, 2), 5)
+    assert np.array_equal(first, metrics.plane(points, seed=3)[0])
+    assert np.isfinite(first).all()
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: geometry.silhouette({"en_XX": column(1, 2)}), "two are needed, got en_XX"),
-        (lambda: geometry.probe({}), "two are needed, got none"),
+        (lambda: metrics.silhouette({"en_XX": column(1, 2)}), "two are needed, got en_XX"),
+        (lambda: metrics.probe({}), "two are needed, got none"),
         (
-            lambda: geometry.silhouette({"en_XX": column(1, 2), "fr_XX": column(1)}),
+            lambda: metrics.silhouette({"en_XX": column(1, 2), "fr_XX": column(1)}),
             r"fr_XX: 1 sentence\(s\) are too few",
         ),
         (
-            lambda: geometry.grouped_probe(
+            lambda: metrics.grouped_probe(
                 {"en_XX": column(1, 2), "fr_XX": column(1, 2)}, {"en_XX": [0, 0], "fr_XX": [1, 1]}
             ),
             "2 sentences are too few to hold some back",
         ),
-        (lambda: geometry.retrieval(column(1, 2), column(1)), "among 2 and 1 sentences"),
-        (lambda: geometry.retrieval(column(), column()), "among 0 and 0 sentences"),
-        (lambda: geometry.plane(np.zeros((7, 3))), "7 sentences are too few for t-SNE"),
+        (lambda: metrics.retrieval(column(1, 2), column(1)), "among 2 and 1 sentences"),
+        (lambda: metrics.retrieval(column(), column()), "among 0 and 0 sentences"),
+        (lambda: metrics.plane(np.zeros((7, 3))), "7 sentences are too few for t-SNE"),
     ],
 )
 def test_what_is_refused(call: Any, message: str) -> None:

@@ -1,6 +1,6 @@
-"""Which pieces stay, and that what stays is segmented as before."""
+"""Which subwords stay, and that what stays is segmented as before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,18 @@ import sentencepiece
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
 from laft_fairseq.backbone import subword_selection as selecting
-from laft_fairseq.backbone.subword_selection import PieceModel, Selection
+from laft_fairseq.backbone.subword_selection import Selection, SubwordModel
+from laft_fairseq.backbone.trimming import count_subwords
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.scripts import scripts
+from laft_fairseq.languages.tags import MBART50
 
 FIRST = {"<unk>": 2, "<s>": 3, "</s>": 3}
 NORMAL, USER_DEFINED, UNUSED, CONTROL = 1, 4, 5, 3
 
 
-def model(scores: Mapping[str, float], kind: int = 1, **types: int) -> PieceModel:
-    """A model that normalises nothing, of ordinary pieces but for those whose type is named."""
+def model(scores: Mapping[str, float], kind: int = 1, **types: int) -> SubwordModel:
+    """A model that normalises nothing, of ordinary subwords but for those whose type is named."""
     proto = ModelProto()
     for name, number in FIRST.items():
         proto.pieces.add(piece=name, score=0, type=number)
@@ -27,36 +30,29 @@ def model(scores: Mapping[str, float], kind: int = 1, **types: int) -> PieceMode
     proto.trainer_spec.model_type = kind
     proto.normalizer_spec.name = "identity"
     proto.normalizer_spec.add_dummy_prefix = False
-    return PieceModel(proto, [*FIRST, *scores])
+    return SubwordModel(proto, [*FIRST, *scores])
 
 
-def processor(proto: bytes) -> Any:
+def processor(model: SubwordModel, keep: Any = None) -> Any:
+    """The processor of a model, whole or trimmed."""
+    whole = np.ones(len(model.names), dtype=bool)
+    proto = selecting.trimmed(model, whole if keep is None else keep)
     return sentencepiece.SentencePieceProcessor(model_proto=proto)
 
 
-def segmented(model: PieceModel, keep: Any, text: str) -> list[str]:
-    return processor(selecting.trimmed(model, keep)).encode(text, out_type=str)  # type: ignore[no-any-return]
-
-
-def counts(model: PieceModel, texts: Sequence[str]) -> Any:
-    whole = processor(model.proto.SerializeToString())
-    found = [number for text in texts for number in whole.encode(text)]
-    return np.bincount(np.array(found, dtype=np.int64), minlength=len(model.names))
-
-
-def kept(model: PieceModel, selection: Selection) -> list[str]:
+def kept(model: SubwordModel, selection: Selection) -> list[str]:
     pairs = zip(model.names, selection.keep, strict=True)
     return [name for name, keep in pairs if keep][len(FIRST) :]
 
 
-def test_the_lowest_piece_prices_unknown_characters() -> None:
+def test_the_lowest_subword_prices_unknown_characters() -> None:
     """xa bc d scores -27; x unknown and abcd -30.5, but -19.5 once `low` is gone."""
     whole = model({"xa": -9, "bc": -9, "d": -9, "abcd": -0.5, "low": -20})
-    selection = selecting.by_count(whole, counts(whole, ["xabcd"]))
+    selection = selecting.by_count(whole, count_subwords(processor(whole), ["xabcd"]))
     assert kept(whole, selection) == ["xa", "bc", "d", "abcd", "low"]  # highest and lowest too
-    assert segmented(whole, selection.keep, "xabcd") == ["xa", "bc", "d"]
+    assert processor(whole, selection.keep).encode("xabcd", out_type=str) == ["xa", "bc", "d"]
     without = selection.keep & (np.array(whole.names) != "low")
-    assert segmented(whole, without, "xabcd") == ["x", "abcd"]
+    assert processor(whole, without).encode("xabcd", out_type=str) == ["x", "abcd"]
 
 
 def test_segmentation_stays_on_random_models_with_many_ties() -> None:
@@ -66,9 +62,9 @@ def test_segmentation_stays_on_random_models_with_many_ties() -> None:
         names = {"".join(rng.choice(list("abc"), rng.integers(1, 5))) for _ in range(25)}
         whole = model({name: -float(rng.integers(1, 6)) for name in sorted(names)})
         texts = ["".join(rng.choice(list("abcx"), 12)) for _ in range(6)]
-        selection = selecting.by_count(whole, counts(whole, texts))
-        before = processor(whole.proto.SerializeToString())
-        after = processor(selecting.trimmed(whole, selection.keep))
+        selection = selecting.by_count(whole, count_subwords(processor(whole), texts))
+        before = processor(whole)
+        after = processor(whole, selection.keep)
         for text in texts:
             assert selection.new_ids[before.encode(text)].tolist() == after.encode(text), text
             checked += len(before.encode(text))
@@ -83,38 +79,25 @@ def test_what_is_kept_by_count() -> None:
          "gone": -4, "never": 0, "z": -9},
         **{"<c>": CONTROL, "#": USER_DEFINED, "never": UNUSED},
     )  # fmt: skip
-    found = counts(whole, ["abc", "abc", "ab"])
-    assert kept(whole, selecting.by_count(whole, found)) == [
+    occurrences = count_subwords(processor(whole), ["abc", "abc", "ab"])
+    assert kept(whole, selecting.by_count(whole, occurrences)) == [
         "top", "<c>", "#", "ab", "a", "b", "c", "abc", "z",
     ]  # fmt: skip
-    rare = selecting.by_count(whole, found, min_count=2)
+    rare = selecting.by_count(whole, occurrences, min_count=2)
     assert kept(whole, rare) == ["top", "<c>", "#", "a", "b", "c", "abc", "z"]
-    most = selecting.by_count(whole, found, most=len(FIRST) + 8)
+    most = selecting.by_count(whole, occurrences, most=len(FIRST) + 8)
     assert kept(whole, most) == ["top", "<c>", "#", "a", "b", "c", "abc", "z"]
     with pytest.raises(LaftError, match=r"--max-pieces 9: 10 have to be kept"):
-        selecting.by_count(whole, found, most=9)
+        selecting.by_count(whole, occurrences, most=9)
 
 
-def test_the_new_ids_follow_the_kept_pieces() -> None:
+def test_the_new_ids_follow_the_kept_subwords() -> None:
     keep = np.array([True, True, True, False, True, False, True])
     assert Selection(keep, keep).new_ids.tolist() == [0, 1, 2, -1, 3, -1, 4]
 
 
 def test_what_is_kept_by_script() -> None:
-    names = [
-        "\u2581the",
-        "é",
-        "ß",
-        "\u25812026",
-        "«",
-        "中文",
-        "か",
-        "한",
-        "\u2581дом",
-        "中a",
-        "β",
-        "。",
-    ]
+    names = "\u2581the é ß \u25812026 « 中文 か 한 \u2581дом 中a β 。".split()
     whole = model({name: -1.0 - number for number, name in enumerate(names)} | {"ω": -50.0})
     french = selecting.by_script(whole, ["en_XX", "fr_XX"])
     assert kept(whole, french) == ["\u2581the", "é", "ß", "\u25812026", "«", "。", "ω"]
@@ -124,12 +107,6 @@ def test_what_is_kept_by_script() -> None:
     assert {"か", "中文"} <= set(kept(whole, selecting.by_script(whole, ["ja_XX"])))
     with pytest.raises(LaftError, match="language qq_XX: its script is not known here"):
         selecting.by_script(whole, ["qq_XX"])
-
-
-def test_mbarts_languages_have_a_script() -> None:
-    from laft_fairseq.languages.scripts import scripts
-    from laft_fairseq.languages.tags import MBART50
-
     assert len(scripts(MBART50)) == 22  # 19 and Common, Inherited, Latin
 
 

@@ -25,8 +25,8 @@ def expected_logits(module: LanguageClassifier, h: Tensor) -> np.ndarray:
     weight, states = tiny.numpy(module.linear.weight)[0], tiny.numpy(h)
     logits = np.zeros(B)
     for row in range(B):
-        own = [states[t, row] for t in range(T) if MASK[row, t]]
-        logits[row] = weight @ np.mean(own, axis=0) if own else 0.0
+        tokens = [states[t, row] for t in range(T) if MASK[row, t]]
+        logits[row] = weight @ np.mean(tokens, axis=0) if tokens else 0.0
     return logits
 
 
@@ -88,6 +88,6 @@ def test_fp32_under_autocast() -> None:
     module, h = made()
     plain = language_logits(h, MASK, module.linear.weight)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = language_logits(h, MASK, module.linear.weight)
-    assert found.dtype == torch.float32
-    assert torch.equal(found, plain)
+        actual = language_logits(h, MASK, module.linear.weight)
+    assert actual.dtype == torch.float32
+    assert torch.equal(actual, plain)

@@ -36,7 +36,7 @@ def test_what_it_began_from(tmp_path: Path) -> None:
         (None, paths["one"]),
         (paths["one"], None),
     ):
-        with pytest.raises(LaftError, match="that training began from"):
+        with pytest.raises(LaftError, match="that training started from"):
             check(tmp_path, SAVED, start=start, begun=begun)
 
 
@@ -56,7 +56,7 @@ def test_the_same_training_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("saved", "now", "said"),
+    ("saved", "now", "message"),
     [
         ({"train_langs": None}, {}, "--train-langs en_XX,fr_XX,zh_CN, not en_XX;"),
         ({}, {"train_langs": None}, "--train-langs en_XX, not en_XX,fr_XX,zh_CN;"),
@@ -66,9 +66,9 @@ def test_the_same_training_goes_on(
     ],
 )
 def test_another_one_is_refused(
-    tmp_path: Path, saved: dict[str, Any], now: dict[str, Any], said: str
+    tmp_path: Path, saved: dict[str, Any], now: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(LaftError, match=said):
+    with pytest.raises(LaftError, match=message):
         check(tmp_path, SAVED | saved, **now)
     check(tmp_path, SAVED | saved, reset=True, **now)
 

@@ -1,6 +1,5 @@
 """`laft components`: against scipy on the M_L that the encoder gives, in one pass and in shards."""
 
-import re
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import scipy.linalg
 import torch
 
 from laft_fairseq.checkpoints.header import HEADER_KEY
-from laft_fairseq.cli import components, main
+from laft_fairseq.cli import main
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_encoder import LAFTEncoder
@@ -68,10 +67,10 @@ def projector_distance(c: torch.Tensor, m: np.ndarray) -> float:
 
 def test_one_pass_agrees_with_scipy(home: Path) -> None:
     """The projector on c_L within 1e-6, and s_L's means, for two languages."""
-    found = components_file.load(estimate(home, "one.safetensors", "--langs", "en_XX,zh_CN"))
-    assert list(found.languages) == ["en_XX", "zh_CN"]
-    for tag in found.languages:
-        m, entry = sentence_means(home, tag), found.select(tag)
+    file = components_file.load(estimate(home, "one.safetensors", "--langs", "en_XX,zh_CN"))
+    assert list(file.languages) == ["en_XX", "zh_CN"]
+    for tag in file.languages:
+        m, entry = sentence_means(home, tag), file.select(tag)
         assert entry.count == COUNT
         assert projector_distance(entry.components, m) < 1e-6
         c = tiny.numpy(entry.components)
@@ -82,29 +81,23 @@ def test_one_pass_agrees_with_scipy(home: Path) -> None:
         )
 
 
-def test_small_batches_change_nothing(home: Path) -> None:
-    """Batches of a few texts, padded differently, give the same subspace."""
-    path = estimate(home, "small.safetensors", "--langs", "fr_XX", "--max-tokens", "20")
-    entry = components_file.load(path).select("fr_XX")
-    assert projector_distance(entry.components, sentence_means(home, "fr_XX")) < 1e-6
-
-
-def test_max_sentences_takes_the_first(home: Path) -> None:
-    """--max-sentences N is the first N texts of the file, not the N shortest."""
-    path = estimate(home, "first.safetensors", "--langs", "fr_XX", "--max-sentences", "11")
-    entry = components_file.load(path).select("fr_XX")
-    assert entry.count == 11
-    assert projector_distance(entry.components, sentence_means(home, "fr_XX", 11)) < 1e-6
-
-
-def test_masked_tags_give_other_components(home: Path) -> None:
-    """As if <mask> stood at the tag's place; the file says so."""
-    path = estimate(home, "masked.safetensors", "--langs", "fr_XX", "--mask-source-tag")
-    found = components_file.load(path)
-    assert found.mask_source_tag
-    c = found.select("fr_XX").components
-    assert projector_distance(c, sentence_means(home, "fr_XX", last="<mask>")) < 1e-6
-    assert projector_distance(c, sentence_means(home, "fr_XX")) > 1e-3
+@pytest.mark.parametrize(
+    ("flags", "count", "last"),
+    [
+        ("--max-tokens 20", COUNT, ""),  # batches of a few sentences, padded differently
+        ("--max-sentences 11", 11, ""),  # the first of the file, not the shortest
+        ("--mask-source-tag", COUNT, "<mask>"),
+    ],
+)
+def test_what_is_encoded(home: Path, flags: str, count: int, last: str) -> None:
+    file = components_file.load(estimate(home, "some", "--langs", "fr_XX", *flags.split()))
+    entry = file.select("fr_XX")
+    assert entry.count == count
+    assert file.mask_source_tag is bool(last)
+    expected = sentence_means(home, "fr_XX", count, last)
+    assert projector_distance(entry.components, expected) < 1e-6
+    if last:
+        assert projector_distance(entry.components, sentence_means(home, "fr_XX")) > 1e-3
 
 
 def test_the_tag_before_the_text(
@@ -119,85 +112,84 @@ def test_the_tag_before_the_text(
     del content["model"][HEADER_KEY]  # as of a backbone that is not ours
     torch.save(content, tmp_path / "model.pt")
     (tmp_path / "data-bin").symlink_to(home / "data-bin")
-    found = components_file.load(estimate(tmp_path, "prefix.safetensors", *flags))
-    assert found.layout == "prefix"
-    c = found.select("fr_XX").components
+    file = components_file.load(estimate(tmp_path, "prefix.safetensors", *flags))
+    assert file.layout == "prefix"
+    c = file.select("fr_XX").components
     assert projector_distance(c, sentence_means(home, "fr_XX", layout="prefix")) < 1e-6
     assert projector_distance(c, sentence_means(home, "fr_XX")) > 1e-3
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("flags", "named"),
     [
-        (("--out", "no/c.safetensors"), "no/c.safetensors: no such folder no; make it first"),
-        (("--out", "."), ".: a folder; name a file"),
-        (("--num-components", "33"), "--num-components 33: {home}/model.pt is 32 wide"),
-        (("--max-length", "2"), "en_XX/train: texts cut to 2 tokens would be empty"),
-        (("--max-tokens", "5"), "--max-tokens 5: a text of {home}/data-bin/en_XX/train has "),
+        ("--langs en_XX --out no/c", "no/c: no such folder no"),
+        ("--langs en_XX --out .", ".: a folder"),
+        ("--langs en_XX --num-components 33", "--num-components 33: {home}/model.pt"),
+        ("--langs en_XX --max-length 2", "en_XX/train"),
+        ("--langs en_XX --max-tokens 5", "--max-tokens 5: a text of {home}/data-bin/en_XX/train"),
+        ("--langs de_DE", "unknown language de_DE"),
+        ("--langs en_XX --split nosuch", "nosuch.idx: no such data for language en_XX"),
+        ("--langs en_XX,fr_XX --max-sentences 2", "{home}/data-bin: language en_XX: 2 sentences"),
+        ("", "--langs is needed"),
+        ("--langs ,", "--langs is needed"),
+        ("--merge a b --split train", "--split"),
+        ("--from a --max-tokens 2048", "--max-tokens"),
     ],
 )
-def test_what_cannot_be_is_refused_before_any_text_is_encoded(
-    home: Path, flags: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch,
+def test_wrong_input_is_refused_before_any_sentence_is_encoded(
+    home: Path, flags: str, named: str, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     monkeypatch.setattr(LAFTEncoder, "forward_backbone", None)
     with pytest.raises(AssertionError):
-        estimate(home, "refused.safetensors", "--langs", "en_XX", *flags)
+        estimate(home, "refused", *flags.split())
     error = capsys.readouterr().err
-    assert message.format(home=home) in error
+    assert named.format(home=home) in error
+    assert error.splitlines()[-1].startswith("laft: error: ")
     assert "Traceback" not in error
-
-
-def test_merged_shards_are_the_whole(home: Path) -> None:
-    """Two shards of one language merge to what both texts together give."""
-    first = estimate(home, "a.safetensors", "--langs", "en_XX", "--split", "train")
-    second = estimate(home, "b.safetensors", "--langs", "en_XX", "--split", "valid")
-    out = home / "merged.safetensors"
-    assert main.main(["components", "--merge", str(first), str(second), "--out", str(out)]) == 0
-    merged = components_file.load(out, with_statistics=True).select("en_XX")
-    parts = [components_file.load(path, with_statistics=True) for path in (first, second)]
-    statistics = [part.select("en_XX").statistics for part in parts]
-    assert merged.statistics is not None
-    gram = sum(tiny.numpy(shard.gram) for shard in statistics if shard is not None)
-    np.testing.assert_allclose(tiny.numpy(merged.statistics.gram), gram, rtol=1e-12)
-    _, vectors = scipy.linalg.eigh(gram)
-    expected = vectors[:, -3:] @ vectors[:, -3:].T
-    c = tiny.numpy(merged.components)
-    assert np.abs(c @ c.T - expected).max() < 1e-6
+    assert not (home / "refused").exists()
 
 
 def test_what_is_read_is_not_overwritten(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Merged twice into one of its parts, the other part would count twice."""
-    first = estimate(home, "p1.safetensors", "--langs", "en_XX", "--split", "train")
-    second = estimate(home, "p2.safetensors", "--langs", "en_XX", "--split", "valid")
+    first = estimate(home, "p1", "--langs", "en_XX", "--split", "train")
+    second = estimate(home, "p2", "--langs", "en_XX", "--split", "valid")
     before = first.read_bytes()
-    merge = ["components", "--merge", str(first), str(second), "--out", str(first)]
-    control = ["components", "--from", str(first), "--control", "random-subspace", "--out",
-               str(home / "." / first.name)]  # fmt: skip
-    for words in (merge, control):
-        assert main.main(words) == 2
-        assert "is read too, and would be lost; name another file" in capsys.readouterr().err
+    for flags in (["--merge", first, second], ["--from", first, "--control", "random-subspace"]):
+        assert main.main(["components", *map(str, flags), "--out", str(home / "." / "p1")]) == 2
+        assert "p1: is read too, and would be lost" in capsys.readouterr().err
     assert first.read_bytes() == before
 
 
+def estimate_shards(home: Path, of: int, *flags: str) -> list[Path]:
+    return [
+        estimate(home, f"{flags[-1]}-{index}-{of}", *flags, "--shard", f"{index}/{of}")
+        for index in range(1, of + 1)
+    ]
+
+
+def merge(home: Path, out: str, files: list[Path]) -> int:
+    return main.main(["components", "--merge", *map(str, files), "--out", str(home / out)])
+
+
 def test_shards_of_one_text_are_the_whole(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Three shards of small batches, merged in another order, against one pass."""
+    """Three shards of small batches, merged in another order, against scipy and one pass."""
     flags = ("--langs", "zh_CN", "--max-tokens", "40")
-    whole = components_file.load(estimate(home, "w.safetensors", *flags), with_statistics=True)
-    shards = [estimate(home, f"{i}.safetensors", *flags, "--shard", f"{i}/3") for i in (3, 1, 2)]
-    assert "of 40 texts" in capsys.readouterr().err
-    out = home / "shards.safetensors"
-    assert main.main(["components", "--merge", *map(str, shards), "--out", str(out)]) == 0
-    merged = components_file.load(out, with_statistics=True)
+    whole = components_file.load(estimate(home, "whole", *flags), with_statistics=True)
+    shards = estimate_shards(home, 3, *flags)
+    assert "of 40 sentences" in capsys.readouterr().err
+    assert merge(home, "merged", shards[::-1]) == 0
+    merged = components_file.load(home / "merged", with_statistics=True)
     assert merged.shard is None
-    one, other = (file.select("zh_CN").statistics for file in (whole, merged))
-    assert one is not None
-    assert other is not None
-    assert (one.count, other.count) == (COUNT, COUNT)
+    components = merged.select("zh_CN").components
+    assert projector_distance(components, sentence_means(home, "zh_CN")) < 1e-6
+    one, other = (file.statistics["zh_CN"] for file in (whole, merged))
+    assert one.count == other.count == COUNT
     assert (one.gram - other.gram).abs().max() <= 1e-10 * one.gram.abs().max()
-    first = components_file.load(shards[1])
-    assert (str(first.shard), first.select("zh_CN").count < COUNT) == ("1/3", True)
-    with pytest.raises(LaftError, match=r"1.safetensors: shard 1/3 of the text alone; merge all 3"):
+    first = components_file.load(shards[0])
+    assert str(first.shard) == "1/3"
+    assert first.select("zh_CN").count < COUNT
+    with pytest.raises(LaftError, match=r"40-1-3: shard 1/3 of the text alone; merge all 3"):
         first.expect_all_text()
 
 
@@ -205,72 +197,16 @@ def test_a_shard_may_be_small_but_the_whole_not(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of four texts in batches of one, five shards have one or none, below the k of 3."""
-    flags = ("--langs", "fr_XX", "--max-tokens", "13")
-    text = ("--max-sentences", "4")
-    whole = components_file.load(estimate(home, "w4.safetensors", *flags, *text))
-    shards = [str(estimate(home, f"4-{i}.safetensors", *flags, *text, "--shard", f"{i}/5"))
-              for i in range(1, 6)]  # fmt: skip
-    held = [components_file.load(path, with_statistics=True).select("fr_XX") for path in shards]
-    assert [one.count for one in held] == [1, 1, 1, 1, 0]
-    assert all(one.components.numel() == 0 and not one.mean_removed for one in held)
+    flags = ("--langs", "fr_XX", "--max-tokens", "13", "--max-sentences")
+    whole = components_file.load(estimate(home, "whole", *flags, "4"))
+    shards = estimate_shards(home, 5, *flags, "4")
+    parts = [components_file.load(path).select("fr_XX") for path in shards]
+    assert [part.count for part in parts] == [1, 1, 1, 1, 0]
+    assert all(part.components.numel() == 0 and not part.mean_removed for part in parts)
     assert "fr_XX: n = 0, shard 5/5\n" in capsys.readouterr().out
-    out = home / "m4.safetensors"
-    assert main.main(["components", "--merge", *shards, "--out", str(out)]) == 0
-    merged = components_file.load(out).select("fr_XX")
+    assert merge(home, "merged", shards) == 0
+    merged = components_file.load(home / "merged").select("fr_XX")
     assert torch.allclose(merged.components, whole.select("fr_XX").components, atol=1e-6)
-
-    two = ("--max-sentences", "2")
-    shards = [str(estimate(home, f"2-{i}.safetensors", *flags, *two, "--shard", f"{i}/2"))
-              for i in (1, 2)]  # fmt: skip
-    assert main.main(["components", "--merge", *shards, "--out", str(home / "m2")]) == 2
-    assert "m2: language fr_XX: 2 sentences are too few for 3" in capsys.readouterr().err
-    assert not (home / "m2").exists()
-
-
-@pytest.mark.parametrize(
-    ("flag", "value"), [("--split", "train"), ("--max-tokens", "2048"), ("--max-length", "512")]
-)
-def test_what_is_of_estimation_is_refused_elsewhere(
-    home: Path, flag: str, value: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Given as they are by default, too."""
-    out = ("--out", str(home / "never.safetensors"))
-    for files in (("--merge", "a", "b"), ("--from", "a")):
-        assert main.main(["components", *files, flag, value, *out]) == 2
-        error = capsys.readouterr().err
-        assert flag in error and files[0] in error and error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--langs", "de_DE"], "unknown language de_DE.*en_XX, fr_XX, zh_CN"),
-        (["--langs", "en_XX", "--split", "nosuch"], r"nosuch.idx: no such data for language en_XX"),
-        (["--langs", "en_XX", "--max-sentences", "2"], "en_XX: 2 sentences are too few for 3"),
-        ([], "--langs is needed"),
-        (["--langs", ","], "--langs is needed"),
-    ],
-)
-def test_wrong_input_is_one_line(home: Path, flags: list[str], message: str) -> None:
-    """Names the file or language; nothing is written."""
-    parser = main.build_parser({"components": components})
-    out = home / "never.safetensors"
-    args = parser.parse_args(
-        ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin"),
-         "--num-components", "3", "--cpu", "--out", str(out), *flags]
-    )  # fmt: skip
-    with pytest.raises(LaftError, match=re.compile(message)) as error:
-        components.run(args)
-    assert "\n" not in str(error.value)
-    assert not out.exists()
-
-
-def test_too_few_texts_are_told_before_any_is_encoded(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(components, "_statistics", lambda *words: pytest.fail("encoded"))
-    command = ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin")]
-    flags = ["--langs", "en_XX,fr_XX", "--max-sentences", "2", "--num-components", "3", "--cpu"]
-    assert main.main([*command, *flags, "--out", str(home / "few.safetensors")]) == 2
-    line = f"{home / 'data-bin'}: language en_XX: 2 sentences are too few for 3 components"
-    assert line in capsys.readouterr().err
+    assert merge(home, "few", estimate_shards(home, 2, *flags, "2")) == 2
+    assert "few: language fr_XX: 2 sentences are too few for 3" in capsys.readouterr().err
+    assert not (home / "few").exists()

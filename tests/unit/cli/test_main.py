@@ -78,15 +78,12 @@ def test_the_packages_log_is_ours_and_nobody_elses(
         assert capsys.readouterr() == ("", "laft: 2 of 3 texts cut to 4 tokens\n")
 
 
-def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback_and_a_bug_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError):
+        dispatch(monkeypatch, ZeroDivisionError())
     monkeypatch.setenv("LAFT_DEBUG", "1")
     with pytest.raises(LaftError, match="where"):
         dispatch(monkeypatch, LaftError("where"))
-
-
-def test_a_bug_is_not_dressed_up_as_wrong_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ZeroDivisionError):
-        dispatch(monkeypatch, ZeroDivisionError())
 
 
 def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,26 +91,22 @@ def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     assert capsys.readouterr().err == "laft: interrupted\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["no-such-command"]])
-def test_wrong_usage_exits_2(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ([], 2, []),
+        (["no-such-command"], 2, []),
+        (["--help"], 0, list(main.subcommands())),
+        (["--version"], 0, [main.version()]),
+    ],
+)
+def test_usage_help_and_version(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, words: list[str]
+) -> None:
     with pytest.raises(SystemExit) as stop:
         main.main(arguments)
-    assert stop.value.code == 2
-
-
-def test_help_names_every_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main.main(["--help"])
-    assert stop.value.code == 0
-    words = capsys.readouterr().out.split()
-    assert set(main.subcommands()) <= set(words)
-
-
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main.main(["--version"])
-    assert stop.value.code == 0
-    assert capsys.readouterr().out == f"laft_fairseq {main.version()}\n"
+    assert stop.value.code == status
+    assert set(words) <= set(capsys.readouterr().out.split())
 
 
 def test_user_dir_is_the_package(capsys: pytest.CaptureFixture[str]) -> None:

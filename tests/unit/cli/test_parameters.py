@@ -142,12 +142,12 @@ def test_what_is_refused(
 
 def test_new_languages_come_on_top(capsys: pytest.CaptureFixture[str]) -> None:
     """An adapter like any other's, and a row of 1,024 in each stack; the decoder's trains."""
-    found = parameter_counts.count("laft_mbart", "laft", ["en_XX"], new_langs=["eo_XX", "sw_KE"])
-    rows = next(part for part in found.parts if part.name == "new tag rows")
+    counts = parameter_counts.count("laft_mbart", "laft", ["en_XX"], new_langs=["eo_XX", "sw_KE"])
+    rows = next(part for part in counts.parts if part.name == "new tag rows")
     assert (rows.added, rows.count) == (True, 4 * 1024)
     assert rows.trained == {"denoising": 2 * 1024, "generation": 0}
-    assert found.backbone == BACKBONE
-    assert found.langs == ["en_XX", "eo_XX", "sw_KE"]
-    assert found.total == BACKBONE + TASK_MODULE + FUSION + 3 * ADAPTERS // 2 + 4096
+    assert counts.backbone == BACKBONE
+    assert counts.langs == ["en_XX", "eo_XX", "sw_KE"]
+    assert counts.total == BACKBONE + TASK_MODULE + FUSION + 3 * ADAPTERS // 2 + 4096
     assert main.main(["parameters", "--arch", "laft_mbart", "--new-langs", "fr_XX"]) == 2
     assert "fr_XX is listed twice" in capsys.readouterr().err

@@ -55,16 +55,6 @@ def test_other_tasks_are_left_alone(tmp_path: Path) -> None:
     assert keys(tmp_path / "checkpoint_best.pt") == {"model", cc.STATE}
 
 
-def test_fairseq_is_patched_once() -> None:
-    from fairseq import checkpoint_utils
-
-    cc.apply()
-    first = checkpoint_utils.save_checkpoint
-    cc.apply()
-    assert checkpoint_utils.save_checkpoint is first
-    assert first.func is cc.save_checkpoint
-
-
 def test_a_matrix_with_two_names_is_stored_once() -> None:
     """Half precision stands for the GPU here: fairseq makes a new tensor of either."""
     cc.apply()

@@ -7,10 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
-from fairseq.distributed import utils as distributed_utils
 from fairseq.models import distributed_fairseq_model
 
-from laft_fairseq.compat import distributed as compat_distributed
 from laft_fairseq.errors import LaftError
 from laft_fairseq.training.launch import (
     LAUNCHERS,
@@ -46,11 +44,11 @@ def group() -> Iterator[None]:
 
 def configuration(**given: object) -> SimpleNamespace:
     """fairseq's own defaults, as far as they are read."""
-    own = {"distributed_init_method": None, "distributed_world_size": 1, "distributed_rank": 0,
+    options = {"distributed_init_method": None, "distributed_world_size": 1, "distributed_rank": 0,
            "distributed_backend": "nccl", "distributed_no_spawn": False,
            "device_id": 0}  # fmt: skip
     return SimpleNamespace(
-        distributed_training=SimpleNamespace(**(own | given)), common=SimpleNamespace(cpu=True)
+        distributed_training=SimpleNamespace(**(options | given)), common=SimpleNamespace(cpu=True)
     )
 
 
@@ -58,10 +56,14 @@ def configuration(**given: object) -> SimpleNamespace:
 def test_torchrun_on_cpus_is_read() -> None:
     cfg = configuration()
     configure_distributed(cfg)
-    own = cfg.distributed_training
-    assert (own.distributed_init_method, own.distributed_backend) == ("env://", "gloo")
-    assert (own.distributed_rank, own.distributed_world_size, own.device_id) == (3, 4, 0)
-    assert own.distributed_no_spawn
+    options = cfg.distributed_training
+    assert (options.distributed_init_method, options.distributed_backend) == ("env://", "gloo")
+    assert (options.distributed_rank, options.distributed_world_size, options.device_id) == (
+        3,
+        4,
+        0,
+    )
+    assert options.distributed_no_spawn
 
 
 def test_without_a_launcher_nothing_is_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,18 +92,6 @@ def test_more_processes_than_gpus_are_refused() -> None:
     place = Launched(rank=70, world_size=80, local_rank=64)
     with pytest.raises(LaftError, match=r"process 70: local rank 64, .* has \d+ GPUs"):
         check_gpu(place)
-
-
-def test_fairseq_is_patched_once() -> None:
-    compat_distributed.apply()
-    patched = (
-        (distributed_utils, "call_main"),
-        (distributed_fairseq_model, "DistributedDataParallel"),
-    )
-    before = [getattr(*where) for where in patched]
-    compat_distributed.apply()
-    assert before == [getattr(*where) for where in patched]
-    assert all(function.laft for function in before)
 
 
 @pytest.mark.usefixtures("group")

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fairseq import checkpoint_utils
+from fairseq import checkpoint_utils, utils
 from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE
+from fairseq.distributed import utils as distributed_utils
+from fairseq.models import distributed_fairseq_model
+from fairseq.trainer import Trainer
 
 from laft_fairseq import compat
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text, text_tensor
@@ -132,11 +135,19 @@ def test_numpy_has_what_fairseqs_token_blocks_want() -> None:
 
 
 def test_patches_are_applied_once() -> None:
+    patched = [
+        (SentencepieceBPE, "decode"), (sys, "excepthook"), (utils, "move_to_cpu"),
+        (Trainer, "load_checkpoint"), (Trainer, "train_step"),
+        (distributed_utils, "call_main"), (distributed_utils, "distributed_init"),
+        (distributed_fairseq_model, "DistributedDataParallel"),
+        *((checkpoint_utils, name) for name in ("load_checkpoint_to_cpu", "save_checkpoint",
+          "load_checkpoint", "load_model_ensemble_and_task")),
+    ]  # fmt: skip
     compat.apply()  # torch.distributed, where a test has used it, has laid its hook over ours
-    before = (checkpoint_utils.load_checkpoint_to_cpu, SentencepieceBPE.decode, sys.excepthook)
+    before = [getattr(*where) for where in patched]
     compat.apply()
-    after = (checkpoint_utils.load_checkpoint_to_cpu, SentencepieceBPE.decode, sys.excepthook)
-    assert before == after
+    assert before == [getattr(*where) for where in patched]
+    assert all(function.laft for function in before)
 
 
 def test_an_uncaught_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -57,7 +57,7 @@ def test_all_shards_each_once_may_be_merged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "named"),
     [
         ([file("a", shard(1)), file("b", shard(1))], r"b: shard 1/2 of fr_XX once more, after a"),
         ([file("a", shard(1, 3)), file("b", shard(3, 3))], r"a: without shard 2/3 of fr_XX"),
@@ -67,6 +67,6 @@ def test_all_shards_each_once_may_be_merged() -> None:
         ([file("a", None), file("b", shard(1))], r"a: holds all of fr_XX, of which there are"),
     ],
 )
-def test_other_files_are_refused(files: list[Any], said: str) -> None:
-    with pytest.raises(LaftError, match=said):
+def test_other_files_are_refused(files: list[Any], named: str) -> None:
+    with pytest.raises(LaftError, match=named):
         check_complete(files)

@@ -86,13 +86,13 @@ def test_the_three_losses_agree_with_numpy(data: Path, target_rows: str) -> None
     made, model = task(data, target_rows=target_rows), scrambled()
     built, sample = criterion(made), batch(made)
     loss, size, log = built.train()(model, sample)
-    found = expected(model, made, built, sample)
-    assert size == found["tokens"] == log["ntokens"]
+    actual = expected(model, made, built, sample)
+    assert size == actual["tokens"] == log["ntokens"]
     for term in ("cls", "adv", "gen"):
-        assert float(log[f"loss_{term}"]) / size == pytest.approx(found[term], abs=1e-6)
-    total = found["cls"] + found["adv"] + found["gen"]
+        assert float(log[f"loss_{term}"]) / size == pytest.approx(actual[term], abs=1e-6)
+    total = actual["cls"] + actual["adv"] + actual["gen"]
     assert float(loss) / size == pytest.approx(total, abs=2e-6)
-    assert abs(found["cls"] - found["adv"]) > 1e-3
+    assert abs(actual["cls"] - actual["adv"]) > 1e-3
 
 
 def test_smoothing_is_not_over_the_whole_dictionary() -> None:
@@ -110,8 +110,8 @@ def test_smoothing_is_not_over_the_whole_dictionary() -> None:
 
 def gradients(term: Any, module: torch.nn.Module) -> dict[str, torch.Tensor]:
     named = {n: p for n, p in module.named_parameters() if p.requires_grad}
-    found = torch.autograd.grad(term, list(named.values()), retain_graph=True, allow_unused=True)
-    return {name: g for name, g in zip(named, found, strict=True) if g is not None and g.any()}
+    actual = torch.autograd.grad(term, list(named.values()), retain_graph=True, allow_unused=True)
+    return {name: g for name, g in zip(named, actual, strict=True) if g is not None and g.any()}
 
 
 @pytest.fixture
@@ -135,31 +135,33 @@ def terms(data: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_who_is_moved_by_what(terms: Any) -> None:
-    found, model, built = terms()
-    assert gradients(found["cls"], model) == {}
-    assert set(gradients(found["cls"], built)) == {"classifier.linear.weight"}
-    assert gradients(found["adv"], built) == {}
-    moved = gradients(found["adv"], model)
+    actual, model, built = terms()
+    assert gradients(actual["cls"], model) == {}
+    assert set(gradients(actual["cls"], built)) == {"classifier.linear.weight"}
+    assert gradients(actual["adv"], built) == {}
+    moved = gradients(actual["adv"], model)
     assert any(name.startswith("encoder.task_module.1.") for name in moved)
     assert not any("gate" in name for name in moved)  # h comes before the gate
-    whole = gradients(found["loss"], model)
+    whole = gradients(actual["loss"], model)
     assert {"encoder.gate.linear.weight", "encoder.gate.linear.bias"} <= set(whole)
-    own = gradients(found["cls"], built)["classifier.linear.weight"] * found["size"]
-    torch.testing.assert_close(gradients(found["loss"], built)["classifier.linear.weight"], own)
+    expected = gradients(actual["cls"], built)["classifier.linear.weight"] * actual["size"]
+    torch.testing.assert_close(
+        gradients(actual["loss"], built)["classifier.linear.weight"], expected
+    )
 
 
 def test_the_literal_sum_warns_and_forgets_the_labels(
     terms: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        found, model, built = terms(unrouted_adversary=True)
+        actual, model, built = terms(unrouted_adversary=True)
     warnings = [r.message for r in caplog.records if "--unrouted-adversary" in r.message]
     assert len(warnings) == 1 and "cancel" in warnings[0] and "\n" not in warnings[0]
-    of_cls, of_adv = (gradients(found[term], model) for term in ("cls", "adv"))
+    of_cls, of_adv = (gradients(actual[term], model) for term in ("cls", "adv"))
     name = "encoder.task_module.1.fc2.weight"
     assert of_cls[name].any() and of_adv[name].any()
     built.source_langs = frozenset({"fr_XX", "zh_CN"})  # all labels flipped
-    assert torch.allclose(found["loss"], built(model, batch(built.task))[0])
+    assert torch.allclose(actual["loss"], built(model, batch(built.task))[0])
 
 
 def logged(outputs: list[dict[str, Any]]) -> dict[str, float]:
@@ -172,9 +174,9 @@ def test_metrics(data: Path) -> None:
     made, model = task(data), scrambled()
     built, sample = criterion(made), batch(made)
     _, _, log = built.train()(model, sample)
-    values, found = logged([log, log]), expected(model, made, built, sample)
+    values, actual = logged([log, log]), expected(model, made, built, sample)
     for term in ("cls", "adv", "gen"):
-        assert values[f"loss_{term}"] == pytest.approx(found[term] / math.log(2), abs=1e-3)
+        assert values[f"loss_{term}"] == pytest.approx(actual[term] / math.log(2), abs=1e-3)
     assert values["rows_source"] == values["rows_target"] == 6
     assert values["accuracy"] == pytest.approx(
         (values["accuracy_source"] + values["accuracy_target"]) / 2, abs=0.1
@@ -233,14 +235,18 @@ def test_refusals(options: dict[str, Any], label_smoothing: float, message: str)
         criterion(task("data-bin", **options), label_smoothing=label_smoothing)
 
 
-def test_another_architecture_is_refused() -> None:
-    with pytest.raises(LaftError, match="this --arch has no task module with a gate; choose tm_"):
-        criterion(tiny.task("generation", train_langs="en_XX", target_langs="fr_XX"))
-
-
-def test_stage_1_is_refused() -> None:
-    with pytest.raises(LaftError, match="is for stage 2; use it with --task laft_generation"):
-        criterion(tiny.task("denoising"))
+@pytest.mark.parametrize(
+    ("stage", "options", "message"),
+    [
+        ("denoising", {}, "is for stage 2; use it with --task laft_generation"),
+        ("generation", {"target_langs": "fr_XX"}, "this --arch has no task module with a gate"),
+    ],
+)
+def test_other_tasks_and_architectures_are_refused(
+    stage: str, options: dict[str, str], message: str
+) -> None:
+    with pytest.raises(LaftError, match=message):
+        criterion(tiny.task(stage, train_langs="en_XX", **options))
 
 
 def test_another_criterion_would_leave_the_target_rows_out() -> None:
@@ -250,5 +256,5 @@ def test_another_criterion_would_leave_the_target_rows_out() -> None:
     cfg = OmegaConf.create({"_name": "cross_entropy", "sentence_avg": False})
     with pytest.raises(LaftError, match="only --criterion laft_adversarial reads target rows"):
         task("data-bin").build_criterion(cfg)
-    with pytest.raises(LaftError, match="--method tm_adv: without its adversary it would be"):
+    with pytest.raises(LaftError, match="--method tm_adv: needs its adversary; add"):
         task("data-bin", target_langs=None).build_criterion(cfg)

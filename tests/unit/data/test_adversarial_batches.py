@@ -57,9 +57,9 @@ def test_targets_are_drawn_without_repeat_across_epochs() -> None:
 @pytest.mark.parametrize("each", [1, 2])
 def test_every_batch_holds_both_kinds(data: Path, each: int) -> None:
     made = task(data, target_per_source=each)
-    found = batches(made)
-    seen = [languages(made, batch) for batch in found]
-    for row, batch in zip(seen, found, strict=True):
+    actual = batches(made)
+    seen = [languages(made, batch) for batch in actual]
+    for row, batch in zip(seen, actual, strict=True):
         assert len(row) <= 6 and len(row) == batch["nsentences"] == len(batch["id"])
         assert row.count("en_XX") > 0
         assert len(row) == (1 + each) * row.count("en_XX")
@@ -109,7 +109,7 @@ def test_target_rows_with_a_target(data: Path, options: dict[str, Any], layout: 
 
 
 def same(one: list[Any], other: list[Any]) -> bool:
-    sources = [[b["net_input"]["src_tokens"].tolist() for b in found] for found in (one, other)]
+    sources = [[b["net_input"]["src_tokens"].tolist() for b in actual] for actual in (one, other)]
     return bool(sources[0] == sources[1])
 
 
@@ -135,9 +135,9 @@ def test_lengths_match_within_an_item(data: Path) -> None:
 
 
 def test_max_tokens_bounds_the_padded_batch(data: Path) -> None:
-    found = batches(task(data), max_sentences=None, max_tokens=50)
-    assert len(found) > 1
-    assert all(batch["net_input"]["src_tokens"].numel() <= 50 for batch in found)
+    actual = batches(task(data), max_sentences=None, max_tokens=50)
+    assert len(actual) > 1
+    assert all(batch["net_input"]["src_tokens"].numel() <= 50 for batch in actual)
 
 
 def test_shards_share_the_batches(data: Path) -> None:
@@ -150,10 +150,10 @@ def test_shards_share_the_batches(data: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"target_langs": "fr_XX,en_XX"}, "--target-langs: en_XX is among the annotated languages"),
+        ({"target_langs": "fr_XX,en_XX"}, "--target-langs: en_XX is an annotated language"),
         ({"target_langs": "xx_XX"}, "--target-langs: unknown language xx_XX"),
         ({"target_per_source": 0}, "--target-per-source 0: at least one target row is needed"),
-        ({"target_rows": "pairs", "reconstruct_target": True}, "--reconstruct-target: is for"),
+        ({"target_rows": "pairs", "reconstruct_target": True}, "--reconstruct-target: needs"),
         ({"target_langs": None, "target_per_source": 2}, "--target-per-source: needs --target-l"),
         ({"target_langs": None, "reconstruct_target": True}, "--reconstruct-target: needs"),
         ({"target_langs": None, "target_rows": "pairs"}, "--target-rows: needs --target-langs"),
@@ -173,8 +173,8 @@ def test_too_few_tokens_for_an_item(data: Path) -> None:
     """The least that is named is enough in every epoch, whatever it draws."""
     texts = [text for tag in tiny.TAGS for text in tiny.random_texts(tag, 9)]
     least = 2 * (max(map(len, texts)) + 1)  # with the tag
-    said = rf"--max-tokens {least - 1}: .* 1 target rows .* of up to {least // 2} tokens each, so "
-    with pytest.raises(LaftError, match=f"{said}at least {least}$"):
+    message = rf"--max-tokens {least - 1}: .* 1 target rows .* of up to {least // 2} tokens each"
+    with pytest.raises(LaftError, match=f"{message}, so allow at least {least}$"):
         batches(task(data), max_sentences=None, max_tokens=least - 1)
     for epoch in range(1, 12):
         made = task(data)

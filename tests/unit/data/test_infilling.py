@@ -52,18 +52,18 @@ def masked_tokens(data: InfillingDataset, index: int) -> tuple[int, int]:
     return len(target) - sum(token != MASK for token in source), source.count(MASK)
 
 
-@pytest.mark.parametrize(("tag", "text", "pieces"), [("en_XX", EN, 2), ("zh_CN", ZH, 1)])
-def test_35_percent_of_the_words_are_masked(tag: str, text: list[int], pieces: int) -> None:
+@pytest.mark.parametrize(("tag", "text", "subwords"), [("en_XX", EN, 2), ("zh_CN", ZH, 1)])
+def test_35_percent_of_the_words_are_masked(tag: str, text: list[int], subwords: int) -> None:
     data = infilling([text] * 200, tag)
     gone = np.array([masked_tokens(data, index) for index in range(200)])
-    share = gone[:, 0].mean() / (WORDS * pieces)
+    share = gone[:, 0].mean() / (WORDS * subwords)
     # Spans that run into each other or off the end hide a little less than is drawn.
     assert 0.25 < share < 0.36
-    assert (gone[:, 0] <= np.ceil(0.35 * WORDS) * pieces).all()
+    assert (gone[:, 0] <= np.ceil(0.35 * WORDS) * subwords).all()
 
 
 def test_a_mask_a_span_of_poisson_length() -> None:
-    """In Chinese each piece is a word. Poisson spans cut to a budget of 4 words have mean 2.46."""
+    """In Chinese each subword is a word. Poisson spans of at most 4 words have mean 2.46."""
     text = [*range(4, 36), 2]  # all different, no bytes
     data = infilling([text] * 400, "zh_CN", mask=0.1)
     lengths = [n for i in range(400) for n in spans(data[i]["source"].tolist()[:-1], text)]
@@ -120,13 +120,13 @@ def test_the_noise_is_the_same_in_both_layouts() -> None:
 
 
 def test_word_starts() -> None:
-    """A character in byte pieces begins at its first byte; unspaced text at every piece."""
+    """A character in bytes begins at its first byte; words of unspaced text at every subword."""
     full = tiny.dictionary()
     expected = {"\u2581w1": (1, 1), "c1": (0, 1), "一": (0, 1), "<unk>": (1, 1),
                 "<0xE4>": (0, 1), "<0xB8>": (0, 0), "<0xAD>": (0, 0)}  # fmt: skip
     starts = word_starts(full, "en_XX"), word_starts(full, "zh_CN")
-    found = {piece: tuple(int(s[full.index(piece)]) for s in starts) for piece in expected}
-    assert found == expected
+    actual = {piece: tuple(int(s[full.index(piece)]) for s in starts) for piece in expected}
+    assert actual == expected
 
 
 def test_a_character_in_bytes_is_masked_whole() -> None:
@@ -140,9 +140,13 @@ def test_a_character_in_bytes_is_masked_whole() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("mask", -0.2, r"--mask -0\.2: a share"),
-        ("mask", 1.5, r"--mask 1\.5: a share"),
-        ("poisson_lambda", 0.0, r"--poisson-lambda 0\.0: a mean length .* from 0\.01 to 16"),
+        ("mask", -0.2, r"--mask -0\.2: must be a share"),
+        ("mask", 1.5, r"--mask 1\.5: must be a share"),
+        (
+            "poisson_lambda",
+            0.0,
+            r"--poisson-lambda 0\.0: must be a mean length .* from 0\.01 to 16",
+        ),
         ("poisson_lambda", -1.0, "--poisson-lambda"),
         ("poisson_lambda", 17.0, "--poisson-lambda"),
     ],
@@ -200,19 +204,3 @@ def test_the_global_generator_is_left_alone() -> None:
     with pytest.raises(KeyError), seeded(1, 2):
         raise KeyError
     assert torch.equal(torch.rand(3), expected)
-
-
-def test_items_are_collated_in_one_layout() -> None:
-    """Noised source on the left, `[l] X </s>` into the decoder, `X </s> [l]` out of it."""
-    data = infilling([EN, EN[-5:]])
-    batch = data.collater([data[0], data[1]])
-    tag = tiny.ids("[en_XX]")[0]
-    assert batch["net_input"]["src_tokens"][:, -2:].tolist() == [[2, tag]] * 2
-    order = batch["id"].tolist()
-    texts = [EN, EN[-5:]]
-    for row, index in enumerate(order):
-        text = texts[index]
-        length = len(text) + 1
-        assert batch["net_input"]["prev_output_tokens"][row, :length].tolist() == [tag, *text]
-        assert batch["target"][row, :length].tolist() == [*text, tag]
-        assert (batch["target"][row, length:] == 1).all()

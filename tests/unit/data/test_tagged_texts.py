@@ -36,10 +36,12 @@ def test_a_text_ends_in_sentence_end_and_tag() -> None:
 
 def test_cutting_keeps_sentence_end_and_tag(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
+        tagged([[5, 6, 2]], FR, most=4)
+        assert not caplog.records
         texts = tagged([[5, 6, 7, 8, 2], [5, 6, 7, 2], [5, 6, 2]], FR, most=4)
     assert [texts[index].tolist() for index in range(3)] == [[5, 6, 2, FR]] * 3
     assert texts.sizes.tolist() == [4, 4, 4]
-    assert "fr_XX/train: 2 of 3 texts cut to 4 tokens" in caplog.text
+    assert "fr_XX/train: 2 of 3 examples cut to 4 tokens" in caplog.text
 
 
 def test_the_tag_before_the_text() -> None:
@@ -49,12 +51,6 @@ def test_the_tag_before_the_text() -> None:
     assert texts.sizes.tolist() == [4, 3]
 
 
-def test_nothing_cut_nothing_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        tagged([[5, 6, 2]], FR, most=4)
-    assert not caplog.records
-
-
 def pairs(
     source: list[list[int]], target: list[list[int]], tag: int, layout: str = "suffix"
 ) -> TaggedPairDataset:
@@ -62,29 +58,27 @@ def pairs(
     return TaggedPairDataset(*sides, tiny.dictionary(), shuffle=False)
 
 
-def test_a_batch_in_the_layout_of_mbart50() -> None:
-    """Source `[l] X </s>`, target `[l] Y </s>`, decoder input `</s> [l] Y`."""
-    parts = [pairs([[5, 6, 7, 2]], [[8, 2]], EN, "prefix"),
-             pairs([[9, 2]], [[10, 11, 2]], ZH, "prefix")]  # fmt: skip
+@pytest.mark.parametrize(
+    ("layout", "source", "target", "previous"),
+    [  # X </s> [l] padded on the left, Y </s> [l], [l] Y </s>; [l] X </s>, [l] Y </s>, </s> [l] Y
+        ("suffix", [[5, 6, 7, 2, EN], [1, 1, 9, 2, ZH]], [[8, 2, EN, 1], [10, 11, 2, ZH]],
+         [[EN, 8, 2, 1], [ZH, 10, 11, 2]]),
+        ("prefix", [[EN, 5, 6, 7, 2], [1, 1, ZH, 9, 2]], [[EN, 8, 2, 1], [ZH, 10, 11, 2]],
+         [[2, EN, 8, 1], [2, ZH, 10, 11]]),
+    ],
+)  # fmt: skip
+def test_a_batch_of_mixed_languages(
+    layout: str, source: list[list[int]], target: list[list[int]], previous: list[list[int]]
+) -> None:
+    parts = [pairs([[5, 6, 7, 2]], [[8, 2]], EN, layout),
+             pairs([[9, 2]], [[10, 11, 2]], ZH, layout)]  # fmt: skip
     mixed = MultilingualDataset(parts, shuffle=False)
     batch = mixed.collater([mixed[0], mixed[1]])
-    assert batch["net_input"]["src_tokens"].tolist() == [[EN, 5, 6, 7, 2], [1, 1, ZH, 9, 2]]
-    assert batch["target"].tolist() == [[EN, 8, 2, 1], [ZH, 10, 11, 2]]
-    assert batch["net_input"]["prev_output_tokens"].tolist() == [[2, EN, 8, 1], [2, ZH, 10, 11]]
-    assert batch["ntokens"] == 7
-
-
-def test_a_batch_of_mixed_languages() -> None:
-    """Source `X </s> [l]` padded on the left, target `Y </s> [l]`, decoder input `[l] Y </s>`."""
-    mixed = MultilingualDataset(
-        [pairs([[5, 6, 7, 2]], [[8, 2]], EN), pairs([[9, 2]], [[10, 11, 2]], ZH)], False
-    )
-    batch = mixed.collater([mixed[0], mixed[1]])
     assert batch["id"].tolist() == [0, 1]
-    assert batch["net_input"]["src_tokens"].tolist() == [[5, 6, 7, 2, EN], [1, 1, 9, 2, ZH]]
+    assert batch["net_input"]["src_tokens"].tolist() == source
     assert batch["net_input"]["src_lengths"].tolist() == [5, 3]
-    assert batch["target"].tolist() == [[8, 2, EN, 1], [10, 11, 2, ZH]]
-    assert batch["net_input"]["prev_output_tokens"].tolist() == [[EN, 8, 2, 1], [ZH, 10, 11, 2]]
+    assert batch["target"].tolist() == target
+    assert batch["net_input"]["prev_output_tokens"].tolist() == previous
     assert batch["ntokens"] == 7
 
 
@@ -119,45 +113,6 @@ def test_texts_are_read(tmp_path: Path) -> None:
     assert [texts[index].tolist() for index in range(2)] == [[5, 6, 2], [7, 2]]
 
 
-def test_no_texts(tmp_path: Path) -> None:
-    with pytest.raises(LaftError, match=r"fr_XX/train\.idx: no such data for language fr_XX"):
-        load_texts(str(tmp_path / "fr_XX" / "train"), tiny.dictionary(), "fr_XX")
-
-
-@pytest.mark.parametrize("suffix", ["idx", "bin"])
-def test_half_of_the_texts(tmp_path: Path, suffix: str) -> None:
-    tiny.write_texts(tmp_path / "fr_XX" / "train", [[5, 2]])
-    (tmp_path / "fr_XX" / f"train.{suffix}").unlink()
-    with pytest.raises(LaftError, match=rf"train\.{suffix}: no such data for language fr_XX"):
-        load_texts(str(tmp_path / "fr_XX" / "train"), tiny.dictionary(), "fr_XX")
-
-
-def test_empty_texts(tmp_path: Path) -> None:
-    tiny.write_texts(tmp_path / "fr_XX" / "train", [])
-    with pytest.raises(LaftError, match=r"train\.bin: no text of language fr_XX"):
-        load_texts(str(tmp_path / "fr_XX" / "train"), tiny.dictionary(), "fr_XX")
-
-
-@pytest.mark.parametrize(
-    ("which", "kept"), [("idx", 0), ("idx", 11), ("idx", 30), ("idx", -7), ("bin", 11), ("bin", -1)]
-)
-def test_damaged_texts(tmp_path: Path, which: str, kept: int) -> None:
-    prefix = tmp_path / "fr_XX" / "train"
-    tiny.write_texts(prefix, [[5, 6, 2]] * 10)
-    path = Path(f"{prefix}.{which}")
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(LaftError, match=r"train\.idx: damaged data of language fr_XX"):
-        load_texts(str(prefix), tiny.dictionary(), "fr_XX")
-
-
-def test_texts_of_a_larger_dictionary(tmp_path: Path) -> None:
-    prefix = tmp_path / "fr_XX" / "train"
-    tiny.write_texts(prefix, [[5, 2], [999, 2], [5, 2]])
-    message = r"train\.bin: token 999 of language fr_XX is outside the dictionary of 43 entries"
-    with pytest.raises(LaftError, match=message):
-        load_texts(str(prefix), tiny.dictionary(), "fr_XX")
-
-
 def test_sizes_at_once_are_those_one_by_one() -> None:
     texts = [[5, 2], [5, 6, 7, 2], [5, 6, 2]]
     mixed = MultilingualDataset(
@@ -168,19 +123,32 @@ def test_sizes_at_once_are_those_one_by_one() -> None:
     assert mixed.num_tokens_vec(order).tolist() == one_by_one
 
 
-@pytest.mark.parametrize("limits", [(4, 3), (3, 4), (9, 3), (None, 4), (5, 5), (9, None), 4])
-def test_texts_too_long_are_filtered_as_fairseq_does(limits: object) -> None:
-    texts = [[5, 2], [5, 6, 7, 2], [5, 6, 2]]
-    mixed = MultilingualDataset(
-        [pairs(texts, texts[::-1], EN), pairs(texts, texts, FR)], shuffle=False
-    )
-    order = mixed.ordered_indices()
-    as_pair = limits if isinstance(limits, tuple) else (limits, limits)
-    expected = [
-        int(index)
-        for index in order
-        if all(m is None or n <= m for n, m in zip(mixed.size(index), as_pair, strict=True))
-    ]
-    kept, ignored = mixed.filter_indices_by_size(order, as_pair)
-    assert kept.tolist() == expected
-    assert sorted([*kept, *ignored]) == list(range(len(mixed)))
+TEN = [[5, 6, 2]] * 10
+DAMAGED = r"train\.idx: damaged data of language fr_XX"
+
+
+@pytest.mark.parametrize(
+    ("texts", "suffix", "kept", "message"),
+    [
+        (TEN, "idx", None, r"train\.idx: no such data for language fr_XX"),
+        (TEN, "bin", None, r"train\.bin: no such data for language fr_XX"),
+        ([], "", None, r"train\.bin: no text of language fr_XX"),
+        *((TEN, "idx", kept, DAMAGED) for kept in (0, 11, 30, -7)),
+        *((TEN, "bin", kept, DAMAGED) for kept in (11, -1)),
+        ([[5, 2], [999, 2], [5, 2]], "", None,
+         r"train\.bin: token 999 of language fr_XX is outside the dictionary of 43 entries"),
+    ],
+)  # fmt: skip
+def test_data_that_cannot_be_read(
+    tmp_path: Path, texts: list[list[int]], suffix: str, kept: int | None, message: str
+) -> None:
+    """Of the file with ``suffix`` some bytes are left, or None: it is gone."""
+    prefix = tmp_path / "fr_XX" / "train"
+    tiny.write_texts(prefix, texts)
+    path = Path(f"{prefix}.{suffix}")
+    if suffix and kept is None:
+        path.unlink()
+    elif suffix:
+        path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(LaftError, match=message):
+        load_texts(str(prefix), tiny.dictionary(), "fr_XX")

@@ -31,17 +31,17 @@ def stacked(rows: NewTagEmbeddings, embedding: nn.Embedding) -> np.ndarray:
 
 
 def test_lookup(rows: NewTagEmbeddings, embedding: nn.Embedding) -> None:
-    found = rows.embed(TOKENS, embedding)
-    np.testing.assert_array_equal(tiny.numpy(found), stacked(rows, embedding)[TOKENS.numpy()])
+    result = rows.embed(TOKENS, embedding)
+    np.testing.assert_array_equal(tiny.numpy(result), stacked(rows, embedding)[TOKENS.numpy()])
 
 
 def test_logits(rows: NewTagEmbeddings, embedding: nn.Embedding) -> None:
     features = torch.randn(5, 3, generator=torch.Generator().manual_seed(2))
     logits = nn.functional.linear(features, embedding.weight)
-    found = rows.extend(logits, features)  # (5, 9)
-    assert torch.equal(found[:, :7], logits)
+    result = rows.extend(logits, features)  # (5, 9)
+    assert torch.equal(result[:, :7], logits)
     expected = tiny.numpy(features) @ stacked(rows, embedding).T
-    np.testing.assert_allclose(tiny.numpy(found), expected, atol=1e-6)
+    np.testing.assert_allclose(tiny.numpy(result), expected, atol=1e-6)
 
 
 def test_gradients_reach_the_rows_that_were_looked_up(

@@ -202,17 +202,6 @@ def test_rows_are_neither_centred_nor_normalised():
     assert largest_sine(c, normalised) > 1e-2
 
 
-def test_two_shards_merged_equal_one_pass():
-    rows = sentences(4)
-    whole, merged = estimate(rows), estimate(rows[:123])
-    merged.merge(estimate(rows[123:]))
-    assert merged.count == whole.count == N
-    for name in ("gram", "sum", "unit_sum"):
-        torch.testing.assert_close(
-            getattr(merged, name), getattr(whole, name), rtol=1e-12, atol=1e-11
-        )
-
-
 def test_memory_does_not_grow_with_n():
     statistics = ComponentStatistics.zeros(D)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from laft_fairseq.checkpoints.header import pop_header
-from laft_fairseq.components import controls as component_controls
+from laft_fairseq.components import ablations as component_controls
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.language_components import ComponentStatistics
@@ -51,10 +51,10 @@ def with_file(path: Path, **options: Any) -> LAFTMBart:
 def test_the_mean_vector_is_what_is_removed(files: Path) -> None:
     built = with_file(files / "true", removal="mean")
     out = built.encoder.forward_backbone(SOURCE)
-    found = built.encoder.representations(SOURCE, out)
+    actual = built.encoder.representations(SOURCE, out)
     means = np.stack([sentences(0).mean(0), sentences(2).mean(0), np.zeros(tiny.D)])
-    np.testing.assert_allclose(tiny.numpy(found.s_L), means, atol=1e-5)
-    np.testing.assert_allclose(tiny.numpy(found.r), tiny.numpy(found.e) - means[None], atol=1e-5)
+    np.testing.assert_allclose(tiny.numpy(actual.s_L), means, atol=1e-5)
+    np.testing.assert_allclose(tiny.numpy(actual.r), tiny.numpy(actual.e) - means[None], atol=1e-5)
     assert pop_header(built.state_dict())[0].removal == "mean"
 
 
@@ -64,11 +64,11 @@ def test_a_random_subspace_is_used_with_its_gain(files: Path, scaling: str) -> N
     built = with_file(files / "random-subspace", removal=scaling)
     file = components_file.load(files / "random-subspace")
     out = built.encoder.forward_backbone(SOURCE)
-    found = built.encoder.representations(SOURCE, out)
+    actual = built.encoder.representations(SOURCE, out)
     e_l = tiny.numpy(out["encoder_out"][0])[:3, 0].mean(0)  # en_XX: three tokens, then </s>, tag
     c, gain = tiny.numpy(file.select("en_XX").components), file.select("en_XX").gains[scaling]
     expected = gain * c @ c.T @ e_l / (np.linalg.norm(e_l) if scaling == "scaled" else 1)
-    np.testing.assert_allclose(tiny.numpy(found.s_L)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(tiny.numpy(actual.s_L)[0], expected, atol=1e-5)
 
 
 def test_a_control_is_logged_and_recorded(files: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -82,7 +82,7 @@ def test_a_control_is_logged_and_recorded(files: Path, caplog: pytest.LogCapture
     assert pop_header(bare.state_dict())[0].control == words
     with pytest.raises(LaftError, match=rf"trained with {words}, but .* gives true ones"):
         with_file(files / "true").load_state_dict(dict(state), strict=True)
-    with pytest.raises(LaftError, match=r"a control .* which --removal mean does not use"):
+    with pytest.raises(LaftError, match=r"an ablation .* which --removal mean does not use"):
         with_file(files / "random-subspace", removal="mean")
 
 
@@ -165,7 +165,7 @@ def test_no_adapters_and_adapters_do_not_mix() -> None:
 
 @pytest.mark.parametrize("method", ["mbart_full", "mbart_enc_top2", "adapter", "tm_adv_frozen"])
 def test_a_row_without_a_removal_goes_on_whatever_is_asked(method: str) -> None:
-    """The option changes nothing there, and one line of the log says so."""
+    """The option has no effect there, and the log names it."""
     state = tiny.model(method=method, removal="scaled").state_dict()
     again = tiny.model(method=method, removal="projection")
     again.load_state_dict(state, model_cfg=again.args)

@@ -43,8 +43,8 @@ def test_the_decoder_sees_the_gated_mixture() -> None:
     mixed = alpha * tiny.numpy(h) + (1 - alpha) * tiny.numpy(e)
     np.testing.assert_allclose(tiny.numpy(out["encoder_out"][0]), mixed, atol=1e-5)
     assert np.abs(mixed - tiny.numpy(e)).max() > 0.1
-    found = built.encoder.representations(SOURCE, built.encoder.forward_backbone(SOURCE))
-    assert not found.s_L.any() and torch.equal(found.r, found.e)
+    actual = built.encoder.representations(SOURCE, built.encoder.forward_backbone(SOURCE))
+    assert not actual.s_L.any() and torch.equal(actual.r, actual.e)
 
 
 @pytest.mark.parametrize("generates", [False, True])

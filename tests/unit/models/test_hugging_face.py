@@ -11,9 +11,9 @@ from laft_fairseq.backbone import hugging_face
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration
-from tests import tiny
+from tests import hf_folder, tiny
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 
 TEXTS = (
     "\u2581w1 c1 \u2581w2 c2 <mask> </s> [en_XX]",
@@ -24,20 +24,15 @@ TEXTS = (
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    config = transformers.MBartConfig(
-        vocab_size=len(tiny.dictionary()), d_model=tiny.D, encoder_layers=2, decoder_layers=2,
-        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64,
-        decoder_ffn_dim=64, max_position_embeddings=64, scale_embedding=True, init_std=0.1,
-        activation_function="gelu", pad_token_id=1, bos_token_id=0, eos_token_id=2,
+    return hf_folder.model(
+        "cc25", vocab_size=len(tiny.dictionary()), decoder_layers=2, decoder_ffn_dim=64,
+        encoder_attention_heads=2, max_position_embeddings=64,
     )  # fmt: skip
-    built = transformers.MBartForConditionalGeneration(config).eval()
-    tiny.scramble(built, std=0.3)
-    return built
 
 
 def converted(theirs: Any, folder: Path, method: str, layout: str = "suffix") -> LAFTMBart:
     """Our model with their weights; without removal it is the backbone, whatever the method."""
-    torch.save({"model": hugging_face.converted(theirs.state_dict())}, folder / "model.pt")
+    torch.save({"model": hugging_face.converted(theirs)}, folder / "model.pt")
     ours = tiny.model(method=method, layout=layout, removal="none", dropout=0.0)
     ours.load_backbone(backbones.read(str(folder / "model.pt")))
     return ours
@@ -68,7 +63,7 @@ SOURCES = {  # by falling length, as a batch orders its rows
 
 
 def batch_of_task(task: LaftGeneration, folder: Path) -> dict[str, Any]:
-    """SOURCES as the task reads and collates them, each text's target being its first piece."""
+    """SOURCES as the task reads and collates them, each text's target being its first subword."""
     for tag, text in SOURCES.items():
         tokens = tiny.ids(text)
         tiny.write_texts(folder / tag / "test.src-tgt.src", [tokens])
@@ -96,15 +91,15 @@ def test_mbart50s_layout_agrees(theirs: Any, method: str, tmp_path: Path) -> Non
     torch.testing.assert_close(logits, expected.logits, rtol=0, atol=1e-5)
 
     greedy = Namespace(beam=1, lenpen=1.0, max_len_a=0, max_len_b=8)
-    found = task.inference_step(task.build_generator([ours], greedy), [ours], batch)
+    written_by_ours = task.inference_step(task.build_generator([ours], greedy), [ours], batch)
     never = [0, 1, 3, *task.tag_ids.values(), *tiny.ids("<mask>")]
-    for row, hypotheses in enumerate(found):
+    for row, hypotheses in enumerate(written_by_ours):
         written = hypotheses[0]["tokens"].tolist()
         tag = int(previous[row, 1])
-        own = theirs.generate(
+        generated = theirs.generate(
             source[row : row + 1], attention_mask=attention[row : row + 1], num_beams=1,
             do_sample=False, max_new_tokens=1 + len(written), min_new_tokens=3,
             decoder_start_token_id=2, forced_bos_token_id=tag, forced_eos_token_id=2,
             bad_words_ids=[[token] for token in never if token != tag],
         )  # fmt: skip
-        assert own[0].tolist() == [2, tag, *written]
+        assert generated[0].tolist() == [2, tag, *written]

@@ -63,11 +63,11 @@ def test_the_own_loop_is_fairseqs_bit_for_bit() -> None:
     encoder_out = built.encoder(SOURCE)
     stock = TransformerDecoderBase.extract_features_scriptable
     expected, _ = stock(built.decoder, PREVIOUS, encoder_out)
-    found, _ = built.decoder.extract_features(PREVIOUS, encoder_out)
+    actual, _ = built.decoder.extract_features(PREVIOUS, encoder_out)
     real = PREVIOUS.ne(1)
-    torch.testing.assert_close(found[real], expected[real], rtol=1e-5, atol=1e-5)
-    logits = built.decoder.output_layer(found)
-    product = found @ built.decoder.output_projection.weight.t()
+    torch.testing.assert_close(actual[real], expected[real], rtol=1e-5, atol=1e-5)
+    logits = built.decoder.output_layer(actual)
+    product = actual @ built.decoder.output_projection.weight.t()
     torch.testing.assert_close(logits, product, rtol=1e-5, atol=1e-5)
 
 

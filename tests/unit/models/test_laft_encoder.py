@@ -56,13 +56,13 @@ def test_removal_agrees_with_numpy(scaling: str, layout: str, after: int) -> Non
     built = scrambled(removal=scaling, layout=layout)
     source = tiny.rows(tiny.laid_out(TEXTS, layout))
     out = built.encoder.forward_backbone(source)
-    found = built.encoder.representations(source, out)
+    actual = built.encoder.representations(source, out)
     e = tiny.numpy(out["encoder_out"][0])  # (T, B, d)
     s = expected_removal(built, e, scaling, after)
     assert np.abs(s).max() > 0.1
-    np.testing.assert_allclose(tiny.numpy(found.s_L), s, atol=1e-5)
-    np.testing.assert_allclose(tiny.numpy(found.r), e - s[None], atol=1e-5)
-    assert not found.s_L[2].any()  # the empty text
+    np.testing.assert_allclose(tiny.numpy(actual.s_L), s, atol=1e-5)
+    np.testing.assert_allclose(tiny.numpy(actual.r), e - s[None], atol=1e-5)
+    assert not actual.s_L[2].any()  # the empty text
 
 
 @torch.no_grad()
@@ -70,11 +70,11 @@ def test_the_decoder_sees_the_fused_representation() -> None:
     built = scrambled()
     out = built.encoder(SOURCE)["encoder_out"][0]
     plain = built.encoder.forward_backbone(SOURCE)
-    found = built.encoder.representations(SOURCE, plain)
+    actual = built.encoder.representations(SOURCE, plain)
     padding = SOURCE.eq(1)
-    assert torch.equal(out, found.fused)
-    assert torch.equal(found.h, built.encoder.task_module(found.r, padding))
-    assert torch.equal(found.fused, built.encoder.fusion(found.h, found.s_L))
+    assert torch.equal(out, actual.fused)
+    assert torch.equal(actual.h, built.encoder.task_module(actual.r, padding))
+    assert torch.equal(actual.fused, built.encoder.fusion(actual.h, actual.s_L))
 
 
 @torch.no_grad()
@@ -118,10 +118,10 @@ def test_fusion_input() -> None:
 def test_another_output_language_brings_its_mean() -> None:
     """Rows that stay in their own language keep what was subtracted from them."""
     built = scrambled()
-    own = fused_with(built)
-    found = fused_with(built, [1, 2, 1, 0])  # en -> fr, zh -> zh, fr -> fr, fr -> en
-    assert torch.equal(found[1:3], own[1:3])
-    assert torch.equal(found[[0, 3]], means(built, ("fr_XX", "en_XX")))
+    in_own_language = fused_with(built)
+    actual = fused_with(built, [1, 2, 1, 0])  # en -> fr, zh -> zh, fr -> fr, fr -> en
+    assert torch.equal(actual[1:3], in_own_language[1:3])
+    assert torch.equal(actual[[0, 3]], means(built, ("fr_XX", "en_XX")))
     mean = scrambled(fusion_input="mean")
     assert torch.equal(
         fused_with(mean, [1, 2, 1, 0]), means(mean, ("fr_XX", "zh_CN", "fr_XX", "en_XX"))
@@ -133,11 +133,16 @@ def test_output_language_reaches_the_decoder_through_forward() -> None:
     built = scrambled()
     previous = tiny.rows(["[fr_XX] \u2581w7"] * len(TEXTS), left=False)
     lengths = SOURCE.ne(1).sum(1)
-    own, _ = built(SOURCE, lengths, previous)
+    in_own_language, _ = built(SOURCE, lengths, previous)
     same, _ = built(SOURCE, lengths, previous, output_language=torch.tensor([0, 2, 1, 1]))
     other, _ = built(SOURCE, lengths, previous, output_language=torch.tensor([1, 1, 1, 1]))
-    assert torch.equal(own, same)
-    assert [torch.equal(own[row], other[row]) for row in range(4)] == [False, False, True, True]
+    assert torch.equal(in_own_language, same)
+    assert [torch.equal(in_own_language[row], other[row]) for row in range(4)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("fusion_input", ["subtracted", "mean"])
@@ -184,15 +189,20 @@ def test_removal_is_in_fp32_under_autocast() -> None:
     languages = built.encoder.language_tags.of_source(SOURCE)
     text_mask = built.encoder.language_tags.text_mask(SOURCE)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = built.encoder.subtracted(e, text_mask, languages)
-    assert torch.equal(found, built.encoder.subtracted(e, text_mask, languages))
+        actual = built.encoder.subtracted(e, text_mask, languages)
+    assert torch.equal(actual, built.encoder.subtracted(e, text_mask, languages))
 
 
 @pytest.mark.parametrize(
-    ("options", "path", "reads", "said"),
+    ("options", "path", "reads", "message"),
     [
         ({}, "c.safetensors", True, ""),
-        ({}, None, False, "no --language-components: the checkpoint to start from must hold them"),
+        (
+            {},
+            None,
+            False,
+            "no --language-components: the checkpoint to start from must contain them",
+        ),
         ({"removal": "none"}, "c.safetensors", False, "c.safetensors: not read"),
         ({"method": "tm_adv"}, "c.safetensors", False, "c.safetensors: not read"),
         ({"method": "mbart_full"}, None, False, ""),
@@ -202,10 +212,10 @@ def test_components_that_are_not_read_are_said(
     options: dict[str, Any],
     path: str | None,
     reads: bool,
-    said: str,
+    message: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", logger="laft_fairseq.models.laft_encoder")
     assert tiny.model(**options).encoder.reads_components(path) is reads
-    assert said in caplog.text
-    assert bool(caplog.text) is bool(said)
+    assert message in caplog.text
+    assert bool(caplog.text) is bool(message)

@@ -54,7 +54,7 @@ def reloaded(state: dict[str, Any], origin: Path, **options: Any) -> LAFTMBart:
     return built
 
 
-def own(built: LAFTMBart) -> dict[str, Tensor]:
+def tensors_of(built: LAFTMBart) -> dict[str, Tensor]:
     return nn.Module.state_dict(built)
 
 
@@ -87,7 +87,7 @@ def test_a_slim_state_leaves_out_exactly_the_frozen_backbone(backbone: Path) -> 
     for stage in ("denoising", "generation"):
         built = on(backbone, stage)
         state = built.state_dict()
-        assert set(own(built)) - set(state) == of_backbone
+        assert set(tensors_of(built)) - set(state) == of_backbone
         header, _ = pop_header(dict(state))
         assert header is not None
         assert header.kind == "slim"
@@ -100,7 +100,7 @@ def test_a_slim_state_keeps_what_is_trained(backbone: Path) -> None:
     built = tiny.model(method="mbart_enc")
     built.load_backbone(backbones.read(str(backbone)))
     kept = {n for n in built.state_dict() if not n.endswith(".version")} - {HEADER_KEY}
-    assert kept == {n for n in own(built) if n.startswith("encoder.layers.")}
+    assert kept == {n for n in tensors_of(built) if n.startswith("encoder.layers.")}
 
 
 @pytest.mark.parametrize(("method", "shares"), [("laft", True), ("mbart_full", False)])
@@ -125,7 +125,7 @@ def test_without_a_backbone_the_state_is_whole() -> None:
     header, _ = pop_header(state)
     assert header is not None
     assert (header.kind, header.frozen) == ("whole", [])
-    assert same(state, own(built))
+    assert same(state, tensors_of(built))
 
 
 @pytest.mark.parametrize("where", ["option", "environment", "beside", "recorded"])
@@ -148,22 +148,9 @@ def test_round_trip_finds_the_backbone(
         monkeypatch.setenv(backbones.ENVIRONMENT, str(backbone))
     elif where == "beside":
         (home / "backbone.pt").write_bytes(backbone.read_bytes())
-    found = reloaded(state, home / "checkpoint_last.pt", **options)
-    assert same(own(found), own(trained))
-    assert set(found.state_dict()) == set(state)  # slim again
-
-
-def test_environment_overrides_the_recorded_path(
-    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The file that was recorded may be another one by now."""
-    moved = tmp_path / "moved.pt"
-    moved.write_bytes(backbone.read_bytes())
-    trained = on(moved)
-    state = trained.state_dict()
-    another(backbone, tmp_path / "other.pt").replace(moved)
-    monkeypatch.setenv(backbones.ENVIRONMENT, str(backbone))
-    assert same(own(reloaded(state, tmp_path / "c.pt", backbone=str(moved))), own(trained))
+    actual = reloaded(state, home / "checkpoint_last.pt", **options)
+    assert same(tensors_of(actual), tensors_of(trained))
+    assert set(actual.state_dict()) == set(state)  # slim again
 
 
 def another(backbone: Path, path: Path) -> Path:
@@ -183,15 +170,6 @@ def test_another_backbone_is_refused(backbone: Path, tmp_path: Path) -> None:
     started.load_backbone(backbones.read(str(other)))
     with pytest.raises(LaftError, match=r"c\.pt: trained on another backbone than .*other\.pt"):
         started.load_state_dict({**state, ORIGIN_KEY: text_tensor("c.pt")})
-
-
-def test_no_backbone_is_refused(backbone: Path, tmp_path: Path) -> None:
-    moved = tmp_path / "moved.pt"
-    moved.write_bytes(backbone.read_bytes())
-    state = on(moved).state_dict()
-    moved.unlink()
-    with pytest.raises(LaftError, match=r"c\.pt: a slim checkpoint needs its backbone.*moved\.pt"):
-        reloaded(state, tmp_path / "run" / "c.pt")
 
 
 def test_other_languages_or_removal_are_refused(backbone: Path) -> None:
@@ -237,10 +215,10 @@ def test_a_backbone_of_another_tag_layout_is_refused(
     else:
         bare.with_name("tag-layout.txt").write_text("prefix\n")
     torch.save(content, bare)
-    found = backbones.read(str(bare))
-    tiny.model(layout="prefix").load_backbone(found)
+    actual = backbones.read(str(bare))
+    tiny.model(layout="prefix").load_backbone(actual)
     with pytest.raises(LaftError, match=r"model\.pt: its tag layout is prefix, but .* says suffix"):
-        tiny.model().load_backbone(found)
+        tiny.model().load_backbone(actual)
 
 
 def test_components_of_another_tag_layout_are_refused(tmp_path: Path) -> None:
@@ -255,23 +233,11 @@ def test_components_of_another_tag_layout_are_refused(tmp_path: Path) -> None:
 
 def test_a_whole_state_needs_no_backbone(backbone: Path, tmp_path: Path) -> None:
     trained = on(backbone)
-    found = reloaded(trained.whole_state_dict(), tmp_path / "c.pt")
-    assert same(own(found), own(trained))
-    header, _ = pop_header(found.state_dict())
+    actual = reloaded(trained.whole_state_dict(), tmp_path / "c.pt")
+    assert same(tensors_of(actual), tensors_of(trained))
+    header, _ = pop_header(actual.state_dict())
     assert header is not None
     assert header.kind == "whole"
-
-
-def test_stage_2_goes_on_from_stage_1(backbone: Path) -> None:
-    """Adapters, fusion and components come along, and the backbone is not read twice."""
-    first = on(backbone)
-    second = tiny.model("generation", components=False, adapters=("en_XX",), backbone=str(backbone))
-    second.start(["en_XX"])
-    second.load_state_dict(first.state_dict(), strict=True)
-    assert same({n: own(second)[n] for n in own(first)}, own(first))
-    trained = {n.split(".")[1] for n, p in second.named_parameters() if p.requires_grad}
-    assert trained == {"task_module"}
-    assert set(first.state_dict()) == set(second.state_dict())
 
 
 def test_an_unknown_tensor_is_refused(backbone: Path) -> None:
@@ -294,39 +260,30 @@ def statistics(seed: int) -> ComponentStatistics:
     return made
 
 
-@pytest.mark.parametrize("scaling", ["scaled", "projection"])
-def test_start_puts_everything_in(backbone: Path, tmp_path: Path, scaling: str) -> None:
+def test_start_puts_everything_in(backbone: Path, tmp_path: Path) -> None:
     path = tmp_path / "c.safetensors"
     fingerprint = backbones.read(str(backbone)).fingerprint
     held = {tag: statistics(n) for n, tag in enumerate(["en_XX", "fr_XX", "de_DE"])}
     components_file.save(path, held, tiny.K, fingerprint)
-    built = tiny.model("denoising", components=False, adapters=(), removal=scaling,
+    built = tiny.model("denoising", components=False, adapters=(), removal="projection",
                        backbone=str(backbone), language_components=str(path))  # fmt: skip
     built.start(["fr_XX"])
     assert built.decoder.adapter_tags() == ["fr_XX"]
     assert set(built.encoder.language_components) == {"fr_XX", "en_XX"}  # de_DE: not a tag here
     entry, written = built.encoder.language_components["fr_XX"], components_file.load(path)
     assert torch.equal(entry.components, written.select("fr_XX").components)
-    assert torch.equal(entry.mean_removed, written.select("fr_XX").mean_removed[scaling])
+    assert torch.equal(entry.mean_removed, written.select("fr_XX").mean_removed["projection"])
     content = backbones.read(str(backbone)).state
-    assert same({name: own(built)[name] for name in content}, content)
+    assert same({name: tensors_of(built)[name] for name in content}, content)
     with pytest.raises(LaftError, match=r"c\.safetensors: no components of language zh_CN"):
         built.start(["fr_XX", "zh_CN"])
-
-
-def test_components_of_another_backbone_are_refused(backbone: Path, tmp_path: Path) -> None:
-    path = tmp_path / "c.safetensors"
-    components_file.save(path, {"en_XX": statistics(1)}, tiny.K, "f" * 32)
-    built = tiny.model(components=False, backbone=str(backbone), language_components=str(path))
-    with pytest.raises(LaftError, match=r"c\.safetensors: components of another backbone"):
-        built.start(["en_XX"])
 
 
 def test_adapter_langs() -> None:
     built = tiny.model("denoising", adapters=(), adapter_langs="zh_CN,fr_XX")
     built.start(["en_XX"])
     assert built.decoder.adapter_tags() == ["zh_CN", "fr_XX"]
-    with pytest.raises(LaftError, match="language de_DE: not among"):
+    with pytest.raises(LaftError, match="language de_DE: not in the dictionary"):
         built.add_adapter("de_DE")
 
 
@@ -339,9 +296,9 @@ def test_architectures(architecture: Any, shape: tuple[int, ...]) -> None:
     args = Namespace()
     architecture(args)
     for side in ("encoder", "decoder"):
-        found = [getattr(args, f"{side}_{name}") for name in
+        actual = [getattr(args, f"{side}_{name}") for name in
                  ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")]  # fmt: skip
-        assert (*found, args.fusion_dim, args.language_adapter_dim) == shape
+        assert (*actual, args.fusion_dim, args.language_adapter_dim) == shape
         assert getattr(args, f"{side}_normalize_before")
         assert getattr(args, f"{side}_learned_pos")
     assert args.layernorm_embedding

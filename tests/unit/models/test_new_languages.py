@@ -43,7 +43,7 @@ def on(
     return built
 
 
-def own(built: LAFTMBart) -> dict[str, Tensor]:
+def tensors_of(built: LAFTMBart) -> dict[str, Tensor]:
     return nn.Module.state_dict(built)
 
 
@@ -56,10 +56,10 @@ def test_the_rows_begin_as_the_mean_of_the_backbones_tags(backbone: Path) -> Non
     built = on(backbone)
     table = backbones.read(str(backbone)).state["encoder.embed_tokens.weight"]
     assert table.size(0) == 42
-    assert torch.equal(own(built)["encoder.embed_tokens.weight"], table)
+    assert torch.equal(tensors_of(built)["encoder.embed_tokens.weight"], table)
     expected = tiny.numpy(table)[[39, 40]].mean(0)
     for name in ROWS:
-        np.testing.assert_allclose(tiny.numpy(own(built)[name]), expected, rtol=1e-6)
+        np.testing.assert_allclose(tiny.numpy(tensors_of(built)[name]), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("method", ["mbart_full", "laft"])
@@ -68,15 +68,15 @@ def test_what_the_backbone_knows_stays_bit_for_bit(backbone: Path, method: str) 
     plain = on(backbone, new=(), method=method, removal="none")
     extended = on(backbone, method=method, removal="none")
     for n, name in enumerate(ROWS):
-        own(extended)[name].copy_(torch.linspace(-n, 1, tiny.D))
-    found = logits(extended)
-    assert found.shape == (2, 3, 44)
-    assert torch.equal(found[..., :42], logits(plain))
+        tensors_of(extended)[name].copy_(torch.linspace(-n, 1, tiny.D))
+    actual = logits(extended)
+    assert actual.shape == (2, 3, 44)
+    assert torch.equal(actual[..., :42], logits(plain))
     with torch.no_grad():
         features, _ = extended(SOURCE, None, PREVIOUS, features_only=True)
     rows = np.stack([np.linspace(-n, 1, tiny.D) for n in (2, 3)])  # the decoder's
     np.testing.assert_allclose(
-        tiny.numpy(found[..., 42:]), tiny.numpy(features) @ rows.T, atol=1e-5
+        tiny.numpy(actual[..., 42:]), tiny.numpy(features) @ rows.T, atol=1e-5
     )
 
 
@@ -86,22 +86,22 @@ def test_a_new_tag_reads_as_its_row(backbone: Path, layout: str) -> None:
     extended = tiny.model(tags=OLD, new=NEW, layout=layout, method="mbart_full")
     tiny.scramble(extended)
     for side in ("encoder", "decoder"):
-        table = own(extended)["encoder.embed_tokens.weight"]
-        own(extended)[f"{side}.new_tag_rows.zh_CN"].copy_(table[EN])
+        table = tensors_of(extended)["encoder.embed_tokens.weight"]
+        tensors_of(extended)[f"{side}.new_tag_rows.zh_CN"].copy_(table[EN])
     known = [SOURCE, PREVIOUS]
     if layout == "prefix":  # [l] X </s>, and </s> [l] X
         known = [SOURCE.roll(1, 1), torch.cat([torch.full((2, 1), 2), PREVIOUS], 1)]
     as_new = [torch.where(tokens == EN, ZH, tokens) for tokens in known]
-    found, expected = logits(extended, *as_new), logits(extended, *known)
-    assert torch.equal(found[..., :42], expected[..., :42])
-    torch.testing.assert_close(found[..., ZH], expected[..., EN])
+    actual, expected = logits(extended, *as_new), logits(extended, *known)
+    assert torch.equal(actual[..., :42], expected[..., :42])
+    torch.testing.assert_close(actual[..., ZH], expected[..., EN])
     assert extended.encoder.language_tags.of_source(as_new[0]).tolist() == [2, 2]
 
 
 BOTH = {"encoder.new_tag_rows.zh_CN", "encoder.new_tag_rows.eo_XX",
         "decoder.new_tag_rows.zh_CN", "decoder.new_tag_rows.eo_XX"}  # fmt: skip
 DECODERS = {"decoder.new_tag_rows.zh_CN", "decoder.new_tag_rows.eo_XX"}
-TRAINED = {  # by row: in stage 1, in stage 2
+TRAINED = {  # by system: in stage 1, in stage 2
     "laft": (DECODERS, set()),
     "mbart_full": (BOTH, BOTH),
     "mbart_enc": (DECODERS, set()),
@@ -117,10 +117,10 @@ TRAINED = {  # by row: in stage 1, in stage 2
 def test_what_each_stage_trains(method: str) -> None:
     for stage, expected in zip(("denoising", "generation"), TRAINED[method], strict=True):
         built = tiny.model(stage, tags=OLD, new=NEW, method=method, components=False)
-        found = {name: p.requires_grad for name, p in built.named_parameters()}
-        assert {name for name in found if "new_tag" in name} == BOTH
-        assert {name for name in found if "new_tag" in name and found[name]} == expected
-        assert found["encoder.embed_tokens.weight"] == (expected == BOTH)
+        actual = {name: p.requires_grad for name, p in built.named_parameters()}
+        assert {name for name in actual if "new_tag" in name} == BOTH
+        assert {name for name in actual if "new_tag" in name and actual[name]} == expected
+        assert actual["encoder.embed_tokens.weight"] == (expected == BOTH)
         assert built.encoder.frozen == (method in ("laft", "tm_adv_frozen"))
 
 
@@ -136,20 +136,22 @@ def test_a_slim_state_holds_the_new_rows_alone(backbone: Path, tmp_path: Path) -
     bare = tiny.model(tags=OLD, new=NEW, components=False, adapters=(), removal="none",
                       backbone=str(backbone))  # fmt: skip
     bare.load_state_dict(dict(state), strict=True)
-    assert all(torch.equal(own(bare)[name], tensor) for name, tensor in own(trained).items())
+    assert all(
+        torch.equal(tensors_of(bare)[name], tensor) for name, tensor in tensors_of(trained).items()
+    )
     whole = tiny.model(tags=OLD, new=NEW, components=False, adapters=(), removal="none")
     whole.load_state_dict(trained.whole_state_dict(), strict=True)
     assert torch.equal(logits(whole), logits(trained))
 
 
 @pytest.mark.parametrize(
-    ("new", "said"), [(("eo_XX", "zh_CN"), "eo_XX,zh_CN"), (("zh_CN",), "zh_CN"), ((), "none")]
+    ("new", "message"), [(("eo_XX", "zh_CN"), "eo_XX,zh_CN"), (("zh_CN",), "zh_CN"), ((), "none")]
 )
 def test_another_list_of_new_languages_is_refused(
-    backbone: Path, new: tuple[str, ...], said: str
+    backbone: Path, new: tuple[str, ...], message: str
 ) -> None:
     state = on(backbone).state_dict()
-    message = f"new languages zh_CN,eo_XX, in this order, but .*new-langs.txt says {said};"
+    message = f"new languages zh_CN,eo_XX, in this order, but .*new-langs.txt says {message};"
     with pytest.raises(LaftError, match=message):
         tiny.model(tags=OLD, new=new, method="mbart_full").load_state_dict(dict(state))
 
@@ -167,9 +169,11 @@ def test_a_language_may_be_added_to_a_checkpoint(
         "checkpoint: knows no eo_XX; its tag is untrained"
     ]
     name = "decoder.new_tag_rows.zh_CN"
-    assert torch.equal(own(second)[name], own(first)[name])
-    table = own(second)["encoder.embed_tokens.weight"]
-    torch.testing.assert_close(own(second)["decoder.new_tag_rows.eo_XX"], table[[39, 40]].mean(0))
+    assert torch.equal(tensors_of(second)[name], tensors_of(first)[name])
+    table = tensors_of(second)["encoder.embed_tokens.weight"]
+    torch.testing.assert_close(
+        tensors_of(second)["decoder.new_tag_rows.eo_XX"], table[[39, 40]].mean(0)
+    )
 
 
 def test_a_model_with_new_tags_is_no_backbone(backbone: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""fairseq-generate logs: shuffled, n-best, in pieces, and the ones to refuse."""
+"""fairseq-generate logs: shuffled, n-best, in subwords, and the ones to refuse."""
 
 from pathlib import Path
 
@@ -49,18 +49,24 @@ def test_hypotheses_come_in_order_of_id_and_best_first(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tag", ["fr_XX", "fil_PH", "sr_Latn"])
 def test_tags_are_taken_off_in_either_layout(tmp_path: Path, tag: str) -> None:
     log = f"S-0\tune heure [{tag}]\nD-0\t-1\tx\nS-1\t[{tag}] une heure\nD-1\t-1\tx\n"
-    found = read_generate_log(written(tmp_path, log))
-    assert found.sources == ["une heure", "une heure"]
+    read = read_generate_log(written(tmp_path, log))
+    assert read.sources == ["une heure", "une heure"]
 
 
-def test_pieces_are_joined_where_nothing_was_detokenised(tmp_path: Path) -> None:
-    log = "H-1\t-1\t▁Bon jour ▁vous\nH-0\t-1\t▁ 图 形 <0xE7> <0x95> <0x8C> 面\n"
-    found = read_generate_log(written(tmp_path, log))
-    assert found == GenerateLog(["图形界面", "Bonjour vous"], references=None, sources=None)
-
-
-def test_detokenised_text_keeps_its_spaces(tmp_path: Path) -> None:
-    assert read_generate_log(written(tmp_path, "D-0\t-1\tun  jeu \n")).hypotheses == ["un  jeu"]
+@pytest.mark.parametrize(
+    ("log", "hypotheses"),
+    [
+        (
+            "H-1\t-1\t▁Bon jour ▁vous\nH-0\t-1\t▁ 图 形 <0xE7> <0x95> <0x8C> 面\n",
+            ["图形界面", "Bonjour vous"],
+        ),
+        ("D-0\t-1\tun  jeu \n", ["un  jeu"]),  # detokenised: keeps its spaces
+    ],
+)  # fmt: skip
+def test_subwords_are_joined_where_nothing_was_detokenised(
+    tmp_path: Path, log: str, hypotheses: list[str]
+) -> None:
+    assert read_generate_log(written(tmp_path, log)) == GenerateLog(hypotheses, None, None)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +83,7 @@ def test_join_pieces(pieces: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("log", "said"),
+    ("log", "named"),
     [
         ("H-0\t-1\ta\nH-2\t-1\tc\n", r"no hypothesis .* for 1 of 3 items \(id 1\)"),
         ("S-0\ta\nH-0\t-1\ta\nS-1\tb\n", r"no hypothesis .* \(id 1\)"),
@@ -90,18 +96,16 @@ def test_join_pieces(pieces: str, text: str) -> None:
         ("", "no H- or D- line"),
     ],
 )
-def test_incomplete_and_doubled_logs_are_refused(tmp_path: Path, log: str, said: str) -> None:
-    with pytest.raises(LaftError, match=f"generate-test.txt: {said}"):
+def test_incomplete_and_doubled_logs_are_refused(tmp_path: Path, log: str, named: str) -> None:
+    with pytest.raises(LaftError, match=f"generate-test.txt: {named}"):
         read_generate_log(written(tmp_path, log))
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LaftError, match=r"absent.txt: cannot be read \(No such file"):
-        read_generate_log(tmp_path / "absent.txt")
-    path = tmp_path / "latin1.txt"
-    path.write_bytes(b"H-0\t-1\ta\nH-1\t-1\t\xe9\n")
-    with pytest.raises(LaftError, match=r"latin1.txt: line 2 is not UTF-8"):
-        read_generate_log(path)
+    (tmp_path / "latin1.txt").write_bytes(b"H-0\t-1\ta\nH-1\t-1\t\xe9\n")
+    for name, reason in (("absent.txt", "cannot be read"), ("latin1.txt", "line 2 is not UTF-8")):
+        with pytest.raises(LaftError, match=f"{name}: {reason}"):
+            read_generate_log(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ def test_built_from_the_command_line_it_scores_with_signature() -> None:
     scorer.add_string("编辑文本文件", "编辑文本文件")
     scorer.add_string("编辑", "")
     assert scorer.score() == pytest.approx(100 * 12 / 13 / 2)
-    said = scorer.result_string()
-    assert said.startswith("ROUGE-L: 46.15 rouge:F|protocol:xnlg-literal|lang:zh|")
-    assert "|n:2|" in said
+    line = scorer.result_string()
+    assert line.startswith("ROUGE-L: 46.15 rouge:F|protocol:xnlg-literal|lang:zh|")
+    assert "|n:2|" in line
 
 
 def test_the_default_needs_no_language() -> None:
@@ -35,7 +35,7 @@ def test_nothing_generated_scores_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lang", "protocol", "said"),
+    ("lang", "protocol", "named"),
     [
         (None, "xnlg", "needs --rouge-lang"),
         ("klingon", "unicode", "'klingon'"),
@@ -43,7 +43,7 @@ def test_nothing_generated_scores_nothing() -> None:
     ],
 )
 def test_wrong_options_are_refused_before_generation(
-    lang: str | None, protocol: str, said: str
+    lang: str | None, protocol: str, named: str
 ) -> None:
-    with pytest.raises(LaftError, match=said):
+    with pytest.raises(LaftError, match=named):
         RougeScorer(RougeConfig(rouge_lang=lang, rouge_protocol=protocol))

@@ -1,7 +1,5 @@
 """ROUGE: tables worked out by hand, the library's own scores, intervals, signatures."""
 
-import math
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -44,13 +42,8 @@ def test_scores_are_those_worked_out_by_hand(
     protocol: str, lang: str, hypothesis: str, reference: str, scores: tuple[float, ...]
 ) -> None:
     items = rouge_items([hypothesis], [reference], lang, protocol)
-    found = [float(items[metric][0]) for metric in ("rouge1", "rouge2", "rougeL")]
-    assert found == pytest.approx([100 * score for score in scores])
-
-
-def test_xnlg_literal_gives_a_perfect_output_of_six_characters_923() -> None:
-    items = rouge_items(["编辑文本文件"], ["编辑文本文件"], "zh_CN", "xnlg-literal")
-    assert round(items["rougeL"][0] / 100, 3) == 0.923
+    computed = [float(items[metric][0]) for metric in ("rouge1", "rouge2", "rougeL")]
+    assert computed == pytest.approx([100 * score for score in scores])
 
 
 @pytest.mark.parametrize(
@@ -66,12 +59,8 @@ def test_xnlg_literal_gives_a_perfect_output_of_six_characters_923() -> None:
     ],
 )
 def test_identical_texts_score_100_in_every_script(lang: str, text: str) -> None:
-    items = rouge_items([text], [text], lang)
-    assert {metric: scores.tolist() for metric, scores in items.items()} == {
-        "rouge1": [100.0],
-        "rouge2": [100.0],
-        "rougeL": [100.0],
-    }
+    items = rouge_items([text, "", text], [text, text, text], lang)  # in order
+    assert [scores.tolist() for scores in items.values()] == [[100.0, 0.0, 100.0]] * 3
 
 
 @pytest.mark.parametrize(
@@ -97,11 +86,6 @@ def test_xnlg_agrees_with_the_stemmed_default_of_rouge_score(
     assert expected["rougeL"].fmeasure > 0
     for metric, scores in items.items():
         assert scores[0] == pytest.approx(100 * expected[metric].fmeasure, abs=0.01)
-
-
-def test_items_keep_their_order_and_number() -> None:
-    items = rouge_items(["x", "b", ""], ["a", "b", "c"], "en")
-    assert items["rouge1"].tolist() == [0.0, 100.0, 0.0]
 
 
 def test_interval_of_shares_is_the_binomials() -> None:
@@ -130,9 +114,6 @@ def test_resampling_is_seeded_and_shared_by_the_metrics() -> None:
     assert np.array_equal(means, bootstrap_means(scores, resamples=250, seed=3))
     assert not np.array_equal(means, bootstrap_means(scores, resamples=250, seed=4))
     assert np.allclose(means[1], 2 * means[0])
-
-
-def test_interval_of_one_item_is_that_item() -> None:
     interval = summarise({"rougeL": np.array([42.0])})["rougeL"]
     assert (interval.f, interval.low, interval.high) == (42.0, 42.0, 42.0)
 
@@ -158,18 +139,9 @@ def test_signature_says_how_the_score_was_made() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("hypotheses", "references", "said"),
-    [(["a"], ["a", "b"], "1 hypotheses but 2 references"), ([], [], "no reference")],
-)
+@pytest.mark.parametrize(("hypotheses", "references"), [(["a"], ["a", "b"]), ([], [])])
 def test_sets_that_do_not_belong_together_are_refused(
-    hypotheses: list[str], references: list[str], said: str
+    hypotheses: list[str], references: list[str]
 ) -> None:
-    with pytest.raises(LaftError, match=said):
+    with pytest.raises(LaftError, match="reference"):
         rouge_items(hypotheses, references, "en")
-
-
-def test_a_bootstrap_without_resamples_is_refused() -> None:
-    with pytest.raises(LaftError, match="--bootstrap"):
-        summarise({"rougeL": np.array([1.0])}, resamples=0)
-    assert math.isfinite(summarise({"rougeL": np.array([1.0])}, resamples=1)["rougeL"].low)

@@ -48,7 +48,7 @@ def run(words: str) -> int:
 
 
 def test_table_and_json_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = "--hyp hyp --ref ref --src src --lang fr_XX --langs en_XX,fr_XX --floors"
+    words = "--hyp hyp --ref ref --src src --lang fr_XX --langs en_XX,fr_XX --trivial-baselines"
     assert run(f"{words} --english-ref english --bootstrap 100 --seed 7 --json out.json") == 0
     report = json.loads((folder / "out.json").read_text(encoding="utf-8"))
     # [un éditeur de texte] shares 3 tokens with 4, [le jeu] 1 with 3.
@@ -74,29 +74,33 @@ def test_items_are_given_on_request_alone(folder: Path) -> None:
     assert report["items"] == {"rougeL": [75.0, 40.0]}
 
 
-def test_a_log_brings_its_own_references_with_a_note(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run("--generate-log log --lang fr_XX --json out.json") == 0
-    report = json.loads((folder / "out.json").read_text(encoding="utf-8"))
-    assert report["rougeL"]["f"] == pytest.approx(100 * (2 / 5 + 2 / 5) / 2)
-    printed = capsys.readouterr()
-    assert "log: its T- lines" in printed.err
-    assert "log: its S- lines" in printed.err
-
-
+@pytest.mark.parametrize(
+    ("files", "expected", "notes"),
+    [("", 100 * (2 / 5 + 2 / 5) / 2, ["T-", "S-"]), ("--ref ref --src src", 57.5, [])],
+)
 def test_raw_files_take_the_place_of_the_logs_lines(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, capsys: pytest.CaptureFixture[str], files: str, expected: float, notes: list[str]
 ) -> None:
-    assert run("--generate-log log --ref ref --src src --lang fr_XX --json out.json") == 0
+    words = "--generate-log log --lang fr_XX --json out.json --write-hypotheses out.txt"
+    assert run(f"{words} {files}") == 0
     report = json.loads((folder / "out.json").read_text(encoding="utf-8"))
-    assert report["rougeL"]["f"] == pytest.approx(57.5)
-    assert capsys.readouterr().err == ""
+    assert report["rougeL"]["f"] == pytest.approx(expected)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(notes)
+    assert all(f"log: its {kind} lines" in line for kind, line in zip(notes, lines, strict=True))
+    assert (folder / "out.txt").read_text(encoding="utf-8") == "un éditeur de texte\nle jeu\n"
+
+
+def test_tags_of_a_log(folder: Path) -> None:
+    """A text that begins with a locale is of the language it ends with; --langs has gaps."""
+    log = (folder / "tagged").read_text(encoding="utf-8")
+    (folder / "locale").write_text(log.replace("Ce jeu.", "[en_US] Ce jeu."), encoding="utf-8")
+    assert run("--generate-log locale --ref ref --lang fr_XX --langs en_XX,,fr_XX,") == 0
 
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "named"),
     [
         ("--hyp hyp --ref short --lang fr_XX", "hyp has 2 hypotheses for fr_XX but short has 1"),
         ("--hyp hyp --ref ref --src short --lang fr_XX", "but short has 1 lines"),
@@ -119,11 +123,12 @@ def test_raw_files_take_the_place_of_the_logs_lines(
             "absent/out.json: no such folder",
         ),
         ("--hyp hyp --ref ref --lang fr_XX --json ref", "ref: is read too, and would be lost"),
+        ("--hyp hyp --ref ref --lang fr_XX --write-hypotheses no/x", "no/x: no such folder"),
         ("--generate-log tagged --ref ref --lang zh_CN", "tagged: its texts are tagged fr_XX, not"),
     ],
 )
-def test_wrong_input_is_one_clear_line(words: str, said: str) -> None:
-    with pytest.raises(LaftError, match=said) as raised:
+def test_wrong_input_is_one_clear_line(words: str, named: str) -> None:
+    with pytest.raises(LaftError, match=named) as raised:
         run(words)
     assert "\n" not in str(raised.value)
 
@@ -141,31 +146,3 @@ def test_compressed_texts_are_read(folder: Path, end: str, pack: Any) -> None:
     (folder / f"cut{end}").write_bytes((folder / f"ref{end}").read_bytes()[:-9])
     with pytest.raises(LaftError, match=rf"cut\{end}: damaged"):
         run(f"--hyp hyp --ref cut{end} --lang fr_XX")
-
-
-def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as left:
-        run("--help")
-    assert left.value.code == 0
-    assert "laft score --generate-log out/generate-test.txt" in capsys.readouterr().out
-
-
-def test_hypotheses_as_plain_text_in_order(folder: Path) -> None:
-    """A log's outputs by id; a path that cannot be written is one line."""
-    words = "--generate-log log --ref ref --src src --lang fr_XX --bootstrap 10 --write-hypotheses"
-    assert run(f"{words} out.txt") == 0
-    assert (folder / "out.txt").read_text(encoding="utf-8") == "un éditeur de texte\nle jeu\n"
-    with pytest.raises(LaftError, match=r"nowhere/out\.txt: no such folder nowhere; make it first"):
-        run(f"{words} nowhere/out.txt")
-
-
-def test_a_text_that_begins_with_a_locale_is_of_the_language_that_it_ends_with(
-    folder: Path,
-) -> None:
-    log = (folder / "tagged").read_text(encoding="utf-8").replace("Ce jeu.", "[en_US] Ce jeu.")
-    (folder / "locale").write_text(log, encoding="utf-8")
-    assert run("--generate-log locale --ref ref --lang fr_XX") == 0
-
-
-def test_languages_may_have_spaces_between(folder: Path) -> None:
-    assert run("--generate-log tagged --ref ref --lang fr_XX --langs en_XX,,fr_XX,") == 0

@@ -3,7 +3,7 @@
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.scoring import trivial_baselines as floors
+from laft_fairseq.scoring import trivial_baselines
 
 
 @pytest.mark.parametrize(
@@ -26,33 +26,35 @@ from laft_fairseq.scoring import trivial_baselines as floors
     ],
 )
 def test_sentences_are_cut_by_rule(lang: str, text: str, sentences: list[str]) -> None:
-    assert floors.sentences(text, lang) == sentences
+    assert trivial_baselines.sentences(text, lang) == sentences
 
 
 def test_lead_is_the_first_sentence_and_empty_of_nothing() -> None:
-    assert floors.lead("Un jeu. Il est libre.", "fr_XX") == "Un jeu."
-    assert floors.lead("", "fr_XX") == ""
+    assert trivial_baselines.lead("Un jeu. Il est libre.", "fr_XX") == "Un jeu."
+    assert trivial_baselines.lead("", "fr_XX") == ""
 
 
 def test_oracle_picks_the_sentence_nearest_to_the_reference() -> None:
     source = "这个软件很小。它是文本编辑器。欢迎使用。"
-    assert floors.oracle(source, "文本编辑器", "zh_CN") == "它是文本编辑器。"
-    assert floors.oracle(source, "xyz", "zh_CN") == "这个软件很小。"
-    assert floors.oracle("", "文本", "zh_CN") == ""
+    assert trivial_baselines.oracle(source, "文本编辑器", "zh_CN") == "它是文本编辑器。"
+    assert trivial_baselines.oracle(source, "xyz", "zh_CN") == "这个软件很小。"
+    assert trivial_baselines.oracle("", "文本", "zh_CN") == ""
 
 
-def test_floors_depend_on_what_is_given() -> None:
+def test_baselines_depend_on_what_is_given() -> None:
     source, reference = "Un jeu. Il est ⏎ libre.", "il est libre"
-    found = floors.floor_outputs([reference], "fr_XX", sources=[source], english=["it is free"])
-    assert found == {
+    outputs = trivial_baselines.baseline_outputs(
+        [reference], "fr_XX", sources=[source], english=["it is free"]
+    )
+    assert outputs == {
         "lead1": ["Un jeu."],
         "source_copy": ["Un jeu. Il est libre."],
         "oracle": ["Il est"],
         "english_reference": ["it is free"],
     }
-    assert floors.floor_outputs([reference], "fr_XX") == {}
+    assert trivial_baselines.baseline_outputs([reference], "fr_XX") == {}
 
 
 def test_an_unknown_language_is_refused() -> None:
     with pytest.raises(LaftError, match="'xx'"):
-        floors.sentences("A. B.", "xx")
+        trivial_baselines.sentences("A. B.", "xx")

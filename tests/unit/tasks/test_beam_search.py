@@ -15,8 +15,8 @@ from laft_fairseq.checkpoints.record import shape_arguments
 from laft_fairseq.hub.loading import load_model
 from laft_fairseq.tasks.beam_search import (
     BLOCK,
-    OneModel,
     RowwiseBeamSearch,
+    SingleModel,
     best_of_rows,
     use_fast_beam_search,
 )
@@ -32,9 +32,9 @@ def test_the_best_of_each_row(entries: int) -> None:
     values[0] = -torch.inf  # all but the last entry, which fills no block
     values[0, -1] = 0.0
     values[1, :10] = torch.arange(10.0) + 9  # all in one block
-    found, places = best_of_rows(values, 10)
-    assert torch.equal(found, values.topk(10).values)
-    assert torch.equal(values.gather(1, places), found)
+    actual, places = best_of_rows(values, 10)
+    assert torch.equal(actual, values.topk(10).values)
+    assert torch.equal(values.gather(1, places), actual)
     assert all(len(set(row)) == 10 for row in places.tolist())
 
 
@@ -49,8 +49,8 @@ def test_a_step_is_fairseqs(step: int, entries: int) -> None:
     lprobs[..., 1] = -torch.inf
     scores = -torch.rand(2, 5, 4)
     expected = BeamSearch(known).step(step, lprobs.clone(), scores[:, :, :step])
-    found = RowwiseBeamSearch(known).step(step, lprobs.clone(), scores[:, :, :step])
-    for one, other in zip(found, expected, strict=True):
+    actual = RowwiseBeamSearch(known).step(step, lprobs.clone(), scores[:, :, :step])
+    for one, other in zip(actual, expected, strict=True):
         assert torch.equal(one, other)
 
 
@@ -62,8 +62,8 @@ def generated(generator: Any, model: Any, rows: list[list[int]], tag: int) -> li
     sample = {"id": torch.arange(len(rows)),
               "net_input": {"src_tokens": tokens, "src_lengths": lengths}}  # fmt: skip
     with torch.no_grad():
-        found = generator.generate([model], sample, bos_token=tag)
-    return [(one["tokens"].tolist(), float(one["score"])) for text in found for one in text]
+        actual = generator.generate([model], sample, bos_token=tag)
+    return [(one["tokens"].tolist(), float(one["score"])) for text in actual for one in text]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_hypotheses_are_those_of_stock_fairseq(ours: tuple[Any, Any]) -> None:
     stock.eval()
     search = Namespace(beam=5, lenpen=1.5, max_len_a=0, max_len_b=20)
     generator = task.build_generator([model], search)
-    assert type(generator.model) is OneModel and type(generator.search) is RowwiseBeamSearch
+    assert type(generator.model) is SingleModel and type(generator.search) is RowwiseBeamSearch
     never = (*(f"[{tag}]" for tag in task.tags), "<mask>", "<s>")
     theirs = SequenceGenerator(
         [stock], known, beam_size=5, len_penalty=1.5, max_len_a=0, max_len_b=20,
@@ -99,13 +99,13 @@ def test_hypotheses_are_those_of_stock_fairseq(ours: tuple[Any, Any]) -> None:
     rows = [[*row, known.index("<mask>"), 2, tag] for row in pieces]
     model.set_beam_size(5)
     try:
-        found = generated(generator, model, rows, tag)
+        actual = generated(generator, model, rows, tag)
     finally:
         model.set_beam_size(1)
     expected = generated(theirs, stock, rows, tag)
-    assert [tokens for tokens, _ in found] == [tokens for tokens, _ in expected]
-    assert [score for _, score in found] == pytest.approx([s for _, s in expected], abs=1e-5)
-    assert len({tuple(tokens) for tokens, _ in found}) >= 12  # of 15: no degenerate case
+    assert [tokens for tokens, _ in actual] == [tokens for tokens, _ in expected]
+    assert [score for _, score in actual] == pytest.approx([s for _, s in expected], abs=1e-5)
+    assert len({tuple(tokens) for tokens, _ in actual}) >= 12  # of 15: no degenerate case
 
 
 def test_other_searches_stay_as_they_are(ours: tuple[Any, Any]) -> None:

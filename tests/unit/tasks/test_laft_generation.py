@@ -11,7 +11,6 @@ from fairseq.logging import metrics
 from laft_fairseq.errors import LaftError
 from laft_fairseq.models.architectures import laft_mbart_tiny
 from laft_fairseq.tasks.laft_generation import LaftGeneration
-from laft_fairseq.tasks.rouge_validation import MeanOf
 from tests import tiny
 
 BEAM = Namespace(beam=3, lenpen=1.0, max_len_a=0, max_len_b=8)
@@ -44,15 +43,15 @@ def test_which_languages_are_read(
     made = task(data, **options)
     made.load_dataset(split)
     pairs = made.datasets[split]
-    found = [int(pairs[index]["source"][-1]) for index in range(len(pairs))]
+    actual = [int(pairs[index]["source"][-1]) for index in range(len(pairs))]
     count = 6 if split == "train" else 5
-    assert found == [made.tag_ids[tag] for tag in expected for _ in range(count)]
+    assert actual == [made.tag_ids[tag] for tag in expected for _ in range(count)]
 
 
 def test_sides_of_different_length(data: Path, tmp_path: Path) -> None:
     for side, count in (("src", 3), ("tgt", 2)):
         tiny.write_texts(tmp_path / "fr_XX" / f"train.src-tgt.{side}", [[5, 2]] * count)
-    message = r"train\.src-tgt\.src has 3 texts but .*train\.src-tgt\.tgt has 2 \(language fr_XX\)"
+    message = r"train\.src-tgt\.src has 3 lines but .*train\.src-tgt\.tgt has 2 \(language fr_XX\)"
     with pytest.raises(LaftError, match=message):
         task(tmp_path, train_langs="fr_XX").load_dataset("train")
 
@@ -198,16 +197,16 @@ def test_rouge_is_summed_by_language(
 
 
 @pytest.mark.parametrize(
-    ("new", "protocol", "said"),
+    ("new", "protocol", "message"),
     [("qq_XX", "unicode", "unknown language 'qq_XX'"), ("eo_XX", "xnlg", "not defined for eo_XX")],
 )
 def test_what_rouge_cannot_be_computed_for_is_refused_before_training(
-    new: str, protocol: str, said: str
+    new: str, protocol: str, message: str
 ) -> None:
     made = tiny.task(new=[new], eval_rouge=True, eval_rouge_protocol=protocol, valid_langs=new)
     options = Namespace(arch="laft_mbart_tiny", method="mbart_full")
     laft_mbart_tiny(options)
-    with pytest.raises(LaftError, match=said):
+    with pytest.raises(LaftError, match=message):
         made.build_model(options)
     made.cfg.valid_langs = "fr_XX"
     made.build_model(options)
@@ -229,19 +228,7 @@ def test_rouge_is_reported_for_each_language(data: Path) -> None:
         {**common, "_rougeL_sum_fr_XX": 0.0, "_rougeL_count_fr_XX": 0.0,
          "_rougeL_sum_zh_CN": 5.0, "_rougeL_count_zh_CN": 1.0},
     ]  # fmt: skip
-    with metrics.aggregate(new_root=True) as found:
+    with metrics.aggregate(new_root=True) as actual:
         made.reduce_metrics(outputs, Criterion())
-    values = found.get_smoothed_values()
+    values = actual.get_smoothed_values()
     assert (values["rougeL_fr_XX"], values["rougeL_zh_CN"], values["rougeL"]) == (15.0, 5.0, 10.0)
-
-
-class Sum:
-    def __init__(self, value: float) -> None:
-        self.sum = value
-
-
-def test_mean_over_languages() -> None:
-    meters = {"_rougeL_sum_fr_XX": Sum(30.0), "_rougeL_count_fr_XX": Sum(2.0),
-              "_rougeL_sum_zh_CN": Sum(5.0), "_rougeL_count_zh_CN": Sum(1.0)}  # fmt: skip
-    assert MeanOf(("fr_XX",))(meters) == 15.0
-    assert MeanOf(("fr_XX", "zh_CN"))(meters) == 10.0

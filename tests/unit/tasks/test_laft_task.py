@@ -75,10 +75,10 @@ def test_a_batch_too_small_for_a_text_is_refused(
     """Where it was not cut; fairseq would leave it out, or fail."""
     made = tiny.task(stage, data=str(data), **{"train_langs": "en_XX", **options})
     made.load_dataset("train", epoch=1)
-    found = made.datasets["train"]
-    longest = max(found.num_tokens(index) for index in range(len(found)))
-    made.get_batch_iterator(found, max_tokens=longest)
-    message = f"--max-tokens {longest - 1}: a text of {where.format(data=data)} takes {longest}"
+    actual = made.datasets["train"]
+    longest = max(actual.num_tokens(index) for index in range(len(actual)))
+    made.get_batch_iterator(actual, max_tokens=longest)
+    message = f"--max-tokens {longest - 1}: an example of {where.format(data=data)} has {longest}"
     with pytest.raises(LaftError) as caught:
-        made.get_batch_iterator(found, max_tokens=longest - 1)
+        made.get_batch_iterator(actual, max_tokens=longest - 1)
     assert str(caught.value).startswith(message)

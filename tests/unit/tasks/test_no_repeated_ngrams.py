@@ -38,14 +38,14 @@ def test_what_is_forbidden_is_what_would_repeat(n: int, entries: int) -> None:
         tokens, lprobs = buffer(step, entries), torch.randn(6, entries).log_softmax(-1)
         lprobs[:, PAD] = -math.inf
         before = lprobs.clone()
-        found = NoRepeatedNgrams(n, EOS)(tokens, lprobs, 2, 3, step)
-        assert found is lprobs
+        actual = NoRepeatedNgrams(n, EOS)(tokens, lprobs, 2, 3, step)
+        assert actual is lprobs
         for row in range(6):
             text = tokens[row, 1 : step + 1].tolist()
             expected = before[row].clone()
             expected[list(forbidden(text, n, entries))] = -math.inf
             count += int((expected != before[row]).sum())
-            assert torch.equal(found[row], expected)
+            assert torch.equal(actual[row], expected)
     assert count > 15 or entries == 40
 
 
@@ -55,8 +55,8 @@ def test_a_forced_token_and_the_end_stay_possible() -> None:
     lprobs = torch.full((3, 10), -math.inf)
     lprobs[0, 6] = lprobs[1, EOS] = -1.0
     lprobs[2] = -2.0
-    found = NoRepeatedNgrams(1, EOS)(tokens, lprobs, 3, 1, 3)
-    assert [row.isfinite().nonzero().flatten().tolist() for row in found] == [
+    actual = NoRepeatedNgrams(1, EOS)(tokens, lprobs, 3, 1, 3)
+    assert [row.isfinite().nonzero().flatten().tolist() for row in actual] == [
         [6], [EOS], [0, 1, 2, 3, 4, 7, 8, 9]
     ]  # fmt: skip
 
@@ -65,13 +65,13 @@ def outputs(n: int, **search: Any) -> list[list[int]]:
     """Each text's hypotheses, of a model that repeats itself where it may."""
     model = tiny.model(layout=search.pop("layout", None))
     tiny.scramble(model, std=0.4)
-    own = tiny.task(tag_layout=model.encoder.language_tags.layout.value)
+    task = tiny.task(tag_layout=model.encoder.language_tags.layout.value)
     options = Namespace(**{"beam": 4, "max_len_b": 9, "no_repeat_ngram_size": n, **search})
-    tokens = tiny.rows(tiny.laid_out(SOURCES, own.layout.value))
+    tokens = tiny.rows(tiny.laid_out(SOURCES, task.layout.value))
     sample = {"net_input": {"src_tokens": tokens, "src_lengths": tokens.ne(PAD).sum(1)}}
-    found = own.inference_step(own.build_generator([model], options), [model], sample)
-    assert [len(text) for text in found] == [4, 4, 4]
-    return [one["tokens"].tolist() for text in found for one in text]
+    actual = task.inference_step(task.build_generator([model], options), [model], sample)
+    assert [len(text) for text in actual] == [4, 4, 4]
+    return [one["tokens"].tolist() for text in actual for one in text]
 
 
 def repeated(tokens: list[int], n: int) -> bool:
@@ -86,9 +86,9 @@ def repeated(tokens: list[int], n: int) -> bool:
 )
 def test_no_output_repeats_an_n_gram(n: int, search: dict[str, Any]) -> None:
     assert any(repeated(text, n) for text in outputs(0, **search))
-    found = outputs(n, **search)
-    assert not any(repeated(text, n) for text in found)
-    assert all(text[-1] == EOS and EOS not in text[:-1] for text in found)
+    actual = outputs(n, **search)
+    assert not any(repeated(text, n) for text in actual)
+    assert all(text[-1] == EOS and EOS not in text[:-1] for text in actual)
 
 
 def test_without_it_nothing_is_blocked() -> None:

@@ -10,7 +10,7 @@ from fairseq.models import ARCH_CONFIG_REGISTRY
 from laft_fairseq.method.systems import METHODS
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_task import LaftTask
-from laft_fairseq.tasks.unused_options import MODULES, ignored
+from laft_fairseq.tasks.unused_options import MODULES, unused_options
 from tests import tiny
 
 OTHERS = {"removal": "projection", "fusion_input": "mean", "fusion_dim": 8, "adapter_norm": "none",
@@ -29,7 +29,7 @@ def args(arch: str = "laft_mbart_tiny", **options: Any) -> Namespace:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("arch", ["laft_mbart", "laft_mbart_mini", "laft_mbart_tiny"])
 def test_nothing_is_said_of_defaults(method: str, arch: str) -> None:
-    assert ignored(args(arch, method=method)) == {}
+    assert unused_options(args(arch, method=method)) == {}
 
 
 @pytest.mark.parametrize(
@@ -43,8 +43,8 @@ def test_nothing_is_said_of_defaults(method: str, arch: str) -> None:
 )
 def test_each_method_has_its_own(method: str, used: set[str]) -> None:
     assert set(OTHERS) == set(MODULES)
-    found = ignored(args(method=method, **OTHERS))
-    names = {option.split()[0].removeprefix("--").replace("-", "_") for option in found}
+    actual = unused_options(args(method=method, **OTHERS))
+    names = {option.split()[0].removeprefix("--").replace("-", "_") for option in actual}
     assert names == set(OTHERS) - used
 
 
@@ -53,12 +53,12 @@ def test_the_warning_is_one_line_before_training(
 ) -> None:
     monkeypatch.setattr(LAFTMBart, "start", lambda *a: None)
     given = {"max_source_positions": 64, "max_target_positions": 64, "task": "laft_generation"}
-    own = tiny.task()
+    task = tiny.task()
     options = {"method": "tm_adv", "removal": "projection", "task_adapter_reduction": 8}
     for from_checkpoint in (True, False):
         with caplog.at_level(logging.WARNING):
-            LaftTask.build_model(own, args(**given, **options), from_checkpoint)
+            LaftTask.build_model(task, args(**given, **options), from_checkpoint)
     assert caplog.messages == [
-        "--method tm_adv: --removal projection (for laft), --task-adapter-reduction 8 (for "
-        "adapter) change nothing"
+        "--method tm_adv ignores --removal projection (used by laft), --task-adapter-reduction 8 "
+        "(used by adapter)"
     ]

@@ -117,11 +117,11 @@ def test_copies_are_autocasts_own_and_bit_for_bit(linear: nn.Linear) -> None:
     casts = Casts()
     with torch.autocast("cpu", dtype=torch.bfloat16), casts.in_place(linear):
         assert linear.weight.dtype == torch.bfloat16
-        found = linear(x)
-    found.sum().backward()
+        actual = linear(x)
+    actual.sum().backward()
     assert linear.weight.dtype == torch.float32
     assert isinstance(linear.weight, nn.Parameter)
-    assert torch.equal(found, plain) and torch.equal(x.grad, expected)
+    assert torch.equal(actual, plain) and torch.equal(x.grad, expected)
 
 
 def test_a_copy_is_made_once_and_again_after_a_change(

@@ -1,60 +1,52 @@
-"""Processes that were started differently say so; the other process is played by its words."""
+"""Processes that were started differently are refused; the first one is simulated."""
 
-import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.training import rank_consistency as agreement
+from laft_fairseq.training import rank_consistency
 from tests import tiny
+
+Values = dict[str, Any]
 
 
 @pytest.fixture
-def process_1(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process is the second of two, though alone in its group."""
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    monkeypatch.setattr(dist, "get_world_size", lambda *_: 2)
-    monkeypatch.setattr(dist, "get_rank", lambda *_: 1)
-    yield
-    monkeypatch.undo()
-    dist.destroy_process_group()
+def first(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Values], Values]], None]:
+    """A function that makes this process the second of two: the first has what it is given."""
+
+    def play(values_of_first: Callable[[Values], Values]) -> None:
+        def gather(gathered: list[Any], mine: tuple[str, Values]) -> None:
+            gathered[:] = [("host0", values_of_first(dict(mine[1]))), mine]
+
+        monkeypatch.setattr(dist, "is_initialized", lambda: True)
+        monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+        monkeypatch.setattr(dist, "all_gather_object", gather)
+
+    return play
 
 
-def first_says(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> None:
-    monkeypatch.setattr(agreement, "_of_first", lambda own: json.dumps(values))
-
-
-@pytest.mark.usefixtures("process_1")
-def test_what_differs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    first_says(monkeypatch, {"lr": "0.1", "seed": "1", "data": "/a/bin"})
+def test_what_differs_is_named(first: Any) -> None:
+    """But for paths: machines may keep their data in different places."""
+    first(lambda mine: {"lr": "0.1", "seed": "1", "data": "/a/bin"})
     with pytest.raises(
-        LaftError, match=r"process 1 on .* lr is 0.2 here and 0.1 there, seed is absent .*; start"
+        LaftError, match=r"process 1 on .* lr is 0.2 there and 0.1 in .*, seed is absent .*; start"
     ) as error:
-        agreement.expect_same({"lr": "0.2", "data": "/b/bin"}, "start them alike")
-    assert "bin" not in str(error.value)  # machines may keep their data in different places
+        rank_consistency.expect_same({"lr": "0.2", "data": "/b/bin"}, "start them alike")
+    assert "bin" not in str(error.value)
 
 
-@pytest.mark.usefixtures("process_1")
-def test_the_same_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    first_says(monkeypatch, {"lr": "0.1"})
-    agreement.expect_same({"lr": "0.1"}, "")
+def test_the_same_passes(first: Any) -> None:
+    first(dict)
+    rank_consistency.expect_same({"lr": "0.1", "sum": 1.0}, "")
 
 
-@pytest.mark.usefixtures("process_1")
-def test_a_difference_elsewhere_ends_this_process_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    first_says(monkeypatch, {"lr": "0.1"})
-    monkeypatch.setattr(dist, "all_reduce", lambda tensor, op: tensor.fill_(1))
-    with pytest.raises(LaftError, match="another process does not agree"):
-        agreement.expect_same({"lr": "0.1"}, "")
-
-
-@pytest.mark.usefixtures("process_1")
-def test_options_are_compared_but_for_a_processs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_options_are_compared_but_for_a_processs_own(first: Any) -> None:
     """The model's are no dictionary: fairseq keeps them as argparse gave them."""
     cfg = SimpleNamespace(
         optimization={"lr": [0.1]},
@@ -62,47 +54,25 @@ def test_options_are_compared_but_for_a_processs_own(monkeypatch: pytest.MonkeyP
         model=Namespace(removal="scaled", distributed_rank=1),
         bpe=None,
     )
-    said: dict[str, str] = {}
-    monkeypatch.setattr(agreement, "expect_same", lambda values, remedy: said.update(values))
-    agreement.expect_same_options(cfg)
-    assert said.pop("torch") == torch.__version__
-    assert said.pop("laft_fairseq")
-    assert said == {"lr": "[0.1]", "removal": '"scaled"'}
+    compared: Values = {}
+    first(lambda mine: compared.update(mine) or mine)
+    rank_consistency.expect_same_options(cfg)
+    assert compared.pop("torch") == torch.__version__
+    assert compared.pop("laft_fairseq")
+    assert compared == {"lr": "[0.1]", "removal": '"scaled"'}
 
 
-@pytest.mark.usefixtures("process_1")
-def test_other_parameters_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rounding is no difference."""
-    model = torch.nn.Linear(2, 2)
-    monkeypatch.setattr(agreement, "_of_first", lambda own: own.replace("other", "first's"))
-    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor.mul_(1 + 1e-7))
-    agreement.expect_same_model(model)
-    monkeypatch.setattr(
-        agreement, "_of_first", lambda own: own.replace("of other contents", "as in process 0")
-    )
-    monkeypatch.setattr(dist, "broadcast", lambda tensor, src: tensor[0].mul_(1.001))
-    with pytest.raises(LaftError, match=r"weight is of other contents here .* same backbone"):
-        agreement.expect_same_model(model)
-
-
-@pytest.mark.usefixtures("process_1")
-def test_other_language_components_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are buffers, and their files' paths are not compared."""
+@pytest.mark.parametrize("name", ["decoder.layers.0.fc1.weight", "language_components.fr_XX"])
+def test_other_contents_of_the_model_are_named(first: Any, name: str) -> None:
+    """Parameters, and language components, which are buffers; rounding is no difference."""
     model = tiny.model(method="laft")
-
-    def of_first(tensor: torch.Tensor, src: int) -> None:
-        names = [name for name, _ in model.named_parameters()]
-        tensor[len(names) :].mul_(1.001)
-
-    monkeypatch.setattr(
-        agreement, "_of_first", lambda own: own.replace("of other contents", "as in process 0")
-    )
-    agreement.expect_same_model(model)
-    monkeypatch.setattr(dist, "broadcast", of_first)
-    with pytest.raises(LaftError, match=r"components is of other contents .* components"):
-        agreement.expect_same_model(model)
+    first(lambda mine: {key: value * (1 + 1e-7) for key, value in mine.items()})
+    rank_consistency.expect_same_model(model)
+    first(lambda mine: {k: v * 1.001 if name in k else v for k, v in mine.items()})
+    with pytest.raises(LaftError, match=rf"{name}.* is .* there .* same backbone"):
+        rank_consistency.expect_same_model(model)
 
 
 def test_one_process_is_not_asked() -> None:
-    agreement.expect_same_model(torch.nn.Linear(1, 1))
-    agreement.expect_same_options(None)
+    rank_consistency.expect_same_model(torch.nn.Linear(1, 1))
+    rank_consistency.expect_same_options(None)

@@ -1,4 +1,4 @@
-"""Control components against numpy and scipy: whose c it is, and that as much is removed."""
+"""Ablations against numpy and scipy: whose c it is, and that as much is removed."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import scipy.linalg
 import torch
 
 from laft_fairseq.cli import main
-from laft_fairseq.components import controls as component_controls
+from laft_fairseq.components import ablations
 from laft_fairseq.components import file as components_file
 from laft_fairseq.components.schema import Shard
 from laft_fairseq.errors import LaftError
@@ -64,8 +64,8 @@ def run(*flags: str | Path) -> int:
 def test_the_norm_follows_exactly_from_the_gram_matrices(true: Path, scaling: str) -> None:
     for tag in TAGS:
         held = components_file.load(true, with_statistics=True).select(tag)
-        found = component_controls.removed_rms(held.statistics, held.components, scaling)
-        assert found == pytest.approx(rms(removed(rows(tag), singular(tag), scaling)), rel=1e-6)
+        norm = ablations.removed_rms(held.statistics, held.components, scaling)
+        assert norm == pytest.approx(rms(removed(rows(tag), singular(tag), scaling)), rel=1e-6)
 
 
 def test_another_languages_components(true: Path, tmp_path: Path) -> None:
@@ -75,12 +75,12 @@ def test_another_languages_components(true: Path, tmp_path: Path) -> None:
     assert held.control.of == {"en_XX": "fr_XX", "fr_XX": "zh_CN", "zh_CN": "en_XX"}
     for tag, other in held.control.of.items():
         entry, m, c = held.select(tag), rows(tag), singular(other)
-        own = tiny.numpy(entry.components)
-        np.testing.assert_allclose(own @ own.T, c @ c.T, atol=1e-6)
+        other_c = tiny.numpy(entry.components)
+        np.testing.assert_allclose(other_c @ other_c.T, c @ c.T, atol=1e-6)
         for scaling in ("scaled", "projection"):  # the mean over the tag's own sentences
             expected = removed(m, c, scaling).mean(0)
             np.testing.assert_allclose(entry.mean_removed[scaling], expected, atol=1e-5)
-        expected = np.sqrt(((m @ own) ** 2).sum(0))
+        expected = np.sqrt(((m @ other_c) ** 2).sum(0))
         np.testing.assert_allclose(entry.singular_values, expected, rtol=1e-6)
         assert torch.equal(entry.used("scaled"), entry.components)
 
@@ -91,7 +91,7 @@ def test_a_random_subspace_removes_as_much(
     out = tmp_path / "random.safetensors"
     flags = ("--from", true, "--control", "random-subspace", "--seed", "4")
     assert run(*flags, "--out", out) == 0
-    assert "a control: random-subspace, seed 4\n" in capsys.readouterr().out
+    assert "an ablation: random-subspace, seed 4\n" in capsys.readouterr().out
     held, drawn = components_file.load(out), []
     for tag in TAGS:
         entry, m = held.select(tag), rows(tag)
@@ -130,72 +130,62 @@ def test_fewer_or_more_components_without_a_new_pass(true: Path, tmp_path: Path,
     assert entry.gains["projection"] * rms(s) == pytest.approx(expected, rel=1e-5)
 
 
-def test_what_is_refused(true: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    alone, old = tmp_path / "alone.safetensors", tmp_path / "old.safetensors"
-    held = components_file.load(true, with_statistics=True)
-    statistics = {tag: held.select(tag).statistics for tag in TAGS}
-    components_file.save(alone, {"en_XX": statistics["en_XX"]}, K, "abc")
-    for shard in statistics.values():
-        shard.unit_gram = None  # as files of earlier versions
-    components_file.save(old, statistics, K, "abc")
-    control, out = tmp_path / "control.safetensors", tmp_path / "never.safetensors"
-    assert run("--from", true, "--control", "other-language", "--out", control) == 0
-    cases: list[tuple[tuple[str | Path, ...], str]] = [
-        (("--from", alone, "--control", "other-language"), "holds en_XX alone"),
-        (
-            ("--from", old, "--control", "random-subspace"),
-            "language en_XX: holds no Gram matrix of",
-        ),
-        (("--from", control, "--num-components", "2"), "a control (other-language, en_XX has"),
-        (("--from", control, "--control", "random-subspace"), "a control (other-language, en_XX"),
-        (("--merge", control, true), "a control (other-language, en_XX has fr_XX's"),
-        (("--control", "random-subspace"), "give the file of true components by --from"),
-        (("--from", true, "--seed", "3"), "--seed is that of --control random-subspace"),
-        (("--from", true, "--backbone", "m.pt"), "not with --backbone"),
-        (("--from", true, "--mask-source-tag"), "not with --mask-source-tag"),
-        (("--from", true, "--langs", "en_XX", "--max-sentences", "5"), "--langs, --max-sentences"),
-        (("--from", true, "--merge", alone), "not with --merge"),
-        (("--merge", true, alone, "--langs", "en_XX"), "takes all of its files; leave --langs out"),
-        (("--langs", "en_XX", "--max-sentences", "0"), "--max-sentences 0: at least 1 is needed"),
-        (("--from", true, "--num-components", "25"), "25 components of 24 dimensions"),
-        (("--from", true, "--num-components", "0"), "--num-components 0: at least 1"),
-        (("--merge", true, alone, "--num-components", "3"), "leave the option out"),
-        (("--from", tmp_path / "none"), "none: no such components file"),
-    ]
-    for flags, message in cases:
-        capsys.readouterr()
-        assert run(*flags, "--out", out) == 2, flags
-        error = capsys.readouterr().err
-        assert message in error
-        assert error.count("\n") == 1
-        assert not out.exists()
-    assert run("--from", old, "--num-components", "2", "--out", out) == 0  # needs no unit rows
-    with pytest.raises(LaftError, match="no norm of removal 'mean'"):
-        component_controls.removed_rms(statistics["en_XX"], torch.eye(D), "mean")
-
-
-def test_masked_shards_do_not_merge_with_others(
-    true: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    held = components_file.load(true, with_statistics=True)
-    statistics = {tag: held.select(tag).statistics for tag in TAGS}
-    masked = tmp_path / "masked.safetensors"
-    components_file.save(masked, statistics, K, "abc", mask_source_tag=True)
-    assert run("--merge", true, masked, "--out", tmp_path / "never.safetensors") == 2
-    assert "masked.safetensors: estimated with --mask-source-tag" in capsys.readouterr().err
-    assert run("--from", masked, "--num-components", "2", "--out", tmp_path / "two") == 0
-    assert components_file.load(tmp_path / "two").mask_source_tag
-
-
-def test_a_shard_has_no_control(
-    true: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It would be one of a part of the text, and no merge would take it."""
-    held = components_file.load(true, with_statistics=True)
-    statistics = {tag: held.select(tag).statistics for tag in TAGS}
-    part, out = tmp_path / "part.safetensors", tmp_path / "out"
+@pytest.fixture(scope="module")
+def files(true: Path) -> Path:
+    """Beside the true components: one language alone, an older file, a shard, an ablation."""
+    home = true.parent
+    statistics = components_file.load(true, with_statistics=True).statistics
+    components_file.save(home / "alone", {"en_XX": statistics["en_XX"]}, K, "abc")
     shard = Shard(1, 2, dict.fromkeys(TAGS, "1a"))
-    components_file.save(part, statistics, K, "abc", shard=shard)
-    assert run("--from", part, "--control", "other-language", "--out", out) == 2
-    assert "part.safetensors: shard 1/2 of the text alone" in capsys.readouterr().err
-    assert not out.exists()
+    components_file.save(home / "part", statistics, K, "abc", shard=shard)
+    components_file.save(home / "masked", statistics, K, "abc", mask_source_tag=True)
+    for of_language in statistics.values():
+        of_language.unit_gram = None  # as files of earlier versions
+    components_file.save(home / "old", statistics, K, "abc")
+    assert run("--from", true, "--control", "other-language", "--out", home / "ablation") == 0
+    return home
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ("--from alone --control other-language", "alone"),
+        ("--from old --control random-subspace", "old: language en_XX"),
+        ("--from ablation --num-components 2", "ablation"),
+        ("--from ablation --control random-subspace", "ablation"),
+        ("--from part --control other-language", "part"),
+        ("--merge ablation true.safetensors", "ablation"),
+        ("--merge true.safetensors masked", "masked"),
+        ("--control random-subspace", "--from"),
+        ("--from true.safetensors --seed 3", "--seed"),
+        ("--from true.safetensors --backbone m.pt", "--backbone"),
+        ("--from true.safetensors --mask-source-tag", "--mask-source-tag"),
+        ("--from true.safetensors --langs en_XX --max-sentences 5", "--langs, --max-sentences"),
+        ("--from true.safetensors --merge alone", "--merge"),
+        ("--merge true.safetensors alone --langs en_XX", "--langs"),
+        ("--merge true.safetensors alone --num-components 3", "--num-components"),
+        ("--langs en_XX --max-sentences 0", "--max-sentences 0"),
+        ("--from true.safetensors --num-components 25", "25 components of 24 dimensions"),
+        ("--from true.safetensors --num-components 0", "--num-components 0"),
+        ("--from none", "none: no such components file"),
+    ],
+)
+def test_what_is_refused(
+    files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    flags: str, named: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(files)
+    assert run(*flags.split(), "--out", "never") == 2
+    error = capsys.readouterr().err
+    assert named in error
+    assert error.count("\n") == 1
+    assert not (files / "never").exists()
+
+
+def test_what_older_and_masked_files_still_give(files: Path) -> None:
+    for name in ("old", "masked"):  # neither needs unit rows
+        assert run("--from", files / name, "--num-components", "2", "--out", files / "two") == 0
+        assert components_file.load(files / "two").mask_source_tag is (name == "masked")
+    statistics = components_file.load(files / "old", with_statistics=True).statistics
+    with pytest.raises(LaftError, match="no norm of removal 'mean'"):
+        ablations.removed_rms(statistics["en_XX"], torch.eye(D), "mean")

@@ -1,0 +1,140 @@
+"""Estimation of language components (section 3.1): a corpus streamed through a backbone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from fairseq.data import data_utils
+from torch import Tensor
+from tqdm import tqdm
+
+from laft_fairseq.components import shards
+from laft_fairseq.components.schema import Shard
+from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts
+from laft_fairseq.errors import LaftError
+from laft_fairseq.method.language_components import ComponentStatistics
+from laft_fairseq.method.removal import sentence_mean
+from laft_fairseq.training import rank_consistency
+
+# Tokens of a batch on a CPU, on a GPU. On a CPU the allocator grows with larger ones
+# (benchmarks/README.md).
+MAX_TOKENS = 2048, 8192
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The sentences that components are estimated on, and how they are read.
+
+    Attributes:
+        data: data-bin folder with the monolingual text of each language, or its pairs.
+        split: which of its splits.
+        max_length: tokens that a longer sentence is cut to.
+        max_tokens: of a batch; None: `MAX_TOKENS` of the device.
+        max_sentences: the first so many of each language; None: all.
+        shard: the part that is read; None: all.
+    """
+
+    data: str
+    split: str = "train"
+    max_length: int = 512
+    max_tokens: int | None = None
+    max_sentences: int | None = None
+    shard: Shard | None = None
+
+
+def estimate(
+    model: Any, backbone: str, tags: Sequence[str], k: int, corpus: Corpus
+) -> dict[str, ComponentStatistics]:
+    """Return the statistics of each language, over all processes of the run.
+
+    Args:
+        model: an mBART in eval, as :class:`LAFTMBart`.
+        backbone: its file, named in errors.
+        tags: languages of its dictionary.
+        k: components that each language is to have.
+        corpus: the sentences.
+
+    Raises:
+        LaftError: a language has no such text, or fewer than k sentences, which is found before
+            any is encoded; processes were started differently; the encoder's output is not finite.
+    """
+    if rank_consistency.is_distributed():
+        asked = {"--langs": ",".join(tags), "k": str(k), "the backbone": model.fingerprint}
+        rank_consistency.expect_same(asked, "start all of them with the same options")
+    sentences = {tag: read_sentences(model, tag, corpus) for tag in tags}
+    for tag, of_language in sentences.items():
+        count = len(of_language.sizes[: corpus.max_sentences])
+        if count < k and corpus.shard is None:
+            raise LaftError(
+                f"{corpus.data}: language {tag}: {count} sentences are too few for {k} components"
+            )
+    statistics = {}
+    for tag, of_language in sentences.items():
+        token_batches = batches(model, tag, of_language, corpus)
+        statistics[tag] = _statistics(model, token_batches, f"{backbone}: language {tag}")
+        shards.all_reduce_statistics(statistics[tag])
+    return statistics
+
+
+def read_sentences(model: Any, tag: str, corpus: Corpus) -> TaggedTexts:
+    """Return the sentences of one language: its monolingual text, else the sources of its pairs."""
+    prefix = os.path.join(corpus.data, tag, corpus.split)
+    if not os.path.exists(f"{prefix}.idx") and os.path.exists(f"{prefix}.src-tgt.src.idx"):
+        prefix += ".src-tgt.src"
+    language_tags = model.encoder.language_tags
+    limit = min(corpus.max_length, model.encoder.max_positions())
+    tag_id = language_tags.token_ids[model.tags.index(tag)]
+    indexed = load_texts(prefix, model.encoder.dictionary, tag)
+    return TaggedTexts(indexed, tag_id, limit, prefix, language_tags.layout)
+
+
+def batches(model: Any, tag: str, sentences: TaggedTexts, corpus: Corpus) -> Iterator[Tensor]:
+    """Yield the (B, T) token batches of this process and shard, longest sentences first.
+
+    Raises:
+        LaftError: `max_tokens` is below the longest sentence.
+    """
+    sizes = sentences.sizes[: corpus.max_sentences]  # (n,)
+    order = np.argsort(sizes, kind="mergesort")[::-1]
+    longest = int(sizes[order[0]])
+    max_tokens = corpus.max_tokens
+    if max_tokens is None:
+        on_gpu = model.encoder.embed_tokens.weight.device.type != "cpu"
+        max_tokens = max(MAX_TOKENS[on_gpu], longest)
+    if max_tokens < longest:
+        raise LaftError(f"--max-tokens {max_tokens}: a text of {sentences.name} has {longest}")
+    whole = data_utils.batch_by_size(order.copy(), sentences.num_tokens, max_tokens=max_tokens)
+    chosen = shards.share(tag, whole, sizes, corpus.shard)
+    count = sum(map(len, chosen))
+    reports, on_terminal = rank_consistency.is_rank_zero(), sys.stderr.isatty()
+    if reports and not on_terminal:
+        share = "" if count == len(sizes) else f"{count} of "
+        print(f"{tag}: {share}{len(sizes)} sentences of {sentences.name}", file=sys.stderr)
+    hidden = not (reports and on_terminal)
+    with tqdm(total=count, desc=tag, unit="sentence", disable=hidden) as progress:
+        for batch in chosen:
+            rows = [sentences[int(index)] for index in batch]
+            yield data_utils.collate_tokens(rows, model.encoder.dictionary.pad(), left_pad=True)
+            progress.update(len(rows))
+
+
+@torch.inference_mode()
+def _statistics(model: Any, token_batches: Iterator[Tensor], name: str) -> ComponentStatistics:
+    """Return the statistics of the sentences' e_L; an error begins with `name`."""
+    embedding = model.encoder.embed_tokens
+    statistics = ComponentStatistics.zeros(embedding.embedding_dim, embedding.weight.device)
+    for tokens in token_batches:
+        tokens = tokens.to(embedding.weight.device)  # (B, T)
+        e = model.encoder.forward_backbone(tokens)["encoder_out"][0]  # (T, B, d)
+        mask = model.encoder.language_tags.text_mask(tokens)  # (B, T)
+        try:
+            statistics.update(sentence_mean(e, mask))
+        except LaftError as error:
+            raise LaftError(f"{name}: {error}") from None
+    return statistics

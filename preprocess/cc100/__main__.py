@@ -130,9 +130,7 @@ def make_sample(options: argparse.Namespace) -> None:
     size, started = settings["sentences"] + options.valid, time.monotonic()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".cc100.", dir=options.out.parent) as work:
-        sample = Sample(
-            size, options.seed, reason_sql(settings), settings["first"], Path(work)
-        )
+        sample = Sample(size, options.seed, reason_sql(settings), settings["first"], Path(work))
         for block in read_blocks(options.input):
             sample.add(block)
             if sample.is_complete:

@@ -23,9 +23,7 @@ def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:
         yield row
 
 
-def write_lines(
-    path: Path, lines: Iterable[str], preset: int = 9 | lzma.PRESET_EXTREME
-) -> int:
+def write_lines(path: Path, lines: Iterable[str], preset: int = 9 | lzma.PRESET_EXTREME) -> int:
     """Write lines to a file, compressed if its name ends in `.xz`; return their number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0

@@ -8,8 +8,8 @@ import pytest
 
 from preprocess.common.command import run_command
 from preprocess.xnlg import __main__ as xnlg
-from preprocess.xnlg.layout import LAYOUTS
 from preprocess.xnlg.__main__ import parser, usable_separator
+from preprocess.xnlg.layout import LAYOUTS
 
 MODEL = Path(__file__).parents[3] / "examples" / "mini" / "model"
 XGIGA = {

@@ -53,7 +53,7 @@ print("update 1", flush=True)
 
 def test_a_failure_has_the_commands_last_lines(tmp_path: Path) -> None:
     bad = python("print('begun'); raise SystemExit('no such thing')")
-    with pytest.raises(measure.Failed, match="no such thing$"):
+    with pytest.raises(measure.Failed, match=r"no such thing$"):
         measure.run(bad, 1, tmp_path / "log")
 
 

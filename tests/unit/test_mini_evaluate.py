@@ -222,16 +222,10 @@ def test_the_card(
     pair = {"pairs": 500, "left_out": {"en_XX": 0.1, "fr_XX": 0.2}}
     pair |= dict.fromkeys(tools["evaluate"].KINDS, share)
     card = report | {"retrieval": {"en_XX-fr_XX": pair}}
-    card["gates"] = tools["evaluate"].sanity_checks(card)
-    assert card["gates"]["retrieval_above_chance"]
-    assert not card["gates"]["right_language"]
-    pair["encoder"] = share | {"backward": 0.019}
-    assert not tools["evaluate"].sanity_checks(card)["retrieval_above_chance"]
     page = tools["evaluate"].markdown(card)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
     assert ["en_XX-fr_XX", "500", "10.0%, 20.0%", "surface", "0.5", "0.02", "0.002"] in rows
     assert [row[:2] for row in rows].count(["zh_CN", "6"]) == 1
-    assert "- right_language: **failed**" in page
 
 
 def test_wrong_input_is_one_line(

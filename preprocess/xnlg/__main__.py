@@ -22,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.tags import split_tags
 from preprocess.common.command import command_parser, positive, run_command
 from preprocess.common.files import (
+    difference,
     digest,
     read_json,
     read_lines,
@@ -37,7 +39,6 @@ from preprocess.qg.evidence import Report
 from preprocess.qg.limits import Limits, encodes
 from preprocess.xnlg.detokenize import detokenizer
 from preprocess.xnlg.layout import (
-    LANGUAGES,
     LAYOUTS,
     SPLITS,
     Counts,
@@ -59,9 +60,6 @@ KINDS = {
 }
 
 SEPARATORS = ("⏎", "|")  # the first that the backbone's sentencepiece model can encode
-MONO = (
-    "sources (those of training), or a folder with mono.<tag>.txt or <tag>.txt, plain, .gz or .xz"
-)
 EXAMPLE = """\
 files: {{train,dev,test}}.{{{sides}}}.{{{langs}}}{suffix}
   of the XNLG project, CZWin32768/XNLG
@@ -87,8 +85,8 @@ def write_split(
     report, mark = Report(), options.separator
     kept = options.limits.apply(whole, split == "train", report)
     if not kept:
-        raise LaftError(f"{options.data}: {split} ({language(tag)}): no item is left; "
-                        f"raise --max-target, or {layout.remedy}")  # fmt: skip
+        raise layout.wrong(f"{options.data}: {split} ({language(tag)}): no item is left; "
+                           "raise --max-target")  # fmt: skip
     rows = ((item.name, item.answer, item.source(mark), item.question) for item in kept)
     write_lines(work / f"{tag}.{SPLITS[split]}.tsv", map("\t".join, rows))
     if test:
@@ -101,16 +99,6 @@ def write_split(
         "source_cut": [item.name for item in kept if item.name in cut],
         "target_too_long": report.long_question,
     }
-
-
-def unlabelled(layout: Layout, options: argparse.Namespace, tag: str) -> list[str]:
-    """A language's texts, each once: those of its training sources, or of a file of `--mono`."""
-    if options.mono == "sources":
-        path = layout.path(options.data, "train", layout.sides[0], tag)
-        texts = map(detokenizer(LANGUAGES[tag][0]), read_lines(path))
-    else:
-        texts = map(squeeze, read_lines(mono_file(options.mono, tag)))
-    return list(dict.fromkeys(text for text in texts if text))
 
 
 def mono_file(folder: str, tag: str) -> Path:
@@ -126,7 +114,11 @@ def mono_file(folder: str, tag: str) -> Path:
 
 def write_mono(layout: Layout, options: argparse.Namespace, tag: str, work: Path) -> dict[str, Any]:
     """Write a language's unlabelled text; its last lines, at most a tenth, are for validation."""
-    texts = unlabelled(layout, options, tag)
+    if options.mono == "sources":
+        path, join = layout.path(options.data, "train", layout.sides[0], tag), detokenizer(tag)
+    else:
+        path, join = mono_file(options.mono, tag), squeeze
+    texts = list(dict.fromkeys(filter(None, map(join, read_lines(path)))))
     if len(texts) < 2:
         raise LaftError(f"--mono {options.mono}: {len(texts)} different texts ({language(tag)}), "
                         "two are needed")  # fmt: skip
@@ -157,15 +149,10 @@ def settings_of(layout: Layout, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def write_raw(layout: Layout, options: argparse.Namespace, counts: Counts) -> None:
-    """Make `OUT/raw`, unless it is there from the same files and choices; say what was done.
-
-    Raises:
-        LaftError: it is there from others.
-    """
+    """Make `OUT/raw`, unless it is there from the same files and choices; say what was done."""
     raw, settings = options.out / "raw", settings_of(layout, options)
     if raw.is_dir():
-        before = read_json(raw / "provenance.json")
-        if {name: before.get(name) for name in settings} != settings:
+        if difference(settings, read_json(raw / "provenance.json")):
             raise LaftError(f"{raw} was made from other files or with other options; "
                             "name another --out, or remove it")  # fmt: skip
         print(f"{layout.name}: {raw}: up to date")
@@ -221,10 +208,12 @@ def binarize(options: argparse.Namespace) -> None:
 def check_translated(options: argparse.Namespace) -> None:
     """Check that the files of `--translated` have the rows of the English ones, and record them.
 
+    Translations are the same as long as `OUT` is there.
+
     Raises:
         LaftError: a file is missing, its rows are others, or it is not the one recorded before.
     """
-    english = options.out / "raw" / f"{options.tags[0]}.train.tsv"
+    english = options.out / "raw" / f"{ENGLISH}.train.tsv"
     names = [row[0] for row in read_tsv(english, 4)]
     record = options.out / TRANSLATED
     before, now = read_json(record) if record.is_file() else {}, {}
@@ -238,33 +227,15 @@ def check_translated(options: argparse.Namespace) -> None:
             raise LaftError(f"{path}: {len(rows):,} rows that are not the {len(names):,} of "
                             f"{english} ({language(tag)}); {remedy}")  # fmt: skip
         now[path.name] = digest(path)
-        if before and before.get(path.name) != now[path.name]:
-            raise LaftError(f"{path}: not the translation ({language(tag)}) that {options.out} was "
-                            "made with; name another --out")  # fmt: skip
     if not before:
         write_json(record, now)
-
-
-def tags_of(layout: Layout, targets: str) -> list[str]:
-    """English and the languages of `--targets`.
-
-    Raises:
-        LaftError: the data set does not have one of them.
-    """
-    tags = targets.split(",")
-    for tag in tags:
-        if tag not in layout.languages[1:]:
-            known = ", ".join(layout.languages[1:])
-            raise LaftError(f"--targets {tag}: beside English, {layout.name} has {known}")
-    return [layout.languages[0], *dict.fromkeys(tags)]
+    elif difference(now, before):
+        raise LaftError(f"{options.translated}: not the translations that {options.out} was made "
+                        "with; name another --out")  # fmt: skip
 
 
 def usable_separator(layout: Layout, option: str | None, model: Any) -> str | None:
-    """What stands between evidence and answer; None where there is no answer.
-
-    Raises:
-        LaftError: `--separator` has spaces, or the sentencepiece model cannot encode it.
-    """
+    """What stands between evidence and answer; None where there is no answer."""
     if not layout.has_answers:
         return None
     if option is not None and option.split() != [option]:
@@ -291,7 +262,9 @@ def parser(layout: Layout) -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="DIR", help="gets raw/ and data-bin/")
     add("--targets", default=",".join(layout.languages[1:]), metavar="L,L",
         help="languages beside English (%(default)s)")  # fmt: skip
-    add("--mono", default="sources", metavar="FROM", help=f"unlabelled text: {MONO} (%(default)s)")
+    add("--mono", default="sources", metavar="FROM",
+        help="unlabelled text: sources (those of training), or a folder with mono.<tag>.txt or "
+        "<tag>.txt, plain, .gz or .xz (%(default)s)")  # fmt: skip
     add("--pairs-only", action="store_true", help="binarise no unlabelled text")
     add("--translated", type=Path, metavar="DIR",
         help="translate-train: folder with <tag>.train.tsv, raw/en_XX.train.tsv as translate.sh "
@@ -314,7 +287,11 @@ def parser(layout: Layout) -> argparse.ArgumentParser:
 
 def main(layout: Layout, options: argparse.Namespace) -> None:
     """Check, write, binarise."""
-    options.tags = tags_of(layout, options.targets)
+    options.tags = [ENGLISH, *split_tags(options.targets)]
+    for tag in options.tags[1:]:
+        if tag not in layout.languages[1:]:
+            known = ", ".join(layout.languages[1:])
+            raise LaftError(f"--targets {tag}: beside English, {layout.name} has {known}")
     model = load_model(options.backbone / "sentence.bpe.model")
     options.separator = usable_separator(layout, options.separator, model)
     options.limits = Limits.of(options, model)

@@ -75,11 +75,11 @@ def case(tmp_path: Path, warm: Warm) -> Case:
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"lang": "fr"}, "translate_test: fr is not a language of "),
-        ({"ref": "short"}, "src has 3 lines (fr_XX), short 1 (fr_XX)"),
-        ({"english_ref": "short"}, "src has 3 lines (fr_XX), short 1 (en_XX)"),
+        ({"lang": "fr"}, "translate_test: --lang fr: name it by its tag"),
+        ({"ref": "short"}, "src has 3 lines and short has 1 lines"),
+        ({"english_ref": "short"}, "src has 3 lines and short has 1 lines"),
         ({"ref": "latin"}, "latin: line 2"),
-        ({"src": "blank", "ref": "blank"}, "blank: empty (--src, fr_XX)"),
+        ({"src": "blank", "ref": "blank"}, "blank: holds no text"),
         ({"english_ref": "nowhere"}, "nowhere: no such file (--english-ref)"),
         ({"backbone": "bare"}, "bare/sentence.bpe.model"),
         ({"backbone": "wrong"}, "wrong/dict.txt"),

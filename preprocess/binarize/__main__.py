@@ -100,11 +100,7 @@ def preprocess(
 
 
 def new_languages(option: str | None, langs: Path | None, out: Path) -> list[str]:
-    """The new languages of a folder: those in `OUT/new-langs.txt`, to which more may be added.
-
-    Raises:
-        LaftError: one is the backbone's or listed twice, or they differ from the folder's.
-    """
+    """The new languages of a folder: those in `OUT/new-langs.txt`, to which more may be added."""
     given = split_tags(option)
     known, where = known_languages(langs)
     for tag in given:
@@ -122,11 +118,7 @@ def new_languages(option: str | None, langs: Path | None, out: Path) -> list[str
 
 
 def vocabulary_files(vocabulary: Vocabulary, out: Path) -> dict[Path, Path]:
-    """The backbone's files that a data folder lacks, and where their copies go.
-
-    Raises:
-        LaftError: another dictionary, list of languages or tag layout has filled the folder.
-    """
+    """The backbone's files that a data folder lacks, and where their copies go."""
     dictionary, langs = vocabulary.dictionary, vocabulary.langs
     layout = dictionary.with_name(LAYOUT_FILE)
     copies = {dictionary: out / "dict.txt", layout: out / LAYOUT_FILE}

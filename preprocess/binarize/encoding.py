@@ -49,11 +49,7 @@ def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[i
 def encode_split(
     model: Any, split: Split, files: list[Path], options: argparse.Namespace, work: Path
 ) -> None:
-    """Encode a split into `work / split.name` or its `.src` and `.tgt`, and count its lines.
-
-    Raises:
-        LaftError: a side holds no text, or source and target have different lengths.
-    """
+    """Encode a split into `work / split.name` or its `.src` and `.tgt`, and count its lines."""
     counts: list[int] = []
     sides = open_sides(files, options.kind, options.columns)
     for side, (suffix, lines) in enumerate(zip(split.suffixes, sides, strict=True)):

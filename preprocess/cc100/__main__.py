@@ -118,11 +118,7 @@ def write(out: Path, valid: int, sample: Sample, provenance: dict[str, Any]) -> 
 
 
 def make_sample(options: argparse.Namespace) -> None:
-    """Read the text and write the sample, unless it is up to date.
-
-    Raises:
-        LaftError: the text cannot be used, or too few lines pass.
-    """
+    """Read the text and write the sample, unless it is up to date."""
     settings = settings_of(options)
     if is_up_to_date(options.out, settings):
         print(f"cc100: {options.out}: up to date")

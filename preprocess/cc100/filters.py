@@ -12,11 +12,7 @@ DENSE = ("Han", "Hangul")  # scripts of which a character says more than a lette
 
 
 def scripts_of(tag: str) -> list[str]:
-    """The scripts of a language such as `fr_XX`, the main one first.
-
-    Raises:
-        LaftError: none is known.
-    """
+    """The scripts of a language such as `fr_XX`, the main one first."""
     code = tag.split("_")[0]
     if code not in SCRIPTS:
         raise LaftError(f"--lang {tag}: its script is not known; name it with --script")

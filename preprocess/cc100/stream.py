@@ -24,11 +24,7 @@ PROGRAMS = {".xz": ["xz", "-dc", "-T0", "-M", "256MiB"], ".gz": ["gzip", "-dc"]}
 
 @contextmanager
 def decompressed(path: Path, file: IO[bytes]) -> Iterator[IO[bytes]]:
-    """Give the text of an open file, as its name says: `.xz`, `.gz` or plain.
-
-    Raises:
-        LaftError: not what its name says, or damaged.
-    """
+    """Give the text of an open file, as its name says: `.xz`, `.gz` or plain."""
     command = PROGRAMS.get(path.suffix)
     if command is None:
         yield file

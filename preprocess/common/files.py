@@ -45,11 +45,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file that these tools wrote.
-
-    Raises:
-        LaftError: the file is not JSON.
-    """
+    """The object in a JSON file that these tools wrote."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:

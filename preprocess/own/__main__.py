@@ -25,11 +25,7 @@ PAIR = "a line is source, tab, target"
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The file of a name, plain, `.gz` or `.xz`.
-
-    Raises:
-        LaftError: there are two.
-    """
+    """The file of a name, plain, `.gz` or `.xz`."""
     paths = [path for end in ("", ".gz", ".xz") if (path := folder / f"{name}{end}").is_file()]
     if len(paths) > 1:
         raise LaftError(f"{paths[0]}: {paths[1].name} is there too; take one of them away")
@@ -37,11 +33,7 @@ def find(folder: Path, name: str) -> Path | None:
 
 
 def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
-    """The user's files by their use: `train`, `valid` and language tags.
-
-    Raises:
-        LaftError: there are no pairs, a language has no text, or a text no language.
-    """
+    """The user's files by their use: `train`, `valid` and language tags."""
     names = {"train": "train.tsv", "valid": "valid.tsv"}
     names |= {tag: f"mono.{tag}.txt" for tag in tags}
     files = {use: path for use, name in names.items() if (path := find(folder, name))}
@@ -61,11 +53,7 @@ def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
 
 
 def read_pairs(path: Path) -> list[str]:
-    """The pairs of a TSV file as lines; prints which lines are left out, as a side is empty.
-
-    Raises:
-        LaftError: a line has not two columns, or no pair is left.
-    """
+    """The pairs of a TSV file as lines; prints which lines are left out, as a side is empty."""
     pairs, empty = [], []
     for number, line in enumerate(read_lines(path), 1):
         sides = [squeeze(side) for side in line.split("\t")]
@@ -97,11 +85,7 @@ def report_left_out(path: Path, kind: str, numbers: list[int]) -> None:
 
 
 def hold_out(lines: list[str], most: int, path: Path) -> tuple[list[str], list[str]]:
-    """All but the last twentieth, and that, `most` lines at most.
-
-    Raises:
-        LaftError: there are too few.
-    """
+    """All but the last twentieth, and that, `most` lines at most."""
     if len(lines) < LEAST:
         raise LaftError(f"{path}: {len(lines)} lines; at least {LEAST} are needed, of which the "
                         "last twentieth is for validation")  # fmt: skip

@@ -75,11 +75,7 @@ def without_test(items: list[Item], test: list[Item], report: Report) -> list[It
 
 
 def build(options: argparse.Namespace) -> tuple[Splits, dict[str, Any]]:
-    """All splits, and their provenance.
-
-    Raises:
-        LaftError: a file or an option cannot be used.
-    """
+    """All splits, and their provenance."""
     limits = limits_of(options)
     reports = {name: Report() for name in INPUTS}
     items = {
@@ -121,11 +117,7 @@ def limits_of(options: argparse.Namespace) -> Limits:
 
 
 def with_answers(trained: list[Item], source: str, path: Path) -> bool:
-    """Whether sources hold the answer: in training and in every test alike.
-
-    Raises:
-        LaftError: answers are asked for, and a training item has none.
-    """
+    """Whether sources hold the answer: in training and in every test alike."""
     missing = [item.name for item in trained if not item.answer]
     if source == "evidence-answer" and missing:
         raise LaftError(

@@ -35,9 +35,6 @@ def read_rows(path: Path, columns: list[int] | None) -> Iterator[list[str]]:
     Args:
         path: of the file.
         columns: to translate, counted from 1; None: the file is plain text.
-
-    Raises:
-        LaftError: the file is missing or unreadable, or a row is too short.
     """
     for number, line in enumerate(read_lines(path), 1):
         row = line.split("\t") if columns else [line]

@@ -135,11 +135,7 @@ def start(work: Path, shard: int, command: str) -> subprocess.Popen[bytes]:
 
 
 def keep(work: Path, shard: int, counts: list[int], status: int) -> None:
-    """Keep what a command gave for a shard if that has as many lines.
-
-    Raises:
-        LaftError: it has not, or the command failed.
-    """
+    """Keep what a command gave for a shard if that has as many lines."""
     partial, wrong = partial_file(work, shard), file_of(work, shard, "wrong")
     where = f"shard {shard + 1} of {len(counts)} ({file_of(work, shard, 'in')})"
     if status:

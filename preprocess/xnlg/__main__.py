@@ -209,9 +209,6 @@ def check_translated(options: argparse.Namespace) -> None:
     """Check that the files of `--translated` have the rows of the English ones, and record them.
 
     Translations are the same as long as `OUT` is there.
-
-    Raises:
-        LaftError: a file is missing, its rows are others, or it is not the one recorded before.
     """
     english = options.out / "raw" / f"{ENGLISH}.train.tsv"
     names = [row[0] for row in read_tsv(english, 4)]

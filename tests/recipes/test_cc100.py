@@ -41,9 +41,9 @@ def sample(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     half = len(data) // 2
     (folder / "text.xz").write_bytes(b"".join(map(lzma.compress, (data[:half], data[half:]))))
-    done = run(folder / "text.xz", folder / "out.txt", "--log-seconds", "0")
+    done = run(folder / "text.xz", folder / "out.txt")
     assert done.returncode == 0, done.stderr
-    assert b"60,000 lines" in done.stdout and b"text.xz: 73" in done.stderr
+    assert b"60,000 lines" in done.stdout
     names = ["out.txt", "out.txt.provenance.json", "out.valid.txt", "text.xz"]
     assert sorted(path.name for path in folder.iterdir()) == names
     return folder / "out.txt"

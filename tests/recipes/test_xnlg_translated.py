@@ -54,7 +54,7 @@ def test_another_translation_needs_another_folder(data: Path, warm: Warm) -> Non
 
     failed = prepare(warm, data, "--translated", str(other))
     assert failed.returncode == 1
-    assert failed.stderr.startswith(f"xgiga: {other}/fr_XX.train.tsv") and "--out" in failed.stderr
+    assert failed.stderr.startswith(f"xgiga: {other}") and "--out" in failed.stderr
     assert binary.read_bytes() == before
     again = prepare(warm, data, "--translated", str(one))
     assert again.returncode == 0 and "fr_XX train pairs: up to date" in again.stdout

@@ -31,7 +31,8 @@ suffixes. OUT.provenance.json records what made them.
 
 example:
   preprocess/cc100.sh --in en.txt.xz --lang en_XX --out mono/en_XX.txt.xz
-  preprocess/cc100.sh --in zh-Hans.txt.xz --lang zh_CN --out mono/zh_CN.txt.xz --first 100000
+  xz -dc zh-Hans.txt.xz | head -n 2000000 |
+      preprocess/cc100.sh --in - --lang zh_CN --out mono/zh_CN.txt.xz --sentences 100000
 """
 
 
@@ -47,11 +48,8 @@ def parser() -> argparse.ArgumentParser:
         help="text, .xz or .gz; - is standard input, decompressed")  # fmt: skip
     add("--lang", required=True, metavar="TAG", help="its language, as fr_XX: names the script")
     add("--out", type=Path, required=True, metavar="FILE", help="to write; .xz is compressed")
-    size = top.add_mutually_exclusive_group()
-    size.add_argument("--sentences", type=positive, default=1_000_000, metavar="N",
-                      help="to train on (%(default)s)")  # fmt: skip
-    size.add_argument("--first", type=positive, metavar="N",
-                      help="no sample: the first N (and --valid) that pass")  # fmt: skip
+    add("--sentences", type=positive, default=1_000_000, metavar="N",
+        help="to train on (%(default)s)")  # fmt: skip
     add("--valid", type=number(int, 0), default=2000, metavar="N",
         help="more sentences, for validation (%(default)s)")  # fmt: skip
     add("--seed", type=int, default=1, help="another gives another sample (%(default)s)")
@@ -71,12 +69,10 @@ def parser() -> argparse.ArgumentParser:
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """What determines the sample, as its provenance records it."""
     scripts = options.script.split(",") if options.script else scripts_of(options.lang)
-    names = ("lang", "valid", "seed", "max_chars", "min_letters", "min_script")
+    names = ("lang", "sentences", "valid", "seed", "max_chars", "min_letters", "min_script")
     settings = {
         "format": FORMAT,
         "input": options.input if options.input == "-" else Path(options.input).name,
-        "sentences": options.first or options.sentences,
-        "first": bool(options.first),
         "script": ",".join(scripts),
         "min_chars": options.min_chars or (10 if scripts[0] in DENSE else 20),
         "addresses": options.keep_addresses,
@@ -123,14 +119,12 @@ def make_sample(options: argparse.Namespace) -> None:
     if is_up_to_date(options.out, settings):
         print(f"cc100: {options.out}: up to date")
         return
-    size, started = settings["sentences"] + options.valid, time.monotonic()
+    size, started = options.sentences + options.valid, time.monotonic()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".cc100.", dir=options.out.parent) as work:
-        sample = Sample(size, options.seed, reason_sql(settings), settings["first"], Path(work))
+        sample = Sample(size, options.seed, reason_sql(settings), Path(work))
         for block in read_blocks(options.input):
             sample.add(block)
-            if sample.is_complete:
-                break
         sample.cut()
         print(f"cc100: {options.input}: {describe(sample)}", flush=True)
         if sample.rows <= options.valid:

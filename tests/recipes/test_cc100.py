@@ -18,10 +18,9 @@ pytestmark = pytest.mark.recipe
 def run(
     source: object, out: Path, *more: str, stdin: bytes | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    size = [] if "--first" in more else ["--sentences", "1000"]
     return subprocess.run(
         [str(SCRIPT), "--in", str(source), "--lang", "en_XX", "--out", str(out), "--valid", "50",
-         *size, *more],
+         "--sentences", "1000", *more],
         capture_output=True, check=False, env={**os.environ, "PYTHON": sys.executable}, input=stdin,
     )  # fmt: skip
 
@@ -109,11 +108,3 @@ def test_a_huge_line_is_left_out(tmp_path: Path) -> None:
     assert len(both(out)[0]) == 150
     reasons = json.loads((tmp_path / "out.txt.provenance.json").read_text())["reasons"]
     assert reasons["too long"] == 1
-
-
-def test_the_first_lines_that_pass(data: bytes, tmp_path: Path) -> None:
-    out = tmp_path / "out.txt.xz"
-    assert run("-", out, "--first", "300", stdin=data).returncode == 0
-    files = (tmp_path / name for name in ("out.txt.xz", "out.valid.txt.xz"))
-    sample = b"".join(lzma.decompress(path.read_bytes()) for path in files)
-    assert sorted(sample.splitlines()) == sorted(data.splitlines()[:350])

@@ -142,13 +142,6 @@ def test_a_wrong_engine_is_refused(
     assert not out.exists() and not list((tmp_path / "out.txt.work").glob("*.out"))
 
 
-def test_a_last_line_without_its_end_is_a_line(numbers: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.txt"
-    done = translate(numbers, out, "perl -pe 'chomp if eof'", "--shard-lines", "7")
-    assert done.returncode == 0, done.stderr
-    assert out.read_text() == numbers.read_text()
-
-
 def test_empty_translations_are_kept_and_counted(numbers: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.txt"
     done = translate(numbers, out, "sed 's/^line [36]$//'")
@@ -236,12 +229,3 @@ def test_shards_side_by_side_come_out_in_order(numbers: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert out.read_text() == numbers.read_text()
     assert "shard 1 of 5" not in done.stdout.split("\n")[0]
-
-
-def test_a_work_folder_keeps_what_is_not_ours(numbers: Path, tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "notes").write_text("mine")
-    done = translate(numbers, tmp_path / "out.txt", "cat", "--work", str(work))
-    assert done.returncode == 0, done.stderr
-    assert [path.name for path in work.iterdir()] == ["notes"]

@@ -30,14 +30,11 @@ def reason(lang: str = "en_XX", **changed: Any) -> str:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Any:
-    def make(
-        lines: list[str], size: int, each: int = 20_000, seed: int = 1, first: bool = False
-    ) -> Sample:
+    def make(lines: list[str], size: int, each: int = 20_000, seed: int = 1) -> Sample:
         """A sample of lines that come in blocks of `each`."""
-        sample = Sample(size, seed, reason(), first, tmp_path)
+        sample = Sample(size, seed, reason(), tmp_path)
         for start in range(0, len(lines), each):
-            if not sample.is_complete:
-                sample.add("\n".join(lines[start : start + each]).encode())
+            sample.add("\n".join(lines[start : start + each]).encode())
         sample.cut()
         return sample
 
@@ -102,18 +99,10 @@ def test_the_sample_is_uniform(make: Any) -> None:
 
 
 def test_what_is_held_is_bounded(tmp_path: Path) -> None:
-    sample = Sample(1000, 1, reason(), False, tmp_path)
+    sample = Sample(1000, 1, reason(), tmp_path)
     for start in range(0, 100_000, 10_000):
         sample.add("\n".join(f"{EN} {n}" for n in range(start, start + 10_000)).encode())
         assert sample.rows <= 21_000
-
-
-def test_the_first_that_pass(make: Any) -> None:
-    lines = text(3000)
-    passing = dict.fromkeys(line for line in lines if len(line) >= 20 and "www." not in line)
-    sample = make(lines, 500, each=200, first=True)
-    assert set(kept(sample)) == set(list(passing)[:500])
-    assert sample.lines < 3000
 
 
 @pytest.mark.parametrize(
@@ -145,18 +134,18 @@ def test_the_first_that_pass(make: Any) -> None:
     ],
 )
 def test_filters(tmp_path: Path, lang: str, line: str | bytes, expected: str) -> None:
-    sample = Sample(9, 1, reason(lang), False, tmp_path)
+    sample = Sample(9, 1, reason(lang), tmp_path)
     sample.add(line if isinstance(line, bytes) else line.encode())
     assert sample.reasons == {expected: 1}
 
 
 def test_every_language_has_its_script(tmp_path: Path) -> None:
     for tag in MBART50:  # each of them DuckDB knows too
-        Sample(9, 1, reason(tag), False, tmp_path).add(EN.encode())
+        Sample(9, 1, reason(tag), tmp_path).add(EN.encode())
     with pytest.raises(LaftError, match=r"--lang eo_XX: .* --script"):
         filters.scripts_of("eo_XX")
     with pytest.raises(LaftError, match="Klingonese"):
-        Sample(9, 1, reason(script="Klingonese"), False, tmp_path).add(EN.encode())
+        Sample(9, 1, reason(script="Klingonese"), tmp_path).add(EN.encode())
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -234,9 +234,8 @@ def test_wrong_input_is_one_line(
         with pytest.raises(SystemExit, match=message):
             tools["evaluate"].main()
 
-    refused(r"error: \S+model.pt: no such file$")
-    for name in ("model.pt", "sentence.bpe.model", "dict.txt", "langs.txt"):
-        (tmp_path / name).write_text("x")
+    refused(r"error: .*No such file.*dict\.txt")
+    (tmp_path / "dict.txt").write_text("x")
     refused("--langs: name two", "--retrieval-only", "--langs", "en_XX")
     refused("en_XX is listed twice", "--retrieval-only", "--langs", "en_XX,en_XX")
     refused(r"dict.txt: not the same as \S+dict.txt$")

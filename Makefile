@@ -22,6 +22,8 @@ ifneq ($(TORCH),$(INSTALLED_TORCH))
 .PHONY: $(STAMP)
 endif
 
+DEMO := $(BIN)/snakemake -s examples/workflow/Snakefile --configfile examples/demo.yaml
+
 # One thread a process: the tests run in two processes.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
@@ -49,7 +51,8 @@ $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 	@echo '$(TORCH)' > $@
 
 demo: install ## the whole of LAFT on real text, from English to French and Chinese, on a CPU (12 minutes)
-	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/ddtp/demo.sh
+	@$(DEMO) --unlock > /dev/null 2>&1 || true # of a run that was killed
+	$(DEMO) --cores 2
 
 check: install lint ## lint, types, unit tests and house rules (a minute)
 	$(PYTEST) tests/unit tests/house

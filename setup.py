@@ -33,6 +33,7 @@ setup(
         "torch>=2.6",  # the first whose torch.load is weights-only by default
         "hydra-core>=1.3.2",
         "jinja2",
+        "markdown-it-py",  # the page's HTML from its Markdown
         "markupsafe",
         "matplotlib",
         "numpy",
@@ -52,6 +53,8 @@ setup(
     extras_require={
         "cc100": ["duckdb>=2.0.1"],  # preprocess/cc100.sh
         "hf": ["transformers>=4.57,<5"],  # reads Hugging Face models (laft import-hf)
+        # What runs the recipes of examples/, on one machine or on a SLURM cluster.
+        "workflow": ["snakemake==9.27.1", "snakemake-executor-plugin-slurm"],
     },
     entry_points={"console_scripts": ["laft = laft_fairseq.cli.main:main"]},
     classifiers=[

@@ -1,13 +1,14 @@
 """A folder of result files with made-up numbers from a seeded generator: for tests alone."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from laft_fairseq.reporting.page.entries import Entry, Table
+from laft_fairseq.reporting.markup import Table
 
 LANGS = ("fr_XX", "zh_CN")
 N = 60
@@ -123,16 +124,23 @@ def put(folder: Path, name: str, data: Any) -> Path:
     return path
 
 
-def write(folder: Path, means: dict[tuple[str, str], float] | None = None,
-          seeds: int = 3, n: int = N) -> Path:  # fmt: skip
+def put_cell(folder: Path, method: str, mean: float, seed: int = 1, **changes: Any) -> None:
+    """Write one cell, by default of the method's main variant, zero-shot and in French."""
+    given = {"variant": "main", "lang": "fr_XX", "scores": items(mean, seed)} | changes
+    cell = result(
+        method, given.pop("variant"), given.pop("lang"), seed, given.pop("scores"), **given
+    )
+    keys = ("task", "setting", "method", "variant", "lang", "selection", "seed")
+    put(folder, f"cells/{'.'.join(str(cell[key]) for key in keys)}.json", cell)
+
+
+def write(folder: Path, means: dict[tuple[str, str], float] | None = None, seeds: int = 3) -> Path:
     """A whole folder: cells of both languages, experiment, gates, representations, figure."""
     for (method, variant), mean in (means or MEANS).items():
         for lang in LANGS:
             for seed in range(1, seeds + 1):
-                cell = result(method, variant, lang, seed, items(mean, seed, n))
-                put(folder, f"cells/{method}.{variant}.{lang}.{seed}.json", cell)
-    question = result("laft", "main", "zh_CN", 1, items(30.0, 1, n), task="questions")
-    put(folder, "cells/questions.json", question)
+                put_cell(folder, method, mean, seed, variant=variant, lang=lang)
+    put_cell(folder, "laft", 30.0, lang="zh_CN", task="questions")
     put(folder, "experiment.json", experiment())
     put(folder, "gates.json", gates(True, True))
     put(folder, "representations/main.json", representations("main"))
@@ -141,19 +149,9 @@ def write(folder: Path, means: dict[tuple[str, str], float] | None = None,
 
 
 def rows(table: Table) -> dict[str, list[str]]:
-    """A table's rows, the first of a name: first column -> the others."""
+    """A table's rows, the first of a name: first column -> the others, `|` before a small line."""
     found: dict[str, list[str]] = {}
-    for row in table.rows:
-        if not isinstance(row, str):
-            name, *others = (entry if isinstance(entry, str) else entry.text for entry in row)
-            found.setdefault(name, others)
+    for row in (row for row in table.rows if not isinstance(row, str)):
+        entries = [re.sub(r"<.*?>|\\", "", str(entry).replace("<br>", "|")) for entry in row]
+        found.setdefault(entries[0].split("|")[0], entries[1:])
     return found
-
-
-def entry(table: Table, name: str, column: int) -> Entry:
-    """An entry with its note, of the first row of a name."""
-    for row in table.rows:
-        if not isinstance(row, str) and name in (row[0], getattr(row[0], "text", "")):
-            found = row[column]
-            return Entry(found) if isinstance(found, str) else found
-    raise LookupError(name)

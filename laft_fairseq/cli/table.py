@@ -44,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
         LaftError: nothing to write, or wrong input, in one line with file and remedy.
     """
     from laft_fairseq.files import check_output, replacing
-    from laft_fairseq.reporting import results
-    from laft_fairseq.reporting.page import page
+    from laft_fairseq.reporting import page, results
 
     outputs = [path for path in (args.markdown, args.html, args.cells) if path]
     if not outputs:

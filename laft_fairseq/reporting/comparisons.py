@@ -6,7 +6,7 @@ A family that was fixed before the run keeps its members: what was not run, or o
 seeds, counts as p = 1, so that leaving it out never makes the others' tests easier.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,34 +14,22 @@ import numpy as np
 from laft_fairseq.reporting import names
 from laft_fairseq.reporting.results import Cell, Results, Row
 from laft_fairseq.reporting.schemas import is_number
-from laft_fairseq.reporting.statistics import (
-    Estimate,
-    Scores,
-    Spread,
-    corrected,
-    estimate,
-    pooled,
-)
+from laft_fairseq.reporting.statistics import Estimate, Scores, Spread, corrected, estimate, pooled
 
 MAIN_ABLATIONS = ("random-subspace", "no-removal")  # do the components, does removal, matter?
 SYSTEM_VARIANTS = ("main", "stage1")  # LAFT's other variants are its ablations
-HEADLINE = ("source", "fixed")  # no target-language data chose the learning rate
-_LAFT = ("headlines", "zero-shot", "laft")  # the task, setting and method of the ablations
 COLLAPSED = 1.0  # ROUGE-L, below which a system writes nothing that could vary
+_LAFT = ("headlines", "zero-shot", "laft")  # the task, setting and method of the ablations
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class System:
     """A row over all of its seeds."""
 
     row: Row
     cells: list[Cell]
+    rouge_l: Scores  # (S, n), by seed and item
     mean: Estimate
-
-    @property
-    def matrix(self) -> Scores:
-        """ROUGE-L by seed and item, (S, n)."""
-        return np.stack([cell.rouge_l for cell in self.cells])
 
     def score(self, key: str) -> float | None:
         """Return the mean over seeds of one of the scores; None where a seed lacks it."""
@@ -51,35 +39,14 @@ class System:
 
 @dataclass(frozen=True)
 class Comparison:
-    """LAFT minus another system, in ROUGE-L, as a member of a family.
+    """LAFT minus another system, in ROUGE-L, as a member of a family."""
 
-    Attributes:
-        row: of the other system.
-        laft, other: the two systems; None where it was not run, and then so is `difference`.
-        adjusted: p, two-sided, adjusted by Holm's procedure over the family.
-        level: at which Holm's procedure judged it; Bonferroni's, where it decides nothing.
-        family: number of comparisons in the family.
-    """
-
-    row: Row
-    laft: System | None
-    other: System | None
-    difference: Estimate | None
-    adjusted: float
-    level: float
-    family: int
-
-    @property
-    def matched(self) -> float | None:
-        """The difference on the seeds that both have, where one side has more."""
-        if not (self.laft and self.other):
-            return None
-        sides = [{cell.seed: cell for cell in each.cells} for each in (self.laft, self.other)]
-        shared = sides[0].keys() & sides[1].keys()
-        if not shared or sides[0].keys() == sides[1].keys():
-            return None
-        laft, other = ([side[seed].rouge_l.mean() for seed in shared] for side in sides)
-        return float(np.mean(laft) - np.mean(other))
+    row: Row  # of the other system
+    difference: Estimate | None  # None where either was not run
+    matched: float | None  # on the seeds that both have, where one side has more
+    adjusted: float  # p, two-sided, adjusted by Holm's procedure over the family
+    level: float  # at which Holm's procedure judged it; Bonferroni's, where it decides nothing
+    family: int  # number of comparisons in it
 
     @property
     def corrected(self) -> tuple[float, float]:
@@ -98,16 +65,21 @@ class Comparison:
 
 def page_order(row: Row) -> tuple[int | str, ...]:
     """Return where a row stands among others on the page."""
-    variants = ["main", "stage1", *list(names.VARIANTS)[1:]]
-    return (
-        list(names.TASKS).index(row.task),
-        row.lang,
-        list(names.SETTINGS).index(row.setting),
-        list(names.METHODS).index(row.method),
-        variants.index(row.variant) if row.variant in variants else len(variants),
-        row.variant,
-        row.selection,
-    )
+    known = [*names.TASKS, *names.SETTINGS, *names.METHODS, *SYSTEM_VARIANTS, *names.ABLATIONS]
+    places = {name: place for place, name in enumerate(known)}
+    task, setting, method = (places[name] for name in (row.task, row.setting, row.method))
+    variant = places.get(row.variant, len(known))
+    return task, row.lang, setting, method, variant, row.variant, row.selection
+
+
+def _on_shared_seeds(one: System, other: System) -> float | None:
+    """Return the difference on the seeds that both have; None where they have the same, or none."""
+    sides = [{cell.seed: cell for cell in system.cells} for system in (one, other)]
+    shared = sides[0].keys() & sides[1].keys()
+    if not shared or sides[0].keys() == sides[1].keys():
+        return None
+    means = [np.mean([side[seed].rouge_l.mean() for seed in shared]) for side in sides]
+    return float(means[0] - means[1])
 
 
 class Comparisons:
@@ -122,48 +94,40 @@ class Comparisons:
             row: np.stack([cell.rouge_l for cell in cells]) for row, cells in rows.items()
         }
         self._systems = {
-            row: System(row, cells, estimate(self._scores[row], lent=[self._lent(row)]))
-            for row, cells in rows.items()
+            row: System(row, rows[row], scores, estimate(scores, lent=[self._lent(row)]))
+            for row, scores in self._scores.items()
         }
         named = [
             Row(c.get("task") or "headlines", c["setting"], c["method"], c["variant"], c["lang"])
             for c in results.experiment.get("contrasts") or []
         ]
         self.contrasts = self._laft_minus(dict.fromkeys(named))
-        laft_rows = [row for row in rows if (row.task, row.setting, row.method) == _LAFT]
-        known = dict.fromkeys([*names.VARIANTS, *(row.variant for row in laft_rows)])
+        run = [row.variant for row in rows if (row.task, row.setting, row.method) == _LAFT]
+        known = dict.fromkeys([*names.ABLATIONS, *run])
         others = [v for v in known if v not in (*SYSTEM_VARIANTS, *MAIN_ABLATIONS)]
-        self.ablations = [
-            comparison
+        self.ablations = {
+            (comparison.row.variant, comparison.row.lang): comparison
             for variants in (MAIN_ABLATIONS, others)
             for comparison in self._laft_minus(
                 [Row(*_LAFT, variant, lang) for variant in variants for lang in results.targets]
             )
-        ]
+        }
 
     @property
     def systems(self) -> list[System]:
         """All of them, in the order of the page."""
         return list(self._systems.values())
 
-    def find(self, row: Row, selections: Sequence[str] = HEADLINE) -> System | None:
-        """Return the row's system with the first choice of the learning rate that there is."""
-        for selection in selections:
-            system = self._systems.get(replace(row, selection=selection))
-            if system:
-                return system
-        return None
-
-    def ablation(self, lang: str, variant: str) -> Comparison | None:
-        """Return LAFT minus one of its ablations."""
-        return next((c for c in self.ablations if (c.row.lang, c.row.variant) == (lang, variant)),
-                    None)  # fmt: skip
+    def find(self, row: Row) -> System | None:
+        """Return the row's system; without the target's data its learning rate may be fixed."""
+        fixed = replace(row, selection="fixed") if row.selection == "source" else row
+        return self._systems.get(row) or self._systems.get(fixed)
 
     def doubles(self, system: System) -> bool:
         """Whether a target-chosen system's runs are its source-chosen ones: the same rate won."""
         if system.row.selection != "target":
             return False
-        other = self.find(system.row)
+        other = self.find(replace(system.row, selection="source"))
         runs = {cell.seed: cell for cell in other.cells} if other else {}
         return all(
             cell.seed in runs
@@ -180,7 +144,7 @@ class Comparisons:
         lent = [
             self._lent(row, another, own) for row, another in zip(rows, rows[::-1], strict=True)
         ]
-        return estimate(one.matrix, other.matrix, lent)
+        return estimate(one.rouge_l, other.rouge_l, lent)
 
     def exploratory(self) -> list[Comparison]:
         """Return LAFT minus each system that is no contrast; a family is a task and setting."""
@@ -196,15 +160,14 @@ class Comparisons:
 
     def _laft_minus(self, rows: Iterable[Row]) -> list[Comparison]:
         """Return LAFT minus each of the rows, corrected over all of them."""
-        pairs = [(self.find(replace(row, method="laft", variant="main")), self.find(row), row)
-                 for row in rows]  # fmt: skip
-        differences = [self.difference(laft, other) if laft and other else None
-                       for laft, other, _ in pairs]  # fmt: skip
-        adjusted, levels = corrected(differences)
-        return [
-            Comparison(row, laft, other, differences[i], adjusted[i], levels[i], len(pairs))
-            for i, (laft, other, row) in enumerate(pairs)
-        ]
+        rows = list(rows)
+        differences, matched = [], []
+        for row in rows:
+            laft, other = self.find(replace(row, method="laft", variant="main")), self.find(row)
+            differences.append(self.difference(laft, other) if laft and other else None)
+            matched.append(_on_shared_seeds(laft, other) if laft and other else None)
+        family = zip(rows, differences, matched, *corrected(differences), strict=True)
+        return [Comparison(*members, family=len(rows)) for members in family]
 
     def _lenders(self, row: Row, method: str = "") -> list[Row]:
         """Return the systems of a row's task and language, or a method's, that lend a spread.
@@ -225,10 +188,7 @@ class Comparisons:
     def _lent(self, row: Row, other: Row | None = None, own: bool = True) -> Spread | None:
         """Return the spread between the seeds of a row's method, or of all if it lends none.
 
-        Args:
-            row: whose task, language and method count.
-            other: the row that it is compared with.
-            own: False: of all methods.
+        `other` is the row that it is compared with; not `own`: of all methods.
         """
         lenders = (self._lenders(row, row.method) if own else []) or self._lenders(row)
         return pooled([self._scores[each] for each in lenders], holds_other=other in lenders)

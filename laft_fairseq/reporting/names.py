@@ -1,7 +1,5 @@
 """What the page calls things: systems in the paper's order, settings, languages, numbers."""
 
-from collections.abc import Sequence
-
 TASKS = {"headlines": "Headlines", "questions": "Question generation"}
 SETTINGS = {
     "zero-shot": "Zero-shot: English pairs only",
@@ -26,21 +24,17 @@ METHODS = {
     "laft": "LAFT",
 }
 NOT_IN_PAPER = frozenset({"mbart_attn_qk", "tm_adv_frozen"})
-SELECTIONS = {
-    "source": "learning rate chosen on English validation pairs",
-    "fixed": "learning rate not chosen",
-    "target": "learning rate chosen on target-language validation pairs",
-}
-VARIANTS = {
-    "main": "as the paper has it",
-    "projection": "projection (not divided by ‖e‖)",
+SELECTIONS = ("source", "fixed", "target")  # whose validation pairs chose the learning rate
+BY_TARGET = "learning rate chosen on target-language validation pairs"
+ABLATIONS = {
     "no-removal": "without removal",
     "no-fusion": "without fusion",
     "no-adapter": "without language adapters",
     "no-stage1": "without stage 1",
     "task-module-alone": "task module alone",
-    "other-language": "another language's components",
+    "projection": "projection (not divided by ‖e‖)",
     "random-subspace": "random subspace of the same norm",
+    "other-language": "another language's components",
     "mean-vector": "mean vector instead",
     "tag-masked": "source tag masked",
     "k-1": "k = 1",
@@ -65,22 +59,8 @@ MINUS = "−"
 def system(method: str, variant: str) -> str:
     """Return a system's name; for LAFT's ablations what was changed."""
     name = METHODS.get(method, method)
-    if variant == "main":
-        return name
-    if variant == "stage1":
-        return f"{name} + stage 1"
-    return f"{name}, {VARIANTS.get(variant, variant)}"
-
-
-def chosen(task: str, setting: str, selection: str) -> str:
-    """Return how the learning rate was chosen; other settings take zero-shot headlines' rate."""
-    if selection != "source":
-        return SELECTIONS[selection]
-    if setting == "supervised":
-        return "learning rate chosen on validation pairs of the trained language"
-    if (task, setting) != ("headlines", "zero-shot"):
-        return "learning rate chosen for headlines zero-shot, on English validation pairs"
-    return SELECTIONS[selection]
+    suffix = {"main": "", "stage1": " + stage 1"}.get(variant)
+    return name + (f", {ABLATIONS.get(variant, variant)}" if suffix is None else suffix)
 
 
 def language(tag: str) -> str:
@@ -88,27 +68,14 @@ def language(tag: str) -> str:
     return LANGUAGES.get(tag, tag)
 
 
-def html_lang(tag: str) -> str:
-    """Return the tag as the attribute `lang` takes it (BCP 47): `zh_CN` -> `zh-CN`."""
-    return tag.removesuffix("_XX").replace("_", "-")
+def number(value: float | None, digits: int = 1, sign: str = "") -> str:
+    """Return a number for reading, with the sign "+" a difference; None is a dash."""
+    return NONE if value is None else f"{value:{sign}.{digits}f}".replace("-", MINUS)
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """Return a number for reading; None is a dash."""
-    if value is None:
-        return NONE
-    return f"{value:.{digits}f}".replace("-", MINUS)
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """Return a difference with its sign."""
-    return f"{value:+.{digits}f}".replace("-", MINUS)
-
-
-def interval(ends: tuple[float, float], digits: int = 1, sign: bool = False) -> str:
+def interval(ends: tuple[float, float], digits: int = 1, sign: str = "") -> str:
     """Return an interval as `[1.2, 3.4]`."""
-    shown = signed if sign else number
-    return f"[{shown(ends[0], digits)}, {shown(ends[1], digits)}]"
+    return f"[{number(ends[0], digits, sign)}, {number(ends[1], digits, sign)}]"
 
 
 def percent(value: float | None) -> str:
@@ -126,10 +93,3 @@ def millions(count: int) -> str:
     if count == 0:
         return NONE
     return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e6:.3g}M"
-
-
-def join(parts: Sequence[str]) -> str:
-    """Return a list in words: `a, b and c`."""
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"

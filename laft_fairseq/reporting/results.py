@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import lines
 from laft_fairseq.reporting import names
 from laft_fairseq.reporting.schemas import AGAIN, SCHEMAS, check
 from laft_fairseq.reporting.statistics import Scores
 
 _ROUNDED = 1e-3  # items are rounded to four decimals
-_DAMAGED = (ValueError, RecursionError, EOFError, lzma.LZMAError)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,6 @@ class Results:
     experiment: dict[str, Any] = field(default_factory=dict)
     sanity_checks: list[dict[str, Any]] | None = None
     representations: dict[str, dict[str, Any]] = field(default_factory=dict)  # by variant
-    selections: dict[str, dict[str, Any]] = field(default_factory=dict)  # by file
     figure: Path | None = None
     left_out: list[str] = field(default_factory=list)  # files that state no format
 
@@ -75,14 +74,10 @@ def documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if path.is_dir():
         for file in sorted(path.rglob("*.json")):
             if not file.name.startswith("."):  # half-written by a run that is still going
-                data = _parse(_bytes(file), str(file))
+                data = _parse("\n".join(lines(file)), str(file))
                 yield file.relative_to(path).as_posix(), data if isinstance(data, dict) else {}
     elif path.is_file():
-        try:
-            lines = lzma.decompress(_bytes(path)).splitlines()
-        except _DAMAGED as error:
-            raise LaftError(f"{path}: not a whole .jsonl.xz ({error}); fetch it again") from error
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(lines(path), 1):
             data = _parse(line, f"{path}: line {number}")
             if not isinstance(data, dict) or not isinstance(data.get("file"), str):
                 raise LaftError(f"{path}: line {number} names no file; write it with --cells")
@@ -93,8 +88,8 @@ def documents(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def pack(given: Sequence[tuple[str, dict[str, Any]]]) -> bytes:
     """Return documents as JSON lines, each with its file's name, compressed: a `cells.jsonl.xz`."""
-    lines = [json.dumps({"file": name, **data}) for name, data in given]
-    return lzma.compress("".join(f"{line}\n" for line in lines).encode(), preset=9)
+    packed = [json.dumps({"file": name, **data}) for name, data in given]
+    return lzma.compress("".join(f"{line}\n" for line in packed).encode(), preset=9)
 
 
 def read(path: Path) -> Results:
@@ -112,54 +107,49 @@ def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
     results, seen = Results(), dict[str, str]()
     for file, data in given:
         where = str(path / file) if path.is_dir() else f"{path}: {file}"
-        form = data.get("format")
-        if form is None and isinstance(data.get("validation"), dict):
-            form = "selection"
-        elif form is None:
-            results.left_out.append(file)
+        what = data.get("format")
+        if what is None:
+            if "validation" not in data:  # how a learning rate was chosen: not on the page
+                results.left_out.append(file)
             continue
-        if form not in list(SCHEMAS):
+        if what not in list(SCHEMAS):
             raise LaftError(
-                f"{where}: unknown format {form!r}; this version reads {', '.join(SCHEMAS)}: "
+                f"{where}: unknown format {what!r}; this version reads {', '.join(SCHEMAS)}: "
                 "use the version of laft_fairseq that wrote it"
             )
-        check(data, SCHEMAS[form], "", where)
-        what = form
-        if form == "laft-result/1":
+        check(data, SCHEMAS[what], "", where)
+        if what == "laft-result/1":
             row = Row(*(data[key] for key in Row.__dataclass_fields__))
             results.cells.append(Cell(file, row, data["seed"], _items(where, data), data))
             what = f"the cell {' '.join(astuple(row))} {data['seed']}"
-        elif form == "laft-representations/1":
+        elif what == "laft-representations/1":
             variant = data.get("variant") or "main"
             results.representations[variant] = data
             what = f"representations of {variant}"
-        elif form == "selection":
-            results.selections[file] = data
-            what = f"the learning rate of {file}"
-        elif form == "laft-gates/1":
+        elif what == "laft-gates/1":
             results.sanity_checks = data["gates"]
         else:
             results.experiment = data
         if what in seen:
             raise LaftError(f"{where}: {what} was already given by {seen[what]}; remove one")
         seen[what] = where
-    _check_lengths(results.cells, path)
+    first: dict[tuple[str, str], Cell] = {}
+    for cell in results.cells:
+        other, n = first.setdefault((cell.row.task, cell.row.lang), cell), len(cell.rouge_l)
+        if len(other.rouge_l) != n:
+            raise LaftError(
+                f"{path}: {cell.file} has {n} items of {cell.row.task} in {cell.row.lang}, "
+                f"{other.file} has {len(other.rouge_l)}; score all systems on one test set"
+            )
     figures = path.rglob("figure2.png") if path.is_dir() else path.parent.glob("figure2.png")
     results.figure = min(figures, default=None)
     return results
 
 
-def _bytes(file: Path) -> bytes:
+def _parse(text: str, where: str) -> Any:
     try:
-        return file.read_bytes()
-    except OSError as error:
-        raise LaftError(f"{file}: cannot be read ({error.strerror})") from error
-
-
-def _parse(content: bytes, where: str) -> Any:
-    try:
-        return json.loads(content)
-    except _DAMAGED as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise LaftError(f"{where}: damaged JSON ({error}); {AGAIN}") from error
 
 
@@ -176,15 +166,3 @@ def _items(where: str, data: dict[str, Any]) -> Scores:
             f"{total:.3f}; items and scores are not of one run: {AGAIN}"
         )
     return np.array(items, dtype=np.float64)
-
-
-def _check_lengths(cells: list[Cell], path: Path) -> None:
-    first: dict[tuple[str, str], Cell] = {}
-    for cell in cells:
-        other = first.setdefault((cell.row.task, cell.row.lang), cell)
-        if len(other.rouge_l) != len(cell.rouge_l):
-            raise LaftError(
-                f"{path}: {cell.file} has {len(cell.rouge_l)} items of {cell.row.task} in "
-                f"{cell.row.lang}, {other.file} has {len(other.rouge_l)}; systems are compared on "
-                "the same items: score all of them on one test set"
-            )

@@ -16,32 +16,35 @@ _SYSTEM = {
     "variant": str,
     "lang": str,
 }
-_COSTS = ("stage1_seconds?", "stage2_seconds?", "generate_seconds?", "threads?")
-_TRIVIAL_BASELINES = {"*": {"rougeL?": {"f": float, "low": float, "high": float}}}
 _RETRIEVAL = {"forward": float, "backward": float, "chance?": float}
 _PANEL = {
     "langs?": [str],
     "stage?": str,
     "silhouette?": float,
-    **dict.fromkeys(("retrieval?", "retrieval_masked?"), _RETRIEVAL),
-    **{key: {"value": float} for key in ("probe?", "token_probe?")},
+    "retrieval?": _RETRIEVAL,
+    "retrieval_masked?": _RETRIEVAL,
+    "probe?": {"value": float},
+    "token_probe?": {"value": float},
 }
 SCHEMAS: dict[str, dict[str, Any]] = {
     "laft-result/1": {
         **_SYSTEM,
         "task": tuple(names.TASKS),
-        "selection": tuple(names.SELECTIONS),
+        "selection": names.SELECTIONS,
         "seed": int,
-        "scores": {"rougeL": {"f": float}, "signature?": str, "floors?": _TRIVIAL_BASELINES},
+        "scores": {
+            "rougeL": {"f": float},
+            "signature?": str,
+            "floors?": {"*": {"rougeL?": {"f": float, "low": float, "high": float}}},
+        },
         "items": {"rougeL": [float]},
         "learning_rate?": {"stage1?": float, "stage2?": float},
         "grid?": [float],
         "trained?": {"parameters?": int, "of?": int},
-        "cost?": dict.fromkeys((*_COSTS, "stage1_updates?", "stage2_updates?"), float),
+        "cost?": {f"{stage}_seconds?": float for stage in ("stage1", "stage2", "generate")},
         "commands?": [str],
         "curve?": [dict],
         "outputs?": [str],
-        "training_pairs?": dict,
     },
     "laft-experiment/1": {
         "title?": str,
@@ -64,7 +67,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "variant?": str,
         "measures?": {"removed?": {"*": float}, "panels?": [_PANEL]},
     },
-    "selection": {"source?": str, "target?": str, "chosen?": str, "validation": dict},
 }
 
 
@@ -75,13 +77,7 @@ def is_number(value: Any) -> bool:
 
 
 def check(value: Any, kind: Any, key: str, where: str) -> None:
-    """Refuse a value that is not of the kind that a schema gives.
-
-    Args:
-        value: what the file holds under `key`.
-        kind: of `SCHEMAS`.
-        key: "" for a whole document.
-        where: the file, for the message.
+    """Refuse a value under `key` of the file `where` that is not of the kind that a schema gives.
 
     Raises:
         LaftError: a value is missing, of the wrong type or no known name.
@@ -96,11 +92,10 @@ def check(value: Any, kind: Any, key: str, where: str) -> None:
     elif isinstance(kind, dict):
         check(value, dict, key, where)
         for name, inner in kind.items():
-            known = name.rstrip("?")
-            for each in value if name == "*" else [known]:
+            for each in value if name == "*" else [name.rstrip("?")]:
                 if not (name.endswith("?") and value.get(each) is None):
                     check(value.get(each), inner, f"{key}.{each}".lstrip("."), where)
-    else:
-        right = isinstance(value, int | float if kind is float else kind)
-        if not right or (kind in (int, float) and not is_number(value)):
-            raise LaftError(f"{where}: {key!r} is missing or of the wrong type; {AGAIN}")
+    elif not (is_number(value) if kind is float else isinstance(value, kind)) or (
+        kind is int and not is_number(value)
+    ):
+        raise LaftError(f"{where}: {key!r} is missing or of the wrong type; {AGAIN}")

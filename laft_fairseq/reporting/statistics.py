@@ -1,18 +1,15 @@
 """Is a difference between two systems more than noise of seeds and of test items?
 
-A system is an array (S, n): S training seeds, each scored on the same n test items. The mean over
-both has two sources of noise, and both count. The standard error is that of a hierarchical
-bootstrap: seeds are drawn with replacement on each side by itself, items with replacement and
-shared by both sides, as they are the same items. Of S seeds S - 1 are drawn, so that the seeds'
-part of the variance is unbiased (Rao and Wu, 1988); drawing S would shrink it by (S - 1) / S, a
-third at three seeds. Resampling both margins overstates rather than understates the interaction
-of seeds and items (Owen, 2007). For a mean this variance has a closed form, so nothing is drawn:
-it is what ever more resamples tend to. Intervals and p-values take the t distribution with
-Satterthwaite's degrees of freedom, because percentiles of three or five seeds have no tails. One
-seed has no spread to resample. It is lent one then, pooled over systems of its kind that have
-several (equal variances, as in the pooled t test), which is an assumption: `spread` says
-"borrowed", and nothing is concluded from it. Where there is none to lend the error is that of the
-items alone, and `spread` says "unknown".
+A system is an array (S, n): S training seeds, each scored on the same n test items. The standard
+error of a mean or a difference is that of a hierarchical bootstrap in closed form: what ever more
+resamples tend to, when seeds are drawn with replacement on each side by itself, S - 1 of S, so that
+their part of the variance is unbiased (Rao and Wu, 1988), and items with replacement, shared by
+both sides. Resampling both margins overstates rather than understates their interaction (Owen,
+2007). Intervals and p-values take the t distribution with Satterthwaite's degrees of freedom. One
+seed has no spread: it is lent one, pooled over systems of its kind that have several (equal
+variances, as in the pooled t test), which is an assumption: `spread` says "borrowed", and nothing
+is concluded from it. Where there is none to lend the error is that of the items alone, and `spread`
+says "unknown". docs/statistics.md tells more.
 """
 
 from collections.abc import Sequence
@@ -20,6 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
+from scipy.stats import nct, norm
+from scipy.stats import t as student
 
 Scores = npt.NDArray[np.float64]
 
@@ -31,17 +31,11 @@ _ZERO = 1e-9  # ROUGE points; below it a standard error is rounding
 
 @dataclass(frozen=True)
 class Spread:
-    """A variance between seeds, in squared ROUGE points, with its degrees of freedom.
-
-    Attributes:
-        variance: pooled over systems.
-        freedom: of it.
-        holds_other: whether the other side of a difference is among these systems.
-    """
+    """A variance between seeds, pooled over systems, in squared ROUGE points."""
 
     variance: float
-    freedom: int
-    holds_other: bool = False
+    freedom: int  # degrees of freedom of it
+    holds_other: bool = False  # whether the other side of a difference is among these systems
 
 
 def pooled(systems: Sequence[Scores], *, holds_other: bool = False) -> Spread | None:
@@ -54,23 +48,14 @@ def pooled(systems: Sequence[Scores], *, holds_other: bool = False) -> Spread | 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, or a difference of means, in ROUGE points, with its uncertainty.
-
-    Attributes:
-        value: the mean over seeds and items, or the difference of two.
-        error: its standard error.
-        freedom: degrees of freedom of that error; infinite where there is none.
-        seeds: number of seeds on each side.
-        n: number of items.
-        lent: whether a side of one seed was lent a spread.
-    """
+    """A mean over seeds and items, or a difference of two, in ROUGE points, with its error."""
 
     value: float
-    error: float
-    freedom: float
-    seeds: tuple[int, ...]
-    n: int
-    lent: bool = False
+    error: float  # standard error
+    freedom: float  # degrees of freedom of that error; infinite where there is none
+    seeds: tuple[int, ...]  # on each side
+    n: int  # items
+    lent: bool = False  # whether a side of one seed was lent a spread
 
     @property
     def spread(self) -> str:
@@ -89,13 +74,11 @@ class Estimate:
         """Two-sided p-value of "the true value is 0"."""
         if self.error == 0.0:
             return 1.0 if abs(self.value) < _ZERO else 0.0
-        from scipy.stats import t
-
-        return float(2 * t.sf(abs(self.value) / self.error, self.freedom))
+        return float(2 * student.sf(abs(self.value) / self.error, self.freedom))
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
         """Return both ends of the two-sided interval with coverage 1 - alpha."""
-        half = _quantile(1 - alpha / 2, self.freedom) * self.error if self.error else 0.0
+        half = float(student.ppf(1 - alpha / 2, self.freedom)) * self.error if self.error else 0.0
         return self.value - half, self.value + half
 
     def detectable(self, alpha: float = ALPHA, power: float = POWER) -> float:
@@ -105,16 +88,13 @@ class Estimate:
         """
         if self.error == 0.0:
             return 0.0
-        from scipy.optimize import brentq
-        from scipy.stats import nct, norm
-
-        critical = _quantile(1 - alpha / 2, self.freedom)
+        critical = float(student.ppf(1 - alpha / 2, self.freedom))
         if np.isinf(self.freedom):
             return (critical + float(norm.ppf(power))) * self.error
-        found = brentq(
+        shift = brentq(
             lambda shift: nct.sf(critical, self.freedom, shift) - power, 0.0, 10 * (critical + 1)
         )
-        return float(found) * self.error
+        return float(shift) * self.error
 
 
 def estimate(
@@ -163,11 +143,11 @@ def _variance(sides: Sequence[Scores]) -> float:
     side's interaction of the two.
     """
     n = sides[0].shape[1]
-    found = np.sum([side.mean(0) for side in sides], axis=0).var() / n
+    variance = np.sum([side.mean(0) for side in sides], axis=0).var() / n
     for side in (side for side in sides if len(side) > 1):
-        own = side - side.mean(1, keepdims=True)  # (S, n), what a seed's level does not say
-        found += _between(side) / len(side) + own.var(0).mean() / (len(side) - 1) / n
-    return float(found)
+        centred = side - side.mean(1, keepdims=True)  # (S, n), what a seed's level does not say
+        variance += _between(side) / len(side) + centred.var(0).mean() / (len(side) - 1) / n
+    return float(variance)
 
 
 def _freedom(sides: Sequence[Scores], lent: Sequence[Spread]) -> float:
@@ -194,35 +174,22 @@ def _freedom(sides: Sequence[Scores], lent: Sequence[Spread]) -> float:
     return sum(variance for variance, _ in parts) ** 2 / weight if weight > 0 else float("inf")
 
 
-def _quantile(share: float, freedom: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(share, freedom))
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's step-down adjusted p-values (Holm, 1979), in the order given."""
-    m = len(p_values)
-    adjusted, highest = [0.0] * m, 0.0
-    for step, index in enumerate(_ascending(p_values)):
-        highest = max(highest, min(1.0, (m - step) * p_values[index]))
-        adjusted[index] = highest
-    return adjusted
-
-
-def holm_levels(p_values: Sequence[float], alpha: float = ALPHA) -> list[float]:
-    """Return the level at which Holm's procedure judges each test, in the order given.
+def holm(p_values: Sequence[float], alpha: float = ALPHA) -> tuple[list[float], list[float]]:
+    """Return Holm's step-down adjusted p-values (Holm, 1979) and each test's level, in their order.
 
     The j-th smallest p (from 0) meets alpha / (m - j); from the first that fails on, all meet its
     level. An interval at this level leaves 0 out exactly when Holm's procedure rejects.
     """
     m = len(p_values)
-    levels, failed = [alpha] * m, None
-    for step, index in enumerate(_ascending(p_values)):
+    adjusted, levels = [0.0] * m, [alpha] * m
+    highest, failed = 0.0, None
+    for step, index in enumerate(sorted(range(m), key=lambda index: p_values[index])):
+        highest = max(highest, min(1.0, (m - step) * p_values[index]))
+        adjusted[index] = highest
         levels[index] = alpha / (m - step) if failed is None else failed
-        if failed is None and p_values[index] > levels[index]:
+        if p_values[index] > levels[index]:
             failed = levels[index]
-    return levels
+    return adjusted, levels
 
 
 def corrected(differences: Sequence[Estimate | None]) -> tuple[list[float], list[float]]:
@@ -233,12 +200,8 @@ def corrected(differences: Sequence[Estimate | None]) -> tuple[list[float], list
     """
     m = len(differences)
     sure = [one.p if one and one.decides else 1.0 for one in differences]
-    adjusted, levels = holm(sure), holm_levels(sure)
+    adjusted, levels = holm(sure)
     for index, one in enumerate(differences):
         if one and not one.decides:
             adjusted[index], levels[index] = min(1.0, m * one.p), ALPHA / m
     return adjusted, levels
-
-
-def _ascending(values: Sequence[float]) -> list[int]:
-    return sorted(range(len(values)), key=lambda index: values[index])

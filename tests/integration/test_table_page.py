@@ -18,11 +18,6 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-HEADINGS = (
-    "At a glance", "Sanity checks", "The paper's tables", "Differences to LAFT", "Ablations",
-    "Figure 2", "Outputs side by side", "Learning curves", "Conditions and budget",
-    "The command behind each cell",
-)  # fmt: skip
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
@@ -37,15 +32,12 @@ def test_a_browser_shows_the_page(tmp_path: Path) -> None:
          page.as_uri()],
         check=True, capture_output=True, text=True, timeout=120,
     ).stdout  # fmt: skip
-    headings = re.findall(r"<h2[^>]*>([^<]*)</h2>", shown)
-    assert set(HEADINGS) <= {html.unescape(heading) for heading in headings}
-    assert len(re.findall(r"<h1[ >]", shown)) == 1
+    assert [html.unescape(heading) for heading in re.findall(r"<h2[^>]*>([^<]*)</h2>", shown)] == [
+        "At a glance", "Sanity checks", "The paper's tables", "Differences to LAFT",
+        "Representations", "Other scores, outputs and commands", "Learning curves",
+        "Conditions and budget",
+    ]  # fmt: skip
     drawn = re.findall(r'<svg role="img" aria-label="([^"]*)"', shown)
-    assert len([title for title in drawn if "ROUGE-L with 95 % interval" in title]) == 2
-    assert "Headlines, zero-shot: LAFT: loss" in drawn
-    picture = base64.b64encode(made.PNG).decode()
-    assert f'<img src="data:image/png;base64,{picture}"' in shown
-    references = re.findall(r'(?:src|href)="([^"]*)"', shown)
-    assert all(ref.startswith(("#", "data:")) for ref in references)
-    text = page.read_text(encoding="utf-8")
-    assert not re.search(r"url\((?!#)|@import|<script|<link|https?://", text)
+    assert drawn == ["Headlines, zero-shot: ROUGE-L with 95 % interval",
+                     "Headlines, zero-shot: training loss"]  # fmt: skip
+    assert f'<img src="data:image/png;base64,{base64.b64encode(made.PNG).decode()}"' in shown

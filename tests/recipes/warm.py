@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -117,11 +118,21 @@ def serve(address: str) -> None:
             if not worker:
                 connection.close()
                 run(target, arguments, folder, environment)  # type: ignore[arg-type]
-            code = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+            code = ended(worker, connection)
             connection.sendall(str(code if code >= 0 else 128 - code).encode())
             os._exit(0)
     while children():
         os.wait()
+
+
+def ended(worker: int, connection: socket.socket) -> int:
+    """The exit state of a command; it is killed when its stand-in is."""
+    while not (found := os.waitpid(worker, os.WNOHANG))[0]:
+        if select.select([connection], [], [], 0.02)[0]:
+            os.kill(worker, signal.SIGKILL)
+            os.waitpid(worker, 0)
+            os._exit(1)
+    return os.waitstatus_to_exitcode(found[1])
 
 
 def children() -> bool:

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from laft_fairseq.reporting import names, results
+from laft_fairseq.reporting import names, results, tables
 from laft_fairseq.reporting.comparisons import Comparison, Comparisons, System
-from laft_fairseq.reporting.page import main_tables
-from laft_fairseq.reporting.page.ablations import ablation_scores
-from laft_fairseq.reporting.page.differences import difference_table
 from laft_fairseq.reporting.results import Row
 from laft_fairseq.reporting.statistics import Estimate
+from laft_fairseq.reporting.tables import difference_table
 from tests import result_files as made
 
 
@@ -19,10 +17,10 @@ def read(folder: Path) -> Comparisons:
     return Comparisons(results.read(folder))
 
 
-def put(folder: Path, name: str, setting: str, method: str, mean: float, seed: int = 1) -> None:
-    scores = made.items(mean, seed)
-    made.put(folder, f"cells/{name}.json",
-             made.result(method, "main", "fr_XX", seed, scores, setting=setting))  # fmt: skip
+def put_unstable(folder: Path, method: str, **changes: str) -> None:
+    """Three seeds far apart."""
+    for seed, mean in enumerate((10.0, 20.0, 30.0), 1):
+        made.put_cell(folder, method, mean, seed, **changes)
 
 
 def system(found: Comparisons, setting: str, method: str) -> System:
@@ -31,50 +29,44 @@ def system(found: Comparisons, setting: str, method: str) -> System:
     return one
 
 
-def drop_seeds(folder: Path, system: str) -> None:
-    """Leave one seed of a system."""
-    for path in (folder / "cells").glob(f"{system}.*.[23].json"):
+def remove(folder: Path, pattern: str) -> None:
+    for path in list((folder / "cells").glob(pattern)):
         path.unlink()
 
 
 def test_one_seed_is_lent_its_own_methods_spread(tmp_path: Path) -> None:
     """TM + adv varies widely between seeds, which says nothing of how LAFT does."""
     made.write(tmp_path, {("laft", "main"): 30.0})
-    for seed, mean in enumerate((10.0, 20.0, 30.0), 1):
-        put(tmp_path, f"t{seed}", "zero-shot", "tm_adv", mean, seed)
+    put_unstable(tmp_path, "tm_adv")
     for method in ("laft", "tm_adv", "adapter"):
-        put(tmp_path, method, "translate-train", method, 30.0)
+        made.put_cell(tmp_path, method, 30.0, setting="translate-train")
     found = read(tmp_path)
-    errors = {}
-    for method in ("laft", "tm_adv", "adapter"):
-        mean = system(found, "translate-train", method).mean
-        assert mean.spread == "borrowed"
-        errors[method] = mean.error
-    assert errors["tm_adv"] > 9 > 3 > errors["laft"]
-    assert errors["laft"] < errors["adapter"] < errors["tm_adv"]  # of both methods' seeds
+    laft, adapter, tm_adv = (system(found, "translate-train", method).mean
+                             for method in ("laft", "adapter", "tm_adv"))  # fmt: skip
+    assert {mean.spread for mean in (laft, adapter, tm_adv)} == {"borrowed"}
+    assert tm_adv.error > 9 > 3 > laft.error
+    assert laft.error < adapter.error < tm_adv.error  # of both methods' seeds
 
 
 def test_a_collapsed_system_lends_nothing(tmp_path: Path) -> None:
     """Its seeds are all alike, which says nothing of how the method varies where it works."""
     made.write(tmp_path, {("laft", "main"): 30.0})
     for seed in (1, 2, 3):
-        collapsed = made.result("tm_adv", "stage1", "fr_XX", seed, [0.0] * made.N)
-        made.put(tmp_path, f"cells/t{seed}.json", collapsed)
-    put(tmp_path, "a", "zero-shot", "tm_adv", 20.0)
-    put(tmp_path, "b", "translate-train", "laft", 20.0)
+        made.put_cell(tmp_path, "tm_adv", 0, seed, variant="stage1", scores=[0.0] * made.N)
+    made.put_cell(tmp_path, "tm_adv", 20.0)
+    made.put_cell(tmp_path, "laft", 20.0, setting="translate-train")
     found = read(tmp_path)
     one, other = (system(found, "zero-shot", "tm_adv"), system(found, "translate-train", "laft"))
-    between = system(found, "zero-shot", "laft").matrix.mean(1).var(ddof=1)  # lent to both
+    between = system(found, "zero-shot", "laft").rouge_l.mean(1).var(ddof=1)  # lent to both
     assert found.difference(one, other).error == pytest.approx((2 * between) ** 0.5)
 
 
 def test_two_of_one_seed_borrow_alike(tmp_path: Path) -> None:
     """One whose method lends and one whose does not: all methods lend to both."""
     made.write(tmp_path, {("laft", "main"): 30.0, ("adapter", "main"): 25.0})
-    for seed, mean in enumerate((20.0, 25.0, 30.0), 1):
-        put(tmp_path, f"v{seed}", "zero-shot", "mbart_enc", mean, seed)
+    put_unstable(tmp_path, "mbart_enc")
     for method in ("laft", "adapter", "tm_adv"):
-        put(tmp_path, method, "translate-train", method, 20.0)
+        made.put_cell(tmp_path, method, 20.0, setting="translate-train")
     found = read(tmp_path)
     laft, adapter, tm_adv = (system(found, "translate-train", method)
                              for method in ("laft", "adapter", "tm_adv"))  # fmt: skip
@@ -93,29 +85,24 @@ def test_two_of_one_seed_borrow_alike(tmp_path: Path) -> None:
         (Estimate(2.0, 0.8, 9.0, (3, 3), 9), 0.05, True),
         (Estimate(2.0, 0.8, 9.0, (3, 3), 9), 0.01, False),  # by its corrected level
         (Estimate(2.0, 0.1, 9.0, (3, 2), 9), 0.05, False),  # two seeds
-        (None, 0.05, False),
     ],
 )
 def test_sure_asks_for_the_interval_and_for_three_seeds(
-    difference: Estimate | None, level: float, sure: bool
+    difference: Estimate, level: float, sure: bool
 ) -> None:
     row = Row("headlines", "zero-shot", "adapter", "main", "fr_XX")
-    comparison = Comparison(row, None, None, difference, 0.04, level, 4)
+    comparison = Comparison(row, difference, None, 0.04, level, 4)
     assert comparison.is_sure is sure
-    shown = made.entry(difference_table("", [comparison]), "Adapter", 3)
-    assert shown.strong == (sure and difference is not None and difference.value > 0)
-    if difference:
-        row = made.rows(difference_table("", [comparison]))["Adapter"]
-        assert row[3] == names.interval(difference.interval(level), 2, sign=True)
-        assert row[5] == names.interval(difference.interval(0.05 / 4), 2, sign=True)
+    shown = made.rows(difference_table("", [comparison]))["Adapter"]
+    assert shown[2].startswith("**") == (sure and difference.value > 0)
+    assert shown[3] == names.interval(difference.interval(level), 2, sign="+")
+    assert shown[5] == names.interval(difference.interval(0.05 / 4), 2, sign="+")
 
 
 def test_comparisons_not_run_stay_in_the_family(tmp_path: Path) -> None:
-    made.write(tmp_path)
-    whole = read(tmp_path)
-    for pattern in ("tm_adv.*", "laft.k-12.*"):
-        for path in (tmp_path / "cells").glob(pattern):
-            path.unlink()
+    whole = read(made.write(tmp_path))
+    remove(tmp_path, "*.tm_adv.*")
+    remove(tmp_path, "*.laft.k-12.*")
     fewer = read(tmp_path)
     assert [c.family for c in fewer.contrasts] == [6] * 6
     assert len([c for c in fewer.contrasts if c.difference]) == 4
@@ -123,10 +110,10 @@ def test_comparisons_not_run_stay_in_the_family(tmp_path: Path) -> None:
     assert {c.adjusted for c in fewer.contrasts if not c.difference} == {1.0}
     assert whole.contrasts[0].difference == fewer.contrasts[0].difference
     for lang in made.LANGS:
-        main = [c.ablation(lang, "random-subspace") for c in (whole, fewer)]
-        assert [one.family for one in main if one] == [4, 4]
-        other = [c.ablation(lang, "projection") for c in (whole, fewer)]
-        assert len({(one.level, one.family) for one in other if one}) == 1
+        main = [c.ablations["random-subspace", lang] for c in (whole, fewer)]
+        assert [one.family for one in main] == [4, 4]
+        other = [c.ablations["projection", lang] for c in (whole, fewer)]
+        assert len({(one.level, one.family) for one in other}) == 1
     shown = made.rows(difference_table("", fewer.contrasts))["TM + adv"]
     assert shown == ["–", "French", "not run", *["–"] * 5]
 
@@ -134,15 +121,11 @@ def test_comparisons_not_run_stay_in_the_family(tmp_path: Path) -> None:
 def test_a_target_chosen_rate_is_no_baseline(tmp_path: Path) -> None:
     """A baseline tuned on the target's own data says nothing of a zero-resource claim."""
     made.write(tmp_path)
-    for path in (tmp_path / "cells").glob("mbart_enc.stage1.*"):
-        path.unlink()
-    put(tmp_path, "one", "translate-train", "laft", 33.0)
+    remove(tmp_path, "*.mbart_enc.stage1.*")
+    made.put_cell(tmp_path, "laft", 33.0, setting="translate-train")
     lent = system(read(tmp_path), "translate-train", "laft").mean.error
-    for seed, mean in enumerate((10.0, 25.0, 40.0), 1):
-        for method, variant in (("mbart_enc", "stage1"), ("adapter", "main"), ("laft", "main")):
-            tuned = made.result(method, variant, "fr_XX", seed, made.items(mean, seed),
-                                selection="target")  # fmt: skip
-            made.put(tmp_path, f"cells/{method}.target.{seed}.json", tuned)
+    for method, variant in (("mbart_enc", "stage1"), ("adapter", "main"), ("laft", "main")):
+        put_unstable(tmp_path, method, variant=variant, selection="target")
     found = read(tmp_path)
     missing = [c.row.title for c in found.contrasts if not c.difference]
     assert missing == ["mBART (enc) + stage 1"] * 2
@@ -152,8 +135,8 @@ def test_a_target_chosen_rate_is_no_baseline(tmp_path: Path) -> None:
 
 def test_other_differences_are_apart_from_those_named(tmp_path: Path) -> None:
     made.write(tmp_path)
-    put(tmp_path, "a", "translate-train", "mbart_full", 30.0)
-    put(tmp_path, "b", "translate-train", "laft", 33.0)
+    made.put_cell(tmp_path, "mbart_full", 30.0, setting="translate-train")
+    made.put_cell(tmp_path, "laft", 33.0, setting="translate-train")
     found = read(tmp_path)
     table = difference_table("", found.exploratory())
     blocks = [row for row in table.rows if isinstance(row, str)]
@@ -170,35 +153,30 @@ def test_runs_that_both_choices_share_are_shown_once(tmp_path: Path) -> None:
     made.write(tmp_path)
 
     def notes() -> list[str]:
-        block = main_tables.lines(read(tmp_path), "headlines", "zero-shot", made.LANGS)
-        return [line.note for line in block if (line.method, line.variant) == ("laft", "main")]
+        block = tables.systems_of_block(read(tmp_path), "headlines", "zero-shot", made.LANGS)
+        return [note for row, note in block.items() if row.title == "LAFT"]
 
     for seed in (1, 2, 3):
-        same = made.result("laft", "main", "fr_XX", seed, made.items(32.0, seed),
-                           selection="target")  # fmt: skip
-        made.put(tmp_path, f"cells/target.{seed}.json", same)
+        made.put_cell(tmp_path, "laft", 32.0, seed, selection="target")
     assert notes() == ["both choices of the rate"]
-    other = made.result("laft", "main", "fr_XX", 1, made.items(31.0, 1), selection="target")
-    made.put(tmp_path, "cells/target.1.json", other)
-    assert notes() == ["", names.SELECTIONS["target"]]
+    made.put_cell(tmp_path, "laft", 31.0, selection="target")
+    assert notes() == ["", names.BY_TARGET]
 
 
 def test_bold_and_ablations_ask_for_several_seeds(tmp_path: Path) -> None:
     made.write(tmp_path)
-    drop_seeds(tmp_path, "laft.projection")
-    drop_seeds(tmp_path, "laft.no-removal")
+    remove(tmp_path, "*.laft.projection.*.[23].json")
+    remove(tmp_path, "*.laft.no-removal.*.[23].json")
     found = read(tmp_path)
-    table = main_tables.paper_table(found.results, found, 1, "headlines", made.LANGS)
-    assert not made.entry(table, "LAFT", 2).strong  # the next in the block has one seed
-    ablations = ablation_scores(found.results, found)
-    without = made.entry(ablations, "without removal", 2)
-    assert not without.strong
-    assert made.entry(ablations, "random subspace of the same norm", 2).strong
-    assert re.search(r"\n1 and 3 seeds;\nsame seeds −\d\.\d$", without.note)
+    table = tables.paper_table(found, 1, "headlines", made.LANGS)
+    assert made.rows(table)["LAFT"][1][0] != "*"  # the next in the block has one seed
+    ablations = made.rows(tables.ablation_table(found))
+    assert ablations["LAFT, random subspace of the same norm"][3].startswith("**−")
+    _, rouge, _, difference = ablations["LAFT, without removal"][:4]
+    assert rouge.endswith("|one seed|spread borrowed")
     laft, ablation = made.items(32.0, 1), made.items(27.0, 1)
-    matched = (sum(ablation) - sum(laft)) / made.N
-    assert without.note.endswith(names.signed(matched))
-    low, high = re.findall(r"[+−][\d.]+", without.note)[:2]
-    assert [low[0], high[0], without.text[0]] == ["−", "−", "−"]
-    assert float(low[1:]) > float(without.text[1:]) > float(high[1:])
-    assert made.entry(ablations, "without removal", 1).note.endswith("one seed, spread borrowed")
+    matched = names.number((sum(ablation) - sum(laft)) / made.N, sign="+")
+    assert difference.endswith(f"]|1 and 3 seeds|same seeds {matched}")
+    assert difference.startswith("−")  # not bold, though 0 is left out: one side has one seed
+    value, low, high = (float(x) for x in re.findall(r"−([\d.]+)", difference)[:3])
+    assert low > value > high

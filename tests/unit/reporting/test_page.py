@@ -5,18 +5,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 
 from laft_fairseq.cli import parameters
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.systems import METHODS
-from laft_fairseq.reporting import names, results
+from laft_fairseq.reporting import charts, details, names, page, results, tables
 from laft_fairseq.reporting.comparisons import Comparisons
-from laft_fairseq.reporting.page import ablations, charts, details, main_tables, page
-from laft_fairseq.reporting.page.entries import Table
+from laft_fairseq.reporting.markup import Table
 from tests import result_files as made
-
-VOID = {"meta", "img"}
 
 
 class Balanced(HTMLParser):
@@ -32,8 +28,11 @@ class Balanced(HTMLParser):
         given = dict(attrs)
         self.references += [str(given[k]) for k in ("src", "href", "xlink:href") if k in given]
         self.langs.add(str(given.get("lang")))
-        if tag not in VOID:
+        if tag not in ("meta", "img", "br"):
             self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.references += [str(value) for name, value in attrs if name in ("src", "xlink:href")]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -44,31 +43,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.write(tmp_path_factory.mktemp("results"))
 
 
-def tables(folder: Path) -> tuple[Table, Table, Table]:
-    read = results.read(folder)
-    comparisons = Comparisons(read)
+def paper_tables(folder: Path) -> tuple[Table, Table, Table]:
+    comparisons = Comparisons(results.read(folder))
     return (
-        main_tables.paper_table(read, comparisons, 1, "headlines", read.targets),
-        main_tables.paper_table(read, comparisons, 2, "questions", ["zh_CN"]),
-        main_tables.ablation_table(read, comparisons),
+        tables.paper_table(comparisons, 1, "headlines", comparisons.results.targets),
+        tables.paper_table(comparisons, 2, "questions", ["zh_CN"]),
+        tables.ablation_table(comparisons),
     )
 
 
 def test_ours_stands_beside_the_papers(folder: Path) -> None:
-    one, two, three = tables(folder)
+    one, two, three = paper_tables(folder)
     mean = sum(sum(made.items(22.0, seed)) / made.N for seed in (1, 2, 3)) / 3
-    full = made.rows(one)["mBART (full)"]
-    assert full[:4] == ["12.00M", f"{mean:.1f}", "98.0 %", "not transcribed"]
-    note = made.entry(one, "mBART (full)", 2).note
-    assert re.fullmatch(r"\[\d\d\.\d, \d\d\.\d\]\n3 seeds", note)
+    trained, rouge, right, paper = made.rows(one)["mBART (full)"][:4]
+    assert (trained, right, paper) == ("12.00M|of 14.58M", "98.0 %", "not transcribed")
+    assert re.fullmatch(rf"{mean:.1f}\|\[\d\d\.\d, \d\d\.\d\]\|3 seeds", rouge)
     laft = made.rows(one)["LAFT"]
-    assert (laft[3], laft[6], made.entry(one, "LAFT", 2).strong) == ("12.34", "–", True)
-    blocks = [row for row in one.rows if isinstance(row, str)]
-    assert blocks[1].endswith("Chinese: not testable here, no translation engine, 205 human pairs")
-    assert made.rows(one)["LEAD-1 (first sentence)"][1] == "27.0"
+    assert (laft[3], laft[6], laft[1][:2]) == ("12.34", "–", "**")
+    assert made.rows(one)["LAFT, projection (not divided by ‖e‖)"][3] == "–"
+    assert made.rows(one)["LEAD-1 (first sentence)"][1] == "27.0|[25.0, 29.0]"
     assert made.rows(two)["mBART (full)"][1] == "not run"
-    assert made.rows(three)["LAFT, without fusion"][1] == "not run"
-    assert made.rows(three)["LAFT, without removal"][-1].startswith("−")
+    ablations = made.rows(three)
+    assert ablations["LAFT, without fusion"][1] == "not run"
+    assert ablations["LAFT, without removal"][3].startswith("**−")
+    assert ablations["LAFT"][-1] == "en 0.12|fr 0.15"
+    assert ablations["LAFT, k = 12"][-1] == "not measured"
 
 
 def test_papers_numbers_that_nobody_listed_are_not_transcribed(tmp_path: Path) -> None:
@@ -76,24 +75,24 @@ def test_papers_numbers_that_nobody_listed_are_not_transcribed(tmp_path: Path) -
         "not_testable": [{"setting": "questions", "lang": "zh_CN", "reason": "no pairs"}]
     }
     made.put(tmp_path, "experiment.json", planned)
-    one, two, three = tables(tmp_path)
+    one, two, three = paper_tables(tmp_path)
     of_each_language = ["not run", "–", "not transcribed"]
     assert made.rows(one)["mBART (full)"] == ["–", *of_each_language, *of_each_language]
     assert made.rows(one)["mBART (query and key)"][3] == "–"
     assert made.rows(two)["LAFT"][1] == "not testable here"
-    assert made.rows(three)["LAFT"][3] == "not transcribed"
+    assert made.rows(three)["LAFT"][-2] == "not transcribed"
+    assert "Not testable here, no pairs:\n  questions\n  (zh\\_CN)." in page.markdown(
+        results.read(tmp_path), tmp_path
+    )
     assert "one run of stage 1" in page.markdown(results.read(tmp_path), tmp_path)
 
 
 def test_without_an_experiment_the_cells_say_what_is_compared(tmp_path: Path) -> None:
     for method, mean in (("laft", 30.0), ("adapter", 25.0)):
         for seed in (1, 2, 3):
-            cell = made.result(method, "main", "es_XX", seed, made.items(mean, seed))
-            made.put(tmp_path, f"{method}.{seed}.json", cell)
-    one, _, _ = tables(tmp_path)
-    assert one.header[2] == "es_XX: ROUGE-L"
+            made.put_cell(tmp_path, method, mean, seed, lang="es_XX")
+    assert paper_tables(tmp_path)[0].header[2] == "es_XX: ROUGE-L"
     text = page.markdown(results.read(tmp_path), tmp_path)
-    assert "No comparison was named before the run" in text
     assert re.search(r"\| Adapter \| 3 and 3 \| es\\_XX \| \*\*\+[45]\.", text)
 
 
@@ -105,9 +104,7 @@ def test_names_follow_the_package() -> None:
 
 def test_an_empty_folder_still_gives_a_page(tmp_path: Path) -> None:
     read = results.read(tmp_path)
-    text = page.markdown(read, tmp_path)
-    assert "no experiment.json" in text
-    assert text.lower().count("not run") > 16
+    assert page.markdown(read, tmp_path).lower().count("not run") > 16
     Balanced().feed(page.html(read))
 
 
@@ -120,47 +117,41 @@ def test_html_is_whole_escaped_and_asks_nothing_of_the_network(folder: Path) -> 
         assert reference.startswith(("#", "data:image/png;base64,")), reference
     assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe|https?://", text)
     assert {"en", "fr", "zh-CN"} <= parser.langs
-    assert "<b>simple</b>" not in text
+    assert "<caption>Table 1: ROUGE-L" in text and '<th scope="row">LAFT</th>' in text
+    assert '<tr class="block"><th colspan="8">Zero-shot: English pairs only</th></tr>' in re.sub(
+        "\n</tr>", "</tr>", text
+    )
     assert "éditeur de texte &lt;b&gt;simple&lt;/b&gt; 0 laft" in text
-    assert "echo &#39;a &lt; b&#39;" in text
-    assert "signature: rouge:F|protocol:unicode" in text
+    assert "echo 'a &lt; b'\nsignature: rouge:F|protocol:unicode" in text
     assert page.html(results.read(folder)) == text
 
 
 def test_hostile_text_is_escaped_wherever_it_stands(tmp_path: Path) -> None:
-    bad = "<script>alert(1)</script>\"'><b>|*`x`*"
-    cell = made.result("laft", bad, "fr_XX", 1, made.items(30.0, 1), outputs=[bad])
-    cell |= {"commands": [bad], "training_pairs": {bad: bad}}
+    bad = "<script>alert(1)</script>\"'><b>|*`x`*\n\n```\n</details><b>"
+    cell = made.result("laft", bad, "fr_XX", 1, made.items(30.0, 1), outputs=[bad], commands=[bad])
     made.put(tmp_path, "cell.json", cell)
-    made.put(tmp_path, "cell2.json", cell | {"variant": "main"})
+    made.put(tmp_path, "cell2.json", cell | {"variant": "main", "lang": bad})
     made.put(tmp_path, "experiment.json", made.experiment(title=bad, machine=bad))
     made.put(tmp_path, "gates.json", {"format": "laft-gates/1", "gates": [{"title": bad}]})
     read = results.read(tmp_path)
-    for text in (page.html(read), re.sub(r"(?s)```.*?\n```", "", page.markdown(read, tmp_path))):
+    without_code = re.sub(r"(?s)\n(````+)\n.*?\n\1\n", "", page.markdown(read, tmp_path))
+    for text in (page.html(read), without_code):
         assert "<script>" not in text
         assert "<b>" not in text
         assert "&lt;script&gt;alert(1)" in text
+    Balanced().feed(page.html(read))
 
 
 def test_other_scores_and_costs_are_means_over_seeds(folder: Path) -> None:
-    comparisons = Comparisons(results.read(folder))
-    groups = details.by_task_and_language(comparisons)
+    groups = details.by_task_and_language(Comparisons(results.read(folder)))
     assert list(groups) == [("headlines", "fr_XX"), ("headlines", "zh_CN"), ("questions", "zh_CN")]
-    table = details.score_table("headlines", "fr_XX", groups["headlines", "fr_XX"])
+    table = details.score_table(groups["headlines", "fr_XX"])
+    assert "60 test items" in table.caption
     laft = dict(zip(table.header[1:], made.rows(table)["LAFT"], strict=True))
-    assert (laft["Seeds"], laft["Items"], laft["Right language"]) == ("3", "60", "99.0 %")
-    assert (laft["Learning rate"], laft["Length ratio"]) == ("0.001, 0.0003 (2 tried)", "1.10")
-    assert (laft["Minutes: stage 1"], laft["stage 2"], laft["generation"]) == ("2.0", "1.5", "0.5")
-    assert made.rows(table)["references themselves"][3] == "99.0 %"
-
-
-def test_a_cell_tells_what_it_was_trained_on(tmp_path: Path) -> None:
-    cell = made.result("laft", "main", "fr_XX", 1, made.items(30.0, 1), setting="few-shot-10")
-    cell |= {"training_pairs": {"pairs": 10, "repeats": 200, "share": 0.2}}
-    cell["cost"] |= {"interrupted": True, "stage2_seconds": None}
-    made.put(tmp_path, "a.json", cell)
-    text = page.markdown(results.read(tmp_path), tmp_path)
-    assert "Of the target's data: pairs 10, repeats 200, share 0.2. Interrupted: its time" in text
+    assert (laft["Right language"], laft["Length ratio"]) == ("99.0 %", "1.10")
+    assert laft["Learning rates"] == "0.001, 0.0003|2 tried"
+    assert laft["Minutes: stage 1 + stage 2 + generation"] == "2.0 + 1.5 + 0.5"
+    assert made.rows(table)["references themselves"][1] == "99.0 %"
 
 
 def test_markdown_tables_are_rectangular(folder: Path) -> None:
@@ -174,13 +165,10 @@ def test_markdown_tables_are_rectangular(folder: Path) -> None:
 
 
 def test_measures_of_representations(folder: Path) -> None:
-    read = results.read(folder)
-    scores = made.rows(ablations.ablation_scores(read, Comparisons(read)))
-    assert scores["as the paper has it"][-1] == "en 0.12, fr 0.15"
-    assert scores["k = 12"][-1] == "not measured"
-    panel = made.rows(ablations.representation_table(read))["English and Chinese"]
+    table = details.representation_table(results.read(folder))
+    panel = made.rows(table)["English and Chinese"]
     assert panel == ["encoder output", "0.148", "55.0 %", "not measured", "99.9 %", "not measured"]
-    assert ablations.chance(read) == "0.1 %"
+    assert table.caption.endswith("; chance of retrieval 0.1 %")
 
 
 def test_a_figure_that_is_no_png_is_refused(tmp_path: Path) -> None:
@@ -189,29 +177,31 @@ def test_a_figure_that_is_no_png_is_refused(tmp_path: Path) -> None:
         page.html(results.read(tmp_path))
 
 
-def test_no_chart_of_scores_goes_below_zero() -> None:
+def test_no_chart_of_scores_goes_below_zero(tmp_path: Path) -> None:
     """An unstable system's symmetric interval does; its line is cut, and its numbers stay."""
-    bars = [charts.Bar("stable", 29.0, 28.0, 30.0), charts.Bar("unstable", 18.8, -4.7, 42.3)]
-    axes = Figure().subplots()
-    charts.draw_intervals(axes, bars)
-    assert axes.get_xlim() == (0, 45)
+    for seed, mean in enumerate((2.0, 10.0, 40.0), 1):
+        cell = made.result("tm_adv", "main", "fr_XX", seed, made.items(mean, seed))
+        cell["scores"]["floors"] = None
+        made.put(tmp_path, f"{seed}.json", cell)
+    comparisons = Comparisons(results.read(tmp_path))
+    assert comparisons.systems[0].mean.interval()[0] < 0
+    figure = charts.overview(comparisons)
+    assert figure is not None
+    (axes,) = figure.axes
+    assert axes.get_xlim()[0] == 0
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first is on top
-    drawn = [list(line.get_xdata()) for line in axes.lines]
-    assert drawn == [[28.0, 30.0], [29.0], [0.0, 42.3], [18.8]]
-    charts.draw_intervals(other := Figure().subplots(), bars[:1])
-    assert other.get_xlim() == (25, 35)
+    (line,) = axes.collections[0].get_paths()
+    assert line.vertices[:, 0].tolist() == [0, comparisons.systems[0].mean.interval()[1]]
 
 
-def test_updates_grow_to_the_right_and_loss_upwards() -> None:
-    curve = [{"stage": 2, "update": update, "split": "valid", "loss": loss}
+def test_updates_grow_to_the_right_and_loss_upwards(tmp_path: Path) -> None:
+    curve = [{"stage": 2, "update": update, "split": "train", "loss": loss}
              for update, loss in ((50, 4.0), (10, 9.0), (90, 2.0), (95, float("nan")))]  # fmt: skip
-    stages = page.curve_points([*curve, {"stage": 2, "split": "valid"}])
-    assert stages == {"Stage 2": {"valid": [(50, 4.0), (10, 9.0), (90, 2.0)]}}
-    axes = Figure().subplots()
-    charts.draw_curves(axes, "Stage 2", stages["Stage 2"])
-    assert list(axes.lines[0].get_xdata()) == [10, 50, 90]
-    assert list(axes.lines[0].get_ydata()) == [9.0, 4.0, 2.0]
-    assert axes.get_xlim()[0] < axes.get_xlim()[1]
-    assert axes.get_ylim()[0] < axes.get_ylim()[1]
+    curve.append({"stage": 2, "split": "train"})
+    made.put_cell(tmp_path, "laft", 30.0, curve=curve)
+    figure = charts.learning_curves(Comparisons(results.read(tmp_path)))
+    assert figure is not None
+    (axes,) = figure.axes
+    assert axes.lines[0].get_xydata().tolist() == [[10, 9], [50, 4], [90, 2]]
     where = axes.transData.transform([(10, 9.0), (90, 2.0)])  # pixels from the lower left
     assert where[0][0] < where[1][0] and where[0][1] > where[1][1]

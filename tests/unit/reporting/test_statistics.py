@@ -12,7 +12,6 @@ from laft_fairseq.reporting.statistics import (
     corrected,
     estimate,
     holm,
-    holm_levels,
     pooled,
 )
 
@@ -81,42 +80,37 @@ def test_the_pooled_spread_is_that_of_an_analysis_of_variance() -> None:
     assert pooled([np.zeros((1, 4))]) is None
 
 
-def test_two_single_seeds_are_lent_the_spread_of_others() -> None:
-    """Without noise of items: the t test with the others' pooled variance."""
+@pytest.mark.parametrize(
+    ("means", "lent", "parts"),
+    [
+        # The t test with the others' pooled variance, which is one variance twice.
+        ([30.0], [Spread(0.5, 4), Spread(0.5, 4)], [(1.0, 4)]),
+        # Two independent variances: Welch and Satterthwaite.
+        ([30.0], [Spread(0.5, 4), Spread(2.0, 2)], [(0.5, 4), (2.0, 2)]),
+        # Three seeds of variance 1 against one that systems of its own kind lend 0.75.
+        ([30.0, 31.0, 32.0], [None, Spread(0.75, 4)], [(1 / 3, 2), (0.75, 4)]),
+        # What is lent holds these three seeds: of its 4 degrees the others have 2, variance 0.5.
+        ([30.0, 31.0, 32.0], [None, Spread(0.75, 4, True)], [(1 / 3 + 2 / 4, 2), (0.5 * 2 / 4, 2)]),
+    ],
+)
+def test_a_single_seed_is_lent_a_spread(
+    means: list[float], lent: list[Spread | None], parts: list[tuple[float, int]]
+) -> None:
+    """Without noise of items: the error and its degrees of freedom are those of the parts."""
+    a, b = np.tile(np.array(means)[:, None], 20), np.full((1, 20), 28.0)
+    found = estimate(a, b, lent)
+    total = sum(variance for variance, _ in parts)
+    assert (found.spread, found.decides) == ("borrowed", False)
+    assert found.error == pytest.approx(math.sqrt(total))
+    assert found.freedom == pytest.approx(total**2 / sum(v**2 / freedom for v, freedom in parts))
+    assert found.p == pytest.approx(2 * stats.t.sf(found.value / found.error, found.freedom))
+
+
+def test_one_that_lacks_a_spread_is_unknown() -> None:
     a, b, lent = np.full((1, 20), 30.0), np.full((1, 20), 28.0), Spread(0.5, 4)
-    found = estimate(a, b, [lent, lent])
-    assert (found.spread, found.decides, found.freedom) == ("borrowed", False, pytest.approx(4))
-    assert found.error == pytest.approx(1.0)
-    assert found.p == pytest.approx(2 * stats.t.sf(2.0, 4))
     alone = estimate(a, lent=[lent])
     assert (alone.error, alone.spread) == (pytest.approx(math.sqrt(0.5)), "borrowed")
     assert estimate(a, b, [lent, None]).spread == "unknown"
-
-
-def test_each_side_is_lent_its_own_kinds_spread() -> None:
-    """Two independent variances, of 4 and of 2 degrees of freedom: Welch and Satterthwaite."""
-    a, b = np.full((1, 20), 30.0), np.full((1, 20), 28.0)
-    found = estimate(a, b, [Spread(0.5, 4), Spread(2.0, 2)])
-    assert found.error == pytest.approx(math.sqrt(2.5))
-    assert found.freedom == pytest.approx(2.5**2 / (0.5**2 / 4 + 2.0**2 / 2))
-
-
-def test_what_is_lent_by_others_is_independent_of_the_other_side() -> None:
-    """Three seeds of variance 1 against one that systems of its own kind lend 0.75."""
-    a = np.tile(np.array([30.0, 31.0, 32.0])[:, None], 20)
-    found = estimate(a, np.full((1, 20), 28.0), [None, Spread(0.75, 4)])
-    assert found.error == pytest.approx(math.sqrt(1 / 3 + 0.75))
-    assert found.freedom == pytest.approx((1 / 3 + 0.75) ** 2 / ((1 / 3) ** 2 / 2 + 0.75**2 / 4))
-
-
-def test_what_is_lent_holds_the_other_sides_own_spread() -> None:
-    """Three seeds of variance v against one: v (1/3 + 2/4) of 2 degrees, and the others' rest."""
-    a = np.tile(np.array([30.0, 31.0, 32.0])[:, None], 20)  # variance 1 between seeds
-    lent = Spread(0.75, 4, holds_other=True)
-    found = estimate(a, np.full((1, 20), 28.0), [None, lent])
-    own, rest = 1 / 3 + 2 / 4, 0.5 * 2 / 4  # the others: 2 degrees of variance 0.5
-    assert found.freedom == pytest.approx((own + rest) ** 2 / (own**2 / 2 + rest**2 / 2))
-    assert found.error == pytest.approx(math.sqrt(own + rest))
 
 
 @pytest.mark.parametrize(("seeds", "spread"), [((3, 3), 1.0), ((5, 3), 0.3), ((3, 1), 1.0)])
@@ -179,15 +173,14 @@ def test_the_error_is_what_resampling_tends_to(seeds: tuple[int, int]) -> None:
 
 
 def test_holm_by_hand() -> None:
-    """0.01 x 4, 0.02 x 3 and the maximum from there on: 0.03 x 2, 0.04 x 1."""
-    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
+    """Adjusted: 0.01 x 4, 0.02 x 3 and the maximum from there on: 0.03 x 2, 0.04 x 1.
 
-
-def test_holm_levels_by_hand() -> None:
-    """0.001 <= 0.05 / 4, 0.016 <= 0.05 / 3; 0.03 > 0.05 / 2 fails, and the last stays there."""
-    levels = holm_levels([0.03, 0.001, 0.04, 0.016])
+    Levels: 0.001 <= 0.05 / 4, 0.016 <= 0.05 / 3; 0.03 > 0.05 / 2 fails, and the last stays there.
+    """
+    assert holm([0.04, 0.01, 0.03, 0.02])[0] == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8])[0] == [1.0, 1.0]
+    assert holm([]) == ([], [])
+    levels = holm([0.03, 0.001, 0.04, 0.016])[1]
     assert levels == pytest.approx([0.05 / 2, 0.05 / 4, 0.05 / 2, 0.05 / 3])
 
 
@@ -199,7 +192,6 @@ def test_a_side_of_one_seed_eases_no_other_test() -> None:
     assert levels == pytest.approx([0.05 / 4, 0.05 / 3, 0.05 / 4, 0.05 / 2])
     alone, _ = corrected([found[1], found[2], None])
     assert alone[0] == pytest.approx(0.048)
-    assert holm([0.016, 1e-9, 1.0])[0] == pytest.approx(0.032)
 
 
 def differing(p: float, seeds: tuple[int, int] = (3, 3)) -> Estimate:
@@ -211,8 +203,7 @@ def test_an_interval_leaves_zero_out_exactly_where_holm_rejects() -> None:
     draws = np.random.default_rng(5)
     for _ in range(200):
         found = [Estimate(float(v), 1.0, 9.0, (3, 3), 9) for v in draws.normal(2, 2, 5)]
-        p_values = [one.p for one in found]
-        adjusted, levels = holm(p_values), holm_levels(p_values)
+        adjusted, levels = holm([one.p for one in found])
         for one, p, level in zip(found, adjusted, levels, strict=True):
             low, high = one.interval(level)
             assert (not low <= 0 <= high) == (p <= 0.05)

@@ -1,0 +1,205 @@
+"""What is run: which systems in which settings, on which data, by which commands."""
+
+ABLATIONS = {name: given or {} for name, given in config["ablations"].items()}
+PAIRS = {"human-translation-train": "oracle", "translate-train": "translated", "supervised": "human"}
+
+
+def translates(lang):
+    """Whether the engine of a target is installed, both ways."""
+    engine = config["engines"].get(lang)
+    if engine is None:
+        return False
+    for command in (engine["to"].split(), engine["from"].split()):
+        program = ROOT / command[0]
+        if shutil.which(command[0]) is None and not program.exists():
+            return False
+        if program.name == "apertium_lines.sh":
+            listed = shutil.which("apertium") and subprocess.run(
+                ["apertium", "-l"], capture_output=True, text=True).stdout.split()
+            if not set(command[1:]) <= set(listed or ()):
+                return False
+    return True
+
+
+def lacking(setting, lang):
+    """Why a setting cannot be run in a language, or nothing."""
+    if config["data"] in ("xgiga", "xqg"):
+        known = setting == "zero-shot" or (setting == "translate-train" and config["translated"])
+        return "" if known else f"{config['data']} has no data for it"
+    if setting in ("translate-train", "translate-test"):
+        return "" if translates(lang) else "no translation engine on this machine"
+    if setting in ("human-translation-train", "supervised") or setting.startswith("few-shot"):
+        known = lang == SOURCE or file_of(place("ddtp"), lang, "train.tsv")
+        return "" if known else "no human training pairs"
+    if setting == "questions" and (lang != "zh_CN" or not config["qg"]):
+        return "qg names no folder of pairs"
+    return ""
+
+
+def pool(setting, lang):
+    """The trainings that a setting's outputs in a language come from."""
+    if setting in ("zero-shot", "translate-test"):
+        return "zero-shot"
+    jointly = setting == "translate-train" and config["translate_train"] == "jointly"
+    return setting if setting == "questions" or jointly else f"{setting}.{lang}"
+
+
+def data_of(name):
+    """The data set of a pool."""
+    setting, _, lang = name.partition(".")
+    if not lang or (setting, lang) == ("supervised", SOURCE):
+        return {"questions": "questions", "translate-train": "translated"}.get(setting, "zero-shot")
+    return f"{PAIRS.get(setting, setting)}.{lang}"
+
+
+def trained_on(name):
+    """The languages of a pool's pairs."""
+    setting, _, lang = name.partition(".")
+    if setting == "supervised":
+        return [lang]
+    if setting == "translate-train" and not lang:
+        return LANGS
+    return [SOURCE, lang] if lang else [SOURCE]
+
+
+def chosen_in(name):
+    """The pool whose choice of a learning rate a pool takes: its own, or zero-shot's."""
+    return name if name.partition(".")[0] in config["own_grid"] else "zero-shot"
+
+
+def of_grid(wc):
+    """Whether a training at the choice is one of the grid's."""
+    own = chosen_in(wc.pool) == wc.pool and wc.variant not in ABLATIONS
+    return own and int(wc.seed) == 1
+
+
+def row(variant):
+    """The variant whose learning rates a variant takes: ablations those of LAFT."""
+    return "main" if variant in ABLATIONS else variant
+
+
+def staged(system, variant):
+    """Whether a system has stage 1."""
+    if variant in ABLATIONS:
+        return ABLATIONS[variant].get("stage1", True)
+    return system == "laft" or variant == "stage1"
+
+
+def components(wc):
+    """The components file that a system reads, if it does."""
+    if wc.system != "laft":
+        return []
+    own = "components" in ABLATIONS.get(wc.variant, {})
+    return [f"components/{wc.variant if own else 'true'}.safetensors"]
+
+
+def results():
+    """The result files, the most valuable first."""
+    found = []
+    for setting in (name for name in config["settings"] if name != "ablations"):
+        systems = config["systems_of"].get(setting, SYSTEMS)
+        variants = config["variants"] if setting in ("zero-shot", "questions") else ["main"]
+        langs = [SOURCE, *TARGETS] if setting == "supervised" else TESTS
+        for lang in langs:
+            reason = lacking(setting, lang)
+            if reason:
+                MISSING.append({"setting": setting, "lang": lang, "reason": reason})
+                continue
+            for system in (each for each in systems if each in SYSTEMS):
+                for variant in variants:
+                    if system != "laft" or variant == "main":
+                        found += rows(setting, system, variant, lang)
+    if "laft" in SYSTEMS and "ablations" in config["settings"]:
+        for name, given in ABLATIONS.items():
+            found += [f"results/zero-shot/laft.{name}.{lang}.s{seed}.fixed.json"
+                      for seed in range(1, given.get("seeds", 1) + 1) for lang in TESTS]
+    return found
+
+
+def rows(setting, system, variant, lang):
+    """The result files of a system in a setting and language."""
+    seeds = config["seeds_of"].get(setting, 1)
+    if setting == "zero-shot":
+        seeds = by_system("seeds", system)
+    selections = config["selections"] if setting == "zero-shot" else ["source"]
+    return [f"results/{setting}/{system}.{variant}.{lang}.s{seed}.{selection}.json"
+            for selection in selections for seed in range(1, seeds + 1)
+            if selection == "source" or seed <= config["target_seeds"] or "source" not in selections]
+
+
+MISSING = []
+RESULTS = [] if OWN else results()
+if not RESULTS and not OWN:
+    refuse("; ".join(f"{each['setting']} in {each['lang']}: {each['reason']}" for each in MISSING)
+           or "settings: nothing to run")  # fmt: skip
+FIGURE = ["results/figure2.png"] if config["figure"] and "results/zero-shot/laft.main" in (
+    " ".join(RESULTS)) else []  # fmt: skip
+
+
+def common(wc, data, rate, updates, folder, tokens=1):
+    """What every training shares: optimiser, schedule, saving, logging."""
+    warmup = config["warmup"]
+    warmup = max(1, round(warmup * updates)) if warmup < 1 else int(warmup)
+    if warmup >= updates and updates > 1:
+        refuse(f"warmup: {warmup} updates, with {updates} the learning rate is never reached")
+    interval = "1000000" if config["checkpoint"] == "last" else "1"
+    return [
+        "fairseq-train", f"{OUT}/data-bin/{data}", "--user-dir", f"{ROOT}/laft_fairseq",
+        "--arch", config["arch"], "--backbone", f"{BACKBONE}/model.pt",
+        "--optimizer", "adam", "--adam-betas", "(0.9, 0.98)", "--clip-norm", "1.0",
+        "--lr-scheduler", "polynomial_decay", "--lr", rate, "--warmup-updates", str(warmup),
+        "--total-num-update", str(updates), "--max-update", str(updates),
+        "--max-tokens", str(tokens * config["max_tokens"]), "--seed", wc.seed,
+        "--save-dir", folder, "--save-interval", interval,
+        "--save-interval-updates", str(config["save_updates"]), "--keep-interval-updates", "1",
+        "--no-epoch-checkpoints", "--validate-interval", interval, "--num-workers", "0",
+        "--log-format", "json", "--log-interval", str(max(1, updates // 20)),
+        "--method", wc.system,
+        *(word for file in components(wc) for word in ("--language-components", file)),
+        *shlex.split(ABLATIONS.get(wc.variant, {}).get("options", "")),
+        *shlex.split(config["options"].get(wc.system, "")), *shlex.split(config["train_options"]),
+    ]  # fmt: skip
+
+
+def stage1_command(wc, rate, folder):
+    """Unsupervised generation pretraining on text of all languages, for any system."""
+    return [*common(wc, "zero-shot", rate, config["stage1_updates"], folder),
+            "--task", "laft_denoising", "--criterion", "cross_entropy",
+            "--train-langs", ",".join(LANGS)]  # fmt: skip
+
+
+def stage2_command(wc, rate, folder):
+    """Task finetuning on a pool's pairs; from stage 1 where the system has it."""
+    train, setting = trained_on(wc.pool), wc.pool.partition(".")[0]
+    updates = config["supervised_updates" if setting == "supervised" else "stage2_updates"]
+    chooses = rate != "RATE" and (len(by_system("grid", wc.system)) > 1 or config["best_options"])
+    valid = train
+    if chooses and setting in ("zero-shot", "translate-train"):
+        valid = [lang for name in config["selections"]
+                 for lang in ([SOURCE] if name == "source" else TARGETS)]  # fmt: skip
+    adversarial = wc.system.startswith("tm_adv")
+    joint = len(train) > 1
+    # A batch without target pairs holds as many unlabelled rows again.
+    tokens = 2 if adversarial and not joint else 1
+    command = [*common(wc, data_of(wc.pool), rate, updates, folder, tokens),
+               "--task", "laft_generation", "--valid-langs", ",".join(valid)]  # fmt: skip
+    if adversarial:
+        targets = train[1:] if joint else [lang for lang in TARGETS if lang not in train]
+        command += ["--train-langs", train[0], "--criterion", "laft_adversarial",
+                    "--label-smoothing", "0.1", "--target-langs", ",".join(targets),
+                    "--target-rows", "pairs" if joint else "monolingual"]  # fmt: skip
+    else:
+        command += ["--train-langs", ",".join(train), "--criterion", "cross_entropy"]
+    if chooses:
+        command += ["--eval-rouge", *shlex.split(config["rouge_options"]),
+                    *shlex.split(config["best_options"])]  # fmt: skip
+    stage1 = first_stage(wc)
+    return command + (["--finetune-from-model", f"{stage1}/model.pt"] if stage1 else [])
+
+
+def first_stage(wc):
+    """The folder of the stage 1 that a stage 2 starts from, or nothing."""
+    if not staged(wc.system, wc.variant):
+        return ""
+    seed = min(int(wc.seed), config["stage1_seeds"])
+    return f"runs/stage1/{wc.system}.{wc.variant}/s{seed}.chosen"

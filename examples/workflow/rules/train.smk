@@ -1,0 +1,185 @@
+"""Both stages, each at every rate of its grid, and the choice of a rate."""
+
+TRAIN = (
+    "python {HERE}/training.py --folder $(dirname {output.done}) --root {ROOT:q}"
+    " --device {config[device]} --devices {config[devices]} --keep {config[checkpoint]}"
+    " --inputs {input}"
+)
+
+
+def kept(path):
+    """A model that goes when nothing planned reads it any more, unless the configuration keeps it."""
+    return path if config["keep_models"] or OWN else temp(path)
+
+
+def stage2_inputs(wc):
+    """What stage 2 reads."""
+    stage1 = first_stage(wc)
+    return [f"data-bin/{data_of(wc.pool)}.done", *components(wc),
+            *([f"{stage1}/model.pt", f"{stage1}/done.json"] if stage1 else [])]  # fmt: skip
+
+
+def from_stage1(wc):
+    """The option that tells a training which stage 1 it starts from."""
+    stage1 = first_stage(wc)
+    return f"--stage1 {stage1}/done.json" if stage1 else ""
+
+
+def grid(wc, stage):
+    """The rates of a system's grid."""
+    return [str(rate) for rate in by_system("stage1_grid" if stage == 1 else "grid", wc.system)]
+
+
+rule stage1:
+    """Stage 1 at a rate of the grid."""
+    input:
+        "data-bin/zero-shot.done",
+        components,
+    output:
+        model=temp("runs/stage1/{system}.{variant}/s{seed}.{rate}/model.pt"),
+        done="runs/stage1/{system}.{variant}/s{seed}.{rate}/done.json",
+    params:
+        command=lambda wc, output: shlex.join(
+            stage1_command(wc, wc.rate, os.path.dirname(output.done))),
+    benchmark:
+        "benchmarks/stage1/{system}.{variant}/s{seed}.{rate}.tsv"
+    resources:
+        gpu=GPU,
+    message:
+        "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, rate {wildcards.rate}"
+    shell:
+        TRAIN + " --stage 1 -- {params.command}"
+
+
+rule choose_stage1_rate:
+    """The rate of stage 1, by the loss on held-out text."""
+    localrule: True
+    input:
+        lambda wc: [f"runs/stage1/{wc.system}.{wc.variant}/s1.{rate}/done.json" for rate in grid(wc, 1)],
+    output:
+        "select/stage1/{system}.{variant}.json",
+    params:
+        rates=lambda wc: grid(wc, 1),
+    message:
+        "choose the rate of stage 1, {wildcards.system}.{wildcards.variant}"
+    shell:
+        "python {HERE}/report.py choose {output} --by loss --rates {params.rates} --done {input}"
+
+
+rule stage1_at_choice:
+    """Stage 1 at the chosen rate: that of the grid, or another seed's or an ablation's."""
+    input:
+        lambda wc: ([f"runs/stage1/{wc.system}.{wc.variant}/s1.{rate}/{name}" for rate in grid(wc, 1)
+                     for name in ("model.pt", "done.json")] if first_seed(wc)
+                    else ["data-bin/zero-shot.done", *components(wc)]),
+        choice=lambda wc: f"select/stage1/{wc.system}.{row(wc.variant)}.json",
+    output:
+        model="runs/stage1/{system}.{variant}/s{seed}.chosen/model.pt",
+        done="runs/stage1/{system}.{variant}/s{seed}.chosen/done.json",
+    params:
+        how=lambda wc, output: (
+            f"--grid runs/stage1/{wc.system}.{wc.variant}/s1.RATE" if first_seed(wc) else
+            "-- " + shlex.join(stage1_command(wc, "RATE", os.path.dirname(output.done)))),
+    benchmark:
+        "benchmarks/stage1/{system}.{variant}/s{seed}.chosen.tsv"
+    resources:
+        gpu=GPU,
+    message:
+        "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, chosen rate"
+    shell:
+        TRAIN + " --stage 1 --rate {input.choice}:chosen {params.how}"
+
+
+def first_seed(wc):
+    """Whether stage 1 at the choice is one of the grid's."""
+    return int(wc.seed) == 1 and wc.variant not in ABLATIONS
+
+
+rule stage2:
+    """Stage 2 at a rate of the grid."""
+    input:
+        stage2_inputs,
+    output:
+        model=temp("runs/stage2/{pool}/{system}.{variant}/s{seed}.{rate}/model.pt"),
+        done="runs/stage2/{pool}/{system}.{variant}/s{seed}.{rate}/done.json",
+    params:
+        command=lambda wc, output: shlex.join(
+            stage2_command(wc, wc.rate, os.path.dirname(output.done))),
+        stage1=from_stage1,
+    benchmark:
+        "benchmarks/stage2/{pool}/{system}.{variant}/s{seed}.{rate}.tsv"
+    resources:
+        gpu=GPU,
+    message:
+        "stage 2, {wildcards.pool}, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, "
+        "rate {wildcards.rate}"
+    shell:
+        TRAIN + " {params.stage1} -- {params.command}"
+
+
+rule choose_rate:
+    """The rate of stage 2, by ROUGE-L on validation pairs of the source or of the targets."""
+    localrule: True
+    input:
+        lambda wc: [f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}/s1.{rate}/done.json"
+                    for rate in grid(wc, 2)],
+    output:
+        "select/{pool}/{system}.{variant}.json",
+    wildcard_constraints:
+        pool=r"(?!stage1)[a-z0-9-]+(\.[A-Za-z_]+)?",
+    params:
+        rates=lambda wc: grid(wc, 2),
+        selection=lambda wc: json.dumps({
+            name: TARGETS if name == "target" else
+            trained_on(wc.pool) if wc.pool.startswith("supervised") else [SOURCE]
+            for name in config["selections"]}),
+    message:
+        "choose the rate, {wildcards.pool}, {wildcards.system}.{wildcards.variant}"
+    shell:
+        "python {HERE}/report.py choose {output} --by rouge --rates {params.rates} --done {input}"
+        " --selection {params.selection:q}"
+
+
+def at_choice(wc):
+    """What stage 2 at a choice reads: the grid's trainings, or what a training of its own needs."""
+    folder = f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}"
+    if of_grid(wc):
+        return [f"{folder}/s1.{rate}/{name}" for rate in grid(wc, 2) for name in ("model.pt", "done.json")]
+    twin = [f"{folder}/s{wc.seed}.source/{name}" for name in ("model.pt", "done.json")]
+    return stage2_inputs(wc) + (twin if has_twin(wc) else [])
+
+
+def has_twin(wc):
+    """Whether the source's choice may be the same training."""
+    return wc.selection == "target" and "source" in config["selections"]
+
+
+def how(wc, output):
+    """The options of a training at a choice."""
+    folder = f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}"
+    if of_grid(wc):
+        return f"--grid {folder}/s1.RATE"
+    twin = f"--twin {folder}/s{wc.seed}.source " if has_twin(wc) else ""
+    command = stage2_command(wc, "RATE", os.path.dirname(output.done))
+    return f"{twin}{from_stage1(wc)} -- {shlex.join(command)}"
+
+
+rule stage2_at_choice:
+    """Stage 2 at the chosen rate: that of the grid, or another seed's, setting's or ablation's."""
+    input:
+        at_choice,
+        choice=lambda wc: f"select/{chosen_in(wc.pool)}/{wc.system}.{row(wc.variant)}.json",
+    output:
+        model=kept("runs/stage2/{pool}/{system}.{variant}/s{seed}.{selection}/model.pt"),
+        done="runs/stage2/{pool}/{system}.{variant}/s{seed}.{selection}/done.json",
+    params:
+        how=how,
+    benchmark:
+        "benchmarks/stage2/{pool}/{system}.{variant}/s{seed}.{selection}.tsv"
+    resources:
+        gpu=GPU,
+    message:
+        "stage 2, {wildcards.pool}, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, "
+        "chosen rate ({wildcards.selection})"
+    shell:
+        TRAIN + " --rate {input.choice}:{wildcards.selection} {params.how}"

@@ -1,0 +1,213 @@
+"""One training: goes on where it was killed, and leaves `model.pt` and `done.json` in its folder.
+
+    python training.py --folder F --inputs FILE... [OPTIONS] -- fairseq-train ...
+
+It goes on with what is in the folder only where command and inputs are as it was begun with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import os
+import re
+import shlex
+import shutil
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from command import Failed, run, write_json
+
+COUNTS = re.compile(r"num\. shared model params: ([\d,]+) \(num\. trained: ([\d,]+)\)")
+FINISHED = "done training in"  # fairseq-train's last words
+
+
+def records(text: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return (`train_inner` or `valid`, numbers) of each JSON line that fairseq-train logged."""
+    found = []
+    for line in text.splitlines():
+        parts = line.split(" | ", 3)
+        if len(parts) == 4 and parts[2] in {"train_inner", "valid"}:
+            with contextlib.suppress(ValueError):  # a line that a killed training left half written
+                found.append((parts[2], dict(json.loads(parts[3]))))
+    return found
+
+
+def number(value: Any) -> float | None:
+    """Return a finite number, or None."""
+    try:
+        return float(value) if math.isfinite(float(value)) else None
+    except (TypeError, ValueError):
+        return None
+
+
+def curve(text: str, stage: int) -> list[dict[str, Any]]:
+    """Return the learning curve's points; of an update that was done twice the later one counts."""
+    points: dict[tuple[int, str], float] = {}
+    for kind, values in records(text):
+        split, prefix = ("train", "") if kind == "train_inner" else ("valid", "valid_")
+        loss, update = (
+            number(values.get(f"{prefix}loss")),
+            number(values.get(f"{prefix}num_updates")),
+        )
+        if loss is not None and update is not None:
+            points[int(update), split] = loss
+    return [{"stage": stage, "update": update, "split": split, "loss": loss}
+            for (update, split), loss in sorted(points.items())]  # fmt: skip
+
+
+def validation(text: str, keep: str) -> dict[str, float]:
+    """Return ROUGE-L by language in the validation of the checkpoint that is kept."""
+    prefix = "valid_rougeL_"
+    scores = [
+        {key.removeprefix(prefix): score for key, value in values.items()
+         if key.startswith(prefix) and (score := number(value)) is not None}
+        for kind, values in records(text) if kind == "valid"
+    ]  # fmt: skip
+    scores = [each for each in scores if each]
+    if not scores:
+        return {}
+    return scores[-1] if keep == "last" else max(scores, key=lambda each: fmean(each.values()))
+
+
+def mend(folder: Path) -> None:
+    """Remove checkpoints that a kill cut short while fairseq copied the newest numbered one.
+
+    That one takes their place, and the training goes on from it; without one it starts over.
+    """
+    cut = [path for path in folder.glob("checkpoint*.pt") if not zipfile.is_zipfile(path)]
+    for path in cut:
+        path.unlink()
+    numbered = sorted(folder.glob("checkpoint_*_*.pt"), key=lambda path: path.stat().st_mtime)
+    for name in ("checkpoint_best.pt", "checkpoint_last.pt"):
+        lost = folder / name in cut or (
+            name == "checkpoint_last.pt" and not (folder / name).exists()
+        )
+        if lost and numbered:
+            copy(numbered[-1], folder / name)
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file to a temporary name, then rename it: a file of its own, as new as this step."""
+    partial = target.with_name(f"{target.name}.partial")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
+
+
+def key_of(command: Sequence[str], inputs: Sequence[Path]) -> str:
+    """Return what tells a training from another one in the same folder."""
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
+    return hashlib.sha256(json.dumps([list(command), stats]).encode()).hexdigest()
+
+
+def train(given: argparse.Namespace, command: list[str]) -> None:
+    """Run the training, or the rest of it."""
+    folder: Path = given.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of a run that was killed the training may still go on
+        key, log = key_of(command, given.inputs), folder / "train.log"
+        mark = folder / "begun-with"
+        if not mark.exists() or mark.read_text() != key:
+            for path in folder.glob("checkpoint*.pt"):
+                path.unlink()
+            mark.write_text(key)
+        mend(folder)
+        last = folder / "checkpoint_last.pt"
+        resumed = last.exists()
+        if not resumed:
+            log.unlink(missing_ok=True)
+        seconds, peak = None, None
+        if not (resumed and log.exists() and FINISHED in log.read_text("utf-8", errors="replace")):
+            usage = run(command, log, devices=given.devices,
+                        device=given.device, parallel=True, inherited=[lock.fileno()])  # fmt: skip
+            if not resumed:
+                seconds, peak = usage.seconds, usage.peak_mib
+        kept = last if given.keep == "last" else folder / "checkpoint_best.pt"
+        (folder / "model.pt").unlink(missing_ok=True)
+        os.link(kept, folder / "model.pt")
+        write_json(folder / "done.json", summary(given, command, seconds, peak))
+        for path in folder.glob("checkpoint*.pt"):
+            path.unlink()
+
+
+def summary(given: argparse.Namespace, command: list[str], seconds: float | None,
+            peak: int | None) -> dict[str, Any]:  # fmt: skip
+    """Return what is known of a training that has ended.
+
+    Of one that was killed on its way neither the whole time nor the most memory is known.
+    """
+    text = (given.folder / "train.log").read_text("utf-8", errors="replace")
+    counted = COUNTS.search(text)
+    if counted is None:
+        raise Failed(f"{given.folder}/train.log: does not say how many parameters were trained")
+    losses = [number(v.get("valid_loss")) for kind, v in records(text) if kind == "valid"]
+    words = shlex.join(command)
+    for path, name in ((str(Path.cwd()), "$OUT"), (f"{given.root}/", "")):
+        words = words.replace(path, name)
+    return {
+        "command": words, "rate": command[command.index("--lr") + 1],
+        "updates": int(command[command.index("--max-update") + 1]),
+        "seconds": seconds, "peak_mib": peak, "threads": int(os.environ.get("OMP_NUM_THREADS", 1)),
+        "trained": {"parameters": int(counted[2].replace(",", "")),
+                    "of": int(counted[1].replace(",", ""))},
+        "curve": curve(text, given.stage),
+        "validation": validation(text, given.keep),
+        "valid_loss": next((loss for loss in reversed(losses) if loss is not None), None),
+        "stage1": json.loads(given.stage1.read_text()) if given.stage1 else None,
+    }  # fmt: skip
+
+
+def same(source: Path, folder: Path) -> None:
+    """Take over another folder's training."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("model.pt", "done.json"):
+        copy(source / name, folder / name)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--inputs", type=Path, nargs="*", default=[])
+    parser.add_argument("--rate", help="FILE:KEY, the choice that takes RATE's place")
+    parser.add_argument("--grid", help="folder of the training at RATE that is to be taken")
+    parser.add_argument(
+        "--twin", type=Path, help="folder at the source's choice, if it is the same"
+    )
+    parser.add_argument("--stage", type=int, default=2)
+    parser.add_argument("--stage1", type=Path, help="done.json of the training that it starts from")
+    parser.add_argument("--keep", default="last", choices=["last", "best"])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--root", default="/", help="folder that recorded commands leave out")
+    parser.add_argument("command", nargs="*")
+    given = parser.parse_args()
+    rate = ""
+    try:
+        if given.rate:
+            path, key = given.rate.rsplit(":", 1)
+            choice = json.loads(Path(path).read_text())
+            rate = str(choice[key])
+            if given.twin and choice["source"] == rate:
+                same(given.twin, given.folder)
+                return 0
+        if given.grid:
+            same(Path(given.grid.replace("RATE", rate)), given.folder)
+        else:
+            train(given, [rate if word == "RATE" else word for word in given.command])
+    except Failed as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

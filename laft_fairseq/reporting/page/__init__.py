@@ -1,1 +1,0 @@
-"""The page: its tables and charts as data, and the templates that write it."""

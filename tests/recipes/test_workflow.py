@@ -1,0 +1,127 @@
+"""The workflow by its real commands, at the smallest size: to its tables, killed, refused."""
+
+import json
+import os
+import random
+import re
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.recipes.warm import Warm
+from tests.recipes.workflow import Run, small
+
+pytestmark = [pytest.mark.recipe, pytest.mark.integration]
+
+
+def test_laft_to_its_tables(tmp_path: Path, warm: Warm) -> None:
+    """Plan, both stages, the choice of a rate, scores, figure, tables; then a changed setting."""
+    run = small(
+        warm, tmp_path, systems=["laft"], grid=["1e-3", "1e-5"], stage2_updates=2, figure=True,
+        figure_options="--max-sentences 20",
+    )  # fmt: skip
+    plan = run("-n")
+    assert "stage 2, zero-shot, laft.main, seed 1, rate 1e-5" in plan
+    assert not (run.out / "runs").exists()
+    said = run()
+    found = run.results()
+    cell = found["results/zero-shot/laft.main.fr_XX.s1.source.json"]
+    assert len(cell["items"]["rougeL"]) == cell["scores"]["n"] == len(cell["outputs"]) == 3
+    assert {point["stage"] for point in cell["curve"]} == {1, 2}
+    assert cell["grid"] == [1e-3, 1e-5] and cell["learning_rate"]["stage1"] == 1e-3
+    assert set(cell["scores"]["floors"]) == {"lead1", "source_copy", "oracle", "english_reference"}
+    assert str(tmp_path) not in json.dumps(found)
+    choice = json.loads((run.out / "select/zero-shot/laft.main.json").read_text())
+    assert cell["learning_rate"]["stage2"] == float(choice["source"])
+    assert set(choice["validation"]["1e-5"]) == {"en_XX"}
+
+    assert (run.out / "results/figure2.png").read_bytes().startswith(b"\x89PNG")
+    for text in (said, (run.out / "summary.md").read_text()):
+        assert "| **laft** | fr_XX |" in text and "LEAD-1" in text
+    assert "LAFT" in (run.out / "tables.md").read_text()
+    left = {path.parent.name for path in (run.out / "runs").rglob("*.pt")}
+    assert left == {"s1.chosen"}  # of stage 1, which further seeds would start from
+    assert "Nothing to be done" in run("-n")
+    changed = run("-n", "--config", "beam=2")
+    assert "generate, zero-shot, laft.main" in changed and "stage 1" not in changed
+
+
+def kill(run: Run, moment: float) -> None:
+    """Start, and kill the whole process tree after some seconds."""
+    process = run.start()
+    time.sleep(moment)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def test_killed_at_any_moment_it_ends_in_the_same_results(tmp_path: Path, warm: Warm) -> None:
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    both = ["source", "target"]
+    whole, killed = (small(warm, tmp_path / name, selections=both) for name in ("whole", "killed"))
+    start = time.monotonic()
+    whole()
+    source, target = (whole.results()[f"results/zero-shot/mbart_enc_top2.main.fr_XX.s1.{name}.json"]
+                      for name in both)  # fmt: skip
+    same = {"selection": "target", "commands": target["commands"]}
+    assert {**source, **same} == target  # one choice for both
+    seconds = time.monotonic() - start
+    seed = random.randrange(10**6)
+    print(f"moments of seed {seed}")
+    moments = random.Random(seed)
+    for _ in range(2):
+        kill(killed, moments.uniform(1, seconds))
+        killed("--unlock")
+    in_training(killed)
+    killed("--unlock")
+    killed()
+    folder = killed.out / "runs/stage2/zero-shot/mbart_enc_top2.main/s1.1e-3"
+    assert killed.results() == whole.results()
+    assert len(re.findall(FINISHED, (folder / "train.log").read_text())) == 1
+
+
+FINISHED = "done training in"
+
+
+def in_training(run: Run) -> None:
+    """Kill the run once its training has saved a checkpoint on its way, if it comes to that."""
+    folder = run.out / "runs/stage2/zero-shot/mbart_enc_top2.main/s1.1e-3"
+    process, end = run.start(), time.monotonic() + 600
+    while not (folder / "checkpoint_last.pt").exists() and process.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"backbone": "nowhere"}, "nowhere/model.pt: missing; backbone names the folder"),
+        ({"ddtp": "nowhere"}, "nowhere: no en_XX.valid.tsv.xz; ddtp names the folder"),
+        ({"targets": ["vi_VN"]}, "no mono.vi_VN.txt.xz; mono names the folder"),
+        ({"sistems": ["laft"]}, "sistems: no such setting"),
+        ({"settings": ["few-shot-10"]}, "few-shot-10 in fr_XX: no human training pairs"),
+        ({"warmup": 8}, "warmup: 8 updates, with 8 the learning rate is never reached"),
+        ({"out": "10:00"}, "10:00: fairseq reads a colon"),
+    ],
+)
+def test_wrong_settings_stop_at_once(
+    tmp_path: Path, warm: Warm, settings: dict[str, Any], words: str
+) -> None:
+    run = small(warm, tmp_path, **settings)
+    said = run(code=1).splitlines()
+    assert said[-1].startswith("workflow: ") and words in said[-1]
+    assert not any("Error" in line for line in said)
+    assert not (run.out / "raw").exists()
+
+
+def test_a_failed_training_is_told_and_not_done(tmp_path: Path, warm: Warm) -> None:
+    run = small(warm, tmp_path, arch="nosuch")
+    text = run(code=1)
+    assert "fairseq-train ended with" in text and "nosuch" in text
+    assert not list((run.out / "runs").rglob("done.json"))

@@ -1,0 +1,400 @@
+"""The recipes own, qg, xgiga and xqg by the workflow: at the smallest size, or by stand-ins."""
+
+import json
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRScheduleConfig
+
+from laft_fairseq.scoring.trivial_baselines import sentences
+from tests.recipes.warm import Warm
+from tests.recipes.workflow import ROOT, Run, small
+
+pytestmark = [pytest.mark.recipe, pytest.mark.integration]
+DATA = ROOT / "examples" / "ddtp" / "data"
+
+
+def lines_of(name: str, count: int) -> list[str]:
+    """The first lines of a file that ships with the repository."""
+    with lzma.open(DATA / name, "rt", encoding="utf-8") as handle:
+        return [next(handle).rstrip("\n") for _ in range(count)]
+
+
+def test_a_task_of_ones_own(tmp_path: Path, warm: Warm) -> None:
+    """Pairs as Windows writes them and French text; then raw text in, raw text out."""
+    folder = tmp_path / "my task"
+    folder.mkdir()
+    rows = [line.split("\t") for line in lines_of("en_XX.train.tsv.xz", 40)]
+    pairs = "".join(f"{row[2]}\t{row[3]}\r\n" for row in rows)
+    (folder / "train.tsv").write_bytes(b"\xef\xbb\xbf" + pairs.encode())
+    french = lines_of("mono.fr_XX.txt.xz", 40)
+    (folder / "mono.fr_XX.txt").write_text("".join(f"{line}\n" for line in french), "utf-8")
+    run = small(warm, tmp_path, "own", folder=str(folder), systems=["laft"], stage2_updates=2)
+    said = run()
+    command = f"laft generate --checkpoint {run.out}/model.pt --lang fr_XX < in.txt > out.txt"
+    assert command in said
+    made = subprocess.run(
+        [*command.split()[:-4], "--beam", "1"], input=f"{french[0]}\n\n{french[1]}", text=True,
+        capture_output=True, check=False, cwd=ROOT, env={**os.environ, "PATH": warm.path()},
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    lines = made.stdout.split("\n")
+    assert len(lines) == 4 and lines[0] and lines[2] and not lines[3]
+
+    assert "Nothing to be done" in run("-n")
+    with (folder / "train.tsv").open("a") as handle:
+        handle.write("one\tmore\n")
+    assert "stage 2, zero-shot, laft.main" in run("-n")
+    (folder / "train.tsv").write_text("no tab\n" * 40)
+    assert "train.tsv: line 1 has 1 column, not 2: a line is source, tab, target" in run(code=1)
+
+
+def asked(number: int, context: str, answer: str, question: str) -> dict[str, Any]:
+    return {"id": f"item{number}", "context": context, "question": question, "answer": answer,
+            "answer_start": context.index(answer)}  # fmt: skip
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Path:
+    """The four files in their layouts, and monolingual text."""
+    made: dict[str, list[dict[str, Any]]] = {
+        "nqg.test": [
+            {"sentence": f"the mill at ford {n} was built by worker {n} .", "answer": f"worker {n}",
+             "question": f"who built the mill at ford {n} ?"} for n in range(60)
+        ],
+        "xquad.en": [
+            asked(n, f"It rains. Gate {n} is red.", "red", f"What is gate {n}?") for n in range(5)
+        ],
+        "xquad.zh": [
+            asked(n, f"下雨了。第{n}扇门是红色的。", "红色", f"第{n}扇门的颜色？") for n in range(5)
+        ],
+        "cmrc2018.trial": [
+            asked(n, f"第{n}条河很长。", "很长", f"第{n}条河怎么样？") for n in range(5)
+        ],
+    }  # fmt: skip
+    texts = {
+        f"{name}.jsonl": [json.dumps(each, ensure_ascii=False) for each in records]
+        for name, records in made.items()
+    }
+    for lang, text in (("en_XX", "the gate of mill {} opens"), ("zh_CN", "第{}条河在山的南边")):
+        texts[f"mono.{lang}.txt"] = [text.format(n) for n in range(90)]
+    folder = tmp_path / "qg"
+    folder.mkdir()
+    for name, lines in texts.items():
+        with lzma.open(folder / f"{name}.xz", "wt", encoding="utf-8") as handle:
+            handle.writelines(f"{line}\n" for line in lines)
+    return folder
+
+
+def test_questions_from_evidence(tmp_path: Path, questions: Path, warm: Warm) -> None:
+    """A system is scored on Chinese, whose sources hold evidence and answer."""
+    settings = {"targets": ["zh_CN"], "tests": ["zh_CN"], "mono": str(questions)}
+    run = small(warm, tmp_path, "qg", qg=str(questions), stage2_updates=2, **settings)
+    said = run()
+    sources = (run.out / "raw/zero-shot/zh_CN.test.src").read_text("utf-8").splitlines()
+    assert len(sources) == 3
+    assert all(source.endswith("扇门是红色的。 ⏎ 红色") for source in sources)
+    assert "| **mbart_enc_top2** | zh_CN |" in said
+    cell = run.results()["results/zero-shot/mbart_enc_top2.main.zh_CN.s1.source.json"]
+    assert cell["task"] == "questions" and cell["scores"]["n"] == 3
+    assert "english_reference" in cell["scores"]["floors"]
+    (questions / "nqg.test.jsonl.xz").unlink()
+    assert f"{questions}/nqg.test.jsonl.xz: missing; qg names the folder" in run(code=1)
+
+
+SPLITS = (("train", 60), ("dev", 4), ("test", 3))
+WORD = r"&apos;\w+|\w+&apos;|\w+(?:[-.]\w+)*|[^\s\w]"
+CHINESE = r"[a-z0-9]+(?:[-.+][a-z0-9]+)*|[\u4e00-\u9fff]{1,2}|[^\s]"
+
+
+def tokenised(text: str, lang: str) -> str:
+    """Lower-cased tokens, as XNLG's files have them: apostrophes escaped, Chinese in words."""
+    text = text.lower().replace("’", "'").split(" ⏎ ")[0]
+    if lang == "zh":
+        return " ".join(re.findall(CHINESE, text))
+    text = re.sub(r"(?<=\w)'(?=\w)", "&apos; " if lang == "fr" else " &apos;", text)
+    return " ".join(re.findall(WORD, text))
+
+
+def lay(folder: Path, lang: str, sides: str, items: Iterable[tuple[str, ...]], suffix: str) -> None:
+    """Write the files of a language: `train.x.fr` and so on."""
+    folder.mkdir(exist_ok=True)
+    rows = iter(items)
+    for split, count in SPLITS:
+        part = [next(rows) for _ in range(count)]
+        for side, texts in zip(sides, zip(*part, strict=True), strict=True):
+            path = folder / f"{split}.{side}.{lang}{suffix}"
+            path.write_text("".join(f"{tokenised(text, lang)}\n" for text in texts), "utf-8")
+
+
+def descriptions(tag: str) -> list[tuple[str, ...]]:
+    """Real pairs that ship with the repository: description and synopsis."""
+    rows = [line.split("\t") for line in lines_of(f"{tag}.test.tsv.xz", 100)]
+    return [(row[2], row[3]) for row in rows]
+
+
+def xqg_items(lang: str) -> list[tuple[str, ...]]:
+    """Evidence, answer, question: XQuAD's where `LAFT_XQUAD` names its folder.
+
+    Else a description that ships with the repository, its first word, and the synopsis.
+    """
+    folder = os.environ.get("LAFT_XQUAD")
+    if folder is None:
+        texts = descriptions({"en": "en_XX", "zh": "zh_CN"}[lang])
+        return [(text, tokenised(text, lang).split()[0], asked) for text, asked in texts]
+    with lzma.open(Path(folder) / f"xquad.{lang}.jsonl.xz", "rt", encoding="utf-8") as handle:
+        records = [json.loads(line) for line in handle]
+    return [
+        (evidence, each["answer"], each["question"]) for each in records
+        for evidence in [s for s in sentences(each["context"], lang) if each["answer"] in s][:1]
+    ]  # fmt: skip
+
+
+def joined(path: Path) -> list[str]:
+    """A file's lines without spaces and escapes: what joining the tokens must not change."""
+    lines = path.read_text("utf-8").splitlines()
+    return ["".join(line.replace("&apos;", "'").split()) for line in lines]
+
+
+def test_xqg_and_translated_pairs(tmp_path: Path, warm: Warm) -> None:
+    """At two rates, of which the better one is generated; then with translated pairs as well."""
+    data = tmp_path / "xqg"
+    for lang in ("en", "zh"):
+        lay(data, lang, "eaq", xqg_items(lang), ".lc")
+    settings = {
+        "xnlg": str(data), "backbone": "examples/mini/model", "arch": "laft_mbart_mini",
+        "targets": ["zh_CN"], "systems": ["mbart_attn_qk"], "train_options": "",
+        "stage2_updates": 2,
+        "rouge_options": "--eval-rouge-protocol xnlg", "save_updates": 1000,
+    }  # fmt: skip
+    run = small(warm, tmp_path, "xqg", grid=["1e-4", "1e-2"], **settings)
+    said = run()
+    evidence, answers = (joined(data / f"test.{side}.zh.lc") for side in "ea")
+    sources = (run.out / "raw/zero-shot/zh_CN.test.src").read_text("utf-8").splitlines()
+    parts = [["".join(side.split()) for side in source.split(" ⏎ ")] for source in sources]
+    assert parts == [list(pair) for pair in zip(evidence, answers, strict=True)]
+    assert joined(run.out / "raw/zero-shot/zh_CN.test.tgt") == joined(data / "test.q.zh.lc")
+    name = "results/zero-shot/mbart_attn_qk.main.zh_CN.s1.source.json"
+    cell = run.results()[name]
+    assert "xnlg" in cell["scores"]["signature"] and cell["scores"]["n"] == 3
+    assert "unicode" in cell["other_scores"]["signature"]
+    choice = json.loads((run.out / "select/zero-shot/mbart_attn_qk.main.json").read_text())
+    scores = {rate: found["en_XX"] for rate, found in choice["validation"].items()}
+    assert list(scores) == ["1e-4", "1e-2"]
+    assert scores[choice["source"]] == max(scores.values())
+    assert cell["learning_rate"]["stage2"] == float(choice["source"])
+    assert "| **mbart_attn_qk** | zh_CN |" in said
+
+    english = (run.out / "raw/zero-shot/en_XX.train.tsv").read_text("utf-8")
+    (tmp_path / "zh_CN.train.tsv").write_text(english, "utf-8")
+    more = small(
+        warm, tmp_path, "xqg", grid=["1e-4", "1e-2"], translated=str(tmp_path),
+        settings=["zero-shot", "translate-train"], **settings,
+    )  # fmt: skip
+    plan = more("-n")
+    assert "stage 2, translate-train, mbart_attn_qk.main, seed 1, rate 1e-4" in plan
+    assert "stage 2, zero-shot" not in plan
+
+
+# What a training needs to leave behind, by the workflow's reading of it.
+TRAIN = r"""
+folder=$(value --save-dir "$@")
+case $(value --lr "$@") in 3e-5) rouge=21.5 ;; *) rouge=9.7 ;; esac
+python - "$folder" << EOF
+import sys, zipfile
+for name in ("best", "last"):
+    zipfile.ZipFile(f"{sys.argv[1]}/checkpoint_{name}.pt", "w").writestr("data", name)
+EOF
+printf '%s | INFO | fairseq_cli.train | num. shared model params: 10 (num. trained: 1)\n' now
+echo "now | INFO | valid | {\"valid_loss\": 2, \"valid_rougeL_en_XX\": $rouge, \
+\"valid_rougeL_fr_XX\": $rouge, \"valid_rougeL_zh_CN\": $rouge, \"valid_num_updates\": 9}"
+"""
+TEXT = r"""
+out=$(value --out "$@") && mkdir -p "$out/raw" "$out/data-bin"
+for lang in en_XX fr_XX zh_CN; do touch "$out/raw/$lang.test."{tsv,src,tgt}; done
+"""
+LAFT = r"""
+case $1 in
+  components) touch "$(value --out "$@")" ;;
+  score) path=$(value --json "$@"); echo '{"items": {"rougeL": [1]}, "n": 1, "signature": "s",
+    "rouge1": {"f": 1}, "rouge2": {"f": 1}, "rougeL": {"f": 1, "low": 1, "high": 1},
+    "right_language": null, "copied": 0, "length_ratio": 1, "reference_right_language": null,
+    "reference_copied": 0,
+    "floors": {"lead1": {"rougeL": {"f": 1, "low": 1, "high": 1}}}}' > "$path"
+    [[ $* != *--write-hypotheses* ]] || touch "$(value --write-hypotheses "$@")" ;;
+  table) touch tables.md tables.html ;;
+esac
+"""
+START = '#!/usr/bin/env bash\nset -euo pipefail\necho "${0##*/} $*" >> "$LOG"\n'
+START += 'value() { local name=$1; shift; while [ "$1" != "$name" ]; do shift; done; echo "$2"; }\n'
+COMMANDS = {
+    "preprocess/xgiga.sh": TEXT,
+    "preprocess/xqg.sh": TEXT,
+    "bin/fairseq-train": TRAIN,
+    "bin/fairseq-generate": "",
+    "bin/laft": LAFT,
+    "bin/nvidia-smi": "exit 1\n",
+}
+SYSTEMS = ["laft", "mbart_full", "mbart_enc", "mbart_enc_top2", "adapter", "tm_adv"]
+
+
+def stand_ins(tmp_path: Path) -> Path:
+    """A repository in which the workflow alone is real; what is called is written to `log`."""
+    home = tmp_path / "repository"
+    for name, script in COMMANDS.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(START + script)
+        (home / name).chmod(0o755)
+    shutil.copytree(ROOT / "examples" / "workflow", home / "examples" / "workflow")
+    for name in ("mbart.cc25/model.pt", "mbart.cc25/dict.txt", "mbart.cc25/sentence.bpe.model",
+                 "xnlg/train.x.en"):  # fmt: skip
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).touch()
+    return home
+
+
+def called(tmp_path: Path, recipe: str, code: int = 0, **settings: Any) -> list[list[str]]:
+    """The words of each call of a recipe, in their order."""
+    home = stand_ins(tmp_path)
+    kept = {name: value for name, value in os.environ.items() if name != "PATH"}
+    python = Path(sys.executable).parent
+    given = {"xnlg": "xnlg", "backbone": "mbart.cc25", "out": str(tmp_path / "out"), **settings}
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump(given))
+    done = subprocess.run(
+        [python / "snakemake", "-s", home / "examples/workflow/Snakefile", "--cores", "2",
+         "--configfile", ROOT / "examples" / f"{recipe}.yaml", tmp_path / "given.yaml"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**kept, "LOG": str(tmp_path / "log"),
+             "PATH": os.pathsep.join([str(home / "bin"), str(python), os.environ["PATH"]])},
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
+    return [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+
+
+def option(call: list[str], name: str) -> str:
+    return call[call.index(name) + 1]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "targets", "penalty"), [("xgiga", "fr_XX,zh_CN", "1.5"), ("xqg", "zh_CN", "3")]
+)
+def test_the_papers_settings(tmp_path: Path, recipe: str, targets: str, penalty: str) -> None:
+    """Adam, 10,000 updates of warm-up, linear decay, both rates, k = 6, beam 5, the penalty."""
+    calls = called(tmp_path, recipe)
+    trainings = [call for call in calls if call[0] == "fairseq-train"]
+    for call in trainings:
+        assert option(call, "--arch") == "laft_mbart" and call[-1] == "--cpu"
+        assert option(call, "--optimizer") == "adam"
+        assert option(call, "--lr-scheduler") == "polynomial_decay"
+        assert option(call, "--warmup-updates") == "10000"
+        assert option(call, "--total-num-update") == option(call, "--max-update") == "40000"
+        assert not {"--power", "--end-learning-rate"} & set(call)
+    decay = PolynomialDecayLRScheduleConfig()
+    assert (decay.power, decay.end_learning_rate) == (1.0, 0.0)  # linear, to nothing
+    stage1 = [call for call in trainings if option(call, "--task") == "laft_denoising"]
+    assert [option(call, "--train-langs") for call in stage1] == [f"en_XX,{targets}"]
+    stage2 = [call for call in trainings if option(call, "--task") == "laft_generation"]
+    assert sorted((option(call, "--method"), option(call, "--lr")) for call in stage2) == sorted(
+        (system, rate) for system in SYSTEMS for rate in ("1e-4", "3e-5")
+    )
+    for call in stage2:
+        assert option(call, "--train-langs") == option(call, "--valid-langs") == "en_XX"
+        assert (option(call, "--eval-rouge-beam"), option(call, "--eval-rouge-lenpen")) == (
+            "5", penalty
+        )  # fmt: skip
+        assert ("--finetune-from-model" in call) == (option(call, "--method") == "laft")
+        adversarial = option(call, "--method") == "tm_adv"
+        assert ("--label-smoothing" in call) == adversarial
+        assert option(call, "--max-tokens") == ("8192" if adversarial else "4096")
+        assert not adversarial or option(call, "--target-langs") == targets
+    components = [call for call in calls if call[:2] == ["laft", "components"]]
+    assert [option(call, "--num-components") for call in components] == ["6"]
+    generated = [call for call in calls if call[0] == "fairseq-generate"]
+    assert len(generated) == len(SYSTEMS) * len(targets.split(","))
+    for call in generated:  # 21.5 is more than 9.7: the model of the second rate
+        assert option(call, "--path").endswith("/s1.source/model.pt")
+        assert (option(call, "--beam"), option(call, "--lenpen")) == ("5", penalty)
+    choices = sorted((tmp_path / "out/select/zero-shot").iterdir())
+    assert {json.loads(path.read_text())["source"] for path in choices} == {"3e-5"}
+    scored = [call for call in calls if call[:2] == ["laft", "score"]]
+    assert sorted(option(call, "--protocol") for call in scored) == [
+        name for name in ("unicode", "xnlg") for _ in generated
+    ]
+
+
+def test_the_targets_may_choose_and_no_score_is_no_choice(tmp_path: Path) -> None:
+    calls = called(tmp_path, "xgiga", systems=["mbart_enc"], selections=["target"])
+    trainings = [call for call in calls if call[0] == "fairseq-train"]
+    assert [option(call, "--valid-langs") for call in trainings] == ["fr_XX,zh_CN"] * 2
+    assert any(call[0] == "xgiga.sh" and "--pairs-only" in call for call in calls)
+    assert not any("laft_denoising" in call for call in calls)
+    (tmp_path / "lost").mkdir()
+    lost = called(tmp_path / "lost", "xgiga", systems=["mbart_enc"], targets=["de_DE"],
+                  selections=["target"], code=1)  # fmt: skip
+    assert not any(call[0] == "fairseq-generate" for call in lost)
+
+
+@pytest.fixture
+def everything(tmp_path: Path, questions: Path) -> dict[str, Any]:
+    """Settings for which everything is there: human pairs of French, an engine, questions."""
+    folder = tmp_path / "ddtp"
+    folder.mkdir()
+    for path in DATA.glob("*.xz"):
+        (folder / path.name).symlink_to(path)
+    (folder / "fr_XX.train.tsv.xz").symlink_to(DATA / "en_XX.train.tsv.xz")
+    engine = {"to": "cat", "from": "cat", "version": "true"}
+    return {"ddtp": str(folder), "qg": str(questions), "engines": {"fr_XX": engine}}
+
+
+def test_the_whole_experiment_is_planned(
+    tmp_path: Path, warm: Warm, everything: dict[str, Any]
+) -> None:
+    plan = Run(warm.path(), tmp_path, "ddtp", whole=True, **everything)("-n")
+    for title in (
+        "stage 2, zero-shot, mbart_enc.stage1, seed 1, rate 3e-4",
+        "stage 2, zero-shot, laft.main, seed 5, chosen rate (source)",
+        "stage 2, zero-shot, laft.random-subspace, seed 3, chosen rate (source)",
+        "stage 1, laft.no-removal, seed 1, chosen rate",
+        "stage 2, human-translation-train.fr_XX, tm_adv.main, seed 1, chosen rate (source)",
+        "stage 2, translate-train.fr_XX, adapter.main, seed 1, chosen rate (source)",
+        "stage 2, few-shot-10.fr_XX, laft.main, seed 1, chosen rate (source)",
+        "stage 2, questions, mbart_enc.stage1, seed 1, chosen rate (source)",
+        "representations, k-12",
+    ):
+        assert title in plan, title
+    assert "stage 1, laft.no-stage1" not in plan
+    assert "left out: translate-train, zh_CN" in plan and "few-shot-10.zh_CN" not in plan
+
+
+def test_every_other_setting(tmp_path: Path, warm: Warm, everything: dict[str, Any]) -> None:
+    settings = ["supervised", "translate-train", "human-translation-train", "translate-test",
+                "few-shot-10", "questions"]  # fmt: skip
+    run = small(
+        warm, tmp_path, settings=settings, targets=["fr_XX", "zh_CN"], systems=["mbart_enc_top2"],
+        stage2_updates=2, supervised_updates=2, **everything,
+    )  # fmt: skip
+    run()
+    found = run.results()
+    del found["results/experiment.json"]
+    assert {(each["task"], each["setting"], each["lang"]) for each in found.values()} == {
+        *(("headlines", setting, "fr_XX") for setting in settings[:-1]),
+        ("headlines", "supervised", "en_XX"),
+        ("questions", "zero-shot", "zh_CN"),
+    }
+    trained_on = {
+        (each["setting"], each["lang"]): option(each["commands"][0].split(), "--train-langs")
+        for each in found.values()
+    }
+    assert trained_on["supervised", "fr_XX"] == "fr_XX"
+    assert trained_on["translate-train", "fr_XX"] == "en_XX,fr_XX"
+    told = found["results/few-shot-10/mbart_enc_top2.main.fr_XX.s1.source.json"]
+    assert told["training_pairs"] == {"pairs": 10, "repeats": 1, "share": 0.25}

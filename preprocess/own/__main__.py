@@ -93,15 +93,15 @@ def hold_out(lines: list[str], most: int, path: Path) -> tuple[list[str], list[s
     return lines[:-count], lines[-count:]
 
 
-def check_tags(tags: list[str], langs: Path, new_langs: list[str]) -> None:
+def check_tags(tags: list[str], backbone: Path, new_langs: list[str]) -> None:
     """Check that the backbone knows every language, or that it is a new one.
 
     Args:
         tags: the languages, that of the pairs first.
-        langs: the backbone's `langs.txt`, without which its languages are mBART-cc25's.
+        backbone: its folder; without `langs.txt` its languages are mBART-cc25's.
         new_langs: the new languages, which the backbone must not know.
     """
-    known, where = known_languages(langs)
+    known, where = known_languages(backbone)
     for tag in new_langs:
         if tag in known:
             raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
@@ -137,7 +137,7 @@ def write_splits(files: dict[str, Path], tags: list[str], work: Path) -> None:
 def prepare(options: argparse.Namespace) -> None:
     """Make RAW, of all files or not at all."""
     new_langs = [tag for tag in options.new_langs.split(",") if tag]
-    check_tags(options.langs, options.backbone / "langs.txt", new_langs)
+    check_tags(options.langs, options.backbone, new_langs)
     files = gather(options.folder, options.langs)
     work = options.raw.with_name("raw.partial")
     shutil.rmtree(work, ignore_errors=True)

@@ -4,7 +4,6 @@
     OUT/raw/<tag>.test.{src,tgt}             the test at full length, for scoring
     OUT/raw/mono.<tag>.{train,valid}         unlabelled text
     OUT/raw/provenance.json                  files, choices, counts, items not taken as they stood
-    OUT/translated.json                      digests of the translated pairs, where there are any
     OUT/data-bin/                            all of it, binarised
 
 Text is detokenised and keeps its case. OUT/raw is renamed into place when it is complete.
@@ -50,7 +49,6 @@ from preprocess.xnlg.layout import (
 
 ENGLISH = "en_XX"
 FORMAT = "laft-xnlg/1"
-TRANSLATED = "translated.json"  # in OUT: the digests of the files that were given first
 MONO_VALID = 500  # texts at most, the last ones
 KINDS = {
     "empty_left_out": "left out, an empty side",
@@ -206,14 +204,9 @@ def binarize(options: argparse.Namespace) -> None:
 
 
 def check_translated(options: argparse.Namespace) -> None:
-    """Check that the files of `--translated` have the rows of the English ones, and record them.
-
-    Translations are the same as long as `OUT` is there.
-    """
+    """Check that the files of `--translated` have the rows of the English ones."""
     english = options.out / "raw" / f"{ENGLISH}.train.tsv"
     names = [row[0] for row in read_tsv(english, 4)]
-    record = options.out / TRANSLATED
-    before, now = read_json(record) if record.is_file() else {}, {}
     for tag in options.tags[1:]:
         path = options.translated / f"{tag}.train.tsv"
         remedy = f"preprocess/translate.sh --in {english} --out {path} makes it"
@@ -223,12 +216,6 @@ def check_translated(options: argparse.Namespace) -> None:
         if rows != names:
             raise LaftError(f"{path}: {len(rows):,} rows that are not the {len(names):,} of "
                             f"{english} ({language(tag)}); {remedy}")  # fmt: skip
-        now[path.name] = digest(path)
-    if not before:
-        write_json(record, now)
-    elif difference(now, before):
-        raise LaftError(f"{options.translated}: not the translations that {options.out} was made "
-                        "with; name another --out")  # fmt: skip
 
 
 def usable_separator(layout: Layout, option: str | None, model: Any) -> str | None:

@@ -196,13 +196,10 @@ def test_translated_pairs_have_the_rows_of_the_english_ones(
     )
     english = (raw / "en_XX.train.tsv").read_text("utf-8")
     (tmp_path / "fr_XX.train.tsv").write_text(english.replace("mill", "moulin"), "utf-8")
-    assert make("xgiga", *more)[0] == make("xgiga", *more)[0] == make("xgiga", *more[:2])[0] == 0
+    assert make("xgiga", *more)[0] == make("xgiga", *more[:2])[0] == 0
     (tmp_path / "fr_XX.train.tsv").write_text(english.split("\n", 1)[1], "utf-8")
     assert make("xgiga", *more)[0] == 1
     assert "11 rows that are not the 12 of" in capsys.readouterr().err
-    (tmp_path / "fr_XX.train.tsv").write_text(english.replace("mill", "minoterie"), "utf-8")
-    assert make("xgiga", *more)[0] == 1  # one folder is of one translation
-    assert "not the translations that" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -37,15 +37,7 @@ from preprocess.common.vocabulary import load_model
 from preprocess.qg.evidence import Report
 from preprocess.qg.limits import Limits, encodes
 from preprocess.xnlg.detokenize import detokenizer
-from preprocess.xnlg.layout import (
-    LAYOUTS,
-    SPLITS,
-    Counts,
-    Layout,
-    check,
-    language,
-    notes,
-)
+from preprocess.xnlg.layout import LAYOUTS, SPLITS, Counts, Layout, check, language, notes
 
 ENGLISH = "en_XX"
 FORMAT = "laft-xnlg/1"

@@ -58,7 +58,7 @@ def blocks(file: IO[bytes], size: int, longest: int) -> Iterator[bytes]:
 
 def read_blocks(source: str) -> Iterator[bytes]:
     """The blocks of a file, or of standard input for `-`, with progress on stderr."""
-    path = Path("/dev/stdin" if source == "-" else source)
+    path = Path(source)
     if source != "-" and not path.is_file():
         raise LaftError(f"{path}: no such file")
     seconds, line = (0.1, None) if sys.stderr.isatty() else (LOG_SECONDS, LINE)
@@ -67,10 +67,10 @@ def read_blocks(source: str) -> Iterator[bytes]:
             desc=source, unit="B", unit_scale=True, bar_format=line, miniters=1, delay=seconds,
             mininterval=seconds, maxinterval=max(10, seconds),
         ) as progress,
-        path.open("rb", buffering=0) as file,
+        open(0 if source == "-" else path, "rb", buffering=0) as file,
         decompressed(path, file) as text,
     ):  # fmt: skip
-        progress.total = path.stat().st_size if path.is_file() else None
+        progress.total = os.fstat(file.fileno()).st_size or None  # none of a pipe
         for block in blocks(text, BLOCK_BYTES, MAX_BYTES):
             # A program shares the file's position with us: it tells how much was read.
             at = os.lseek(file.fileno(), 0, os.SEEK_CUR) if progress.total else 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import System
-from benchmarks.shapes import BATCHES, BEAM, MONO, SHAPES, Shape, search_work, work
+from benchmarks.shapes import BATCHES, MONO, SHAPES, Shape
 
 PRECISIONS = (("fp32", "none"), ("bf16", "bf16"))  # name, --autocast
 FAIRSEQ = "fairseq, mBART (full), fp32"
@@ -68,7 +68,7 @@ class Setting:
         """Returns full finetuning by plain fairseq: its own task, model and criterion."""
         return self.training(
             data,
-            f"--task translation -s src -t tgt --arch mbart_large {' '.join(self.shape.flags)} "
+            f"--task translation -s src -t tgt --arch mbart_large {self.shape.flags} "
             "--encoder-normalize-before --encoder-learned-pos --decoder-normalize-before "
             "--decoder-learned-pos --share-all-embeddings --layernorm-embedding "
             "--max-source-positions 1024 --max-target-positions 1024",
@@ -93,50 +93,46 @@ class Setting:
         )
 
 
-def ours(setting: Setting, stage: str, full: float, with_laft: float) -> list[System]:
+def ours(setting: Setting, stage: str) -> list[System]:
     """Returns full training and LAFT's by this package, in fp32 and in bf16."""
     return [
-        System(f"{method}, {name}", setting.laft(stage, method, f"--autocast {precision}"), gflop)
-        for method, gflop in (("mbart_full", full), ("laft", with_laft))
+        System(f"{method}, {name}", setting.laft(stage, method, f"--autocast {precision}"))
+        for method in ("mbart_full", "laft")
         for name, precision in PRECISIONS
     ]
 
 
 def stage1(setting: Setting) -> list[System]:
     """Returns LAFT's stage 1 and continued pretraining."""
-    products = work(setting.shape, MONO, MONO)
     return [
-        System(FAIRSEQ, setting.fairseq("stock-stage1"), products.full),
-        System(TRANSFORMERS, setting.transformers(MONO, MONO), products.full),
-        *ours(setting, "denoising", products.full, products.stage1),
+        System(FAIRSEQ, setting.fairseq("stock-stage1")),
+        System(TRANSFORMERS, setting.transformers(MONO, MONO)),
+        *ours(setting, "denoising"),
     ]
 
 
 def stage2(setting: Setting) -> list[System]:
     """Returns LAFT's stage 2, with and without a cache of the encoder's output, and finetuning."""
-    products, shape = work(setting.shape), setting.shape
-    transformers = setting.transformers(shape.source, shape.target)
+    transformers = setting.transformers(setting.shape.source, setting.shape.target)
     systems = [
-        System(FAIRSEQ, setting.fairseq("stock"), products.full),
-        System(TRANSFORMERS, transformers, products.full),
-        System(TRANSFORMERS_BF16, f"{transformers} --bf16", products.full),
-        *ours(setting, "generation", products.full, products.stage2),
+        System(FAIRSEQ, setting.fairseq("stock")),
+        System(TRANSFORMERS, transformers),
+        System(TRANSFORMERS_BF16, f"{transformers} --bf16"),
+        *ours(setting, "generation"),
     ]
     for name, precision in PRECISIONS:
         cache = f"{setting.folder}/encoder-cache-{name}-{setting.batch}x{setting.updates}"
         options = f"--autocast {precision} --encoder-cache {cache}"
         command = setting.laft("generation", "laft", options)
-        name = f"laft, {name}, encoder cached"
-        systems.append(System(name, command, products.stage2_cached, warm_up=True))
+        systems.append(System(f"laft, {name}, encoder cached", command, warm_up=True))
     return systems
 
 
 def decode(setting: Setting) -> list[System]:
     """Returns beam searches over the same sources with the same weights."""
-    plain, with_laft = search_work(setting.shape, BEAM)
     program = f"python -m benchmarks.decoding {setting.folder} {setting.steps}"
     return [
-        System(system, f"{program} --system {system}", with_laft if system == "laft" else plain)
+        System(system, f"{program} --system {system}")
         for system in ("fairseq", "transformers", "mbart_full", "laft")
     ]
 

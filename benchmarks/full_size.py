@@ -76,7 +76,7 @@ def chain(work: Path, shape: Shape) -> dict[str, tuple[Path, str]]:
     options = "--backbone backbone --out data-bin"
     train = (
         f"fairseq-train data-bin --user-dir {ROOT}/laft_fairseq --arch laft_mbart "
-        f"{' '.join(shape.flags)} --backbone backbone/model.pt --criterion cross_entropy "
+        f"{shape.flags} --backbone backbone/model.pt --criterion cross_entropy "
         "--optimizer adam --lr 1e-5 --max-tokens 512 --max-update 2 --cpu --no-epoch-checkpoints "
         "--disable-validation --num-workers 0 --seed 1 --no-progress-bar --log-interval 1"
     )

@@ -32,7 +32,6 @@ class System:
 
     name: str
     command: str
-    gflop: float = 0.0  # matrix products of a sample, where they were counted
     warm_up: bool = False  # an untimed run of the command comes first, which fills its caches
     marks: str = UPDATE  # regular expression of the lines between which steps are timed
     threads: int = 0  # of each process; 0: as many as the runner says
@@ -98,7 +97,7 @@ def run(system: System, threads: int, log: Path) -> Run:
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(output, encoding="utf-8")
     if process.returncode:
-        raise Failed("".join(lines[-15:]))
+        raise Failed("".join(lines[-15:]).strip())
     cuda = CUDA_PEAK.search(output)
     peak = int(cuda[1]) / 2**20 if cuda else usage.ru_maxrss / 1024
     return Run(_differences(times), _differences(busy), peak, whole, output)
@@ -119,10 +118,10 @@ def _cpu_seconds(pid: int) -> float:
 
 def machine(cuda: bool) -> str:
     """Returns the name of the processor and, where it is used, of the GPU."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    text = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.*)", text)
     bf16 = "with" if "avx512_bf16" in text or "amx_bf16" in text else "without"
-    cpu = f"{CORES} cores of {model[1] if model else platform.processor()}, {bf16} bf16 products"
+    cpu = f"{CORES} cores of {model[1] if model else platform.machine()}, {bf16} bf16 products"
     if not cuda:
         return cpu
     import torch

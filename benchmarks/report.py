@@ -16,9 +16,8 @@ Written by `benchmarks/run.py`; above each table is the command that measured it
 are the median over a run's updates without the first two, then over the runs (lowest to highest
 beside it). CPU seconds are those of all threads together. Memory is the peak resident set of the
 process, mapped pages of the model's file included, or the peak allocated on a GPU. `time / X` is a
-system's seconds divided by those of X, measured in the same run on the same machine; memory and
-work are relative to the first system. Work is the number of matrix products, counted by hand in
-`benchmarks/shapes.py`.
+system's seconds divided by those of X, measured in the same run on the same machine; memory is
+relative to the first system's.
 """
 
 
@@ -59,7 +58,6 @@ def table(systems: dict[str, dict[str, Any]], baselines: tuple[str, ...]) -> str
             **{f"time / {other}": f"{row['step_s'] / systems[other]['step_s']:.3f}"
                for other in baselines if other in systems},
             "memory": f"{row['peak_mb'] / first['peak_mb']:.2f}",
-            "work": f"{row['gflop'] / first['gflop']:.2f}" if first["gflop"] else "",
             "same outputs": f"{row['same']:.0%}" if "same" in row else "",
         }  # fmt: skip
         rows.append(cells)

@@ -39,31 +39,19 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("name", choices=sorted(COMPARISONS))
-    parser.add_argument("--shape", choices=sorted(SHAPES), default="mini")
-    parser.add_argument("--batch", type=int, help="sentences a batch, instead of the shape's")
-    parser.add_argument("--updates", type=int, default=5, help="a run; the first two warm up")
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each system, in turn")
-    parser.add_argument("--threads", type=int, default=measure.CORES)
-    parser.add_argument("--only", default="", help="regular expression of systems to run")
-    parser.add_argument("--list", action="store_true", help="name the systems, run nothing")
-    parser.add_argument("--work", type=Path, default=ROOT / "benchmarks" / "out",
-                        help="folder of data and weights, made once and kept")  # fmt: skip
-    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks",
-                        help="folder of results/ and RESULTS.md")  # fmt: skip
-    parser.add_argument("--cuda", action="store_true", help="on the GPU")
+    add, folder = parser.add_argument, ROOT / "benchmarks"
+    add("name", choices=sorted(COMPARISONS))
+    add("--shape", choices=sorted(SHAPES), default="mini")
+    add("--batch", type=int, help="sentences a batch, instead of the shape's")
+    add("--updates", type=int, default=5, help="a run; the first two warm up")
+    add("--repeats", type=int, default=3, help="runs of each system, in turn")
+    add("--threads", type=int, default=measure.CORES)
+    add("--only", default="", help="regular expression of systems to run")
+    add("--list", action="store_true", help="name the systems, run nothing")
+    add("--work", type=Path, default=folder / "out", help="data and weights, made once and kept")
+    add("--results", type=Path, default=folder, help="folder of results/ and RESULTS.md")
+    add("--cuda", action="store_true", help="on the GPU")
     return parser.parse_args()
-
-
-def attempt(system: System, threads: int, log: Path) -> Run | str:
-    """Returns a run, or the line that says why there is none."""
-    try:
-        measured = measure.run(system, threads, log)
-    except Failed as error:
-        print(f"{system.name}: failed, see {log}\n{error}", file=sys.stderr, flush=True)
-        return (str(error).strip().splitlines() or ["no output"])[-1][:200]
-    print(f"{system.name}: {measured.step:.3f} s, {measured.peak_mb:.0f} MB", flush=True)
-    return measured
 
 
 def summary(system: System, runs: Sequence[Run]) -> dict[str, Any]:
@@ -76,7 +64,6 @@ def summary(system: System, runs: Sequence[Run]) -> dict[str, Any]:
         "cpu_s": statistics.median(each.cpu_step for each in runs),
         "peak_mb": statistics.median(each.peak_mb for each in runs),
         "runs": len(runs),
-        "gflop": system.gflop,
         "command": system.command.replace(f"{ROOT}/", ""),
     }
 
@@ -104,6 +91,35 @@ def write(folder: Path, name: str, result: dict[str, Any]) -> None:
     report.write(folder)
 
 
+def measure_systems(
+    args: argparse.Namespace, systems: list[System], result: dict[str, Any]
+) -> None:
+    """Run the systems in turn; record each run, or why there is none, and write the results."""
+    runs: dict[str, list[Run]] = {system.name: [] for system in systems}
+    file = f"{args.name}-{args.shape}{'-cuda' if args.cuda else ''}.json"
+    for repeat in range(args.repeats):
+        for system in systems:
+            name = system.name
+            if name in result["failed"]:
+                continue
+            word = re.sub(r"\W+", "-", name)
+            log = args.work / "logs" / args.name / f"{word}.{repeat}.log"
+            try:
+                runs[name].append(measure.run(system, args.threads, log))
+            except Failed as error:
+                print(f"{name}: failed, see {log}\n{error}", file=sys.stderr, flush=True)
+                result["failed"][name] = (str(error).splitlines() or ["no output"])[-1][:200]
+            else:
+                last = runs[name][-1]
+                print(f"{name}: {last.step:.3f} s, {last.peak_mb:.0f} MB", flush=True)
+            result["systems"] = {s.name: summary(s, runs[s.name]) for s in systems if runs[s.name]}
+            if result["systems"]:
+                outputs = {name: runs[name][0].output for name in result["systems"]}
+                for name, share in same_outputs(outputs).items():
+                    result["systems"][name]["same"] = share
+                write(args.results, file, result)
+
+
 def main() -> int:
     """Prepare, run and write; returns 1 where a system failed."""
     args = parse()
@@ -125,26 +141,8 @@ def main() -> int:
         "machine": measure.machine(args.cuda), "versions": measure.versions(),
         "command": shlex.join(["python", *sys.argv]), "systems": {}, "failed": {},
     }  # fmt: skip
-    runs: dict[str, list[Run]] = {system.name: [] for system in systems}
-    file = f"{args.name}-{args.shape}{'-cuda' if args.cuda else ''}.json"
-    for repeat in range(args.repeats):
-        for system in systems:
-            if system.name in result["failed"]:
-                continue
-            word = re.sub(r"\W+", "-", system.name)
-            log = args.work / "logs" / args.name / f"{word}.{repeat}.log"
-            measured = attempt(system, args.threads, log)
-            if isinstance(measured, str):
-                result["failed"][system.name] = measured
-                continue
-            runs[system.name].append(measured)
-            result["systems"] = {s.name: summary(s, runs[s.name]) for s in systems if runs[s.name]}
-            outputs = {name: runs[name][0].output for name in result["systems"]}
-            for name, share in same_outputs(outputs).items():
-                result["systems"][name]["same"] = share
-            write(args.results, file, result)
+    measure_systems(args, systems, result)
     if result["systems"]:
-        write(args.results, file, result)  # a failure after the last success is in it too
         print(report.section(result))
     return int(bool(result["failed"]))
 

@@ -8,7 +8,6 @@
 #
 # --src and --ref hold one text a line; --backbone has sentence.bpe.model, dict.txt and, unless its
 # languages are mBART-cc25's, langs.txt.
-#   --new-langs TAGS           languages that langs.txt does not name, as for binarize.sh
 #   --version-command COMMAND  the engine's version, recorded with the translations
 #   --english FILE             where the translated sources are kept (OUT/english.txt); name the same
 #                              file for several models and they are translated once
@@ -25,7 +24,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 declare -A given=([beam]=5 [lenpen]=1.5 [max-len]=64 [jobs]=1 [generate]='' [score]=''
-  [version-command]='' [english]='' [english-ref]='' [new-langs]='')
+  [version-command]='' [english]='' [english-ref]='')
 needed=(src ref lang out checkpoint backbone to-english from-english)
 while [ $# -gt 0 ]; do
   name=${1#--}
@@ -44,9 +43,16 @@ done
 needs_modules sentencepiece
 needs_commands fairseq-preprocess fairseq-generate laft
 english_ref=(${given[english-ref]:+--english-ref "${given[english-ref]}"})
-(run_module translate.checks --src "${given[src]}" --ref "${given[ref]}" \
-  --backbone "${given[backbone]}" --lang "${given[lang]}" --new-langs "${given[new-langs]}" \
-  "${english_ref[@]}")
+
+# Before anything is translated: what binarize.sh would refuse later on is refused now.
+checked=$(mktemp -d)
+trap 'rm -rf "$checked"' EXIT
+[[ ${given[lang]} =~ ^[a-z]{2,3}_[A-Z][A-Za-z]{1,3}$ ]] ||
+  fail "--lang ${given[lang]}: name it by its tag, such as fr_XX or zh_CN"
+for name in ref ${given[english-ref]:+english-ref}; do
+  "$here/binarize.sh" pairs --backbone "${given[backbone]}" --lang en_XX --out "$checked" \
+    --test "${given[src]}" "${given[$name]}" > /dev/null
+done
 
 out=${given[out]} lang=${given[lang]} english=${given[english]:-${given[out]}/english.txt}
 if nvidia-smi -L > /dev/null 2>&1; then device=(); else device=(--cpu); fi
@@ -64,10 +70,9 @@ settings() {
 }
 
 mkdir -p "$out"
-settings > "$out/settings.$$"
-trap 'rm -f "$out/settings.$$"' EXIT
+settings > "$checked/settings"
 if [ -e "$out/generate.log" ]; then
-  changed=$(grep -vxFf "$out/settings" "$out/settings.$$" | sed -n 1p) || true
+  changed=$(grep -vxFf "$out/settings" "$checked/settings" | sed -n 1p) || true
   [ -z "$changed" ] || fail "$out was begun with other settings (now $changed): name another --out"
 fi
 
@@ -89,7 +94,7 @@ if [ ! -e "$out/generate.log" ]; then
     "${device[@]}" "${generate_options[@]}" > "$out/generate.partial" 2> "$out/generate.err" ||
     fail "fairseq-generate failed ($out/generate.err): $(tail -n 1 "$out/generate.err")"
   rm -f "$out/hypotheses.en_XX.txt" # of a log that was removed
-  mv "$out/settings.$$" "$out/settings"
+  mv "$checked/settings" "$out/settings"
   mv "$out/generate.partial" "$out/generate.log"
 fi
 # The scores of this step are not kept: its references are not English.

@@ -11,23 +11,24 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import lzma
 import re
 import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
 import sentencepiece
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import lines, replacing
+from laft_fairseq.languages.sentencepiece_dictionary import dictionary_text, pieces
+from laft_fairseq.languages.vocabulary_files import DICTIONARY, LANGS_FILE, SENTENCEPIECE
 
 TAGS = {"en": "en_XX", "fr": "fr_XX", "zh_CN": "zh_CN", "de": "de_DE"}
 BREAK = "⏎"  # stands between the paragraphs of a description
 LONGEST, LONGEST_ZH = 1200, 500  # characters
-MODEL = "sentence.bpe.model"
 PARAGRAPH = f"\u2581{BREAK}"  # a paragraph break and the space before it are one subword
 MAX_LINES = 400_000  # to train the sentencepiece model on
 
@@ -132,16 +133,12 @@ def segments(text: str) -> set[str]:
 def raw_texts(name: str, args: argparse.Namespace, dropped: Counter[str]) -> Iterator[str]:
     """Yields every text of a language: whole descriptions first, then lines."""
     for path, width, column in sources(name, args):
-        try:
-            with lzma.open(path, "rt", encoding="utf-8", errors="replace", newline="\n") as lines:
-                for line in lines:
-                    columns = line.rstrip("\n").rsplit("\t", width - 1)
-                    if len(columns) == width:
-                        yield columns[column]
-                    else:
-                        dropped["malformed"] += 1
-        except (OSError, lzma.LZMAError, EOFError) as error:
-            raise LaftError(f"{path}: cannot be read ({error})") from error
+        for line in lines(path):
+            columns = line.rsplit("\t", width - 1)
+            if len(columns) == width:
+                yield columns[column]
+            else:
+                dropped["malformed"] += 1
 
 
 def sources(name: str, args: argparse.Namespace) -> tuple[tuple[Path, int, int], ...]:
@@ -180,9 +177,7 @@ def write_splits(name: str, args: argparse.Namespace) -> int:
     train = [item for item in rest if seen.isdisjoint({fold(item), *segments(item)})]
     dropped["in valid"] = len(rest) - len(train)
     for split, kept in (("train", train), ("valid", held_out)):
-        partial = folder / f"{split}.{tag}.partial"
-        partial.write_text("".join(f"{item}\n" for item in kept), encoding="utf-8")
-        partial.replace(folder / f"{split}.{tag}")
+        write(folder / f"{split}.{tag}", kept)
     reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.most_common())
     characters = sum(map(len, train)) / 1e6
     print(f"{tag}: {len(train)} train ({characters:.1f}M characters), {args.valid} valid; "
@@ -200,24 +195,25 @@ def train_sentencepiece(sizes: dict[str, int], args: argparse.Namespace) -> None
     counts = {tag: int(scale * size**0.5) for tag, size in sizes.items()}
     print("lines: " + ", ".join(f"{tag} {count}" for tag, count in counts.items()), flush=True)
     files = [(args.out / "text" / f"train.{tag}").open(encoding="utf-8") for tag in counts]
-    lines = (islice(file, count) for file, count in zip(files, counts.values(), strict=True))
-    model, partial = args.out / MODEL, args.out / f"{MODEL}.partial"
-    with partial.open("wb") as writer:
+    sampled = (islice(file, count) for file, count in zip(files, counts.values(), strict=True))
+    model = args.out / SENTENCEPIECE
+    with replacing(model) as partial, partial.open("wb") as writer:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=(line.rstrip("\n") for line in chain.from_iterable(lines)),
+            sentence_iterator=(line.rstrip("\n") for line in chain.from_iterable(sampled)),
             model_writer=writer, model_type="unigram", vocab_size=args.vocab_size,
             byte_fallback=True, character_coverage=0.9995,
             normalization_rule_name="nmt_nfkc",  # as mBART's own model
             user_defined_symbols=[PARAGRAPH], unk_id=0, bos_id=1, eos_id=2, pad_id=-1,
             num_threads=args.threads, minloglevel=1,
         )  # fmt: skip
-    partial.replace(model)
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
-    subwords = [processor.id_to_piece(number) for number in range(processor.get_piece_size())]
-    assert subwords[:3] == ["<unk>", "<s>", "</s>"], subwords[:3]
-    entries = "".join(f"{subword} 1\n" for subword in subwords[3:])
-    (args.out / "dict.txt").write_text(entries, encoding="utf-8")
-    (args.out / "langs.txt").write_text("".join(f"{tag}\n" for tag in counts), encoding="utf-8")
+    write(args.out / DICTIONARY, dictionary_text(pieces(model)).splitlines())
+    write(args.out / LANGS_FILE, counts)
+
+
+def write(path: Path, items: Iterable[str]) -> None:
+    """Write a text file, a line for each item."""
+    with replacing(path) as partial:
+        partial.write_text("".join(f"{item}\n" for item in items), encoding="utf-8")
 
 
 def main() -> None:

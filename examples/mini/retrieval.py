@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import lzma
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,14 +12,15 @@ import torch
 from fairseq.data import ListDataset
 from torch import Tensor
 
-from laft_fairseq.analysis.latin_words import LATIN_WORD
 from laft_fairseq.analysis.metrics import retrieval
 from laft_fairseq.analysis.representations import Floats, represent
 from laft_fairseq.data.tagged_texts import TaggedTexts
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import lines
 from laft_fairseq.hub.raw_text import SubwordTokenizer
 from laft_fairseq.method.removal import Scaling, language_projection
 from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.scoring.language_id import LATIN_WORD
 from laft_fairseq.tasks.laft_task import LaftTask
 
 SCALINGS: tuple[Scaling, ...] = ("scaled", "projection")
@@ -34,11 +34,7 @@ def read_descriptions(folder: Path, tag: str) -> dict[str, str]:
     """
     paths = [folder / f"{name}.test.tsv.xz" for name in (tag, tag.split("_")[0])]
     path = next((path for path in paths if path.is_file()), paths[0])
-    try:
-        with lzma.open(path, "rt", encoding="utf-8", newline="\n") as lines:
-            rows = [line.rstrip("\n").split("\t") for line in lines]
-    except (OSError, EOFError, UnicodeDecodeError, lzma.LZMAError) as error:
-        raise LaftError(f"{path}: cannot be read ({error})") from None
+    rows = [line.split("\t") for line in lines(path)]
     if not rows or any(len(row) != 4 for row in rows):
         raise LaftError(f"{path}: needs rows of package, MD5, description and synopsis")
     # Packages of one description may have several names, so the MD5 of the original is the key.

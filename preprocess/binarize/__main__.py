@@ -15,18 +15,19 @@ from pathlib import Path
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import replacing
-from preprocess.binarize.encoding import encode_split
-from preprocess.binarize.new_languages import new_languages, report_unknown, write_new_languages
+from laft_fairseq.languages.tags import split_tags, words_of
+from laft_fairseq.languages.vocabulary_files import (
+    DICTIONARY,
+    LANGS_FILE,
+    LAYOUT_FILE,
+    NEW_LANGS_FILE,
+    SENTENCEPIECE,
+)
+from preprocess.binarize.encoding import encode_split, report_unknown
 from preprocess.binarize.splits import Split, install
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
-from preprocess.common.files import digest
-from preprocess.common.vocabulary import (
-    TAG_LAYOUT,
-    Vocabulary,
-    check_language,
-    load_vocabulary,
-    tag_layout,
-)
+from preprocess.common.files import digest, write_lines
+from preprocess.common.vocabulary import known_languages, load_checked_model
 
 SPLITS = ("train", "valid", "test")
 EXAMPLE = """\
@@ -51,14 +52,15 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
     files = {name: getattr(options, name) for name in SPLITS if getattr(options, name)}
     if not files:
         raise LaftError("nothing to do: give --train, --valid or --test")
-    vocabulary = load_vocabulary(options.backbone, options.spm, options.dict, options.langs)
-    new = new_languages(options.new_langs, vocabulary.langs, options.out)
-    if vocabulary.langs is None and options.lang not in new:
-        print("binarize: no langs.txt beside the dictionary; mBART-cc25's languages apply")
-    check_language(options.lang, vocabulary.langs, new)
-    check_target(options.out, vocabulary)
-    recipe = f"{options.kind} {options.columns} {digest(vocabulary.model_path)}"
-    recipe += f" {digest(vocabulary.dictionary)} "
+    model = load_checked_model(options.backbone)
+    new = new_languages(options.new_langs, options.backbone, options.out)
+    known, where = known_languages(options.backbone)
+    if options.lang not in [*known, *new]:
+        raise LaftError(f"{options.lang} is not a language of {where}: {', '.join(known)}; one "
+                        "that the backbone never saw is named by --new-langs")  # fmt: skip
+    copies = missing_files(options.backbone, options.out)
+    recipe = f"{options.kind} {options.columns} {digest(options.backbone / SENTENCEPIECE)}"
+    recipe += f" {digest(options.backbone / DICTIONARY)} "
     splits: list[Split] = []
     for name, paths in files.items():
         stamp = recipe + " ".join(map(digest, paths))
@@ -66,24 +68,27 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
         if split.is_complete():
             print(f"binarize: {split.folder} {name} {options.kind}: up to date")
             continue
-        encode_split(vocabulary.model, split, paths, options, work)
+        encode_split(model, split, paths, options, work)
         if options.lang in new:
             for text in sorted(work.glob(f"{name}*")):
-                print(report_unknown(vocabulary.model, text, options.lang))
+                print(report_unknown(model, text, options.lang))
         splits.append(split)
-    copy_vocabulary(vocabulary, options.out)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in copies:
+        with replacing(options.out / name) as temporary:
+            shutil.copyfile(options.backbone / name, temporary)
     if splits:
-        preprocess(options, vocabulary.dictionary, splits, work)
+        preprocess(options, splits, work)
     for split in splits:
         install(split, work / "bin")
-    write_new_languages(new, options.out)
+    if new:
+        write_lines(options.out / NEW_LANGS_FILE, new)
 
 
-def preprocess(
-    options: argparse.Namespace, dictionary: Path, splits: list[Split], work: Path
-) -> None:
+def preprocess(options: argparse.Namespace, splits: list[Split], work: Path) -> None:
     """Run `fairseq-preprocess` on encoded splits; it writes into `work / "bin"`."""
-    command = ["fairseq-preprocess", "--dataset-impl", "mmap", "--srcdict", str(dictionary),
+    command = ["fairseq-preprocess", "--dataset-impl", "mmap",
+               "--srcdict", str(options.backbone / DICTIONARY),
                "--destdir", str(work / "bin"), "--workers", str(options.workers)]  # fmt: skip
     pairs = ["--source-lang", "src", "--target-lang", "tgt", "--joined-dictionary"]
     command += pairs if options.kind == "pairs" else ["--only-source"]
@@ -95,31 +100,41 @@ def preprocess(
         raise LaftError(f"fairseq-preprocess failed: {message.splitlines()[-1]}")
 
 
-def vocabulary_files(vocabulary: Vocabulary) -> dict[str, Path]:
-    """What a data folder has of the backbone's: the files by their names there."""
-    files = {"dict.txt": vocabulary.dictionary, "langs.txt": vocabulary.langs,
-             TAG_LAYOUT: vocabulary.dictionary.with_name(TAG_LAYOUT)}  # fmt: skip
-    return {name: path for name, path in files.items() if path is not None and path.is_file()}
+def new_languages(option: str | None, backbone: Path, out: Path) -> list[str]:
+    """The new languages of a folder: those in `OUT/new-langs.txt`, to which more may be added."""
+    given = split_tags(option)
+    known, where = known_languages(backbone)
+    for tag in given:
+        if tag in known:
+            raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
+    path = out / NEW_LANGS_FILE
+    listed = words_of(path) if path.is_file() else []
+    shared = min(len(given), len(listed))
+    if given[:shared] != listed[:shared]:
+        raise LaftError(
+            f"{path} says {','.join(listed)}, --new-langs {','.join(given)}: keep its order and "
+            "add at the end, or use another --out"
+        )
+    return max(given, listed, key=len)
 
 
-def check_target(out: Path, vocabulary: Vocabulary) -> None:
-    """Refuse a folder that another dictionary, list of languages or tag layout has filled."""
-    for name, path in vocabulary_files(vocabulary).items():
-        ours = out / name
-        if name != TAG_LAYOUT and ours.is_file() and ours.read_bytes() != path.read_bytes():
-            raise LaftError(f"{ours} differs from {path}: use another --out")
-    wanted = tag_layout(vocabulary.dictionary.parent)
-    if (out / "dict.txt").is_file() and tag_layout(out) != wanted:
-        raise LaftError(f"{out}: its tag layout is not {wanted}: use another --out")
+def missing_files(backbone: Path, out: Path) -> list[str]:
+    """The names of the backbone's files that a data folder is to have and lacks."""
+    layouts = [tag_layout(folder) for folder in (backbone, out)]
+    for name in (DICTIONARY, LANGS_FILE):
+        ours, theirs = out / name, backbone / name
+        if ours.is_file() and theirs.is_file() and ours.read_bytes() != theirs.read_bytes():
+            raise LaftError(f"{ours} differs from {theirs}: use another --out")
+    if (out / DICTIONARY).is_file() and layouts[0] != layouts[1]:
+        raise LaftError(f"{out}: its tag layout is not {layouts[0]}: use another --out")
+    return [name for name in (DICTIONARY, LANGS_FILE, LAYOUT_FILE)
+            if (backbone / name).is_file() and not (out / name).is_file()]  # fmt: skip
 
 
-def copy_vocabulary(vocabulary: Vocabulary, out: Path) -> None:
-    """Copy the backbone's files into a data folder that lacks them."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name, path in vocabulary_files(vocabulary).items():
-        if not (out / name).is_file():
-            with replacing(out / name) as temporary:
-                shutil.copyfile(path, temporary)
+def tag_layout(folder: Path) -> str:
+    """Where the language tag stands in the texts of a folder: after them if no file says so."""
+    path = folder / LAYOUT_FILE
+    return " ".join(words_of(path)) if path.is_file() else "suffix"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -131,10 +146,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add = top.add_argument
     add("kind", choices=("pairs", "mono"))
-    add("--backbone", type=Path, metavar="DIR", help="folder with the three files below")
-    add("--spm", type=Path, metavar="FILE", help="sentencepiece model (sentence.bpe.model)")
-    add("--dict", type=Path, metavar="FILE", help="fairseq dictionary (dict.txt)")
-    add("--langs", type=Path, metavar="FILE", help="languages, one a line (langs.txt)")
+    add("--backbone", type=Path, required=True, metavar="DIR",
+        help="folder of sentence.bpe.model, dict.txt (langs.txt, tag-layout.txt)")  # fmt: skip
     add("--lang", required=True, help="the text's language, such as fr_XX")
     add("--new-langs", metavar="TAGS",
         help="languages that the backbone has no tag for, kept in OUT/new-langs.txt")  # fmt: skip

@@ -13,6 +13,9 @@ from preprocess.binarize.splits import Split
 from preprocess.common.files import read_lines
 
 BATCH = 10_000
+WARNED, REFUSED = 0.1, 0.5  # shares of a new language's characters that are <unk>
+MAX_LINES = 100_000  # of a new language's text are looked at
+WORD_START = "\u2581"  # sentencepiece's mark
 
 
 def is_tsv(files: list[Path]) -> bool:
@@ -31,12 +34,10 @@ def open_sides(files: list[Path], kind: str, columns: list[int]) -> list[Iterato
 
 
 def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[int, int]:
-    """Write lines as subwords with spaces between; return how many there are, and are empty.
-
-    A carriage return inside a line becomes a space, or it would end the line later on.
-    """
+    """Write lines as subwords with spaces between; return how many there are, and are empty."""
     count = empty = 0
     with out.open("w", encoding="utf-8", newline="\n") as handle:
+        # A carriage return inside a line would end it later on.
         while batch := [line.replace("\r", " ") for line in islice(lines, BATCH)]:
             count += len(batch)
             for subwords in model.encode(batch, out_type=str, num_threads=workers):
@@ -48,14 +49,10 @@ def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[i
 def encode_split(
     model: Any, split: Split, files: list[Path], options: argparse.Namespace, work: Path
 ) -> None:
-    """Encode a split into `work / split.name` or its `.src` and `.tgt`, and count its lines.
-
-    Raises:
-        LaftError: a side holds no text, or source and target have different lengths.
-    """
+    """Encode a split into `work / split.name` or its `.src` and `.tgt`, and count its lines."""
     counts: list[int] = []
     sides = open_sides(files, options.kind, options.columns)
-    for side, (suffix, lines) in enumerate(zip(split.suffixes(), sides, strict=True)):
+    for side, (suffix, lines) in enumerate(zip(split.suffixes, sides, strict=True)):
         out = work / f"{split.name}{suffix}"
         count, empty = encode(model, lines, out, options.workers)
         if count == empty:
@@ -69,3 +66,32 @@ def encode_split(
         lengths = " and ".join(f"{f} has {n} lines" for f, n in zip(files, counts, strict=True))
         raise LaftError(f"{lengths}: source and target must have the same length")
     split.lines = counts[0]
+
+
+def report_unknown(model: Any, encoded: Path, lang: str) -> str:
+    """A line on how much of a new language's text became `<unk>`, or bytes.
+
+    Counted in characters, as sentencepiece makes one `<unk>` of a run of foreign letters, and
+    writes a word's beginning as a subword before it.
+
+    Raises:
+        LaftError: most is unknown: the backbone has no subwords for this script.
+    """
+    characters = unknown = count = in_bytes = 0
+    for line in islice(read_lines(encoded), MAX_LINES):
+        subwords = line.split()
+        for subword, number in zip(subwords, model.piece_to_id(subwords), strict=True):
+            is_byte = model.is_byte(number)
+            length = 1 if is_byte else len(subword.replace(WORD_START, ""))
+            characters += length
+            unknown += length * (number == model.unk_id())
+            in_bytes += is_byte
+        count += len(subwords)
+    share = unknown / max(characters, 1)
+    text = f"{lang} {encoded.name}: {100 * share:.1f} % of {characters:,} characters are <unk>"
+    if share > REFUSED:
+        raise LaftError(f"{text}; the sentencepiece model lacks this script")
+    text += f", {100 * in_bytes / max(count, 1):.1f} % of {count:,} subwords are bytes"
+    if share > WARNED:
+        return f"binarize: warning: {text}; text with <unk> cannot be learned"
+    return f"binarize: {text}"

@@ -11,21 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
-from preprocess.cc100.filters import MAX_CHARS, default_min_chars, reason_sql, scripts_of
-from preprocess.cc100.sample import BLOCK_BYTES, MAX_BYTES, Sample
+from preprocess.cc100.filters import DENSE, MAX_CHARS, reason_sql, scripts_of
+from preprocess.cc100.sample import Sample
 from preprocess.cc100.stream import read_blocks
 from preprocess.common.command import command_parser, number, positive, run_command
-from preprocess.common.files import (
-    FASTER,
-    is_up_to_date,
-    provenance_path,
-    refuse_gzip,
-    sha256,
-    write_json,
-    write_lines,
-)
+from preprocess.common.files import is_up_to_date, provenance_path, sha256, write_json, write_lines
 
-FORMAT = "laft-cc100/2"
+FORMAT = "laft-cc100/3"
 EXAMPLE = """\
 Every distinct line that passes the filters has the same chance; the same seed gives the same
 sample. Lines come out in random order, those for validation in OUT's name with .valid before its
@@ -33,7 +25,8 @@ suffixes. OUT.provenance.json records what made them.
 
 example:
   preprocess/cc100.sh --in en.txt.xz --lang en_XX --out mono/en_XX.txt.xz
-  preprocess/cc100.sh --in zh-Hans.txt.xz --lang zh_CN --out mono/zh_CN.txt.xz --first 100000
+  xz -dc zh-Hans.txt.xz | head -n 2000000 |
+      preprocess/cc100.sh --in - --lang zh_CN --out mono/zh_CN.txt.xz --sentences 100000
 """
 
 
@@ -49,22 +42,13 @@ def parser() -> argparse.ArgumentParser:
         help="text, .xz or .gz; - is standard input, decompressed")  # fmt: skip
     add("--lang", required=True, metavar="TAG", help="its language, as fr_XX: names the script")
     add("--out", type=Path, required=True, metavar="FILE", help="to write; .xz is compressed")
-    size = top.add_mutually_exclusive_group()
-    size.add_argument("--sentences", type=positive, default=1_000_000, metavar="N",
-                      help="to train on (%(default)s)")  # fmt: skip
-    size.add_argument("--first", type=positive, metavar="N",
-                      help="no sample: the first N (and --valid) that pass")  # fmt: skip
+    add("--sentences", type=positive, default=1_000_000, metavar="N",
+        help="to train on (%(default)s)")  # fmt: skip
     add("--valid", type=number(int, 0), default=2000, metavar="N",
         help="more sentences, for validation (%(default)s)")  # fmt: skip
     add("--seed", type=int, default=1, help="another gives another sample (%(default)s)")
-    add(
-        "--min-chars",
-        type=chars,
-        metavar="N",
-        help="shorter lines are left out (20; zh, ja, ko 10)",
-    )
-    add("--max-chars", type=chars, default=1000, metavar="N",
-        help="longer lines are left out (%(default)s)")  # fmt: skip
+    add("--min-chars", type=chars, metavar="N", help="of a sentence (20; in zh, ja, ko 10)")
+    add("--max-chars", type=chars, default=1000, metavar="N", help="(%(default)s)")
     add("--min-letters", type=share, default=0.6, metavar="P",
         help="share of letters among all but white space (%(default)s)")  # fmt: skip
     add("--min-script", type=share, default=0.5, metavar="P",
@@ -73,24 +57,18 @@ def parser() -> argparse.ArgumentParser:
     add("--keep-addresses", action="store_true", help="keep lines with a web address")
     add("--no-filters", action="store_true",
         help="keep all but blank, damaged, repeated and very long lines")  # fmt: skip
-    add("--duplicates", choices=("exact", "loose"), default="exact",
-        help="loose: lines are equal whatever ASCII case, digits, spaces, punctuation")  # fmt: skip
-    add("--log-seconds", type=float, default=60, metavar="S",
-        help="between lines of progress, where there is no terminal (%(default)s)")  # fmt: skip
     return top
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
     """What determines the sample, as its provenance records it."""
     scripts = options.script.split(",") if options.script else scripts_of(options.lang)
-    names = ("lang", "valid", "seed", "duplicates", "max_chars", "min_letters", "min_script")
+    names = ("lang", "sentences", "valid", "seed", "max_chars", "min_letters", "min_script")
     settings = {
         "format": FORMAT,
         "input": options.input if options.input == "-" else Path(options.input).name,
-        "sentences": options.first or options.sentences,
-        "first": bool(options.first),
         "script": ",".join(scripts),
-        "min_chars": options.min_chars or default_min_chars(scripts),
+        "min_chars": options.min_chars or (10 if scripts[0] in DENSE else 20),
         "addresses": options.keep_addresses,
         **{name: getattr(options, name) for name in names},
     }
@@ -113,46 +91,34 @@ def describe(sample: Sample) -> str:
     )
 
 
-def write(options: argparse.Namespace, settings: dict[str, Any], sample: Sample,
-          seconds: float) -> None:  # fmt: skip
+def write(out: Path, valid: int, sample: Sample, provenance: dict[str, Any]) -> None:
     """Write the lines for validation, those for training, and the provenance last."""
-    stem, dot, suffixes = options.out.name.partition(".")
-    parts = {
-        options.out.with_name(f"{stem}.valid{dot}{suffixes}"): (0, options.valid),
-        options.out: (options.valid, sample.rows),
-    }
+    stem, dot, suffixes = out.name.partition(".")
+    parts = {out.with_name(f"{stem}.valid{dot}{suffixes}"): (0, valid), out: (valid, sample.rows)}
     for path, (start, stop) in parts.items():
         if stop > start:
-            write_lines(path, sample.sentences(start, stop), FASTER)
+            write_lines(path, sample.sentences(start, stop), preset=3)
             print(f"cc100: {path}: {stop - start:,} sentences")
     write_json(
-        provenance_path(options.out),
-        {**settings, "output_sha256": sha256(options.out), "lines": sample.lines,
-         "reasons": sample.reasons, "passing": sample.passing(), "seconds": round(seconds, 1),
+        provenance_path(out),
+        {**provenance, "output_sha256": sha256(out), "lines": sample.lines,
+         "reasons": sample.reasons, "passing": sample.passing(),
          "date": datetime.now(UTC).isoformat(timespec="seconds")},
     )  # fmt: skip
 
 
 def make_sample(options: argparse.Namespace) -> None:
-    """Read the text and write the sample, unless it is up to date.
-
-    Raises:
-        LaftError: the text cannot be used, or too few lines pass.
-    """
-    refuse_gzip(options.out)
+    """Read the text and write the sample, unless it is up to date."""
     settings = settings_of(options)
     if is_up_to_date(options.out, settings):
         print(f"cc100: {options.out}: up to date")
         return
-    size, started = settings["sentences"] + options.valid, time.monotonic()
+    size, started = options.sentences + options.valid, time.monotonic()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".cc100.", dir=options.out.parent) as work:
-        sample = Sample(size, options.seed, reason_sql(settings), options.duplicates == "loose",
-                        settings["first"], Path(work))  # fmt: skip
-        for block in read_blocks(options.input, BLOCK_BYTES, MAX_BYTES, options.log_seconds):
+        sample = Sample(size, options.seed, reason_sql(settings), Path(work))
+        for block in read_blocks(options.input):
             sample.add(block)
-            if sample.is_complete:
-                break
         sample.cut()
         print(f"cc100: {options.input}: {describe(sample)}", flush=True)
         if sample.rows <= options.valid:
@@ -162,7 +128,8 @@ def make_sample(options: argparse.Namespace) -> None:
             )
         if sample.rows < size:
             print(f"cc100: these are all that pass, fewer than the {size:,} asked for")
-        write(options, settings, sample, time.monotonic() - started)
+        seconds = round(time.monotonic() - started, 1)
+        write(options.out, options.valid, sample, {**settings, "seconds": seconds})
 
 
 if __name__ == "__main__":

@@ -17,18 +17,8 @@ import duckdb
 
 from laft_fairseq.errors import LaftError
 
-MAX_BYTES = 4 * 16_001  # a longer line is cut; it has too many characters in any case
-BLOCK_BYTES = 2**22
-_SLACK = 20_000  # rows beside the sample before it is cut to its size again
-_MEMORY = "400MB"
-_MAX_KEY = 2**64
-# Without the white space around it; `trim` takes as long as the hash, and few lines need it.
-_ENDS = " OR ".join(f"suffix(line, chr({code}))" for code in (9, 11, 12, 13, 32))
-_SPACE = " || ".join(f"chr({code})" for code in (9, 11, 12, 13, 32))
-_TRIMMED = f"CASE WHEN line < '!' OR {_ENDS} THEN trim(line, {_SPACE}) ELSE line END"
-_UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ123456789", "abcdefghijklmnopqrstuvwxyz000000000"
-_IGNORED = r"[^0a-z\x{80}-\x{10ffff}]+"
-_LOOSE = f"regexp_replace(translate(line, '{_UPPER}', '{_LOWER}'), '{_IGNORED}', '', 'g')"
+SLACK = 20_000  # lines beside the sample before it is cut to its size again
+MAX_KEY = 2**64
 
 
 class Sample:
@@ -38,65 +28,49 @@ class Sample:
         size: how many lines to keep.
         seed: another one gives another sample.
         reason: the SQL expression of `filters.reason_sql`.
-        loose: lines that differ in ASCII case, digits, spaces and punctuation only are equal, and
-            the first that passes is kept.
-        first: keep the first `size` lines that pass, in place of a sample.
         work: a folder for what does not fit into memory.
     """
 
-    def __init__(
-        self, size: int, seed: int, reason: str, loose: bool, first: bool, work: Path
-    ) -> None:
-        self.size, self.first = size, first
+    def __init__(self, size: int, seed: int, reason: str, work: Path) -> None:
+        self.size = size
         self.lines = self.rows = 0
-        self.threshold = _MAX_KEY  # of ranks: only smaller ones can enter the sample
-        self._table = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(work)})
-        self._sql("CREATE TABLE sample (rank HUGEINT, key UBIGINT, place BIGINT, line VARCHAR)")
+        self.threshold = MAX_KEY  # only smaller keys can enter the sample
         self.reasons: Counter[str] = Counter()  # of the lines that were looked at
+        self._database = duckdb.connect(
+            config={"memory_limit": "400MB", "temp_directory": str(work)}
+        )
+        self._sql("CREATE TABLE sample (key UBIGINT, line VARCHAR)")
         self._judge = f"""CREATE OR REPLACE TEMP TABLE block AS
-            WITH text AS (SELECT string_split(?, chr(10)) AS lines),
-            untrimmed AS (
-                SELECT unnest(lines) AS line, ? + generate_subscripts(lines, 1) AS place FROM text),
-            trimmed AS (SELECT {_TRIMMED} AS line, place FROM untrimmed),
-            keyed AS (
-                SELECT *, md5_number_lower('{seed}:' || {_LOOSE if loose else "line"}) AS key
-                FROM trimmed),
-            ranked AS (SELECT *, {"place" if first else "key"}::HUGEINT AS rank FROM keyed)
-            SELECT *, {reason} AS reason FROM ranked WHERE rank < ?::HUGEINT"""
+            WITH text AS (SELECT unnest(string_split(?, chr(10))) AS line),
+            keyed AS (SELECT line, md5_number_lower('{seed}:' || line) AS key FROM text)
+            SELECT *, {reason} AS reason FROM keyed WHERE key < ?::HUGEINT"""
 
     def add(self, block: bytes) -> None:
         """Offer a block of whole lines, without the last one's line end."""
         text = block.decode("utf-8", "replace").replace("\0", "\ufffd")
-        self._sql(self._judge, (text, self.lines, self.threshold))
-        self.lines += block.count(b"\n") + 1
+        lines = [line.strip() for line in text.split("\n")]
+        self._sql(self._judge, "\n".join(lines), self.threshold)
+        self.lines += len(lines)
         self.reasons.update(dict(self._sql("SELECT reason, count(*) FROM block GROUP BY reason")))
-        ((added,),) = self._sql("INSERT INTO sample SELECT rank, key, place, line FROM block "
-                                "WHERE reason = 'kept'")  # fmt: skip
+        kept = "SELECT key, line FROM block WHERE reason = 'kept'"
+        ((added,),) = self._sql(f"INSERT INTO sample {kept}")
         self.rows += added
-        if self.rows > self.size + max(self.size // 2, _SLACK):
+        if self.rows > self.size + max(self.size // 2, SLACK):
             self.cut()
 
     def cut(self) -> None:
         """Reduce the table to the distinct lines of the sample."""
         self._sql(
-            "CREATE OR REPLACE TABLE sample AS SELECT * FROM sample WHERE place IN "
-            "(SELECT min(place) FROM sample GROUP BY key ORDER BY min(rank) LIMIT ?)",
-            (self.size,),
-        )
-        ((self.rows, largest),) = self._sql("SELECT count(*), max(rank) FROM sample")
+            "CREATE OR REPLACE TABLE sample AS SELECT key, any_value(line) AS line FROM sample "
+            "GROUP BY key ORDER BY key LIMIT ?", self.size,
+        )  # fmt: skip
+        ((self.rows, largest),) = self._sql("SELECT count(*), max(key) FROM sample")
         if self.rows == self.size:
             self.threshold = largest
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether no further line can enter the sample."""
-        if self.first and self.rows >= self.size:
-            self.cut()
-        return self.first and self.rows == self.size
-
     def sentences(self, start: int, stop: int) -> Iterator[str]:
         """The lines of the sample in random order, from number `start` up to `stop`."""
-        result = self._table.execute(
+        result = self._database.execute(
             "SELECT line FROM sample ORDER BY key LIMIT ? OFFSET ?", [stop - start, start]
         )
         while rows := result.fetchmany(10_000):
@@ -107,13 +81,13 @@ class Sample:
 
         The estimate's standard error is 1 part in the square root of `size`.
         """
-        if self.threshold == _MAX_KEY or self.first:
+        if self.threshold == MAX_KEY:
             return self.rows
-        return round((self.size - 1) / (self.threshold / _MAX_KEY))
+        return round((self.size - 1) / (self.threshold / MAX_KEY))
 
-    def _sql(self, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def _sql(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         try:
-            return self._table.execute(sql, values).fetchall()
+            return self._database.execute(sql, values).fetchall()
         except duckdb.Error as error:
             raise LaftError(f"DuckDB: {str(error).splitlines()[0]}") from error
         except RuntimeError as error:  # Ctrl-C

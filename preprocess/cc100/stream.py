@@ -14,46 +14,31 @@ from tqdm import tqdm
 
 from laft_fairseq.errors import LaftError
 
-# By first bytes. Several threads where the file has several blocks.
-PROGRAMS = {
-    b"\xfd7zXZ\0": (".xz", ["xz", "-dc", "-T0", "-M", "256MiB"]),
-    b"\x1f\x8b": (".gz", ["gzip", "-dc"]),
-}
+BLOCK_BYTES = 2**22
+MAX_BYTES = 4 * 16_001  # a longer line is cut; it has too many characters in any case
+LOG_SECONDS = 60  # between lines of progress, where there is no terminal
 LINE = "cc100: {desc}: {n_fmt} of {total_fmt}, {rate_fmt}, {remaining} left{postfix}\n"
+# Several threads where the file has several blocks.
+PROGRAMS = {".xz": ["xz", "-dc", "-T0", "-M", "256MiB"], ".gz": ["gzip", "-dc"]}
 
 
 @contextmanager
-def open_text(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Open a file as its first bytes say: xz, gzip or plain.
-
-    Yields:
-        the text, and the file as it is stored: its position tells how much was read.
-
-    Raises:
-        LaftError: no such file, not what its name says, or damaged.
-    """
-    if not path.is_file():
-        raise LaftError(f"{path}: no such file")
-    with path.open("rb", buffering=0) as file:
-        start = file.read(6)
-        file.seek(0)
-        formats = [entry for magic, entry in PROGRAMS.items() if start.startswith(magic)]
-        suffix, command = formats[0] if formats else ("", [])
-        if path.suffix in (".xz", ".gz") and path.suffix != suffix:
-            raise LaftError(f"{path}: not {path.suffix} by its first bytes: get it again")
-        if not command:
-            yield file, file
-            return
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=file, stdout=pipe, stderr=pipe) as process:
-            assert process.stdout is not None and process.stderr is not None
-            try:
-                yield process.stdout, file
-                if not process.stdout.read(1) and process.wait():
-                    message = process.stderr.read().decode("utf-8", "replace").strip()
-                    raise LaftError(f"{path}: damaged or cut off ({message})")
-            finally:
-                process.kill()
+def decompressed(path: Path, file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """Give the text of an open file, as its name says: `.xz`, `.gz` or plain."""
+    command = PROGRAMS.get(path.suffix)
+    if command is None:
+        yield file
+        return
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=file, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None and process.stderr is not None
+        try:
+            yield process.stdout
+            if not process.stdout.read(1) and process.wait():
+                message = process.stderr.read().decode("utf-8", "replace").strip()
+                raise LaftError(f"{path}: damaged or cut off ({message}): get it again")
+        finally:
+            process.kill()
 
 
 def blocks(file: IO[bytes], size: int, longest: int) -> Iterator[bytes]:
@@ -71,24 +56,23 @@ def blocks(file: IO[bytes], size: int, longest: int) -> Iterator[bytes]:
         yield rest
 
 
-def read_blocks(source: str, size: int, longest: int, log_seconds: float) -> Iterator[bytes]:
-    """The blocks of a file, or of standard input for `-`, with a progress bar on stderr.
-
-    Without a terminal the progress is a line every `log_seconds`.
-    """
-    seconds, line = (0.1, None) if sys.stderr.isatty() else (log_seconds, LINE)
-    with tqdm(
-        desc=source, unit="B", unit_scale=True, bar_format=line, miniters=1, delay=seconds,
-        mininterval=seconds, maxinterval=max(10, seconds),
-    ) as progress:  # fmt: skip
-        if source == "-":
-            for block in blocks(sys.stdin.buffer, size, longest):
-                progress.update(len(block))
-                yield block
-            return
-        with open_text(Path(source)) as (text, stored):
-            progress.total = Path(source).stat().st_size
-            for block in blocks(text, size, longest):
-                # A program shares the file's position with us.
-                progress.update(os.lseek(stored.fileno(), 0, os.SEEK_CUR) - progress.n)
-                yield block
+def read_blocks(source: str) -> Iterator[bytes]:
+    """The blocks of a file, or of standard input for `-`, with progress on stderr."""
+    path = Path(source)
+    if source != "-" and not path.is_file():
+        raise LaftError(f"{path}: no such file")
+    seconds, line = (0.1, None) if sys.stderr.isatty() else (LOG_SECONDS, LINE)
+    with (
+        tqdm(
+            desc=source, unit="B", unit_scale=True, bar_format=line, miniters=1, delay=seconds,
+            mininterval=seconds, maxinterval=max(10, seconds),
+        ) as progress,
+        open(0 if source == "-" else path, "rb", buffering=0) as file,
+        decompressed(path, file) as text,
+    ):  # fmt: skip
+        progress.total = os.fstat(file.fileno()).st_size or None  # none of a pipe
+        for block in blocks(text, BLOCK_BYTES, MAX_BYTES):
+            # A program shares the file's position with us: it tells how much was read.
+            at = os.lseek(file.fileno(), 0, os.SEEK_CUR) if progress.total else 0
+            progress.update(at - progress.n if progress.total else len(block))
+            yield block

@@ -27,8 +27,7 @@ def number(kind: type, least: float, most: float = math.inf) -> Callable[[str], 
     def parse(text: str) -> Any:
         value = kind(text)
         if not least <= value <= most:
-            bound = f"at least {least}" if value < least else f"at most {most}"
-            raise argparse.ArgumentTypeError(f"{text}: {bound}")
+            raise argparse.ArgumentTypeError(f"{text}: from {least} to {most}")
         return value
 
     return parse
@@ -51,12 +50,12 @@ def run_command(name: str, command: Callable[[], object], stopped: str = "stoppe
         command()
     except OSError as error:
         message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        print(f"{name}: {message}", file=sys.stderr)
     except LaftError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        message = str(error)
     except KeyboardInterrupt:
         print(f"{name}: {stopped}", file=sys.stderr)
         return 130
     else:
         return 0
+    print(f"{name}: {message}", file=sys.stderr)
     return 1

@@ -13,11 +13,6 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.files import lines as read_lines
 from laft_fairseq.files import replacing
 
-SMALLEST: tuple[dict[str, Any], ...] = (
-    {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME},
-)
-FASTER: tuple[dict[str, Any], ...] = ({"id": lzma.FILTER_LZMA2, "preset": 3},)
-
 
 def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:
     """Yield rows of exactly `columns` tab-separated fields."""
@@ -28,21 +23,13 @@ def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:
         yield row
 
 
-def refuse_gzip(path: Path) -> None:
-    """Refuse an output that is named `.gz`: output is plain or `.xz`."""
-    if path.suffix == ".gz":
-        raise LaftError(f"{path}: output is plain or .xz; give it another name")
-
-
-def write_lines(
-    path: Path, lines: Iterable[str], filters: Iterable[dict[str, Any]] = SMALLEST
-) -> int:
+def write_lines(path: Path, lines: Iterable[str], preset: int = 9 | lzma.PRESET_EXTREME) -> int:
     """Write lines to a file, compressed if its name ends in `.xz`; return their number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with (
         replacing(path) as temporary,
-        lzma.open(temporary, "wt", encoding="utf-8", newline="\n", filters=list(filters))
+        lzma.open(temporary, "wt", encoding="utf-8", newline="\n", preset=preset)
         if path.suffix == ".xz"
         else temporary.open("w", encoding="utf-8", newline="\n") as handle,
     ):
@@ -58,11 +45,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file that these tools wrote.
-
-    Raises:
-        LaftError: the file is not JSON.
-    """
+    """The object in a JSON file that these tools wrote."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
@@ -101,9 +84,11 @@ def is_up_to_date(out: Path, settings: dict[str, Any], resuming: bool = False) -
     Its provenance holds the settings and `output_sha256`; a run that is resumed may lack it.
 
     Raises:
-        LaftError: it exists, but was made otherwise or changed.
+        LaftError: it exists, but was made otherwise or changed, or is to be `.gz`.
     """
     path = provenance_path(out)
+    if out.suffix == ".gz":
+        raise LaftError(f"{out}: output is plain or .xz; give it another name")
     if not out.exists() or (resuming and not path.is_file()):
         return False
     if not path.is_file():

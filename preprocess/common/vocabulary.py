@@ -1,73 +1,25 @@
-"""A backbone's sentencepiece model, dictionary, languages and tag layout; whether they agree."""
+"""A backbone's sentencepiece model, dictionary and languages; whether they agree."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.sentencepiece_dictionary import load as load_model
+from laft_fairseq.languages.tags import CC25, words_of
+from laft_fairseq.languages.vocabulary_files import DICTIONARY, LANGS_FILE, SENTENCEPIECE
 from preprocess.common.files import read_lines
 
-TAG_LAYOUT = "tag-layout.txt"  # beside dict.txt: where the language tag of a text stands
-TAG_LAYOUTS = ("suffix", "prefix")  # after the text, as without the file, or before it
 
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """A sentencepiece model that fits a dictionary, and their files."""
-
-    model: Any
-    model_path: Path
-    dictionary: Path
-    langs: Path | None
-
-
-def load_model(path: Path) -> Any:
-    """A sentencepiece model.
+def load_checked_model(backbone: Path) -> Any:
+    """The sentencepiece model of a backbone's folder, of which `dict.txt` holds the subwords.
 
     Raises:
-        LaftError: the file is missing, or none.
+        LaftError: a file is missing, or `dict.txt` is not the model's subwords from id 3 on.
     """
-    import sentencepiece
-
-    if not path.is_file():
-        raise LaftError(f"{path}: no such file")
-    try:
-        return sentencepiece.SentencePieceProcessor(model_file=str(path))
-    except (OSError, RuntimeError) as error:
-        raise LaftError(f"{path}: not a sentencepiece model") from error
-
-
-def load_vocabulary(
-    folder: Path | None, model: Path | None = None, dictionary: Path | None = None,
-    langs: Path | None = None,
-) -> Vocabulary:  # fmt: skip
-    """Load model and dictionary.
-
-    Args:
-        folder: of `sentence.bpe.model`, `dict.txt` and `langs.txt`, of which the last may be
-            missing; the other arguments name other files.
-
-    Raises:
-        LaftError: a file is missing, or the dictionary is not the model's.
-    """
-    if folder is not None and not folder.is_dir():
-        raise LaftError(f"{folder}: no such folder (--backbone)")
-    model = model or (folder and folder / "sentence.bpe.model")
-    dictionary = dictionary or (folder and folder / "dict.txt")
-    if model is None or dictionary is None:
-        raise LaftError("name --backbone, or both --spm and --dict")
-    if langs is not None and not langs.is_file():
-        raise LaftError(f"{langs}: no such file")
-    processor = load_model(model)
-    check_dictionary(processor, model, dictionary)
-    beside = dictionary.with_name("langs.txt")
-    return Vocabulary(processor, model, dictionary, langs or (beside if beside.is_file() else None))
-
-
-def check_dictionary(model: Any, path: Path, dictionary: Path) -> None:
-    """Refuse a dictionary other than the model's subwords from id 3 on, in their order."""
+    path, dictionary = backbone / SENTENCEPIECE, backbone / DICTIONARY
+    model = load_model(path)
     words = [line.rsplit(" ", 1)[0] for line in read_lines(dictionary)]
     subwords = [model.id_to_piece(i) for i in range(3, model.get_piece_size())]
     for number, (word, subword) in enumerate(zip(words, subwords, strict=False), 1):
@@ -80,34 +32,12 @@ def check_dictionary(model: Any, path: Path, dictionary: Path) -> None:
         raise LaftError(
             f"{dictionary} does not fit {path}: {len(words)} lines for {len(subwords)} subwords"
         )
+    return model
 
 
-def known_languages(langs: Path | None) -> tuple[list[str], str]:
+def known_languages(backbone: Path) -> tuple[list[str], str]:
     """The backbone's tags and the file that lists them; mBART-cc25's where there is none."""
-    if langs is None or not langs.is_file():
-        from laft_fairseq.languages.tags import CC25
-
-        return list(CC25), "mBART-cc25 (the backbone has no langs.txt)"
-    return [line for line in read_lines(langs) if line], str(langs)
-
-
-def check_language(lang: str, langs: Path | None, new_langs: list[str]) -> None:
-    """Refuse a language that is neither the backbone's nor a new one."""
-    if lang in new_langs:
-        return
-    known, where = known_languages(langs)
-    if lang not in known:
-        listed = "" if langs is not None else "write the backbone's languages into langs.txt, or "
-        raise LaftError(
-            f"{lang} is not a language of {where}: {', '.join(known)}; {listed}name one that the "
-            "backbone never saw by --new-langs"
-        )
-
-
-def tag_layout(folder: Path) -> str:
-    """Where the language tag stands in the texts of a folder: `suffix` or `prefix`."""
-    path = folder / TAG_LAYOUT
-    word = " ".join(read_lines(path)).strip() if path.is_file() else TAG_LAYOUTS[0]
-    if word not in TAG_LAYOUTS:
-        raise LaftError(f"{path}: {word!r} is no tag layout: write {' or '.join(TAG_LAYOUTS)}")
-    return word
+    path = backbone / LANGS_FILE
+    if not path.is_file():
+        return CC25, "mBART-cc25 (the backbone has no langs.txt)"
+    return words_of(path), str(path)

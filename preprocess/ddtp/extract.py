@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from laft_fairseq.errors import LaftError
@@ -14,15 +14,8 @@ from preprocess.common.text import PARAGRAPH, han_share, is_cjk, shingles, stabl
 from preprocess.ddtp.index import Description
 
 TAGS = {"en": "en_XX", "fr": "fr_XX", "zh_CN": "zh_CN", "de": "de_DE"}
-MONO_SOURCES = (
-    "shipped",
-    "debian-handbook",
-    "installation-guide",
-    "debian-reference",
-    "gnome-user-docs",
-    "wesnoth",
-    "linux-doc",
-)
+MONO_SOURCES = ("shipped", "debian-handbook", "installation-guide", "debian-reference",
+                "gnome-user-docs", "wesnoth", "linux-doc")  # fmt: skip
 SHARE_WITH_HELD_OUT = 0.5
 _SENTENCE_START = re.compile(r"[\w“《（「『(](?![，、])")
 _SENTENCE_END = re.compile(r"[.!?。！？…][)”»」』\"')]*$")
@@ -119,11 +112,9 @@ def write_pairs(out: Path, split: str, examples: Examples) -> None:
 
 
 def write_mono(
-    options: argparse.Namespace,
-    train: Examples,
-    pairs: Sequence[Description],
-    held_out: Mapping[str, HeldOut],
-) -> None:
+    options: argparse.Namespace, train: Examples, pairs: list[Description],
+    held_out: dict[str, HeldOut],
+) -> None:  # fmt: skip
     """Write `mono.{tag}.txt.xz`, rarest language first, so that no line translates another."""
     seen = {each.md5 for each in pairs}
     for lang in sorted(train, key=lambda lang: len(train[lang])):
@@ -153,14 +144,11 @@ def mono_lines(
 
 def read_mono(folder: Path, lang: str) -> Iterator[tuple[str, str]]:
     """Yield (text, source) from `{lang}.txt.xz`, or from an extract's `mono.{tag}.txt.xz`."""
-    path = folder / f"{lang}.txt.xz"
-    if path.is_file():
-        for line in read_lines(path):
-            text, _, source = line.rpartition("\t")
-            yield text.strip(), source
-    else:
-        for line in read_lines(folder / f"mono.{TAGS[lang]}.txt.xz"):
-            yield line, "shipped"
+    if not (path := folder / f"{lang}.txt.xz").is_file():
+        path = folder / f"mono.{TAGS[lang]}.txt.xz"
+    for line in read_lines(path):
+        text, tab, source = line.rpartition("\t")
+        yield (text.strip(), source) if tab else (line, "shipped")
 
 
 def is_clean(text: str, lang: str) -> bool:

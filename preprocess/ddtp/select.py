@@ -30,17 +30,11 @@ Descriptions = Mapping[str, Mapping[str, Description]]  # by language, md5
 
 @dataclass(frozen=True)
 class Selection:
-    """What was chosen.
+    """What was chosen."""
 
-    Attributes:
-        examples: by language and split.
-        families: their number.
-        leaked: how many examples of train or valid are left out as like a test item.
-    """
-
-    examples: dict[str, dict[str, list[Description]]]
-    families: int
-    leaked: int
+    examples: dict[str, dict[str, list[Description]]]  # by language and split
+    families: int  # their number
+    leaked: int  # examples of train or valid, left out as they resemble a test item
 
 
 def usable_english(description: Description) -> bool:
@@ -95,10 +89,8 @@ def families(index: Index, english: Mapping[str, Description]) -> dict[str, str]
 
 def _source_nodes(index: Index, description: Description) -> list[str]:
     """The source packages of a description, as the nodes of the family graph."""
-    return [
-        f"source:{name}"
-        for name in sorted(index.sources.get(description.package, {description.package}))
-    ]
+    names = index.sources.get(description.package, {description.package})
+    return [f"source:{name}" for name in sorted(names)]
 
 
 def without_near_duplicates(
@@ -151,13 +143,12 @@ def leaks(examples: Iterable[Description], test: Iterable[Description]) -> set[s
 def select(index: Index) -> Selection:
     """Filter, group into families, split by hash, and leave out what leaks into the test."""
     english = {md5: each for md5, each in index.descriptions["en"].items() if usable_english(each)}
-    usable: dict[str, dict[str, Description]] = {"en": english}
-    for lang in index.descriptions:
-        if lang != "en":
-            usable[lang] = {
-                md5: each for md5, each in index.descriptions[lang].items()
-                if md5 in english and is_translated(each, english[md5], lang)
-            }  # fmt: skip
+    usable: dict[str, dict[str, Description]] = {
+        lang: {
+            md5: each for md5, each in descriptions.items()
+            if md5 in english and (lang == "en" or is_translated(each, english[md5], lang))
+        } for lang, descriptions in index.descriptions.items()
+    }  # fmt: skip
     family = families(index, english)
     kept = without_near_duplicates(index, usable, family)
     usable = {lang: {m: usable[lang][m] for m in kept if m in usable[lang]} for lang in usable}
@@ -171,11 +162,8 @@ def select(index: Index) -> Selection:
         examples[lang] = {name: [e for e in ordered if split[e.md5] == name] for name in SPLITS}
         others = [*examples[lang]["train"], *examples[lang]["valid"]]
         leaked |= {(lang, md5) for md5 in leaks(others, examples[lang]["test"])}
-    for lang in examples:
+    for lang, of_split in examples.items():
         for name in ("train", "valid"):
-            examples[lang][name] = [
-                each
-                for each in examples[lang][name]
-                if ("en", each.md5) not in leaked and (lang, each.md5) not in leaked
-            ]
+            of_split[name] = [e for e in of_split[name]
+                              if leaked.isdisjoint({("en", e.md5), (lang, e.md5)})]  # fmt: skip
     return Selection(examples, families=len(set(family.values())), leaked=len(leaked))

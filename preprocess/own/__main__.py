@@ -2,7 +2,6 @@
 
     RAW/{train,valid}.tsv              source, target
     RAW/mono.<tag>.{train,valid}       plain text, one text a line
-    RAW/made-from.json                 what they were made from
 
 Wrong files end in one line that names the user's own file, its line and what to do about it.
 """
@@ -12,12 +11,11 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from laft_fairseq.errors import LaftError
 from preprocess.common.command import command_parser, run_command
-from preprocess.common.files import digest, read_json, read_lines, write_json, write_lines
+from preprocess.common.files import read_lines, write_lines
 from preprocess.common.text import squeeze
 from preprocess.common.vocabulary import known_languages
 
@@ -27,39 +25,35 @@ PAIR = "a line is source, tab, target"
 
 
 def find(folder: Path, name: str) -> Path | None:
-    """The file of a name, plain, `.gz` or `.xz`.
-
-    Raises:
-        LaftError: there are two.
-    """
+    """The file of a name, plain, `.gz` or `.xz`."""
     paths = [path for end in ("", ".gz", ".xz") if (path := folder / f"{name}{end}").is_file()]
     if len(paths) > 1:
         raise LaftError(f"{paths[0]}: {paths[1].name} is there too; take one of them away")
     return paths[0] if paths else None
 
 
-def report_unread(folder: Path, read: Iterable[Path]) -> None:
-    """Print which files look like the user's data and are not read.
-
-    Raises:
-        LaftError: a language's text among them, which would be missed after two trainings.
-    """
-    used = set(read)
-    for path in sorted(folder.iterdir()):
-        if path in used or not path.name.startswith(("mono.", "train.", "valid.")):
-            continue
+def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
+    """The user's files by their use: `train`, `valid` and language tags."""
+    names = {"train": "train.tsv", "valid": "valid.tsv"}
+    names |= {tag: f"mono.{tag}.txt" for tag in tags}
+    files = {use: path for use, name in names.items() if (path := find(folder, name))}
+    if "train" not in files:
+        raise LaftError(f"{folder}/train.tsv: missing: {PAIR}")
+    for tag in tags[1:]:
+        if tag not in files:
+            raise LaftError(f"{folder}/mono.{tag}.txt: missing")
+    for path in sorted(set(folder.iterdir()) - set(files.values())):
         if path.name.startswith("mono."):
             raise LaftError(f"{path}: not read: a language's text is mono.<tag>.txt, plain, .gz or "
                             ".xz; give it that name, or take it away")  # fmt: skip
-        print(f"own: {path.name}: not read; pairs are in train.tsv and valid.tsv, or .gz or .xz")
+        if path.name.startswith(("train.", "valid.")):
+            print(f"own: {path.name}: not read; pairs are in train.tsv and valid.tsv, or .gz or "
+                  ".xz")  # fmt: skip
+    return files
 
 
 def read_pairs(path: Path) -> list[str]:
-    """The pairs of a TSV file as lines; prints which lines are left out, as a side is empty.
-
-    Raises:
-        LaftError: a line has not two columns, or no pair is left.
-    """
+    """The pairs of a TSV file as lines; prints which lines are left out, as a side is empty."""
     pairs, empty = [], []
     for number, line in enumerate(read_lines(path), 1):
         sides = [squeeze(side) for side in line.split("\t")]
@@ -91,11 +85,7 @@ def report_left_out(path: Path, kind: str, numbers: list[int]) -> None:
 
 
 def hold_out(lines: list[str], most: int, path: Path) -> tuple[list[str], list[str]]:
-    """All but the last twentieth, and that, `most` lines at most.
-
-    Raises:
-        LaftError: there are too few.
-    """
+    """All but the last twentieth, and that, `most` lines at most."""
     if len(lines) < LEAST:
         raise LaftError(f"{path}: {len(lines)} lines; at least {LEAST} are needed, of which the "
                         "last twentieth is for validation")  # fmt: skip
@@ -103,47 +93,25 @@ def hold_out(lines: list[str], most: int, path: Path) -> tuple[list[str], list[s
     return lines[:-count], lines[-count:]
 
 
-def check_tags(tags: list[str], langs: Path, new_langs: list[str]) -> None:
+def check_tags(tags: list[str], backbone: Path, new_langs: list[str]) -> None:
     """Check that the backbone knows every language, or that it is a new one.
 
     Args:
         tags: the languages, that of the pairs first.
-        langs: the backbone's `langs.txt`, without which its languages are mBART-cc25's.
-
-    Raises:
-        LaftError: it does not, or a new one is no new one; the line says what may have been meant.
+        backbone: its folder; without `langs.txt` its languages are mBART-cc25's.
+        new_langs: the new languages, which the backbone must not know.
     """
-    known, where = known_languages(langs)
+    known, where = known_languages(backbone)
     for tag in new_langs:
         if tag in known:
-            raise LaftError(f"NEW_LANGS: {tag} is a language of {where}; leave it out")
+            raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
     for tag in tags:
-        if tag in known or tag in new_langs:
-            continue
-        named = f"SOURCE={tag}" if tag == tags[0] else f"mono.{tag}.txt"
-        like = [one for one in known if one.split("_")[0] == tag.split("_")[0].lower()]
-        meant = named.replace(tag, like[0]) if like else ""
-        remedy = f"call it {meant}" if meant else f"NEW_LANGS={tag} adds it to the backbone's"
-        raise LaftError(f"{named}: {tag} is not among {', '.join(known)} of {where}; {remedy}")
-
-
-def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
-    """The user's files by their use: `train`, `valid` and language tags.
-
-    Raises:
-        LaftError: there are no pairs, a language has no text, or a text no language.
-    """
-    names = {"train": "train.tsv", "valid": "valid.tsv"}
-    names |= {tag: f"mono.{tag}.txt" for tag in tags}
-    paths = {use: find(folder, name) for use, name in names.items()}
-    if paths["train"] is None:
-        raise LaftError(f"{folder}/train.tsv: missing: {PAIR}")
-    for tag in tags[1:]:
-        if paths[tag] is None:
-            raise LaftError(f"{folder}/mono.{tag}.txt: missing")
-    files = {use: path for use, path in paths.items() if path is not None}
-    report_unread(folder, files.values())
-    return files
+        if tag not in [*known, *new_langs]:
+            named = "--langs" if tag == tags[0] else f"mono.{tag}.txt"
+            raise LaftError(
+                f"{named}: {tag} is not among {', '.join(known)} of {where}; use one of these, or "
+                "name it by --new-langs"
+            )
 
 
 def write_splits(files: dict[str, Path], tags: list[str], work: Path) -> None:
@@ -167,28 +135,14 @@ def write_splits(files: dict[str, Path], tags: list[str], work: Path) -> None:
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """Make RAW, unless it is there from the same files.
-
-    Raises:
-        LaftError: a file is wrong, or RAW was made from others.
-    """
+    """Make RAW, of all files or not at all."""
     new_langs = [tag for tag in options.new_langs.split(",") if tag]
-    check_tags(options.langs, options.backbone / "langs.txt", new_langs)
+    check_tags(options.langs, options.backbone, new_langs)
     files = gather(options.folder, options.langs)
-    now = {"langs": options.langs, **{path.name: digest(path) for path in files.values()}}
-    record = options.raw / "made-from.json"
-    if record.is_file() and (options.raw.parent / "data-bin" / "done").is_file():
-        before = read_json(record)
-        other = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-        if other:
-            raise LaftError(f"{options.raw} was made from other {', '.join(other)}: "
-                            f"remove {options.raw.parent}, or name another OUT")  # fmt: skip
-        return
     work = options.raw.with_name("raw.partial")
     shutil.rmtree(work, ignore_errors=True)
     try:
         write_splits(files, options.langs, work)
-        write_json(work / record.name, now)
         shutil.rmtree(options.raw, ignore_errors=True)
         work.replace(options.raw)
     finally:

@@ -75,11 +75,7 @@ def without_test(items: list[Item], test: list[Item], report: Report) -> list[It
 
 
 def build(options: argparse.Namespace) -> tuple[Splits, dict[str, Any]]:
-    """All splits, and their provenance.
-
-    Raises:
-        LaftError: a file or an option cannot be used.
-    """
+    """All splits, and their provenance."""
     limits = limits_of(options)
     reports = {name: Report() for name in INPUTS}
     items = {
@@ -121,11 +117,7 @@ def limits_of(options: argparse.Namespace) -> Limits:
 
 
 def with_answers(trained: list[Item], source: str, path: Path) -> bool:
-    """Whether sources hold the answer: in training and in every test alike.
-
-    Raises:
-        LaftError: answers are asked for, and a training item has none.
-    """
+    """Whether sources hold the answer: in training and in every test alike."""
     missing = [item.name for item in trained if not item.answer]
     if source == "evidence-answer" and missing:
         raise LaftError(
@@ -138,6 +130,10 @@ def with_answers(trained: list[Item], source: str, path: Path) -> bool:
 def provenance(options: argparse.Namespace, splits: Splits, reports: dict[str, Report],
                has_answers: bool) -> dict[str, Any]:  # fmt: skip
     """What `provenance.json` records."""
+
+    def described(path: Path) -> dict[str, str]:
+        return {"name": path.name, "sha256": sha256(path)}
+
     mark = options.separator
     with_mark = {
         split: [item.name for item in items if mark in f"{item.evidence} {item.answer}"]
@@ -148,17 +144,13 @@ def provenance(options: argparse.Namespace, splits: Splits, reports: dict[str, R
         "format": "laft-questions/1",
         "source": "evidence-answer" if has_answers else "evidence",
         "separator": mark if has_answers else None,
-        "files": {name: _file(getattr(options, name)) for name in INPUTS},
-        "spm": options.spm and _file(options.spm),
+        "files": {name: described(getattr(options, name)) for name in INPUTS},
+        "spm": options.spm and described(options.spm),
         **{name: getattr(options, name) for name in chosen},
         "splits": {split: len(items) for split, items in splits.items()},
         "separator_in_text": {split: names for split, names in with_mark.items() if names},
         "items": {name: report.as_json() for name, report in reports.items()},
     }
-
-
-def _file(path: Path) -> dict[str, str]:
-    return {"name": path.name, "sha256": sha256(path)}
 
 
 def write(out: Path, splits: Splits, record: dict[str, Any]) -> None:
@@ -210,8 +202,6 @@ def parser() -> argparse.ArgumentParser:
 
 def main(options: argparse.Namespace) -> None:
     """Build, write and summarise."""
-    if not 0 < options.valid_share < 1:
-        raise LaftError(f"--valid-share {options.valid_share}: between 0 and 1")
     if options.separator.split() != [options.separator]:
         raise LaftError(f"--separator {options.separator!r}: one word or mark, without spaces")
     splits, record = build(options)

@@ -13,16 +13,9 @@ from types import FrameType
 
 from laft_fairseq.errors import LaftError
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
-from preprocess.common.files import (
-    is_up_to_date,
-    provenance_path,
-    refuse_gzip,
-    sha256,
-    write_json,
-    write_lines,
-)
-from preprocess.translate.lines import Counts, Rows
-from preprocess.translate.shards import Shards, locked, plan_shards, remove_shards
+from preprocess.common.files import is_up_to_date, provenance_path, sha256, write_json, write_lines
+from preprocess.translate.lines import Counts, lines_to_send, read_rows, translated_rows
+from preprocess.translate.shards import locked, plan_shards, remove_shards, run_shards, translations
 
 STOPS = (signal.SIGTERM, signal.SIGHUP)
 EXAMPLE = """\
@@ -51,7 +44,6 @@ def engine_version(command: str | None) -> str | None:
 
 def translate(options: argparse.Namespace) -> None:
     """Run the shards that are missing, join them, write the output and then its provenance."""
-    refuse_gzip(options.out)
     settings = {
         "input_sha256": sha256(options.input),
         "columns": options.columns,
@@ -63,16 +55,16 @@ def translate(options: argparse.Namespace) -> None:
         print(f"translate: {options.out}: up to date")
         return
     started = time.monotonic()
-    rows, counts = Rows(options.input, options.columns), Counts()
-    if next(rows.read(), None) is None:
+    file, work, counts = (options.input, options.columns), options.work, Counts()
+    if next(read_rows(*file), None) is None:
         raise LaftError(f"{options.input}: empty")
-    with locked(options.work):
-        lines = plan_shards(options.work, rows.lines(), options.shard_lines, settings)
-        shards = Shards(options.work, lines, options.command)
-        count = shards.run(options.jobs)
+    with locked(work):
+        lines = plan_shards(work, lines_to_send(*file), options.shard_lines, settings)
+        count = run_shards(work, lines, options.command, options.jobs)
         if sha256(options.input) != settings["input_sha256"]:
             raise LaftError(f"{options.input} changed while it was translated: run again")
-        write_lines(options.out, rows.translated(shards.translations(), counts))
+        results = translations(work, len(lines))
+        write_lines(options.out, translated_rows(*file, results, counts))
         write_json(
             provenance_path(options.out),
             {"input": str(options.input), "output": str(options.out), **settings,
@@ -82,7 +74,7 @@ def translate(options: argparse.Namespace) -> None:
              "seconds_of_last_run": round(time.monotonic() - started, 1),
              "date": datetime.now(UTC).isoformat(timespec="seconds")},
         )  # fmt: skip
-        remove_shards(options.work)
+        remove_shards(work)
     print(
         f"translate: {options.out}: {counts.rows:,} rows, {sum(lines):,} lines; "
         f"{counts.empty:,} came out empty, {counts.unchanged:,} unchanged"

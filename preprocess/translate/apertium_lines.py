@@ -72,11 +72,7 @@ def run_apertium(direction: str, texts: list[str]) -> list[str] | None:
 
 
 def translate(direction: str, texts: list[str]) -> list[str]:
-    """One translation a text; what gets lost or mixed up among the others is done again apart.
-
-    Raises:
-        LaftError: a text cannot be translated even alone.
-    """
+    """One translation a text; what gets lost or mixed up among the others is done again apart."""
     if not texts:
         return []
     translations = run_apertium(direction, texts)

@@ -29,48 +29,44 @@ class Counts:
     first_empty: int | None = None
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The rows of a file, and the columns of them to translate, counted from 1; None: all."""
+def read_rows(path: Path, columns: list[int] | None) -> Iterator[list[str]]:
+    """The rows as lists of cells.
 
-    path: Path
-    columns: list[int] | None
+    Args:
+        path: of the file.
+        columns: to translate, counted from 1; None: the file is plain text.
+    """
+    for number, line in enumerate(read_lines(path), 1):
+        row = line.split("\t") if columns else [line]
+        if columns and len(row) < max(columns):
+            raise LaftError(f"{path}: line {number} has {len(row)} columns, not {max(columns)}")
+        yield row
 
-    def read(self) -> Iterator[list[str]]:
-        """The rows as lists of cells.
 
-        Raises:
-            LaftError: the file is missing or unreadable, or a row is too short.
-        """
-        for number, line in enumerate(read_lines(self.path), 1):
-            row = [line] if self.columns is None else line.split("\t")
-            if self.columns is not None and len(row) < max(self.columns):
-                raise LaftError(
-                    f"{self.path}: line {number} has {len(row)} columns, not {max(self.columns)}"
-                )
-            yield row
+def lines_to_send(path: Path, columns: list[int] | None) -> Iterator[str]:
+    """The lines that are sent to the engine."""
+    for row in read_rows(path, columns):
+        for column in columns or [1]:
+            yield from filter(None, map(sendable, _MARK.split(row[column - 1])[::2]))
 
-    def lines(self) -> Iterator[str]:
-        """The lines that are sent to the engine."""
-        for row in self.read():
-            for column in self.columns or [1]:
-                yield from filter(None, map(sendable, _MARK.split(row[column - 1])[::2]))
 
-    def translated(self, translations: Iterator[str], counts: Counts) -> Iterator[str]:
-        """The rows as lines of the output, each line that was sent replaced by the next one."""
-        for row in self.read():
-            counts.rows += 1
-            for column in self.columns or [1]:
-                parts = _MARK.split(row[column - 1])
-                for place in range(0, len(parts), 2):
-                    if sent := sendable(parts[place]):
-                        parts[place] = sendable(next(translations))
-                        counts.unchanged += parts[place] == sent
-                        if not parts[place]:
-                            counts.empty += 1
-                            counts.first_empty = counts.first_empty or counts.rows
-                row[column - 1] = "".join(parts)
-            yield "\t".join(row)
+def translated_rows(
+    path: Path, columns: list[int] | None, translations: Iterator[str], counts: Counts
+) -> Iterator[str]:
+    """The rows as lines of the output, each line that was sent replaced by the next translation."""
+    for row in read_rows(path, columns):
+        counts.rows += 1
+        for column in columns or [1]:
+            parts = _MARK.split(row[column - 1])
+            for place in range(0, len(parts), 2):
+                if sent := sendable(parts[place]):
+                    parts[place] = sendable(next(translations))
+                    counts.unchanged += parts[place] == sent
+                    if not parts[place]:
+                        counts.empty += 1
+                        counts.first_empty = counts.first_empty or counts.rows
+            row[column - 1] = "".join(parts)
+        yield "\t".join(row)
 
 
 def sendable(text: str) -> str:

@@ -11,10 +11,8 @@ import fcntl
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -68,109 +66,98 @@ def plan_shards(work: Path, lines: Iterable[str], size: int, settings: dict[str,
     counts: list[int] = []
     source = iter(lines)
     while shard := list(islice(source, size)):
-        counts.append(write_lines(work / f"{len(counts):05d}.in", shard))
+        counts.append(write_lines(file_of(work, len(counts), "in"), shard))
     write_json(path, {"settings": settings, "lines": counts})
     return counts
 
 
-class Shards:
-    """All shards of a work folder, and how to run them.
+def file_of(work: Path, shard: int, suffix: str) -> Path:
+    """A file of a shard."""
+    return work / f"{shard:05d}.{suffix}"
+
+
+def run_shards(work: Path, counts: list[int], command: str, jobs: int) -> int:
+    """Run the unfinished shards, some side by side; return how many there were.
 
     Args:
         work: the folder.
         counts: lines of each shard.
         command: run by bash, lines on stdin to lines on stdout.
+        jobs: how many run at the same time.
+
+    Raises:
+        LaftError: a command failed, or gave another number of lines than it got.
     """
-
-    def __init__(self, work: Path, counts: list[int], command: str) -> None:
-        self.work, self.counts, self.command = work, counts, command
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._guard = threading.Lock()
-        self._stopped = False
-
-    def path(self, shard: int, suffix: str) -> Path:
-        """A file of a shard."""
-        return self.work / f"{shard:05d}.{suffix}"
-
-    def run(self, jobs: int) -> int:
-        """Run the unfinished shards, some side by side; return how many there were.
-
-        Raises:
-            LaftError: a command failed, or gave another number of lines than it got.
-        """
-        missing = [i for i in range(len(self.counts)) if not self.path(i, "out").is_file()]
-        left, done, started = sum(self.counts[i] for i in missing), 0, time.monotonic()
-        pool = ThreadPoolExecutor(jobs)
-        try:
-            futures = {pool.submit(self._run_one, i): i for i in missing}
-            for future in as_completed(futures):
-                future.result()
-                shard = futures[future]
-                done += self.counts[shard]
-                pace = done / (time.monotonic() - started)
-                print(
-                    f"translate: shard {shard + 1} of {len(self.counts)}, {self.counts[shard]:,} "
-                    f"lines; {pace:.1f} lines a second, {(left - done) / pace / 60:.1f} minutes "
-                    "left",
-                    flush=True,
-                )
-        finally:
-            self._stop()
-            pool.shutdown(cancel_futures=True)
-        return len(missing)
-
-    def translations(self) -> Iterator[str]:
-        """The lines of all shards, in order."""
-        for shard in range(len(self.counts)):
-            yield from split_lines(self.path(shard, "out").read_bytes().decode())
-
-    def _stop(self) -> None:
-        """End the commands that still run, with all that they started."""
-        with self._guard:
-            self._stopped = True
-            for process in self._running:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)
-
-    def _run_one(self, shard: int) -> None:
-        """Run the command on a shard, and keep what it gives if that has as many lines."""
-        # Named by the process: an engine that outlived a killed run may still write to its own.
-        names = ("in", f"part{os.getpid()}", "err")
-        source, partial, errors = (self.path(shard, name) for name in names)
-        where = f"shard {shard + 1} of {len(self.counts)} ({source})"
-        status = self._call(source, partial, errors)
-        if self._stopped:
-            raise LaftError(f"{where}: stopped")
-        if status:
-            message = errors.read_text("utf-8", "replace").strip() or "without a message"
-            raise LaftError(f"{where}: the command ended with {status}: {message.splitlines()[-1]}")
-        wrong = self.path(shard, "wrong")
-        try:
-            count = f"{len(split_lines(partial.read_bytes().decode()))} lines"
-        except UnicodeDecodeError:
-            count = "lines that are not UTF-8"
-        if count != f"{self.counts[shard]} lines":
-            partial.replace(wrong)
-            raise LaftError(
-                f"{where}: the command gave {count} for {self.counts[shard]} (see {wrong}): it "
-                "must print one line for each line; correct it and run again, under another name "
-                "with another --work"
+    missing = [i for i in range(len(counts)) if not file_of(work, i, "out").is_file()]
+    left, done, started = sum(counts[i] for i in missing), 0, time.monotonic()
+    waiting, running = iter(missing), dict[int, tuple[subprocess.Popen[bytes], int]]()
+    try:
+        while True:
+            for shard in islice(waiting, jobs - len(running)):
+                process = start(work, shard, command)
+                running[process.pid] = process, shard
+            if not running:
+                return len(missing)
+            pid, status = os.wait()
+            process, shard = running.pop(pid)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            keep(work, shard, counts, process.returncode)
+            done += counts[shard]
+            pace = done / (time.monotonic() - started)
+            print(
+                f"translate: shard {shard + 1} of {len(counts)}, {counts[shard]:,} lines; "
+                f"{pace:.1f} lines a second, {(left - done) / pace / 60:.1f} minutes left",
+                flush=True,
             )
-        wrong.unlink(missing_ok=True)
-        partial.replace(self.path(shard, "out"))
+    finally:
+        for process, _ in running.values():  # end the commands with all that they started
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
 
-    def _call(self, source: Path, out: Path, errors: Path) -> int:
-        """Run the command in a process group of its own; return its exit status."""
-        with source.open("rb") as stdin, out.open("wb") as stdout, errors.open("wb") as stderr:
-            with self._guard:
-                if self._stopped:
-                    return 1
-                process = subprocess.Popen(
-                    ["bash", "-o", "pipefail", "-c", self.command],
-                    stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True,
-                )  # fmt: skip
-                self._running.add(process)
-            status = process.wait()
-        with self._guard:
-            self._running.discard(process)
-        return status
+
+def partial_file(work: Path, shard: int) -> Path:
+    """What a command writes to: no other run's, of which the engine may have outlived a kill."""
+    return file_of(work, shard, f"part{os.getpid()}")
+
+
+def start(work: Path, shard: int, command: str) -> subprocess.Popen[bytes]:
+    """Run the command on a shard, in a process group of its own."""
+    with (
+        file_of(work, shard, "in").open("rb") as stdin,
+        partial_file(work, shard).open("wb") as stdout,
+        file_of(work, shard, "err").open("wb") as stderr,
+    ):
+        return subprocess.Popen(
+            ["bash", "-o", "pipefail", "-c", command],
+            stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True,
+        )  # fmt: skip
+
+
+def keep(work: Path, shard: int, counts: list[int], status: int) -> None:
+    """Keep what a command gave for a shard if that has as many lines."""
+    partial, wrong = partial_file(work, shard), file_of(work, shard, "wrong")
+    where = f"shard {shard + 1} of {len(counts)} ({file_of(work, shard, 'in')})"
+    if status:
+        errors = file_of(work, shard, "err").read_text("utf-8", "replace").strip()
+        message = (errors or "without a message").splitlines()[-1]
+        raise LaftError(f"{where}: the command ended with {status}: {message}")
+    try:
+        given = f"{len(split_lines(partial.read_bytes().decode()))} lines"
+    except UnicodeDecodeError:
+        given = "lines that are not UTF-8"
+    if given != f"{counts[shard]} lines":
+        partial.replace(wrong)
+        raise LaftError(
+            f"{where}: the command gave {given} for {counts[shard]} (see {wrong}): it must print "
+            "one line for each line; correct it and run again, under another name with another "
+            "--work"
+        )
+    wrong.unlink(missing_ok=True)
+    partial.replace(file_of(work, shard, "out"))
+
+
+def translations(work: Path, count: int) -> Iterator[str]:
+    """The lines of all shards, in order."""
+    for shard in range(count):
+        yield from split_lines(file_of(work, shard, "out").read_bytes().decode())

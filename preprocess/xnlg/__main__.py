@@ -4,7 +4,6 @@
     OUT/raw/<tag>.test.{src,tgt}             the test at full length, for scoring
     OUT/raw/mono.<tag>.{train,valid}         unlabelled text
     OUT/raw/provenance.json                  files, choices, counts, items not taken as they stood
-    OUT/translated.json                      digests of the translated pairs, where there are any
     OUT/data-bin/                            all of it, binarised
 
 Text is detokenised and keeps its case. OUT/raw is renamed into place when it is complete.
@@ -22,25 +21,23 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
-from preprocess.common.command import run_command
-from preprocess.common.files import digest, read_json, read_lines, write_json, write_lines
+from laft_fairseq.languages.tags import split_tags
+from preprocess.common.command import command_parser, positive, run_command
+from preprocess.common.files import (
+    difference,
+    digest,
+    read_json,
+    read_lines,
+    read_tsv,
+    write_json,
+    write_lines,
+)
 from preprocess.common.text import squeeze
 from preprocess.common.vocabulary import load_model
 from preprocess.qg.evidence import Report
-from preprocess.qg.limits import Limits
+from preprocess.qg.limits import Limits, encodes
 from preprocess.xnlg.detokenize import detokenizer
-from preprocess.xnlg.layout import (
-    LANGUAGES,
-    LAYOUTS,
-    SPLITS,
-    Counts,
-    Layout,
-    check,
-    language,
-    notes,
-)
-from preprocess.xnlg.options import parser, tags_of, usable_separator
-from preprocess.xnlg.translated import check_translated
+from preprocess.xnlg.layout import LAYOUTS, SPLITS, Counts, Layout, check, language, notes
 
 ENGLISH = "en_XX"
 FORMAT = "laft-xnlg/1"
@@ -51,6 +48,15 @@ KINDS = {
     "source_cut": "with a source cut to the limit",
     "target_too_long": "left out, target over the limit",
 }
+
+SEPARATORS = ("⏎", "|")  # the first that the backbone's sentencepiece model can encode
+EXAMPLE = """\
+files: {{train,dev,test}}.{{{sides}}}.{{{langs}}}{suffix}
+  of the XNLG project, CZWin32768/XNLG
+
+example:
+  preprocess/{name}.sh --data {name} --backbone mbart.cc25 --out out/{name}
+"""
 
 
 def write_split(
@@ -69,8 +75,8 @@ def write_split(
     report, mark = Report(), options.separator
     kept = options.limits.apply(whole, split == "train", report)
     if not kept:
-        raise LaftError(f"{options.data}: {split} ({language(tag)}): no item is left; "
-                        f"raise --max-target, or {layout.remedy}")  # fmt: skip
+        raise layout.wrong(f"{options.data}: {split} ({language(tag)}): no item is left; "
+                           "raise --max-target")  # fmt: skip
     rows = ((item.name, item.answer, item.source(mark), item.question) for item in kept)
     write_lines(work / f"{tag}.{SPLITS[split]}.tsv", map("\t".join, rows))
     if test:
@@ -83,16 +89,6 @@ def write_split(
         "source_cut": [item.name for item in kept if item.name in cut],
         "target_too_long": report.long_question,
     }
-
-
-def unlabelled(layout: Layout, options: argparse.Namespace, tag: str) -> list[str]:
-    """A language's texts, each once: those of its training sources, or of a file of `--mono`."""
-    if options.mono == "sources":
-        path = layout.path(options.data, "train", layout.sides[0], tag)
-        texts = map(detokenizer(LANGUAGES[tag][0]), read_lines(path))
-    else:
-        texts = map(squeeze, read_lines(mono_file(options.mono, tag)))
-    return list(dict.fromkeys(text for text in texts if text))
 
 
 def mono_file(folder: str, tag: str) -> Path:
@@ -108,7 +104,11 @@ def mono_file(folder: str, tag: str) -> Path:
 
 def write_mono(layout: Layout, options: argparse.Namespace, tag: str, work: Path) -> dict[str, Any]:
     """Write a language's unlabelled text; its last lines, at most a tenth, are for validation."""
-    texts = unlabelled(layout, options, tag)
+    if options.mono == "sources":
+        path, join = layout.path(options.data, "train", layout.sides[0], tag), detokenizer(tag)
+    else:
+        path, join = mono_file(options.mono, tag), squeeze
+    texts = list(dict.fromkeys(filter(None, map(join, read_lines(path)))))
     if len(texts) < 2:
         raise LaftError(f"--mono {options.mono}: {len(texts)} different texts ({language(tag)}), "
                         "two are needed")  # fmt: skip
@@ -139,15 +139,10 @@ def settings_of(layout: Layout, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def write_raw(layout: Layout, options: argparse.Namespace, counts: Counts) -> None:
-    """Make `OUT/raw`, unless it is there from the same files and choices; say what was done.
-
-    Raises:
-        LaftError: it is there from others.
-    """
+    """Make `OUT/raw`, unless it is there from the same files and choices; say what was done."""
     raw, settings = options.out / "raw", settings_of(layout, options)
     if raw.is_dir():
-        before = read_json(raw / "provenance.json")
-        if {name: before.get(name) for name in settings} != settings:
+        if difference(settings, read_json(raw / "provenance.json")):
             raise LaftError(f"{raw} was made from other files or with other options; "
                             "name another --out, or remove it")  # fmt: skip
         print(f"{layout.name}: {raw}: up to date")
@@ -200,9 +195,79 @@ def binarize(options: argparse.Namespace) -> None:
                 sys.exit(1)  # it has said why
 
 
+def check_translated(options: argparse.Namespace) -> None:
+    """Check that the files of `--translated` have the rows of the English ones."""
+    english = options.out / "raw" / f"{ENGLISH}.train.tsv"
+    names = [row[0] for row in read_tsv(english, 4)]
+    for tag in options.tags[1:]:
+        path = options.translated / f"{tag}.train.tsv"
+        remedy = f"preprocess/translate.sh --in {english} --out {path} makes it"
+        if not path.is_file():
+            raise LaftError(f"{path}: missing ({language(tag)}); {remedy}")
+        rows = [row[0] for row in read_tsv(path, 4)]
+        if rows != names:
+            raise LaftError(f"{path}: {len(rows):,} rows that are not the {len(names):,} of "
+                            f"{english} ({language(tag)}); {remedy}")  # fmt: skip
+
+
+def usable_separator(layout: Layout, option: str | None, model: Any) -> str | None:
+    """What stands between evidence and answer; None where there is no answer."""
+    if not layout.has_answers:
+        return None
+    if option is not None and option.split() != [option]:
+        raise LaftError(f"--separator {option!r}: one word or mark, without spaces")
+    for mark in SEPARATORS if option is None else [option]:
+        if encodes(model, mark):
+            return mark
+    marks = option or " ".join(SEPARATORS)
+    raise LaftError(f"the backbone's sentencepiece model cannot encode {marks}: give --separator")
+
+
+def parser(layout: Layout) -> argparse.ArgumentParser:
+    """The command line; limits are XNLG's, counted in subwords of the backbone's model."""
+    langs = ",".join(tag[:2] for tag in layout.languages)
+    example = EXAMPLE.format(
+        sides=",".join(layout.sides), langs=langs, suffix=layout.suffix, name=layout.name
+    )
+    top = command_parser(f"{layout.name}.sh", layout.about, example)
+    evidence, answer, target = layout.limits
+    add = top.add_argument
+    add("--data", type=Path, required=True, metavar="DIR", help="folder of the files below")
+    add("--backbone", type=Path, required=True, metavar="DIR",
+        help="folder with sentence.bpe.model and dict.txt (and langs.txt)")  # fmt: skip
+    add("--out", type=Path, required=True, metavar="DIR", help="gets raw/ and data-bin/")
+    add("--targets", default=",".join(layout.languages[1:]), metavar="L,L",
+        help="languages beside English (%(default)s)")  # fmt: skip
+    add("--mono", default="sources", metavar="FROM",
+        help="unlabelled text: sources (those of training), or a folder with mono.<tag>.txt or "
+        "<tag>.txt, plain, .gz or .xz (%(default)s)")  # fmt: skip
+    add("--pairs-only", action="store_true", help="binarise no unlabelled text")
+    add("--translated", type=Path, metavar="DIR",
+        help="translate-train: folder with <tag>.train.tsv, raw/en_XX.train.tsv as translate.sh "
+        "translates it")  # fmt: skip
+    top.set_defaults(max_evidence=evidence, max_answer=answer, separator=None)
+    if layout.has_answers:
+        add("--max-evidence", type=positive, default=evidence, metavar="N",
+            help="subwords, longer is cut (%(default)s)")  # fmt: skip
+        add("--max-answer", type=positive, default=answer, metavar="N",
+            help="subwords, longer is cut (%(default)s)")  # fmt: skip
+        add("--separator", metavar="MARK", help="between evidence and answer (the first of "
+            f"{' '.join(SEPARATORS)} that the model can encode)")  # fmt: skip
+    add("--max-target", dest="max_question", type=positive, default=target, metavar="N",
+        help="subwords, longer is left out of training (%(default)s)")  # fmt: skip
+    for split in ("valid", "test"):
+        add(f"--{split}-items", type=positive, metavar="N", help="the first N items only")
+    add("--workers", type=positive, default=1, metavar="N", help="processes that binarise (1)")
+    return top
+
+
 def main(layout: Layout, options: argparse.Namespace) -> None:
     """Check, write, binarise."""
-    options.tags = tags_of(layout, options.targets)
+    options.tags = [ENGLISH, *split_tags(options.targets)]
+    for tag in options.tags[1:]:
+        if tag not in layout.languages[1:]:
+            known = ", ".join(layout.languages[1:])
+            raise LaftError(f"--targets {tag}: beside English, {layout.name} has {known}")
     model = load_model(options.backbone / "sentence.bpe.model")
     options.separator = usable_separator(layout, options.separator, model)
     options.limits = Limits.of(options, model)

@@ -11,8 +11,6 @@ from functools import cache
 import regex
 from sacremoses import MosesDetokenizer
 
-Detokenizer = Callable[[str], str]
-
 # What the Penn Treebank's tokeniser writes for brackets and quotation marks, in either case.
 PENN = {"-lrb-": "(", "-rrb-": ")", "-lsb-": "[", "-rsb-": "]", "-lcb-": "{", "-rcb-": "}",
         "``": '"', "''": '"'}  # fmt: skip
@@ -20,8 +18,9 @@ _UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}]")
 
 
 @cache
-def detokenizer(lang: str) -> Detokenizer:
-    """The function that joins the tokens of a line in a language: `en`, `fr` or `zh`."""
+def detokenizer(tag: str) -> Callable[[str], str]:
+    """The function that joins the tokens of a line in a language, such as `fr_XX`."""
+    lang = tag[:2]
     moses = MosesDetokenizer(lang)
 
     def join(line: str) -> str:

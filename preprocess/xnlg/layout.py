@@ -18,7 +18,7 @@ from preprocess.qg.evidence import Item
 from preprocess.xnlg.detokenize import detokenizer
 
 SPLITS = {"train": "train", "dev": "valid", "test": "test"}  # XNLG's name: ours
-LANGUAGES = {"en_XX": ("en", "English"), "fr_XX": ("fr", "French"), "zh_CN": ("zh", "Chinese")}
+LANGUAGES = {"en_XX": "English", "fr_XX": "French", "zh_CN": "Chinese"}
 SAMPLE = 5000  # lines that are looked at for case and accents
 
 
@@ -41,7 +41,7 @@ class Layout:
 
     def path(self, folder: Path, split: str, side: str, tag: str) -> Path:
         """The file of one side, such as `train.x.fr`."""
-        return folder / f"{split}.{side}.{LANGUAGES[tag][0]}{self.suffix}"
+        return folder / f"{split}.{side}.{tag[:2]}{self.suffix}"
 
     def paths(self, folder: Path, split: str, tag: str) -> list[Path]:
         """The files of all sides."""
@@ -49,19 +49,17 @@ class Layout:
 
     def items(self, folder: Path, split: str, tag: str) -> Iterator[Item]:
         """The items of a split, detokenised; where there is no answer side, the answer is empty."""
-        join = detokenizer(LANGUAGES[tag][0])
+        join = detokenizer(tag)
         sides = map(read_lines, self.paths(folder, split, tag))
         for number, lines in enumerate(zip(*sides, strict=True), 1):
             texts = [join(line) for line in lines]
             answer = texts[1] if self.has_answers else ""
             yield Item(f"{split}-{number}", texts[0], answer, texts[-1])
 
-    @property
-    def remedy(self) -> str:
-        """What to do about a file that is missing or wrong."""
-        return (
-            f"the {self.name} files come from the XNLG project (CZWin32768/XNLG); unpack them anew"
-        )
+    def wrong(self, problem: str) -> LaftError:
+        """The error for a file that is missing or wrong, with what to do about it."""
+        return LaftError(f"{problem}; the {self.name} files come from the XNLG project "
+                         "(CZWin32768/XNLG); unpack them anew")  # fmt: skip
 
 
 XGIGA = Layout(
@@ -80,7 +78,7 @@ Counts = dict[str, dict[str, int]]  # tag: XNLG's split: items
 
 def language(tag: str) -> str:
     """A language as messages name it, such as `French, fr_XX`."""
-    return f"{LANGUAGES[tag][1]}, {tag}"
+    return f"{LANGUAGES[tag]}, {tag}"
 
 
 def check(layout: Layout, folder: Path, tags: Iterable[str]) -> Counts:
@@ -91,25 +89,21 @@ def check(layout: Layout, folder: Path, tags: Iterable[str]) -> Counts:
             numbers of lines; the message names file, language and remedy.
     """
     if not folder.is_dir():
-        raise LaftError(f"{folder}: no such folder; {layout.remedy}")
+        raise layout.wrong(f"{folder}: no such folder")
     splits = [(tag, split, layout.paths(folder, split, tag)) for tag in tags for split in SPLITS]
     for tag, _, paths in splits:
         for path in paths:
             if not path.is_file():
-                raise LaftError(f"{path}: missing ({language(tag)}); {layout.remedy}")
+                raise layout.wrong(f"{path}: missing ({language(tag)})")
     counts: Counts = {}
     for tag, split, paths in splits:
         lines = [sum(1 for _ in read_lines(path)) for path in paths]
         if 0 in lines:
-            empty = paths[lines.index(0)]
-            raise LaftError(f"{empty}: empty ({language(tag)}); {layout.remedy}")
+            raise layout.wrong(f"{paths[lines.index(0)]}: empty ({language(tag)})")
         if len(set(lines)) > 1:
             numbers = ", ".join(f"{p.name} {n:,}" for p, n in zip(paths, lines, strict=True))
-            raise LaftError(
-                f"{folder}: {split} in {LANGUAGES[tag][1]} ({tag}) is not aligned, lines: "
-                f"{numbers}; "
-                f"{layout.remedy}"
-            )
+            raise layout.wrong(f"{folder}: {split} in {LANGUAGES[tag]} ({tag}) is not aligned, "
+                               f"lines: {numbers}")  # fmt: skip
         counts.setdefault(tag, {})[split] = lines[0]
     return counts
 

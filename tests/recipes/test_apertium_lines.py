@@ -130,28 +130,23 @@ def fake(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_one_line_spoils_is_done_again(fake: Path) -> None:
-    """Everything after a poisonous line comes out empty: translated again apart from it."""
+def test_what_one_line_spoils_is_done_again(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything after a poisonous line comes out empty: translated again apart from it.
+
+    What training preloads does not reach Apertium: lt-proc ends with std::bad_alloc under jemalloc.
+    """
+    monkeypatch.setenv("LD_PRELOAD", "libm.so.6")
     texts = ["one", "poison", "two", "three", "poison again", "four"]
     assert lines(run(joined(texts), "a-b", path=fake)) == [text.upper() for text in texts]
+    assert set((fake / "calls").read_text().split()) == {"call"}
 
 
 def test_joined_paragraphs_are_told_apart(fake: Path) -> None:
     """A line that eats its paragraph's end shifts all that follow: halved until it is alone."""
-    texts = ["one", "two", "three", "four"]
-    texts[2] = "it joins"
+    texts = ["one", "two", "it joins", "four"]
     outputs = run(joined(texts), "a-b", path=fake)
     assert outputs.returncode == 1 and outputs.stdout == b""
     assert b"'it joins'" in outputs.stderr and outputs.stderr.count(b"\n") == 1
-
-
-def test_what_training_preloads_does_not_reach_it(
-    fake: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """lt-proc ends with std::bad_alloc under jemalloc."""
-    monkeypatch.setenv("LD_PRELOAD", "libm.so.6")
-    assert lines(run("one\n", "a-b", path=fake)) == ["ONE"]
-    assert (fake / "calls").read_text().split() == ["call"]
 
 
 def test_without_apertium_it_says_how_to_get_it(tmp_path: Path) -> None:

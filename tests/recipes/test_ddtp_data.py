@@ -242,8 +242,8 @@ def binarize(repository: Path, cwd: Path, command: str) -> subprocess.CompletedP
         ("pairs --train half.tsv", "half.tsv: column 4"),
         ("mono --train half.tsv --columns 4", "half.tsv: column 4"),
         ("mono --train two --lang xx_XX", "xx_XX"),
-        ("mono --train two --dict short.txt", "short.txt"),
-        ("mono --train two --dict swapped.txt", "swapped.txt"),
+        ("mono --train two --backbone short", "short/dict.txt"),
+        ("mono --train two --backbone swapped", "swapped/dict.txt"),
         ("mono --train two --out other", "other/dict.txt"),
         ("mono --train two --out suffix", "suffix: its tag layout"),
         ("mono", "--train"),
@@ -258,8 +258,11 @@ def test_refusals(
     (tmp_path / "half.tsv").write_text("a\tb\tc\t\n" * 10)
     (tmp_path / "three.tsv").write_text("a\tb\tc\n")
     words = (backbone / "dict.txt").read_text().splitlines()
-    (tmp_path / "short.txt").write_text("\n".join(words[:50]) + "\n")
-    (tmp_path / "swapped.txt").write_text("\n".join([*words[:400], *words[400:][::-1]]) + "\n")
+    entries = {"short": words[:50], "swapped": [*words[:400], *words[400:][::-1]]}
+    for name, kept in entries.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dict.txt").write_text("".join(f"{word}\n" for word in kept))
+        (tmp_path / name / "sentence.bpe.model").symlink_to(backbone / "sentence.bpe.model")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "dict.txt").write_text("another 1\n")
     (tmp_path / "suffix").mkdir()

@@ -63,32 +63,23 @@ def numbers(tmp_path: Path) -> Path:
 
 def test_pairs_keep_rows_columns_and_paragraph_marks(pairs: Path, tmp_path: Path) -> None:
     """The engine sees each paragraph alone, never the mark, never a blank line."""
-    out, seen = tmp_path / "out.tsv", tmp_path / "seen"
-    done = translate(pairs, out, f"tee -a {seen} | {UPPER}", "--shard-lines", "3")
+    out, seen = tmp_path / "out.tsv.xz", tmp_path / "seen"
+    command = f"tee -a {seen} | {UPPER}"
+    done = translate(pairs, out, command, "--shard-lines", "4", "--version-command", "echo tr 9")
     assert done.returncode == 0, done.stderr
     expected = [[a, b, c.upper(), d.upper()] for a, b, c, d in ROWS]
-    assert [line.split("\t") for line in out.read_text("utf-8").splitlines()] == expected
+    text = lzma.decompress(out.read_bytes()).decode("utf-8")
+    assert [line.split("\t") for line in text.splitlines()] == expected
     sent = seen.read_text("utf-8").splitlines()
     assert sent[:4] == ["one two.", "three four.", "five", "first synopsis"]
     assert len(sent) == 10 and all(line.strip() and "⏎" not in line for line in sent)
-
-
-def test_provenance_records_what_was_done(pairs: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.tsv.xz"
-    done = translate(pairs, out, UPPER, "--shard-lines", "4", "--version-command", "echo tr 9")
-    assert done.returncode == 0, done.stderr
     record = provenance(out)
     assert record["input_sha256"] == hashlib.sha256(pairs.read_bytes()).hexdigest()
     assert record["output_sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
-    wanted = {"command": UPPER, "version": "tr 9", "rows": 4, "lines": 10, "shards": 3,
+    wanted = {"command": command, "version": "tr 9", "rows": 4, "lines": 10, "shards": 3,
               "empty_lines": 0, "unchanged_lines": 1, "columns": [3, 4]}  # fmt: skip
     assert {key: record[key] for key in wanted} == wanted
-    assert isinstance(record["seconds_of_last_run"], float) and str(record["date"]).startswith("20")
-    text = lzma.decompress(out.read_bytes()).decode("utf-8")
-    assert text.startswith("alpha\tm1\tONE TWO. ⏎ THREE")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "en.tsv", "out.tsv.xz", "out.tsv.xz.provenance.json"
-    ]  # fmt: skip
+    assert not (tmp_path / "out.tsv.xz.work").exists()
 
 
 @pytest.mark.parametrize(
@@ -140,13 +131,6 @@ def test_a_wrong_engine_is_refused(
     message = one_line(translate(numbers, out, command, "--shard-lines", "4"))
     assert f"{out}.work/00000.in" in message and reason in message
     assert not out.exists() and not list((tmp_path / "out.txt.work").glob("*.out"))
-
-
-def test_a_last_line_without_its_end_is_a_line(numbers: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.txt"
-    done = translate(numbers, out, "perl -pe 'chomp if eof'", "--shard-lines", "7")
-    assert done.returncode == 0, done.stderr
-    assert out.read_text() == numbers.read_text()
 
 
 def test_empty_translations_are_kept_and_counted(numbers: Path, tmp_path: Path) -> None:
@@ -236,12 +220,3 @@ def test_shards_side_by_side_come_out_in_order(numbers: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert out.read_text() == numbers.read_text()
     assert "shard 1 of 5" not in done.stdout.split("\n")[0]
-
-
-def test_a_work_folder_keeps_what_is_not_ours(numbers: Path, tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / "notes").write_text("mine")
-    done = translate(numbers, tmp_path / "out.txt", "cat", "--work", str(work))
-    assert done.returncode == 0, done.stderr
-    assert [path.name for path in work.iterdir()] == ["notes"]

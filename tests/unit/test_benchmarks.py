@@ -1,4 +1,4 @@
-"""The benchmarks' counting, timing and tables; the times themselves are not tested."""
+"""The benchmarks' timing and tables; the times themselves are not tested."""
 
 import json
 import shlex
@@ -11,7 +11,6 @@ import pytest
 from benchmarks import measure, run
 from benchmarks.comparisons import COMPARISONS, Setting
 from benchmarks.measure import System
-from benchmarks.shapes import SHAPES, search_work, work
 
 PRINTS = """
 import time
@@ -23,20 +22,6 @@ for update in range(4):
 
 def python(script: str, **options: Any) -> System:
     return System("a system", shlex.join([sys.executable, "-c", script]), **options)
-
-
-def test_the_work_of_mbart_large() -> None:
-    """By the design's estimate, which leaves out attention's own products: a few per cent less."""
-    products = work(SHAPES["large"])
-    assert products.encoder == pytest.approx(48.3, rel=0.03)
-    assert products.decoder == pytest.approx(8.5, rel=0.03)
-    assert products.cross == pytest.approx(8.1, rel=0.01)
-    assert products.vocabulary == pytest.approx(12.3, rel=0.01)
-    assert products.full == pytest.approx(231.6, rel=0.03)
-    assert products.stage2 / products.full == pytest.approx(0.57, abs=0.005)
-    assert products.stage2_cached / products.full == pytest.approx(0.36, abs=0.005)
-    plain, with_laft = search_work(SHAPES["large"], 5)
-    assert with_laft / plain == pytest.approx(1.074, abs=0.001)
 
 
 def test_a_step_is_the_time_between_lines(tmp_path: Path) -> None:
@@ -66,11 +51,10 @@ print("update 1", flush=True)
     assert measure.run(python(script), 1, tmp_path / "log").cpu_step > 0.2
 
 
-def test_a_failure_is_a_line_and_no_number(tmp_path: Path) -> None:
+def test_a_failure_has_the_commands_last_lines(tmp_path: Path) -> None:
     bad = python("print('begun'); raise SystemExit('no such thing')")
-    with pytest.raises(measure.Failed, match="no such thing"):
+    with pytest.raises(measure.Failed, match=r"no such thing$"):
         measure.run(bad, 1, tmp_path / "log")
-    assert run.attempt(bad, 1, tmp_path / "log") == "no such thing"
 
 
 def test_outputs_are_compared_with_the_first_systems() -> None:
@@ -86,16 +70,16 @@ def test_the_table_is_written_from_all_results(tmp_path: Path) -> None:
         "name": "decode", "shape": "mini", "batch": 4, "source": 160, "target": 24, "threads": 2,
         "repeats": 3, "updates": 5, "date": "2026-01-01", "machine": "a machine",
         "versions": {"torch": "2"}, "command": "python benchmarks/run.py",
-        "systems": {"fairseq": {**times, "step_s": 2.0, "peak_mb": 100.0, "gflop": 4.0},
-                    "laft": {**times, "step_s": 1.0, "peak_mb": 50.0, "gflop": 3.0}},
+        "systems": {"fairseq": {**times, "step_s": 2.0, "peak_mb": 100.0},
+                    "laft": {**times, "step_s": 1.0, "peak_mb": 50.0}},
         "failed": {"mbart_full": "out of memory"},
     }  # fmt: skip
     run.write(tmp_path, "decode-mini.json", result)
     assert json.loads((tmp_path / "results" / "decode-mini.json").read_text()) == result
     lines = (tmp_path / "RESULTS.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
-    assert rows[0] == ["system", "seconds", "peak MB", "time / fairseq", "memory", "work"]
-    assert rows[-1] == ["laft", "1.000 (1.000 to 3.000)", "50", "0.500", "0.50", "0.75"]
+    assert rows[0] == ["system", "seconds", "peak MB", "time / fairseq", "memory"]
+    assert rows[-1] == ["laft", "1.000 (1.000 to 3.000)", "50", "0.500", "0.50"]
     assert "mbart_full: failed: out of memory" in lines
 
 

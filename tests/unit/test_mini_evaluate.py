@@ -143,14 +143,6 @@ DESCRIPTIONS = ["一 二 三", "四 五", "六 七 八 八", "二 二 五"]
 SIDES = {"en_XX": DESCRIPTIONS, "zh_CN": DESCRIPTIONS}
 
 
-def test_retrieval(tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart) -> None:
-    report = tools["retrieval"].pair_retrieval(model, held[0], Tokenizer(), SIDES)
-    assert report["pairs"] == 4
-    for kind in ("surface", "surface_centred"):
-        assert report[kind] == {"forward": 1.0, "backward": 1.0, "chance": 0.25}
-    assert report["encoder"]["chance"] == 0.25
-
-
 def test_retrieval_after_removal(
     tools: dict[str, ModuleType], held: tuple[Any, Any], model: LAFTMBart
 ) -> None:
@@ -158,6 +150,9 @@ def test_retrieval_after_removal(
     measure = tools["retrieval"].pair_retrieval
     none = dict.fromkeys(SIDES, torch.eye(tiny.D)[:, :0])
     report = measure(model, held[0], Tokenizer(), SIDES, none)
+    assert report["pairs"] == 4 and report["encoder"]["chance"] == 0.25
+    for kind in ("surface", "surface_centred"):
+        assert report[kind] == {"forward": 1.0, "backward": 1.0, "chance": 0.25}
     assert report["after_removal"] == dict.fromkeys(("scaled", "projection"), report["encoder"])
     everything = dict.fromkeys(SIDES, torch.eye(tiny.D))
     report = measure(model, held[0], Tokenizer(), SIDES, everything)
@@ -222,16 +217,10 @@ def test_the_card(
     pair = {"pairs": 500, "left_out": {"en_XX": 0.1, "fr_XX": 0.2}}
     pair |= dict.fromkeys(tools["evaluate"].KINDS, share)
     card = report | {"retrieval": {"en_XX-fr_XX": pair}}
-    card["gates"] = tools["evaluate"].sanity_checks(card)
-    assert card["gates"]["retrieval_above_chance"]
-    assert not card["gates"]["right_language"]
-    pair["encoder"] = share | {"backward": 0.019}
-    assert not tools["evaluate"].sanity_checks(card)["retrieval_above_chance"]
     page = tools["evaluate"].markdown(card)
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
     assert ["en_XX-fr_XX", "500", "10.0%, 20.0%", "surface", "0.5", "0.02", "0.002"] in rows
     assert [row[:2] for row in rows].count(["zh_CN", "6"]) == 1
-    assert "- right_language: **failed**" in page
 
 
 def test_wrong_input_is_one_line(
@@ -245,9 +234,8 @@ def test_wrong_input_is_one_line(
         with pytest.raises(SystemExit, match=message):
             tools["evaluate"].main()
 
-    refused(r"error: \S+model.pt: no such file$")
-    for name in ("model.pt", "sentence.bpe.model", "dict.txt", "langs.txt"):
-        (tmp_path / name).write_text("x")
+    refused(r"error: .*No such file.*dict\.txt")
+    (tmp_path / "dict.txt").write_text("x")
     refused("--langs: name two", "--retrieval-only", "--langs", "en_XX")
     refused("en_XX is listed twice", "--retrieval-only", "--langs", "en_XX,en_XX")
     refused(r"dict.txt: not the same as \S+dict.txt$")

@@ -12,7 +12,7 @@ import sentencepiece
 
 from laft_fairseq.errors import LaftError
 from preprocess.qg import evidence
-from preprocess.qg.limits import Limits, shorten
+from preprocess.qg.limits import shorten
 
 ZH = "山上有雪。“谁在那里？”他问！河里有鱼"
 EN = 'Ada wrote notes in 1843. She liked "loops." They were new!\n\nBabbage built little.'
@@ -220,13 +220,3 @@ def words(text: str) -> int:
 )
 def test_shorten(text: str, limit: int | None, count: Any, expected: str) -> None:
     assert shorten(text, limit, count) == expected
-
-
-def test_too_long_questions_leave_training_only() -> None:
-    item = evidence.Item("q", "one two three", "two", "who was the second one here?")
-    limits, report = Limits(2, 5, 3, words), evidence.Report()
-    assert limits.apply([item], True, report) == []
-    (kept,) = limits.apply([item], False, report)
-    assert (kept.evidence, kept.answer, kept.question) == ("one two", "two", item.question)
-    assert report.long_question == ["q"]
-    assert report.cut_evidence == ["q"]

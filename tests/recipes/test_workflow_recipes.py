@@ -40,10 +40,10 @@ def test_a_task_of_ones_own(tmp_path: Path, warm: Warm) -> None:
     (folder / "mono.fr_XX.txt").write_text("".join(f"{line}\n" for line in french), "utf-8")
     run = small(warm, tmp_path, "own", folder=str(folder), systems=["laft"], stage2_updates=2)
     said = run()
-    command = f"laft generate --checkpoint {run.out}/model.pt --lang fr_XX < in.txt > out.txt"
+    command = f"laft generate --checkpoint {run.out}/model.pt --lang fr_XX"
     assert command in said
     made = subprocess.run(
-        [*command.split()[:-4], "--beam", "1"], input=f"{french[0]}\n\n{french[1]}", text=True,
+        [*command.split(), "--beam", "1"], input=f"{french[0]}\n\n{french[1]}", text=True,
         capture_output=True, check=False, cwd=ROOT, env={**os.environ, "PATH": warm.path()},
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
@@ -103,7 +103,7 @@ def test_questions_from_evidence(tmp_path: Path, questions: Path, warm: Warm) ->
     sources = (run.out / "raw/zero-shot/zh_CN.test.src").read_text("utf-8").splitlines()
     assert len(sources) == 3
     assert all(source.endswith("扇门是红色的。 ⏎ 红色") for source in sources)
-    assert "| **mbart_enc_top2** | zh_CN |" in said
+    assert re.search(r"\*\*mbart_enc_top2\*\* +\| zh_CN", said)
     cell = run.results()["results/zero-shot/mbart_enc_top2.main.zh_CN.s1.source.json"]
     assert cell["task"] == "questions" and cell["scores"]["n"] == 3
     assert "english_reference" in cell["scores"]["floors"]
@@ -192,7 +192,7 @@ def test_xqg_and_translated_pairs(tmp_path: Path, warm: Warm) -> None:
     assert list(scores) == ["1e-4", "1e-2"]
     assert scores[choice["source"]] == max(scores.values())
     assert cell["learning_rate"]["stage2"] == float(choice["source"])
-    assert "| **mbart_attn_qk** | zh_CN |" in said
+    assert re.search(r"\*\*mbart_attn_qk\*\* +\| zh_CN", said)
 
     english = (run.out / "raw/zero-shot/en_XX.train.tsv").read_text("utf-8")
     (tmp_path / "zh_CN.train.tsv").write_text(english, "utf-8")

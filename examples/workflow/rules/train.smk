@@ -51,28 +51,13 @@ rule stage1:
         TRAIN + " --stage 1 -- {params.command}"
 
 
-rule choose_stage1_rate:
-    """The rate of stage 1, by the loss on held-out text."""
-    localrule: True
-    input:
-        lambda wc: [f"runs/stage1/{wc.system}.{wc.variant}/s1.{rate}/done.json" for rate in grid(wc, 1)],
-    output:
-        "select/stage1/{system}.{variant}.json",
-    params:
-        rates=lambda wc: grid(wc, 1),
-    message:
-        "choose the rate of stage 1, {wildcards.system}.{wildcards.variant}"
-    shell:
-        "python {HERE}/report.py choose {output} --by loss --rates {params.rates} --done {input}"
-
-
 rule stage1_at_choice:
     """Stage 1 at the chosen rate: that of the grid, or another seed's or an ablation's."""
     input:
         lambda wc: ([f"runs/stage1/{wc.system}.{wc.variant}/s1.{rate}/{name}" for rate in grid(wc, 1)
                      for name in ("model.pt", "done.json")] if first_seed(wc)
                     else ["data-bin/zero-shot.done", *components(wc)]),
-        choice=lambda wc: f"select/stage1/{wc.system}.{row(wc.variant)}.json",
+        choice=lambda wc: f"select/stage1/{wc.system}.{rates_from(wc.variant)}.json",
     output:
         model="runs/stage1/{system}.{variant}/s{seed}.chosen/model.pt",
         done="runs/stage1/{system}.{variant}/s{seed}.chosen/done.json",
@@ -117,26 +102,34 @@ rule stage2:
         TRAIN + " {params.stage1} -- {params.command}"
 
 
+def rates(wc):
+    """The grid that a pool's trainings, or those of stage 1, are made at."""
+    return grid(wc, 1 if wc.pool == "stage1" else 2)
+
+
+def languages_that_choose(wc):
+    """The languages whose validation pairs choose the rate, of each selection; stage 1: the loss."""
+    if wc.pool == "stage1":
+        return {"chosen": ["minus_loss"]}
+    own = trained_on(wc.pool) if wc.pool.startswith("supervised") else [SOURCE]
+    return {name: TARGETS if name == "target" else own for name in config["selections"]}
+
+
 rule choose_rate:
-    """The rate of stage 2, by ROUGE-L on validation pairs of the source or of the targets."""
+    """The rate of stage 1 by the loss on held-out text, of stage 2 by ROUGE-L on validation pairs."""
     localrule: True
     input:
-        lambda wc: [f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}/s1.{rate}/done.json"
-                    for rate in grid(wc, 2)],
+        lambda wc: [f"runs/{wc.pool if wc.pool == 'stage1' else f'stage2/{wc.pool}'}"
+                    f"/{wc.system}.{wc.variant}/s1.{rate}/done.json" for rate in rates(wc)],
     output:
         "select/{pool}/{system}.{variant}.json",
-    wildcard_constraints:
-        pool=r"(?!stage1)[a-z0-9-]+(\.[A-Za-z_]+)?",
     params:
-        rates=lambda wc: grid(wc, 2),
-        selection=lambda wc: json.dumps({
-            name: TARGETS if name == "target" else
-            trained_on(wc.pool) if wc.pool.startswith("supervised") else [SOURCE]
-            for name in config["selections"]}),
+        rates=rates,
+        selection=lambda wc: json.dumps(languages_that_choose(wc)),
     message:
         "choose the rate, {wildcards.pool}, {wildcards.system}.{wildcards.variant}"
     shell:
-        "python {HERE}/report.py choose {output} --by rouge --rates {params.rates} --done {input}"
+        "python {HERE}/report.py choose {output} --rates {params.rates} --done {input}"
         " --selection {params.selection:q}"
 
 
@@ -168,7 +161,7 @@ rule stage2_at_choice:
     """Stage 2 at the chosen rate: that of the grid, or another seed's, setting's or ablation's."""
     input:
         at_choice,
-        choice=lambda wc: f"select/{chosen_in(wc.pool)}/{wc.system}.{row(wc.variant)}.json",
+        choice=lambda wc: f"select/{chosen_in(wc.pool)}/{wc.system}.{rates_from(wc.variant)}.json",
     output:
         model=kept("runs/stage2/{pool}/{system}.{variant}/s{seed}.{selection}/model.pt"),
         done="runs/stage2/{pool}/{system}.{variant}/s{seed}.{selection}/done.json",

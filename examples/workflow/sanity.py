@@ -28,7 +28,7 @@ def retrieval(pairs: Mapping[str, Any]) -> dict[str, Any]:
     """
     from scipy.stats import binomtest
 
-    passed, said = [], []
+    passed, details = [], []
     for pair, found in pairs.items():
         kinds = {"raw": found["encoder"]} | {
             f"after removal, {kind}": found["after_removal"][kind]
@@ -40,10 +40,10 @@ def retrieval(pairs: Mapping[str, Any]) -> dict[str, Any]:
                 low, high = binomtest(round(numbers[way] * n), n).proportion_ci()
                 passed.append(low >= ABOVE_CHANCE * numbers["chance"])
                 shares.append(f"{100 * numbers[way]:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
-            said.append(f"{pair}, {kind}: {', '.join(shares)} % (chance "
+            details.append(f"{pair}, {kind}: {', '.join(shares)} % (chance "
                         f"{100 * numbers['chance']:.2f})")  # fmt: skip
     return {
-        "name": "retrieval", "passed": all(passed), "detail": "; ".join(said),
+        "name": "retrieval", "passed": all(passed), "detail": "; ".join(details),
         "title": "Descriptions find their translations, names left out, far above chance (interval "
         f"above {ABOVE_CHANCE:g} times chance in both directions), after removal too",
         "hangs": "this backbone is too weak to tell whether removal leaves what languages share",
@@ -52,15 +52,15 @@ def retrieval(pairs: Mapping[str, Any]) -> dict[str, Any]:
 
 def denoising(card: Mapping[str, Any]) -> dict[str, Any]:
     """Whether masked text is filled better than by word frequency, in the right language."""
-    passed, said = [], []
+    passed, details = [], []
     for lang, found in card["denoising"].items():
         hidden, right = found["hidden"], card["reconstruction"][lang]["right_language"]
         passed += [hidden["perplexity"] < hidden["unigram"], (right or 0.0) > RIGHT_LANGUAGE]
         share = "-" if right is None else f"{right:.1f} %"
-        said.append(f"{lang}: perplexity under masks {hidden['perplexity']:.0f}, unigram filler "
+        details.append(f"{lang}: perplexity under masks {hidden['perplexity']:.0f}, unigram filler "
                     f"{hidden['unigram']:.0f}, in the right language {share}")  # fmt: skip
     return {
-        "name": "denoising", "passed": all(passed), "detail": "; ".join(said),
+        "name": "denoising", "passed": all(passed), "detail": "; ".join(details),
         "title": "Denoising beats a unigram filler, and texts are restored in their own language "
         f"(over {RIGHT_LANGUAGE:g} %), in each language",
         "hangs": "this backbone is too weak to tell anything about a language that it cannot write",

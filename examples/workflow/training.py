@@ -157,20 +157,12 @@ def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]
     }  # fmt: skip
 
 
-def same(source: Path, folder: Path) -> None:
-    """Take over another folder's training."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("model.pt", "done.json"):
-        copy(source / name, folder / name)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--inputs", type=Path, nargs="*", default=[])
     parser.add_argument("--rate", help="FILE:KEY, the choice that takes RATE's place")
     parser.add_argument("--grid", help="folder of the training at RATE that is to be taken")
-    parser.add_argument("--twin", type=Path, help="folder at the source's choice of the rate")
     parser.add_argument("--stage", type=int, default=2)
     parser.add_argument("--stage1", type=Path, help="done.json of the training that it starts from")
     parser.add_argument("--keep", default="last", choices=["last", "best"])
@@ -183,13 +175,11 @@ def main() -> int:
     try:
         if given.rate:
             path, key = given.rate.rsplit(":", 1)
-            choice = json.loads(Path(path).read_text())
-            rate = str(choice[key])
-            if given.twin and choice["source"] == rate:
-                same(given.twin, given.folder)
-                return 0
+            rate = str(json.loads(Path(path).read_text())[key])
         if given.grid:
-            same(Path(given.grid.replace("RATE", rate)), given.folder)
+            given.folder.mkdir(parents=True, exist_ok=True)
+            for name in ("model.pt", "done.json"):
+                copy(Path(given.grid.replace("RATE", rate)) / name, given.folder / name)
         else:
             train(given, [rate if word == "RATE" else word for word in given.command])
     except LaftError as error:

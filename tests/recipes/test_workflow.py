@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.recipe, pytest.mark.integration]
 
 
 def test_laft_to_its_tables(tmp_path: Path, warm: Warm) -> None:
-    """Plan, both stages, the choice of a rate, scores, figure, tables; then a changed setting."""
+    """Plan, a failed training, both stages, choices, scores, figure, tables; a changed setting."""
     run = small(
         warm, tmp_path, systems=["laft"], grid=["1e-3", "1e-5"], stage2_updates=2, figure=True,
         figure_options="--max-sentences 20",
@@ -26,6 +26,9 @@ def test_laft_to_its_tables(tmp_path: Path, warm: Warm) -> None:
     plan = run("-n")
     assert "stage 2, zero-shot, laft.main, seed 1, rate 1e-5" in plan
     assert not (run.out / "runs").exists()
+    failed = run("--config", "arch=nosuch", code=1)
+    assert "fairseq-train ended with" in failed and "nosuch" in failed
+    assert not list((run.out / "runs").rglob("done.json"))
     said = run()
     found = run.results()
     cell = found["results/zero-shot/laft.main.fr_XX.s1.source.json"]
@@ -102,12 +105,10 @@ def in_training(run: Run) -> None:
     ("settings", "words"),
     [
         ({"backbone": "nowhere"}, "nowhere/model.pt: missing; backbone names the folder"),
-        ({"ddtp": "nowhere"}, "nowhere: no en_XX.valid.tsv.xz; ddtp names the folder"),
         ({"targets": ["vi_VN"]}, "no mono.vi_VN.txt.xz; mono names the folder"),
         ({"sistems": ["laft"]}, "sistems: no such setting"),
         ({"settings": ["few-shot-10"]}, "few-shot-10 in fr_XX: no human training pairs"),
         ({"warmup": 8}, "warmup: 8 updates, with 8 the learning rate is never reached"),
-        ({"out": "10:00"}, "10:00: fairseq reads a colon"),
     ],
 )
 def test_wrong_settings_stop_at_once(
@@ -118,10 +119,3 @@ def test_wrong_settings_stop_at_once(
     assert said[-1].startswith("workflow: ") and words in said[-1]
     assert not any("Error" in line for line in said)
     assert not (run.out / "raw").exists()
-
-
-def test_a_failed_training_is_told_and_not_done(tmp_path: Path, warm: Warm) -> None:
-    run = small(warm, tmp_path, arch="nosuch")
-    text = run(code=1)
-    assert "fairseq-train ended with" in text and "nosuch" in text
-    assert not list((run.out / "runs").rglob("done.json"))

@@ -209,7 +209,7 @@ def tsne_command(variant):
 
 
 rule representations:
-    """Figure 2: LAFT's representations after stage 2, or an ablation's, and their measures."""
+    """LAFT's representations after stage 2, or an ablation's: Figure 2 and its measures."""
     input:
         "runs/stage2/zero-shot/laft.{variant}/s1.source/model.pt",
         PARALLEL,
@@ -222,7 +222,7 @@ rule representations:
     resources:
         gpu=int(bool(GPU)),
     message:
-        "figure 2, laft.{wildcards.variant}"
+        "representations, {wildcards.variant}"
     shell:
         """
         python {HERE}/command.py --device {config[device]} --output {output.measures}.log -- \
@@ -303,34 +303,24 @@ rule sanity_checks:
 
 
 rule table:
-    """`laft table` on all results."""
+    """`laft table` on all results, and in one Markdown table beside the trivial baselines."""
     input:
-        RESULTS,
         REPRESENTATIONS,
         SANITY,
         "results/experiment.json",
+        results=RESULTS,
     output:
         "tables.md",
         "tables.html",
-    message:
-        "tables"
-    shell:
-        "laft table results --markdown tables.md --html tables.html"
-
-
-rule summary:
-    """The results in one Markdown table, beside the trivial baselines."""
-    localrule: True
-    input:
-        RESULTS,
-    output:
-        "summary.md",
+        summary="summary.md",
     params:
         note=config["note"],
     message:
-        "summary"
+        "tables"
     shell:
-        "python {HERE}/report.py summary --done {input} --note={params.note:q} > {output}"
+        "laft table results --markdown tables.md --html tables.html &&"
+        " python {HERE}/report.py summary --done {input.results} --note={params.note:q}"
+        " > {output.summary}"
 
 
 if OWN:

@@ -135,26 +135,18 @@ rule choose_rate:
 
 def at_choice(wc):
     """What stage 2 at a choice reads: the grid's trainings, or what a training of its own needs."""
-    folder = f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}"
-    if of_grid(wc):
-        return [f"{folder}/s1.{rate}/{name}" for rate in grid(wc, 2) for name in ("model.pt", "done.json")]
-    twin = [f"{folder}/s{wc.seed}.source/{name}" for name in ("model.pt", "done.json")]
-    return stage2_inputs(wc) + (twin if has_twin(wc) else [])
-
-
-def has_twin(wc):
-    """Whether the source's choice may be the same training."""
-    return wc.selection == "target" and "source" in config["selections"]
+    if not of_grid(wc):
+        return stage2_inputs(wc)
+    return [f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}/s1.{rate}/{name}"
+            for rate in grid(wc, 2) for name in ("model.pt", "done.json")]  # fmt: skip
 
 
 def how(wc, output):
     """The options of a training at a choice."""
-    folder = f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}"
     if of_grid(wc):
-        return f"--grid {folder}/s1.RATE"
-    twin = f"--twin {folder}/s{wc.seed}.source " if has_twin(wc) else ""
+        return f"--grid runs/stage2/{wc.pool}/{wc.system}.{wc.variant}/s1.RATE"
     command = stage2_command(wc, "RATE", os.path.dirname(output.done))
-    return f"{twin}{from_stage1(wc)} -- {shlex.join(command)}"
+    return f"{from_stage1(wc)} -- {shlex.join(command)}"
 
 
 rule stage2_at_choice:

@@ -207,7 +207,7 @@ def planned(warm: Warm, folder: Path, recipe: str, **settings: Any) -> list[list
         (folder / name).touch()
     given = {"xnlg": str(folder / "xnlg"), "backbone": str(folder / "mbart.cc25"), **settings}
     plan = Run(warm.path(), folder, recipe, whole=True, **given)("-n", "--printshellcmds")
-    starts = r"(?:fairseq-\w+|laft \w+|\S+/xgiga\.sh) --?\w.*"
+    starts = r"(?<=\s)(?:fairseq-train|fairseq-generate|laft components|\S+/xgiga\.sh) .*"
     return [shlex.split(found) for found in re.findall(starts, plan)]
 
 

@@ -2,7 +2,8 @@
 
 BINARIZE = f"{ROOT}/preprocess/binarize.sh"
 NEW_LANGS = ["--new-langs", ",".join(config["new_langs"])] if config["new_langs"] else []
-TEXT = {key: config[key] for key in ("data", "source", "targets", "pairs", "test_items", "valid_items")}
+TEXT = {key: config[key] for key in (
+    "data", "source", "targets", "pairs", "test_items", "valid_items")}  # fmt: skip
 TEXT |= {key: str(place(key)) for key in ("ddtp", "mono")} | {"langs": LANGS}
 QG_MADE = config["qg"] and (place("qg") / "en_XX.train.tsv").exists()
 QG_FILES = {}
@@ -23,8 +24,8 @@ def named(setting, lang, ending, prefix=""):
     """A language's file in a folder of the configuration."""
     path = file_of(place(setting), lang, ending, prefix)
     if path is None:
-        refuse(f"{place(setting)}: no {prefix}{lang}.{ending}.xz; {setting} names the folder, targets "
-               "the languages")  # fmt: skip
+        refuse(f"{place(setting)}: no {prefix}{lang}.{ending}.xz; {setting} names the folder, "
+               "targets the languages")  # fmt: skip
     return path
 
 
@@ -48,7 +49,7 @@ if config["data"] in ("xgiga", "xqg"):
         XNLG.append("--pairs-only")
     XNLG += shlex.split(config["xnlg_options"])
     if place("xnlg") is None or not place("xnlg").is_dir():
-        refuse(f"{place('xnlg') or 'xnlg'}: no such folder; --config xnlg=FOLDER names XNLG's files")
+        refuse(f"{place('xnlg') or 'xnlg'}: no such folder; --config xnlg=FOLDER names it")
     XNLG_SHELL = (
         "{ROOT}/preprocess/{config[data]}.sh --data {params.folder:q} --backbone {BACKBONE:q}"
         " --out xnlg {params.options}"
@@ -102,8 +103,9 @@ elif OWN:
         message:
             "text of {FOLDER}"
         shell:
-            "PYTHONPATH={ROOT:q} python -m preprocess.own --folder {FOLDER:q} --backbone {BACKBONE:q}"
-            " --langs {LANGS} --new-langs={params.new} --raw raw/zero-shot && cd raw/zero-shot &&"
+            "PYTHONPATH={ROOT:q} python -m preprocess.own --folder {FOLDER:q}"
+            " --backbone {BACKBONE:q} --langs {LANGS} --new-langs={params.new} --raw raw/zero-shot"
+            " && cd raw/zero-shot &&"
             " for split in train valid; do ln -f $split.tsv {SOURCE}.$split.tsv; done &&"
             " echo '{{}}' > ../zero-shot.json"
 
@@ -173,7 +175,7 @@ rule binarise:
         data="zero-shot|parallel|questions",
     params:
         backbone=BACKBONE,
-        text=lambda wc: {"pairs": f"{wc.lang}.$split.tsv", "mono": f"mono.{wc.lang}.$split"}[wc.kind],
+        text=lambda wc: f"{wc.lang}.$split.tsv" if wc.kind == "pairs" else f"mono.{wc.lang}.$split",
         options=lambda wc: shlex.join(
             [*NEW_LANGS, *(["--columns", "1,2"] if OWN and wc.kind == "pairs" else [])]),
     message:
@@ -206,7 +208,7 @@ if config["data"] not in ("xgiga", "xqg"):
 
 
 rule joint_data_set:
-    """The zero-shot data with training pairs of a target, or with questions in place of headlines."""
+    """The zero-shot data with a target's training pairs, or with questions for headlines."""
     input:
         text="raw/{data}.json",
         base="data-bin/zero-shot.done",

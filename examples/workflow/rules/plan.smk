@@ -1,22 +1,21 @@
 """What is run: which systems in which settings, on which data, by which commands."""
 
 ABLATIONS = {name: given or {} for name, given in config["ablations"].items()}
-PAIRS = {"human-translation-train": "oracle", "translate-train": "translated", "supervised": "human"}
+PAIRS = {
+    "human-translation-train": "oracle", "translate-train": "translated", "supervised": "human",
+}  # fmt: skip
 
 
 def translates(lang):
     """Whether the engine of a target is installed, both ways."""
-    engine = config["engines"].get(lang)
-    if engine is None:
-        return False
-    for command in (engine["to"].split(), engine["from"].split()):
-        program = ROOT / command[0]
-        if shutil.which(command[0]) is None and not program.exists():
+    engine = config["engines"].get(lang, {"to": "", "from": ""})
+    for way in ("to", "from"):
+        program, *modes = engine[way].split() or [""]
+        if not (shutil.which(program) or (ROOT / program).is_file()):
             return False
-        if program.name == "apertium_lines.sh":
-            listed = shutil.which("apertium") and subprocess.run(
-                ["apertium", "-l"], capture_output=True, text=True).stdout.split()
-            if not set(command[1:]) <= set(listed or ()):
+        if program.endswith("apertium_lines.sh"):
+            listed = subprocess.run("apertium -l", shell=True, capture_output=True, text=True)
+            if not set(modes) <= set(listed.stdout.split()):
                 return False
     return True
 
@@ -122,9 +121,10 @@ def result_files(setting, system, variant, lang):
     if setting == "zero-shot":
         seeds = by_system("seeds", system)
     selections = config["selections"] if setting == "zero-shot" else ["source"]
+    fewer = min(seeds, config["target_seeds"]) if "source" in selections else seeds
     return [f"results/{setting}/{system}.{variant}.{lang}.s{seed}.{selection}.json"
-            for selection in selections for seed in range(1, seeds + 1)
-            if selection == "source" or seed <= config["target_seeds"] or "source" not in selections]
+            for selection in selections
+            for seed in range(1, (seeds if selection == "source" else fewer) + 1)]  # fmt: skip
 
 
 MISSING = []

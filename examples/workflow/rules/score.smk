@@ -33,8 +33,8 @@ def generate_command(wc):
 def score_options(setting, lang):
     """Options of `laft score` but for what it reads."""
     raw = f"raw/{test_of(setting)}/{lang}.test"
-    return ["--lang", lang, "--langs", ",".join(LANGS), "--ref", f"{raw}.tgt", "--src", f"{raw}.src",
-            "--trivial-baselines", "--items"]  # fmt: skip
+    return ["--lang", lang, "--langs", ",".join(LANGS), "--ref", f"{raw}.tgt",
+            "--src", f"{raw}.src", "--trivial-baselines", "--items"]  # fmt: skip
 
 
 # References in English, where every test item has one.
@@ -164,6 +164,12 @@ def cell_commands(wc):
     return [shlex.join(each).replace(str(OUT), "$OUT").replace(f"{ROOT}/", "") for each in found]
 
 
+def score_files(wc):
+    """The scores of a cell, by each protocol; of translate-test by the first alone."""
+    names = config["protocols"][:1] if wc.setting == "translate-test" else config["protocols"]
+    return [f"outputs/{wc.setting}/{CELL.format(**wc)}/{name}.json" for name in names]
+
+
 def cell_data(wc):
     """What the data set that was trained on says of its pairs."""
     name = data_of(pool(wc.setting, wc.lang))
@@ -175,8 +181,7 @@ rule cell:
     localrule: True
     input:
         done=lambda wc: f"{training(wc)}/done.json",
-        score=lambda wc: [f"outputs/{wc.setting}/{CELL.format(**wc)}/{name}.json"
-                          for name in config["protocols"][: 1 if wc.setting == "translate-test" else None]],
+        score=score_files,
         hypotheses=f"outputs/{{setting}}/{CELL}/hypotheses.txt",
         usage=f"outputs/{{setting}}/{CELL}/usage.json",
         data=cell_data,
@@ -184,7 +189,7 @@ rule cell:
         f"results/{{setting}}/{CELL}.json",
     params:
         facts=lambda wc: json.dumps(facts(wc)),
-        rates=lambda wc: [] if wc.selection == "fixed" else grid(wc, 2),
+        rates=lambda wc: [] if wc.selection == "fixed" else grid(wc),
         commands=lambda wc: shlex.join(cell_commands(wc)),
     message:
         "result, " + CELL_TITLE
@@ -275,7 +280,7 @@ rule experiment:
     message:
         "the experiment, written down"
     shell:
-        "python {HERE}/report.py experiment {output} --facts {params.facts:q} --data {input}"
+        "python {HERE}/report.py experiment {output} --facts {params.facts:q}"
         " --raw raw/zero-shot --backbone {BACKBONE:q}"
 
 

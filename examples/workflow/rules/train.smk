@@ -8,7 +8,7 @@ TRAIN = (
 
 
 def kept(path):
-    """A model that goes when nothing planned reads it any more, unless the configuration keeps it."""
+    """A model that goes when nothing planned reads it any more, or that the configuration keeps."""
     return path if config["keep_models"] or OWN else temp(path)
 
 
@@ -25,9 +25,15 @@ def from_stage1(wc):
     return f"--stage1 {stage1}/done.json" if stage1 else ""
 
 
-def grid(wc, stage):
+def grid(wc, stage=2):
     """The rates of a system's grid."""
     return [str(rate) for rate in by_system("stage1_grid" if stage == 1 else "grid", wc.system)]
+
+
+def trainings_of_grid(wc, folder, names=("model.pt", "done.json")):
+    """The files of the trainings at each rate of the grid."""
+    return [f"runs/{folder}/{wc.system}.{wc.variant}/s1.{rate}/{name}"
+            for rate in grid(wc, 1 if folder == "stage1" else 2) for name in names]  # fmt: skip
 
 
 rule stage1:
@@ -46,7 +52,8 @@ rule stage1:
     resources:
         gpu=GPU,
     message:
-        "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, rate {wildcards.rate}"
+        "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, "
+        "rate {wildcards.rate}"
     shell:
         TRAIN + " --stage 1 -- {params.command}"
 
@@ -54,9 +61,8 @@ rule stage1:
 rule stage1_at_choice:
     """Stage 1 at the chosen rate: that of the grid, or another seed's or an ablation's."""
     input:
-        lambda wc: ([f"runs/stage1/{wc.system}.{wc.variant}/s1.{rate}/{name}" for rate in grid(wc, 1)
-                     for name in ("model.pt", "done.json")] if first_seed(wc)
-                    else ["data-bin/zero-shot.done", *components(wc)]),
+        lambda wc: trainings_of_grid(wc, "stage1") if first_seed(wc) else
+        ["data-bin/zero-shot.done", *components(wc)],
         choice=lambda wc: f"select/stage1/{wc.system}.{rates_from(wc.variant)}.json",
     output:
         model="runs/stage1/{system}.{variant}/s{seed}.chosen/model.pt",
@@ -102,13 +108,8 @@ rule stage2:
         TRAIN + " {params.stage1} -- {params.command}"
 
 
-def rates(wc):
-    """The grid that a pool's trainings, or those of stage 1, are made at."""
-    return grid(wc, 1 if wc.pool == "stage1" else 2)
-
-
 def languages_that_choose(wc):
-    """The languages whose validation pairs choose the rate, of each selection; stage 1: the loss."""
+    """The languages whose validation pairs choose the rate of each selection, or the loss."""
     if wc.pool == "stage1":
         return {"chosen": ["minus_loss"]}
     own = trained_on(wc.pool) if wc.pool.startswith("supervised") else [SOURCE]
@@ -116,15 +117,15 @@ def languages_that_choose(wc):
 
 
 rule choose_rate:
-    """The rate of stage 1 by the loss on held-out text, of stage 2 by ROUGE-L on validation pairs."""
+    """The rate of stage 1 by the loss on held-out text, of stage 2 by validation ROUGE-L."""
     localrule: True
     input:
-        lambda wc: [f"runs/{wc.pool if wc.pool == 'stage1' else f'stage2/{wc.pool}'}"
-                    f"/{wc.system}.{wc.variant}/s1.{rate}/done.json" for rate in rates(wc)],
+        lambda wc: trainings_of_grid(
+            wc, "stage1" if wc.pool == "stage1" else f"stage2/{wc.pool}", ["done.json"]),
     output:
         "select/{pool}/{system}.{variant}.json",
     params:
-        rates=rates,
+        rates=lambda wc: grid(wc, 1 if wc.pool == "stage1" else 2),
         selection=lambda wc: json.dumps(languages_that_choose(wc)),
     message:
         "choose the rate, {wildcards.pool}, {wildcards.system}.{wildcards.variant}"
@@ -135,10 +136,7 @@ rule choose_rate:
 
 def at_choice(wc):
     """What stage 2 at a choice reads: the grid's trainings, or what a training of its own needs."""
-    if not of_grid(wc):
-        return stage2_inputs(wc)
-    return [f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}/s1.{rate}/{name}"
-            for rate in grid(wc, 2) for name in ("model.pt", "done.json")]  # fmt: skip
+    return trainings_of_grid(wc, f"stage2/{wc.pool}") if of_grid(wc) else stage2_inputs(wc)
 
 
 def how(wc, output):

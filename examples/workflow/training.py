@@ -140,6 +140,7 @@ def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]
     if counted is None:
         raise LaftError(f"{given.folder}/train.log: does not say how many parameters were trained")
     losses = [values["valid_loss"] for _, values in records(text) if "valid_loss" in values]
+    stage1 = [json.loads(path.read_text()) for path in given.inputs if path.name == "done.json"]
     words = shlex.join(command)
     for path, name in ((str(Path.cwd()), "$OUT"), (f"{given.root}/", "")):
         words = words.replace(path, name)
@@ -150,21 +151,20 @@ def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]
         "threads": int(os.environ.get("OMP_NUM_THREADS", 1)),
         "trained": {"parameters": int(counted[2].replace(",", "")),
                     "of": int(counted[1].replace(",", ""))},
-        "curve": curve(text, given.stage),
+        "curve": curve(text, 1 if "laft_denoising" in command else 2),
         "validation": validation(text, given.keep),
         "valid_loss": losses[-1] if losses else None,
-        "stage1": json.loads(given.stage1.read_text()) if given.stage1 else None,
+        "stage1": stage1[0] if stage1 else None,
     }  # fmt: skip
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--inputs", type=Path, nargs="*", default=[])
+    parser.add_argument("--inputs", type=Path, nargs="*", default=[],
+        help="what it depends on, with done.json of the stage 1 that it starts from")  # fmt: skip
     parser.add_argument("--rate", help="FILE:KEY, the choice that takes RATE's place")
     parser.add_argument("--grid", help="folder of the training at RATE that is to be taken")
-    parser.add_argument("--stage", type=int, default=2)
-    parser.add_argument("--stage1", type=Path, help="done.json of the training that it starts from")
     parser.add_argument("--keep", default="last", choices=["last", "best"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--devices", type=int, default=1)

@@ -19,12 +19,6 @@ def stage2_inputs(wc):
             *([f"{stage1}/model.pt", f"{stage1}/done.json"] if stage1 else [])]  # fmt: skip
 
 
-def from_stage1(wc):
-    """The option that tells a training which stage 1 it starts from."""
-    stage1 = first_stage(wc)
-    return f"--stage1 {stage1}/done.json" if stage1 else ""
-
-
 def grid(wc, stage=2):
     """The rates of a system's grid."""
     return [str(rate) for rate in by_system("stage1_grid" if stage == 1 else "grid", wc.system)]
@@ -55,7 +49,7 @@ rule stage1:
         "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, "
         "rate {wildcards.rate}"
     shell:
-        TRAIN + " --stage 1 -- {params.command}"
+        TRAIN + " -- {params.command}"
 
 
 rule stage1_at_choice:
@@ -78,7 +72,7 @@ rule stage1_at_choice:
     message:
         "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, chosen rate"
     shell:
-        TRAIN + " --stage 1 --rate {input.choice}:chosen {params.how}"
+        TRAIN + " --rate {input.choice}:chosen {params.how}"
 
 
 def first_seed(wc):
@@ -96,7 +90,6 @@ rule stage2:
     params:
         command=lambda wc, output: shlex.join(
             stage2_command(wc, wc.rate, os.path.dirname(output.done))),
-        stage1=from_stage1,
     benchmark:
         "benchmarks/stage2/{pool}/{system}.{variant}/s{seed}.{rate}.tsv"
     resources:
@@ -105,7 +98,7 @@ rule stage2:
         "stage 2, {wildcards.pool}, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, "
         "rate {wildcards.rate}"
     shell:
-        TRAIN + " {params.stage1} -- {params.command}"
+        TRAIN + " -- {params.command}"
 
 
 def languages_that_choose(wc):
@@ -143,8 +136,7 @@ def how(wc, output):
     """The options of a training at a choice."""
     if of_grid(wc):
         return f"--grid runs/stage2/{wc.pool}/{wc.system}.{wc.variant}/s1.RATE"
-    command = stage2_command(wc, "RATE", os.path.dirname(output.done))
-    return f"{from_stage1(wc)} -- {shlex.join(command)}"
+    return "-- " + shlex.join(stage2_command(wc, "RATE", os.path.dirname(output.done)))
 
 
 rule stage2_at_choice:

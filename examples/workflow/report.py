@@ -134,7 +134,8 @@ def row(result: Mapping[str, Any]) -> list[str]:
     rouge = interval(scores["rougeL"])
     if other := result.get("other_scores"):
         rouge += f"; ROUGE-1 {scores['rouge1']['f']:.1f}, ROUGE-2 {scores['rouge2']['f']:.1f}; "
-        rouge += f"unicode {other['rougeL']['f']:.1f}"
+        protocol = other["signature"].partition("protocol:")[2].partition("|")[0]
+        rouge += f"by {protocol} {other['rougeL']['f']:.1f}"
     share = f"{trained['parameters'] / 1e6:.2f}M of {trained['of'] / 1e6:.2f}M"
     share += f" ({100 * trained['parameters'] / trained['of']:.1f} %)"
     seconds = [cost[f"stage{n}_seconds"] for n in (1, 2) if cost[f"stage{n}_updates"]]

@@ -21,7 +21,7 @@ def test_laft_to_its_tables(tmp_path: Path, warm: Warm) -> None:
     """Plan, a failed training, both stages, choices, scores, figure, tables; a changed setting."""
     run = small(
         warm, tmp_path, systems=["laft"], grid=["1e-3", "1e-5"], stage2_updates=2, figure=True,
-        figure_options="--max-sentences 20",
+        figure_options="--max-sentences 20", protocols=["xnlg", "unicode"],
     )  # fmt: skip
     plan = run("-n")
     assert "stage 2, zero-shot, laft.main, seed 1, rate 1e-5" in plan
@@ -37,6 +37,8 @@ def test_laft_to_its_tables(tmp_path: Path, warm: Warm) -> None:
     assert cell["grid"] == [1e-3, 1e-5] and cell["learning_rate"]["stage1"] == 1e-3
     assert set(cell["scores"]["floors"]) == {"lead1", "source_copy", "oracle", "english_reference"}
     assert str(tmp_path) not in json.dumps(found)
+    assert "protocol:xnlg|" in cell["scores"]["signature"]
+    assert "protocol:unicode|" in cell["other_scores"]["signature"]
     choice = json.loads((run.out / "select/zero-shot/laft.main.json").read_text())
     assert cell["learning_rate"]["stage2"] == float(choice["source"])
     assert set(choice["validation"]["1e-5"]) == {"en_XX"}

@@ -278,7 +278,7 @@ rule experiment:
     params:
         facts=json.dumps(EXPERIMENT),
     message:
-        "the experiment, written down"
+        "record of the experiment"
     shell:
         "python {HERE}/report.py experiment {output} --facts {params.facts:q}"
         " --raw raw/zero-shot --backbone {BACKBONE:q}"

@@ -51,7 +51,7 @@ $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 	@echo '$(TORCH)' > $@
 
 demo: install ## the whole of LAFT on real text, from English to French and Chinese, on a CPU (12 minutes)
-	@$(DEMO) --unlock > /dev/null 2>&1 || true # of a run that was killed
+	@$(DEMO) --unlock > /dev/null 2>&1 || true # a killed run leaves its folder locked
 	$(DEMO) --cores 2
 
 check: install lint ## lint, types, unit tests and house rules (a minute)

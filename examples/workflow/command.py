@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import ctypes
 import fcntl
-import json
 import os
 import random
 import re
@@ -20,24 +19,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.files import write_json
 
 PR_SET_PDEATHSIG = 1
 UUID = re.compile(r"UUID: ((GPU|MIG)-[^)]+)\)")
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a command took."""
-
-    seconds: float
-    peak_mib: int
-
-
-class Failed(Exception):
-    """A command that ended with an error, in one line."""
 
 
 def visible_gpus() -> list[str]:
@@ -61,14 +50,6 @@ def visible_gpus() -> list[str]:
     return [uuid for uuid in named if uuid]
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write indented JSON to a temporary name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
-
-
 @contextlib.contextmanager
 def reserved(count: int, device: str) -> Iterator[tuple[list[str], list[IO[str]]]]:
     """Hold `count` GPUs, waiting for free ones; none where there are none.
@@ -85,8 +66,8 @@ def reserved(count: int, device: str) -> Iterator[tuple[list[str], list[IO[str]]
         yield [], []
         return
     if count > len(gpus):
-        raise Failed(f"devices: {count} asked for, nvidia-smi and CUDA_VISIBLE_DEVICES show "
-                     f"{len(gpus)}")  # fmt: skip
+        raise LaftError(f"devices: {count} asked for, nvidia-smi and CUDA_VISIBLE_DEVICES show "
+                        f"{len(gpus)}")  # fmt: skip
     folder = Path(tempfile.gettempdir()) / f"laft-devices-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     while True:
@@ -126,8 +107,8 @@ def run(
     device: str = "auto",
     parallel: bool = False,
     inherited: Sequence[int] = (),
-) -> Usage:
-    """Run a command on devices of its own.
+) -> dict[str, Any]:
+    """Run a command on devices of its own; return its seconds and the most memory it took.
 
     Args:
         command: program and arguments.
@@ -137,7 +118,7 @@ def run(
         inherited: file descriptors that it keeps open.
 
     Raises:
-        Failed: it ended with an error.
+        LaftError: it ended with an error.
     """
     with contextlib.ExitStack() as stack:
         gpus, locks = stack.enter_context(reserved(devices, device))
@@ -159,28 +140,31 @@ def run(
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         log = errors or output
-        raise Failed(f"{command[0]} ended with {child.returncode}: {last_errors(log)} ({log})")
+        raise LaftError(f"{command[0]} ended with {child.returncode}: {last_errors(log)} ({log})")
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return Usage(round(time.monotonic() - start, 1), round(usage.ru_maxrss / unit))
+    return {
+        "seconds": round(time.monotonic() - start, 1),
+        "peak_mib": round(usage.ru_maxrss / unit),
+    }
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
     parser.add_argument("--output", type=Path, required=True, help="written when it has ended")
-    parser.add_argument("--usage", type=Path, help="JSON of the command, its seconds and memory")
+    parser.add_argument("--usage", type=Path, help="JSON of its seconds and memory")
     parser.add_argument("command", nargs="+")
     given = parser.parse_args()
     partial, errors = (given.output.with_name(f"{given.output.name}.{end}")
                        for end in ("partial", "err"))  # fmt: skip
     try:
         usage = run(given.command, partial, errors, device=given.device)
-    except Failed as error:
+    except LaftError as error:
         print(error, file=sys.stderr)
         return 1
     partial.replace(given.output)
     if given.usage:
-        write_json(given.usage, {"seconds": usage.seconds, "peak_mib": usage.peak_mib})
+        write_json(given.usage, usage)
     return 0
 
 

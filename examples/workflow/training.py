@@ -19,34 +19,38 @@ import shlex
 import shutil
 import sys
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from command import Failed, run, write_json
+from command import run
+
+from laft_fairseq.errors import LaftError
+from laft_fairseq.files import write_json
 
 COUNTS = re.compile(r"num\. shared model params: ([\d,]+) \(num\. trained: ([\d,]+)\)")
 FINISHED = "done training in"  # fairseq-train's last words
 
 
-def records(text: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return (`train_inner` or `valid`, numbers) of each JSON line that fairseq-train logged."""
+def records(text: str) -> list[tuple[str, dict[str, float]]]:
+    """Return (`train_inner` or `valid`, finite numbers) of each JSON line of a training's log."""
     found = []
     for line in text.splitlines():
         parts = line.split(" | ", 3)
         if len(parts) == 4 and parts[2] in {"train_inner", "valid"}:
             with contextlib.suppress(ValueError):  # a line that a killed training left half written
-                found.append((parts[2], dict(json.loads(parts[3]))))
+                found.append((parts[2], finite(json.loads(parts[3]))))
     return found
 
 
-def number(value: Any) -> float | None:
-    """Return a finite number, or None."""
-    try:
-        return float(value) if math.isfinite(float(value)) else None
-    except (TypeError, ValueError):
-        return None
+def finite(values: dict[str, Any]) -> dict[str, float]:
+    """Return the values that are finite numbers, or text of one."""
+    numbers = {}
+    for key, value in values.items():
+        with contextlib.suppress(TypeError, ValueError):
+            if math.isfinite(float(value)):
+                numbers[key] = float(value)
+    return numbers
 
 
 def curve(text: str, stage: int) -> list[dict[str, Any]]:
@@ -54,12 +58,8 @@ def curve(text: str, stage: int) -> list[dict[str, Any]]:
     points: dict[tuple[int, str], float] = {}
     for kind, values in records(text):
         split, prefix = ("train", "") if kind == "train_inner" else ("valid", "valid_")
-        loss, update = (
-            number(values.get(f"{prefix}loss")),
-            number(values.get(f"{prefix}num_updates")),
-        )
-        if loss is not None and update is not None:
-            points[int(update), split] = loss
+        if {f"{prefix}loss", f"{prefix}num_updates"} <= values.keys():
+            points[int(values[f"{prefix}num_updates"]), split] = values[f"{prefix}loss"]
     return [{"stage": stage, "update": update, "split": split, "loss": loss}
             for (update, split), loss in sorted(points.items())]  # fmt: skip
 
@@ -68,14 +68,13 @@ def validation(text: str, keep: str) -> dict[str, float]:
     """Return ROUGE-L by language in the validation of the checkpoint that is kept."""
     prefix = "valid_rougeL_"
     scores = [
-        {key.removeprefix(prefix): score for key, value in values.items()
-         if key.startswith(prefix) and (score := number(value)) is not None}
+        {key.removeprefix(prefix): score for key, score in values.items() if key.startswith(prefix)}
         for kind, values in records(text) if kind == "valid"
     ]  # fmt: skip
     scores = [each for each in scores if each]
-    if not scores:
-        return {}
-    return scores[-1] if keep == "last" else max(scores, key=lambda each: fmean(each.values()))
+    if keep == "last" or not scores:
+        return scores[-1] if scores else {}
+    return max(scores, key=lambda each: fmean(each.values()))
 
 
 def mend(folder: Path) -> None:
@@ -83,16 +82,15 @@ def mend(folder: Path) -> None:
 
     That one takes their place, and the training goes on from it; without one it starts over.
     """
-    cut = [path for path in folder.glob("checkpoint*.pt") if not zipfile.is_zipfile(path)]
-    for path in cut:
+    lost = {path for path in folder.glob("checkpoint*.pt") if not zipfile.is_zipfile(path)}
+    for path in lost:
         path.unlink()
+    best, last = folder / "checkpoint_best.pt", folder / "checkpoint_last.pt"
+    if not last.exists():
+        lost.add(last)
     numbered = sorted(folder.glob("checkpoint_*_*.pt"), key=lambda path: path.stat().st_mtime)
-    for name in ("checkpoint_best.pt", "checkpoint_last.pt"):
-        lost = folder / name in cut or (
-            name == "checkpoint_last.pt" and not (folder / name).exists()
-        )
-        if lost and numbered:
-            copy(numbered[-1], folder / name)
+    for path in {best, last} & lost if numbered else ():
+        copy(numbered[-1], path)
 
 
 def copy(source: Path, target: Path) -> None:
@@ -102,20 +100,15 @@ def copy(source: Path, target: Path) -> None:
     partial.replace(target)
 
 
-def key_of(command: Sequence[str], inputs: Sequence[Path]) -> str:
-    """Return what tells a training from another one in the same folder."""
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in inputs]
-    return hashlib.sha256(json.dumps([list(command), stats]).encode()).hexdigest()
-
-
 def train(given: argparse.Namespace, command: list[str]) -> None:
     """Run the training, or the rest of it."""
     folder: Path = given.folder
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of a run that was killed the training may still go on
-        key, log = key_of(command, given.inputs), folder / "train.log"
-        mark = folder / "begun-with"
+        stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in given.inputs]
+        key = hashlib.sha256(json.dumps([command, stats]).encode()).hexdigest()
+        log, mark = folder / "train.log", folder / "begun-with"
         if not mark.exists() or mark.read_text() != key:
             for path in folder.glob("checkpoint*.pt"):
                 path.unlink()
@@ -125,22 +118,19 @@ def train(given: argparse.Namespace, command: list[str]) -> None:
         resumed = last.exists()
         if not resumed:
             log.unlink(missing_ok=True)
-        seconds, peak = None, None
+        usage: dict[str, Any] = {}
         if not (resumed and log.exists() and FINISHED in log.read_text("utf-8", errors="replace")):
             usage = run(command, log, devices=given.devices,
                         device=given.device, parallel=True, inherited=[lock.fileno()])  # fmt: skip
-            if not resumed:
-                seconds, peak = usage.seconds, usage.peak_mib
         kept = last if given.keep == "last" else folder / "checkpoint_best.pt"
         (folder / "model.pt").unlink(missing_ok=True)
         os.link(kept, folder / "model.pt")
-        write_json(folder / "done.json", summary(given, command, seconds, peak))
+        write_json(folder / "done.json", summary(given, command, {} if resumed else usage))
         for path in folder.glob("checkpoint*.pt"):
             path.unlink()
 
 
-def summary(given: argparse.Namespace, command: list[str], seconds: float | None,
-            peak: int | None) -> dict[str, Any]:  # fmt: skip
+def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]) -> dict[str, Any]:
     """Return what is known of a training that has ended.
 
     Of one that was killed on its way neither the whole time nor the most memory is known.
@@ -148,42 +138,33 @@ def summary(given: argparse.Namespace, command: list[str], seconds: float | None
     text = (given.folder / "train.log").read_text("utf-8", errors="replace")
     counted = COUNTS.search(text)
     if counted is None:
-        raise Failed(f"{given.folder}/train.log: does not say how many parameters were trained")
-    losses = [number(v.get("valid_loss")) for kind, v in records(text) if kind == "valid"]
+        raise LaftError(f"{given.folder}/train.log: does not say how many parameters were trained")
+    losses = [values["valid_loss"] for _, values in records(text) if "valid_loss" in values]
+    stage1 = [json.loads(path.read_text()) for path in given.inputs if path.name == "done.json"]
     words = shlex.join(command)
     for path, name in ((str(Path.cwd()), "$OUT"), (f"{given.root}/", "")):
         words = words.replace(path, name)
     return {
         "command": words, "rate": command[command.index("--lr") + 1],
         "updates": int(command[command.index("--max-update") + 1]),
-        "seconds": seconds, "peak_mib": peak, "threads": int(os.environ.get("OMP_NUM_THREADS", 1)),
+        "seconds": usage.get("seconds"), "peak_mib": usage.get("peak_mib"),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", 1)),
         "trained": {"parameters": int(counted[2].replace(",", "")),
                     "of": int(counted[1].replace(",", ""))},
-        "curve": curve(text, given.stage),
+        "curve": curve(text, 1 if "laft_denoising" in command else 2),
         "validation": validation(text, given.keep),
-        "valid_loss": next((loss for loss in reversed(losses) if loss is not None), None),
-        "stage1": json.loads(given.stage1.read_text()) if given.stage1 else None,
+        "valid_loss": losses[-1] if losses else None,
+        "stage1": stage1[0] if stage1 else None,
     }  # fmt: skip
-
-
-def same(source: Path, folder: Path) -> None:
-    """Take over another folder's training."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("model.pt", "done.json"):
-        copy(source / name, folder / name)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--inputs", type=Path, nargs="*", default=[])
+    parser.add_argument("--inputs", type=Path, nargs="*", default=[],
+        help="what it depends on, with done.json of the stage 1 that it starts from")  # fmt: skip
     parser.add_argument("--rate", help="FILE:KEY, the choice that takes RATE's place")
     parser.add_argument("--grid", help="folder of the training at RATE that is to be taken")
-    parser.add_argument(
-        "--twin", type=Path, help="folder at the source's choice, if it is the same"
-    )
-    parser.add_argument("--stage", type=int, default=2)
-    parser.add_argument("--stage1", type=Path, help="done.json of the training that it starts from")
     parser.add_argument("--keep", default="last", choices=["last", "best"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--devices", type=int, default=1)
@@ -194,16 +175,14 @@ def main() -> int:
     try:
         if given.rate:
             path, key = given.rate.rsplit(":", 1)
-            choice = json.loads(Path(path).read_text())
-            rate = str(choice[key])
-            if given.twin and choice["source"] == rate:
-                same(given.twin, given.folder)
-                return 0
+            rate = str(json.loads(Path(path).read_text())[key])
         if given.grid:
-            same(Path(given.grid.replace("RATE", rate)), given.folder)
+            given.folder.mkdir(parents=True, exist_ok=True)
+            for name in ("model.pt", "done.json"):
+                copy(Path(given.grid.replace("RATE", rate)) / name, given.folder / name)
         else:
             train(given, [rate if word == "RATE" else word for word in given.command])
-    except Failed as error:
+    except LaftError as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -1,5 +1,6 @@
 """The workflow's helpers by themselves: text, logs, choices, half-written checkpoints, devices."""
 
+import argparse
 import json
 import lzma
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from laft_fairseq.errors import LaftError
 
 WORKFLOW = Path(__file__).parents[2] / "examples" / "workflow"
 sys.path.insert(0, str(WORKFLOW))
@@ -44,16 +47,17 @@ def settings(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_the_zero_shot_text(settings: dict[str, Any], tmp_path: Path) -> None:
-    out = text.Folder(tmp_path / "raw")
+    out = tmp_path / "raw"
+    out.mkdir()
     text.headlines(settings, out)
-    train = text.read_tsv(out.path / "en_XX.train.tsv")
+    train = text.read_tsv(out / "en_XX.train.tsv")
     assert train == text.in_order(pair("en", n) for n in range(40))[:20]
-    assert len(text.read_tsv(out.path / "fr_XX.valid.tsv")) == 1
-    tested = text.read_tsv(out.path / "fr_XX.test.tsv")
-    english = (out.path / "fr_XX.test.english").read_text().splitlines()
+    assert len(text.read_tsv(out / "fr_XX.valid.tsv")) == 1
+    tested = text.read_tsv(out / "fr_XX.test.tsv")
+    english = (out / "fr_XX.test.english").read_text().splitlines()
     assert [row[3].replace("fr_XX", "en_XX") for row in tested] == english
-    assert (out.path / "mono.fr_XX.valid").read_text().splitlines()[0] == "fr_XX line 10"
-    assert len((out.path / "mono.fr_XX.train").read_text().splitlines()) == 10
+    assert (out / "mono.fr_XX.valid").read_text().splitlines()[0] == "fr_XX line 10"
+    assert len((out / "mono.fr_XX.train").read_text().splitlines()) == 10
 
 
 PARAGRAPHS = "un ⏎ deux"
@@ -75,7 +79,7 @@ def test_few_shot_pairs_make_up_a_fifth(english: int, count: int, times: int) ->
     rows = [pair("fr", number) for number in range(200)]
     found, told = text.few_shot(rows, english, count)
     assert found == rows[:count] * times and told["repeats"] == times
-    with pytest.raises(ValueError, match="200 human pairs"):
+    with pytest.raises(LaftError, match="200 human pairs"):
         text.few_shot(rows, english, 201)
 
 
@@ -119,11 +123,22 @@ def test_source_and_target_choose_by_their_own_languages() -> None:
     }
     assert report.best(scores, ["en_XX"]) == "1e-3"
     assert report.best(scores, ["fr_XX", "zh_CN"]) == "3e-4"
-    with pytest.raises(ValueError, match="no validation ROUGE-L in zh_CN at rate 1e-4"):
+    with pytest.raises(LaftError, match="no validation score of zh_CN at rate 1e-4"):
         report.best({**scores, "1e-4": {"en_XX": 50.0}}, ["zh_CN"])
-    assert report.lowest({"1e-3": 2.5, "3e-4": 2.0, "1e-4": 2.0}) == "3e-4"
-    with pytest.raises(ValueError, match="no validation loss at rate 3e-4"):
-        report.lowest({"1e-3": 2.5, "3e-4": None})
+
+
+def test_stage_1_takes_the_rate_with_the_lowest_loss(tmp_path: Path) -> None:
+    for name, loss in (("a", 2.5), ("b", 2.0), ("c", 2.0), ("lost", None)):
+        (tmp_path / name).write_text(json.dumps({"valid_loss": loss, "validation": {}}))
+    given = argparse.Namespace(
+        rates=["1e-3", "3e-4", "1e-4"], done=[tmp_path / name for name in "abc"],
+        selection={"chosen": ["minus_loss"]}, out=tmp_path / "choice.json",
+    )  # fmt: skip
+    report.choose(given)
+    assert report.read_json(given.out)["chosen"] == "3e-4"
+    given.done[0] = tmp_path / "lost"
+    with pytest.raises(LaftError, match="no validation score of minus_loss at rate 1e-3"):
+        report.choose(given)
 
 
 def checkpoint(folder: Path, name: str, whole: bool, time: int) -> None:
@@ -228,20 +243,6 @@ def test_which_devices_are_visible(
 
 
 @pytest.mark.parametrize(
-    ("hits", "n", "low", "high"),
-    # The ends where the binomial tail is 2.5 %: (1 - p)^10 = 0.025; 10 of 10 mirrors it; and
-    # 1 of 2, where p^2 = 0.975 and (1 - p)^2 = 0.975.
-    [
-        (0, 10, 0.0, 1 - 0.025**0.1),
-        (10, 10, 0.025**0.1, 1.0),
-        (1, 2, 1 - 0.975**0.5, 0.975**0.5),
-    ],
-)
-def test_binomial_interval(hits: int, n: int, low: float, high: float) -> None:
-    assert sanity.binomial_interval(hits, n) == pytest.approx((low, high))
-
-
-@pytest.mark.parametrize(
     ("raw", "scaled", "passed"),
     # 10 times chance is 2 %; of 500, 20 are 4 % [2.46, 6.11], 16 are 3.2 % [1.84, 5.14].
     [
@@ -259,8 +260,8 @@ def test_retrieval_is_far_above_chance_or_not(
     ]
     removed = dict(zip(("scaled", "projection"), measured[1:], strict=True))
     pair = {"pairs": 500, "encoder": measured[0], "after_removal": removed}
-    gate = sanity.retrieval({"en_XX-fr_XX": pair})
-    assert gate["passed"] is passed and "(chance 0.20)" in gate["detail"]
+    check = sanity.retrieval({"en_XX-fr_XX": pair})
+    assert check["passed"] is passed and "(chance 0.20)" in check["detail"]
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,16 @@
-"""The recipes own, qg, xgiga and xqg by the workflow: at the smallest size, or by stand-ins."""
+"""The recipes own, qg, xgiga and xqg by the workflow: at the smallest size, or their plan."""
 
 import json
 import lzma
 import os
 import re
-import shutil
+import shlex
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRScheduleConfig
 
 from laft_fairseq.scoring.trivial_baselines import sentences
@@ -40,10 +38,10 @@ def test_a_task_of_ones_own(tmp_path: Path, warm: Warm) -> None:
     (folder / "mono.fr_XX.txt").write_text("".join(f"{line}\n" for line in french), "utf-8")
     run = small(warm, tmp_path, "own", folder=str(folder), systems=["laft"], stage2_updates=2)
     said = run()
-    command = f"laft generate --checkpoint {run.out}/model.pt --lang fr_XX < in.txt > out.txt"
+    command = f"laft generate --checkpoint {run.out}/model.pt --lang fr_XX"
     assert command in said
     made = subprocess.run(
-        [*command.split()[:-4], "--beam", "1"], input=f"{french[0]}\n\n{french[1]}", text=True,
+        [*command.split(), "--beam", "1"], input=f"{french[0]}\n\n{french[1]}", text=True,
         capture_output=True, check=False, cwd=ROOT, env={**os.environ, "PATH": warm.path()},
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
@@ -96,17 +94,14 @@ def questions(tmp_path: Path) -> Path:
 
 
 def test_questions_from_evidence(tmp_path: Path, questions: Path, warm: Warm) -> None:
-    """A system is scored on Chinese, whose sources hold evidence and answer."""
+    """The sources hold evidence and answer."""
     settings = {"targets": ["zh_CN"], "tests": ["zh_CN"], "mono": str(questions)}
     run = small(warm, tmp_path, "qg", qg=str(questions), stage2_updates=2, **settings)
-    said = run()
+    run("raw/zero-shot.json")
     sources = (run.out / "raw/zero-shot/zh_CN.test.src").read_text("utf-8").splitlines()
     assert len(sources) == 3
     assert all(source.endswith("扇门是红色的。 ⏎ 红色") for source in sources)
-    assert "| **mbart_enc_top2** | zh_CN |" in said
-    cell = run.results()["results/zero-shot/mbart_enc_top2.main.zh_CN.s1.source.json"]
-    assert cell["task"] == "questions" and cell["scores"]["n"] == 3
-    assert "english_reference" in cell["scores"]["floors"]
+    assert "result, zero-shot, mbart_enc_top2.main, zh_CN" in run("-n")
     (questions / "nqg.test.jsonl.xz").unlink()
     assert f"{questions}/nqg.test.jsonl.xz: missing; qg names the folder" in run(code=1)
 
@@ -166,118 +161,47 @@ def joined(path: Path) -> list[str]:
 
 
 def test_xqg_and_translated_pairs(tmp_path: Path, warm: Warm) -> None:
-    """At two rates, of which the better one is generated; then with translated pairs as well."""
+    """Text and plan; then with translated pairs as well."""
     data = tmp_path / "xqg"
     for lang in ("en", "zh"):
         lay(data, lang, "eaq", xqg_items(lang), ".lc")
     settings = {
         "xnlg": str(data), "backbone": "examples/mini/model", "arch": "laft_mbart_mini",
         "targets": ["zh_CN"], "systems": ["mbart_attn_qk"], "train_options": "",
-        "stage2_updates": 2,
-        "rouge_options": "--eval-rouge-protocol xnlg", "save_updates": 1000,
     }  # fmt: skip
-    run = small(warm, tmp_path, "xqg", grid=["1e-4", "1e-2"], **settings)
-    said = run()
+    run = small(warm, tmp_path, "xqg", **settings)
+    run("data-bin/zero-shot.done")
     evidence, answers = (joined(data / f"test.{side}.zh.lc") for side in "ea")
     sources = (run.out / "raw/zero-shot/zh_CN.test.src").read_text("utf-8").splitlines()
     parts = [["".join(side.split()) for side in source.split(" ⏎ ")] for source in sources]
     assert parts == [list(pair) for pair in zip(evidence, answers, strict=True)]
     assert joined(run.out / "raw/zero-shot/zh_CN.test.tgt") == joined(data / "test.q.zh.lc")
-    name = "results/zero-shot/mbart_attn_qk.main.zh_CN.s1.source.json"
-    cell = run.results()[name]
-    assert "xnlg" in cell["scores"]["signature"] and cell["scores"]["n"] == 3
-    assert "unicode" in cell["other_scores"]["signature"]
-    choice = json.loads((run.out / "select/zero-shot/mbart_attn_qk.main.json").read_text())
-    scores = {rate: found["en_XX"] for rate, found in choice["validation"].items()}
-    assert list(scores) == ["1e-4", "1e-2"]
-    assert scores[choice["source"]] == max(scores.values())
-    assert cell["learning_rate"]["stage2"] == float(choice["source"])
-    assert "| **mbart_attn_qk** | zh_CN |" in said
+    assert "stage 2, zero-shot, mbart_attn_qk.main, seed 1, rate 1e-3" in run("-n")
 
     english = (run.out / "raw/zero-shot/en_XX.train.tsv").read_text("utf-8")
     (tmp_path / "zh_CN.train.tsv").write_text(english, "utf-8")
     more = small(
-        warm, tmp_path, "xqg", grid=["1e-4", "1e-2"], translated=str(tmp_path),
+        warm, tmp_path, "xqg", translated=str(tmp_path),
         settings=["zero-shot", "translate-train"], **settings,
     )  # fmt: skip
     plan = more("-n")
-    assert "stage 2, translate-train, mbart_attn_qk.main, seed 1, rate 1e-4" in plan
-    assert "stage 2, zero-shot" not in plan
+    assert "stage 2, translate-train, mbart_attn_qk.main, seed 1, rate 1e-3" in plan
+    assert "translated pairs" in plan and not re.search(r"Job \d+: data$", plan, re.MULTILINE)
 
 
-# What a training needs to leave behind, by the workflow's reading of it.
-TRAIN = r"""
-folder=$(value --save-dir "$@")
-case $(value --lr "$@") in 3e-5) rouge=21.5 ;; *) rouge=9.7 ;; esac
-python - "$folder" << EOF
-import sys, zipfile
-for name in ("best", "last"):
-    zipfile.ZipFile(f"{sys.argv[1]}/checkpoint_{name}.pt", "w").writestr("data", name)
-EOF
-printf '%s | INFO | fairseq_cli.train | num. shared model params: 10 (num. trained: 1)\n' now
-echo "now | INFO | valid | {\"valid_loss\": 2, \"valid_rougeL_en_XX\": $rouge, \
-\"valid_rougeL_fr_XX\": $rouge, \"valid_rougeL_zh_CN\": $rouge, \"valid_num_updates\": 9}"
-"""
-TEXT = r"""
-out=$(value --out "$@") && mkdir -p "$out/raw" "$out/data-bin"
-for lang in en_XX fr_XX zh_CN; do touch "$out/raw/$lang.test."{tsv,src,tgt}; done
-"""
-LAFT = r"""
-case $1 in
-  components) touch "$(value --out "$@")" ;;
-  score) path=$(value --json "$@"); echo '{"items": {"rougeL": [1]}, "n": 1, "signature": "s",
-    "rouge1": {"f": 1}, "rouge2": {"f": 1}, "rougeL": {"f": 1, "low": 1, "high": 1},
-    "right_language": null, "copied": 0, "length_ratio": 1, "reference_right_language": null,
-    "reference_copied": 0,
-    "floors": {"lead1": {"rougeL": {"f": 1, "low": 1, "high": 1}}}}' > "$path"
-    [[ $* != *--write-hypotheses* ]] || touch "$(value --write-hypotheses "$@")" ;;
-  table) touch tables.md tables.html ;;
-esac
-"""
-START = '#!/usr/bin/env bash\nset -euo pipefail\necho "${0##*/} $*" >> "$LOG"\n'
-START += 'value() { local name=$1; shift; while [ "$1" != "$name" ]; do shift; done; echo "$2"; }\n'
-COMMANDS = {
-    "preprocess/xgiga.sh": TEXT,
-    "preprocess/xqg.sh": TEXT,
-    "bin/fairseq-train": TRAIN,
-    "bin/fairseq-generate": "",
-    "bin/laft": LAFT,
-    "bin/nvidia-smi": "exit 1\n",
-}
 SYSTEMS = ["laft", "mbart_full", "mbart_enc", "mbart_enc_top2", "adapter", "tm_adv"]
 
 
-def stand_ins(tmp_path: Path) -> Path:
-    """A repository in which the workflow alone is real; what is called is written to `log`."""
-    home = tmp_path / "repository"
-    for name, script in COMMANDS.items():
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(START + script)
-        (home / name).chmod(0o755)
-    shutil.copytree(ROOT / "examples" / "workflow", home / "examples" / "workflow")
+def planned(warm: Warm, folder: Path, recipe: str, **settings: Any) -> list[list[str]]:
+    """The words of each command that a recipe would run on mBART-large and XNLG's data."""
     for name in ("mbart.cc25/model.pt", "mbart.cc25/dict.txt", "mbart.cc25/sentence.bpe.model",
                  "xnlg/train.x.en"):  # fmt: skip
-        (home / name).parent.mkdir(exist_ok=True)
-        (home / name).touch()
-    return home
-
-
-def called(tmp_path: Path, recipe: str, code: int = 0, **settings: Any) -> list[list[str]]:
-    """The words of each call of a recipe, in their order."""
-    home = stand_ins(tmp_path)
-    kept = {name: value for name, value in os.environ.items() if name != "PATH"}
-    python = Path(sys.executable).parent
-    given = {"xnlg": "xnlg", "backbone": "mbart.cc25", "out": str(tmp_path / "out"), **settings}
-    (tmp_path / "given.yaml").write_text(yaml.safe_dump(given))
-    done = subprocess.run(
-        [python / "snakemake", "-s", home / "examples/workflow/Snakefile", "--cores", "2",
-         "--configfile", ROOT / "examples" / f"{recipe}.yaml", tmp_path / "given.yaml"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={**kept, "LOG": str(tmp_path / "log"),
-             "PATH": os.pathsep.join([str(home / "bin"), str(python), os.environ["PATH"]])},
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout[-3000:] + done.stderr[-3000:]
-    return [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    given = {"xnlg": str(folder / "xnlg"), "backbone": str(folder / "mbart.cc25"), **settings}
+    plan = Run(warm.path(), folder, recipe, whole=True, **given)("-n", "--printshellcmds")
+    starts = r"(?<=\s)(?:fairseq-train|fairseq-generate|laft components|\S+/xgiga\.sh) .*"
+    return [shlex.split(found) for found in re.findall(starts, plan)]
 
 
 def option(call: list[str], name: str) -> str:
@@ -287,12 +211,14 @@ def option(call: list[str], name: str) -> str:
 @pytest.mark.parametrize(
     ("recipe", "targets", "penalty"), [("xgiga", "fr_XX,zh_CN", "1.5"), ("xqg", "zh_CN", "3")]
 )
-def test_the_papers_settings(tmp_path: Path, recipe: str, targets: str, penalty: str) -> None:
+def test_the_papers_settings(
+    tmp_path: Path, warm: Warm, recipe: str, targets: str, penalty: str
+) -> None:
     """Adam, 10,000 updates of warm-up, linear decay, both rates, k = 6, beam 5, the penalty."""
-    calls = called(tmp_path, recipe)
+    calls = planned(warm, tmp_path, recipe)
     trainings = [call for call in calls if call[0] == "fairseq-train"]
     for call in trainings:
-        assert option(call, "--arch") == "laft_mbart" and call[-1] == "--cpu"
+        assert option(call, "--arch") == "laft_mbart"
         assert option(call, "--optimizer") == "adam"
         assert option(call, "--lr-scheduler") == "polynomial_decay"
         assert option(call, "--warmup-updates") == "10000"
@@ -320,27 +246,17 @@ def test_the_papers_settings(tmp_path: Path, recipe: str, targets: str, penalty:
     assert [option(call, "--num-components") for call in components] == ["6"]
     generated = [call for call in calls if call[0] == "fairseq-generate"]
     assert len(generated) == len(SYSTEMS) * len(targets.split(","))
-    for call in generated:  # 21.5 is more than 9.7: the model of the second rate
+    for call in generated:
         assert option(call, "--path").endswith("/s1.source/model.pt")
         assert (option(call, "--beam"), option(call, "--lenpen")) == ("5", penalty)
-    choices = sorted((tmp_path / "out/select/zero-shot").iterdir())
-    assert {json.loads(path.read_text())["source"] for path in choices} == {"3e-5"}
-    scored = [call for call in calls if call[:2] == ["laft", "score"]]
-    assert sorted(option(call, "--protocol") for call in scored) == [
-        name for name in ("unicode", "xnlg") for _ in generated
-    ]
 
 
-def test_the_targets_may_choose_and_no_score_is_no_choice(tmp_path: Path) -> None:
-    calls = called(tmp_path, "xgiga", systems=["mbart_enc"], selections=["target"])
+def test_the_targets_may_choose(tmp_path: Path, warm: Warm) -> None:
+    calls = planned(warm, tmp_path, "xgiga", systems=["mbart_enc"], selections=["target"])
     trainings = [call for call in calls if call[0] == "fairseq-train"]
     assert [option(call, "--valid-langs") for call in trainings] == ["fr_XX,zh_CN"] * 2
-    assert any(call[0] == "xgiga.sh" and "--pairs-only" in call for call in calls)
+    assert any(call[0].endswith("xgiga.sh") and "--pairs-only" in call for call in calls)
     assert not any("laft_denoising" in call for call in calls)
-    (tmp_path / "lost").mkdir()
-    lost = called(tmp_path / "lost", "xgiga", systems=["mbart_enc"], targets=["de_DE"],
-                  selections=["target"], code=1)  # fmt: skip
-    assert not any(call[0] == "fairseq-generate" for call in lost)
 
 
 @pytest.fixture
@@ -367,6 +283,7 @@ def test_the_whole_experiment_is_planned(
         "stage 2, human-translation-train.fr_XX, tm_adv.main, seed 1, chosen rate (source)",
         "stage 2, translate-train.fr_XX, adapter.main, seed 1, chosen rate (source)",
         "stage 2, few-shot-10.fr_XX, laft.main, seed 1, chosen rate (source)",
+        "stage 2, supervised.fr_XX, mbart_full.main, seed 1, rate 3e-4",
         "stage 2, questions, mbart_enc.stage1, seed 1, chosen rate (source)",
         "representations, k-12",
     ):
@@ -375,26 +292,23 @@ def test_the_whole_experiment_is_planned(
     assert "left out: translate-train, zh_CN" in plan and "few-shot-10.zh_CN" not in plan
 
 
-def test_every_other_setting(tmp_path: Path, warm: Warm, everything: dict[str, Any]) -> None:
-    settings = ["supervised", "translate-train", "human-translation-train", "translate-test",
-                "few-shot-10", "questions"]  # fmt: skip
+def test_other_settings(tmp_path: Path, warm: Warm, everything: dict[str, Any]) -> None:
+    settings = ["translate-train", "translate-test", "few-shot-10", "questions"]
     run = small(
         warm, tmp_path, settings=settings, targets=["fr_XX", "zh_CN"], systems=["mbart_enc_top2"],
-        stage2_updates=2, supervised_updates=2, **everything,
+        stage2_updates=2, **everything,
     )  # fmt: skip
     run()
     found = run.results()
     del found["results/experiment.json"]
     assert {(each["task"], each["setting"], each["lang"]) for each in found.values()} == {
         *(("headlines", setting, "fr_XX") for setting in settings[:-1]),
-        ("headlines", "supervised", "en_XX"),
         ("questions", "zero-shot", "zh_CN"),
     }
     trained_on = {
-        (each["setting"], each["lang"]): option(each["commands"][0].split(), "--train-langs")
+        each["setting"]: option(each["commands"][0].split(), "--train-langs")
         for each in found.values()
     }
-    assert trained_on["supervised", "fr_XX"] == "fr_XX"
-    assert trained_on["translate-train", "fr_XX"] == "en_XX,fr_XX"
-    told = found["results/few-shot-10/mbart_enc_top2.main.fr_XX.s1.source.json"]
-    assert told["training_pairs"] == {"pairs": 10, "repeats": 1, "share": 0.25}
+    assert trained_on["translate-train"] == "en_XX,fr_XX"
+    few = found["results/few-shot-10/mbart_enc_top2.main.fr_XX.s1.source.json"]
+    assert few["training_pairs"] == {"pairs": 10, "repeats": 1, "share": 0.25}

@@ -1,27 +1,26 @@
 """What is run: which systems in which settings, on which data, by which commands."""
 
 ABLATIONS = {name: given or {} for name, given in config["ablations"].items()}
-PAIRS = {"human-translation-train": "oracle", "translate-train": "translated", "supervised": "human"}
+PAIRS = {
+    "human-translation-train": "oracle", "translate-train": "translated", "supervised": "human",
+}  # fmt: skip
 
 
 def translates(lang):
     """Whether the engine of a target is installed, both ways."""
-    engine = config["engines"].get(lang)
-    if engine is None:
-        return False
-    for command in (engine["to"].split(), engine["from"].split()):
-        program = ROOT / command[0]
-        if shutil.which(command[0]) is None and not program.exists():
+    engine = config["engines"].get(lang, {"to": "", "from": ""})
+    for way in ("to", "from"):
+        program, *modes = engine[way].split() or [""]
+        if not (shutil.which(program) or (ROOT / program).is_file()):
             return False
-        if program.name == "apertium_lines.sh":
-            listed = shutil.which("apertium") and subprocess.run(
-                ["apertium", "-l"], capture_output=True, text=True).stdout.split()
-            if not set(command[1:]) <= set(listed or ()):
+        if program.endswith("apertium_lines.sh"):
+            listed = subprocess.run("apertium -l", shell=True, capture_output=True, text=True)
+            if not set(modes) <= set(listed.stdout.split()):
                 return False
     return True
 
 
-def lacking(setting, lang):
+def missing_for(setting, lang):
     """Why a setting cannot be run in a language, or nothing."""
     if config["data"] in ("xgiga", "xqg"):
         known = setting == "zero-shot" or (setting == "translate-train" and config["translated"])
@@ -73,12 +72,12 @@ def of_grid(wc):
     return own and int(wc.seed) == 1
 
 
-def row(variant):
+def rates_from(variant):
     """The variant whose learning rates a variant takes: ablations those of LAFT."""
     return "main" if variant in ABLATIONS else variant
 
 
-def staged(system, variant):
+def has_stage1(system, variant):
     """Whether a system has stage 1."""
     if variant in ABLATIONS:
         return ABLATIONS[variant].get("stage1", True)
@@ -101,14 +100,14 @@ def results():
         variants = config["variants"] if setting in ("zero-shot", "questions") else ["main"]
         langs = [SOURCE, *TARGETS] if setting == "supervised" else TESTS
         for lang in langs:
-            reason = lacking(setting, lang)
+            reason = missing_for(setting, lang)
             if reason:
                 MISSING.append({"setting": setting, "lang": lang, "reason": reason})
                 continue
             for system in (each for each in systems if each in SYSTEMS):
                 for variant in variants:
                     if system != "laft" or variant == "main":
-                        found += rows(setting, system, variant, lang)
+                        found += result_files(setting, system, variant, lang)
     if "laft" in SYSTEMS and "ablations" in config["settings"]:
         for name, given in ABLATIONS.items():
             found += [f"results/zero-shot/laft.{name}.{lang}.s{seed}.fixed.json"
@@ -116,15 +115,16 @@ def results():
     return found
 
 
-def rows(setting, system, variant, lang):
+def result_files(setting, system, variant, lang):
     """The result files of a system in a setting and language."""
     seeds = config["seeds_of"].get(setting, 1)
     if setting == "zero-shot":
         seeds = by_system("seeds", system)
     selections = config["selections"] if setting == "zero-shot" else ["source"]
+    fewer = min(seeds, config["target_seeds"]) if "source" in selections else seeds
     return [f"results/{setting}/{system}.{variant}.{lang}.s{seed}.{selection}.json"
-            for selection in selections for seed in range(1, seeds + 1)
-            if selection == "source" or seed <= config["target_seeds"] or "source" not in selections]
+            for selection in selections
+            for seed in range(1, (seeds if selection == "source" else fewer) + 1)]  # fmt: skip
 
 
 MISSING = []
@@ -199,7 +199,7 @@ def stage2_command(wc, rate, folder):
 
 def first_stage(wc):
     """The folder of the stage 1 that a stage 2 starts from, or nothing."""
-    if not staged(wc.system, wc.variant):
+    if not has_stage1(wc.system, wc.variant):
         return ""
     seed = min(int(wc.seed), config["stage1_seeds"])
     return f"runs/stage1/{wc.system}.{wc.variant}/s{seed}.chosen"

@@ -1,6 +1,8 @@
 """Outputs, scores, representations, and the tables made of them."""
 
 CELL = "{system}.{variant}.{lang}.s{seed}.{selection}"
+CELL_TITLE = ("{wildcards.setting}, {wildcards.system}.{wildcards.variant}, {wildcards.lang}, "
+              "seed {wildcards.seed}, {wildcards.selection}")  # fmt: skip
 LENPEN = {"questions": 3}  # of a setting that has another than the configuration's
 
 
@@ -31,8 +33,8 @@ def generate_command(wc):
 def score_options(setting, lang):
     """Options of `laft score` but for what it reads."""
     raw = f"raw/{test_of(setting)}/{lang}.test"
-    return ["--lang", lang, "--langs", ",".join(LANGS), "--ref", f"{raw}.tgt", "--src", f"{raw}.src",
-            "--floors", "--items"]  # fmt: skip
+    return ["--lang", lang, "--langs", ",".join(LANGS), "--ref", f"{raw}.tgt",
+            "--src", f"{raw}.src", "--trivial-baselines", "--items"]  # fmt: skip
 
 
 # References in English, where every test item has one.
@@ -42,20 +44,22 @@ ENGLISH = (
 )
 
 
-def twin(wc):
-    """The outputs and the choice that a target's choice may share."""
+def of_source_choice(wc):
+    """What the source's choice of a rate made, which a target's choice may share."""
     if wc.selection != "target" or "source" not in config["selections"]:
         return []
-    name = f"outputs/{wc.setting}/{wc.system}.{wc.variant}.{wc.lang}.s{wc.seed}.source"
-    return [f"select/{chosen_in(pool(wc.setting, wc.lang))}/{wc.system}.{row(wc.variant)}.json",
-            f"{name}/generate.log", f"{name}/usage.json"]  # fmt: skip
+    seed = f"{wc.system}.{wc.variant}/s{wc.seed}.source"
+    outputs = f"outputs/{wc.setting}/{wc.system}.{wc.variant}.{wc.lang}.s{wc.seed}.source"
+    return [f"runs/stage2/{pool(wc.setting, wc.lang)}/{seed}/done.json",
+            f"{outputs}/generate.log", f"{outputs}/usage.json"]  # fmt: skip
 
 
 rule generate:
     """Outputs of a system in a language."""
     input:
         model=lambda wc: f"{training(wc)}/model.pt",
-        twin=twin,
+        done=lambda wc: f"{training(wc)}/done.json",
+        twin=of_source_choice,
     output:
         log=f"outputs/{{setting}}/{CELL}/generate.log",
         usage=f"outputs/{{setting}}/{CELL}/usage.json",
@@ -68,12 +72,11 @@ rule generate:
     resources:
         gpu=int(bool(GPU)),
     message:
-        "generate, {wildcards.setting}, {wildcards.system}.{wildcards.variant}, {wildcards.lang}, "
-        "seed {wildcards.seed}, {wildcards.selection}"
+        "generate, " + CELL_TITLE
     shell:
         """
         twin=({input.twin})
-        if [ ${{#twin[@]}} = 3 ] && python {HERE}/report.py same "${{twin[0]}}"; then
+        if [ ${{#twin[@]}} = 3 ] && cmp -s "${{twin[0]}}" {input.done}; then
           cp "${{twin[1]}}" {output.log} && cp "${{twin[2]}}" {output.usage}
         else
           python {HERE}/command.py --device {config[device]} --output {output.log} \
@@ -87,24 +90,19 @@ rule score:
     input:
         f"outputs/{{setting}}/{CELL}/generate.log",
     output:
-        json=f"outputs/{{setting}}/{CELL}/score.json",
+        json=[f"outputs/{{setting}}/{CELL}/{name}.json" for name in config["protocols"]],
         hypotheses=f"outputs/{{setting}}/{CELL}/hypotheses.txt",
-        other=[f"outputs/{{setting}}/{CELL}/{name}.json" for name in config["protocols"][1:]],
     wildcard_constraints:
         setting=r"(?!translate-test)[a-z0-9-]+",
     params:
         options=lambda wc: shlex.join(score_options(wc.setting, wc.lang)),
         test=lambda wc: test_of(wc.setting),
-        first=config["protocols"][0],
     message:
-        "score, {wildcards.setting}, {wildcards.system}.{wildcards.variant}, {wildcards.lang}, "
-        "seed {wildcards.seed}, {wildcards.selection}"
+        "score, " + CELL_TITLE
     shell:
-        ENGLISH + "laft score --generate-log {input} {params.options} $english"
-        " --protocol {params.first} --write-hypotheses {output.hypotheses} --json {output.json}"
-        " > /dev/null && for other in {output.other}; do laft score --generate-log {input}"
-        " {params.options} $english --protocol $(basename $other .json) --json $other"
-        " > /dev/null; done"
+        ENGLISH + "for json in {output.json}; do laft score --generate-log {input} {params.options}"
+        " $english --protocol $(basename $json .json) --write-hypotheses {output.hypotheses}"
+        " --json $json > /dev/null; done"
 
 
 def translate_test_command(wc):
@@ -115,7 +113,7 @@ def translate_test_command(wc):
         "checkpoint": f"{OUT}/{training(wc)}/model.pt", "to-english": engine["from"],
         "from-english": engine["to"], "version-command": engine["version"], "beam": config["beam"],
         "lenpen": config["lenpen"], "max-len": config["max_len"],
-        "score": f"--floors --items --langs {','.join(LANGS)}",
+        "score": f"--trivial-baselines --items --langs {','.join(LANGS)}",
     }  # fmt: skip
     return ["preprocess/translate_test.sh",
             *(str(word) for name, value in given.items() for word in (f"--{name}", value))]
@@ -126,7 +124,7 @@ rule translate_test:
     input:
         lambda wc: f"{training(wc)}/model.pt",
     output:
-        json=f"outputs/{{setting}}/{CELL}/score.json",
+        json=f"outputs/{{setting}}/{CELL}/{config['protocols'][0]}.json",
         hypotheses=f"outputs/{{setting}}/{CELL}/hypotheses.txt",
         usage=f"outputs/{{setting}}/{CELL}/usage.json",
     wildcard_constraints:
@@ -140,11 +138,11 @@ rule translate_test:
         "translate-test, {wildcards.system}, {wildcards.lang}"
     shell:
         ENGLISH + """
-        folder={OUT:q}/$(dirname {output.json})/work start=$SECONDS && rm -rf "$folder"
+        folder={OUT:q}/$(dirname {output.json})/work && rm -rf "$folder"
         (cd {ROOT:q} && {params.command} $english --out "$folder") > "$folder.log" 2>&1 ||
           {{ tail -n 3 "$folder.log" >&2; exit 1; }}
         mv "$folder/hypotheses.{wildcards.lang}.txt" {output.hypotheses}
-        echo "{{\\"seconds\\": $((SECONDS - start))}}" > {output.usage}
+        echo "{{\\"seconds\\": $SECONDS}}" > {output.usage}
         mv "$folder/score.{wildcards.lang}.json" {output.json} && rm -rf "$folder"
         """
 
@@ -166,10 +164,16 @@ def cell_commands(wc):
     return [shlex.join(each).replace(str(OUT), "$OUT").replace(f"{ROOT}/", "") for each in found]
 
 
+def score_files(wc):
+    """The scores of a cell, by each protocol; of translate-test by the first alone."""
+    names = config["protocols"][:1] if wc.setting == "translate-test" else config["protocols"]
+    return [f"outputs/{wc.setting}/{CELL.format(**wc)}/{name}.json" for name in names]
+
+
 def cell_data(wc):
-    """The counts of a data set that has only some of a target's pairs."""
+    """What the data set that was trained on says of its pairs."""
     name = data_of(pool(wc.setting, wc.lang))
-    return [f"raw/{name}.json"] if name.startswith(("oracle.", "few-shot-")) else []
+    return f"raw/{name if '.' in name else 'zero-shot'}.json"
 
 
 rule cell:
@@ -177,98 +181,71 @@ rule cell:
     localrule: True
     input:
         done=lambda wc: f"{training(wc)}/done.json",
-        score=f"outputs/{{setting}}/{CELL}/score.json",
+        score=score_files,
         hypotheses=f"outputs/{{setting}}/{CELL}/hypotheses.txt",
         usage=f"outputs/{{setting}}/{CELL}/usage.json",
-        other=lambda wc: [f"outputs/{wc.setting}/{CELL.format(**wc)}/{config['protocols'][1]}.json"]
-        if len(config["protocols"]) > 1 and wc.setting != "translate-test" else [],
         data=cell_data,
     output:
         f"results/{{setting}}/{CELL}.json",
     params:
         facts=lambda wc: json.dumps(facts(wc)),
-        rates=lambda wc: [] if wc.selection == "fixed" else grid(wc, 2),
+        rates=lambda wc: [] if wc.selection == "fixed" else grid(wc),
         commands=lambda wc: shlex.join(cell_commands(wc)),
-        more=lambda wc, input: " ".join([*(f"--other {path}" for path in input.other),
-                                         *(f"--data {path}" for path in input.data)]),
     message:
-        "result, {wildcards.setting}, {wildcards.system}.{wildcards.variant}, {wildcards.lang}, "
-        "seed {wildcards.seed}, {wildcards.selection}"
+        "result, " + CELL_TITLE
     shell:
         "python {HERE}/report.py cell {output} --facts {params.facts:q} --rates {params.rates}"
         " --done {input.done} --score {input.score} --hypotheses {input.hypotheses}"
-        " --usage {input.usage} {params.more} --commands {params.commands}"
+        " --usage {input.usage} --data {input.data} --commands {params.commands}"
 
 
 PARALLEL = "data-bin/parallel.done" if config["data"] == "ddtp" else "data-bin/zero-shot.done"
 
 
-def removal(variant):
-    """What a variant of LAFT removes."""
-    words = shlex.split(" ".join([config["options"].get("laft", ""),
-                                  ABLATIONS.get(variant, {}).get("options", "")]))
-    return words[len(words) - words[::-1].index("--removal")] if "--removal" in words else "scaled"
-
-
-def tsne_command(variant, draw):
-    """`laft tsne` on the test items that exist in all languages, with or without the figure."""
+def tsne_command(variant):
+    """`laft tsne` on the test items that exist in all languages."""
     data = Path(PARALLEL).stem
     return ["laft", "tsne", "--checkpoint",
             f"runs/stage2/zero-shot/laft.{variant}/s1.source/model.pt",
             "--data", f"data-bin/{data}", "--langs", ",".join(LANGS), "--split", "test",
             *(["--parallel"] if data == "parallel" else []), *shlex.split(config["figure_options"]),
-            *(["--out", f"outputs/representations/{variant}.png"] if draw else ["--measures-only"]),
+            "--out", f"outputs/representations/{variant}.png",
             "--json", f"outputs/representations/{variant}.json"]  # fmt: skip
 
 
-TSNE = """
-    mkdir -p outputs/representations
-    python {HERE}/command.py --device {config[device]} --output {output.json}.log -- \
-      {params.command} --caption-command {params.command:q} && rm {output.json}.log
-    python {HERE}/report.py representations {output.json} --facts {params.facts:q} \
-      --data outputs/representations/{params.variant}.json --commands {params.command:q}
-    """
-
-
-rule figure:
-    """Figure 2: LAFT's representations after stage 2, and their measures."""
-    input:
-        "runs/stage2/zero-shot/laft.main/s1.source/model.pt",
-        PARALLEL,
-    output:
-        json="results/representations.main.json",
-        figure="results/figure2.png",
-    params:
-        command=shlex.join(tsne_command("main", draw=True)),
-        facts=json.dumps({"variant": "main", "removal": removal("main")}),
-        variant="main",
-    resources:
-        gpu=int(bool(GPU)),
-    message:
-        "figure 2"
-    shell:
-        TSNE + "cp outputs/representations/main.png {output.figure}"
-
-
 rule representations:
-    """Measures of an ablation's representations after stage 2."""
+    """LAFT's representations after stage 2, or an ablation's: Figure 2 and its measures."""
     input:
         "runs/stage2/zero-shot/laft.{variant}/s1.source/model.pt",
         PARALLEL,
     output:
         json="results/representations.{variant}.json",
-    wildcard_constraints:
-        variant="|".join(ABLATIONS) or "none",
+        figure="outputs/representations/{variant}.png",
+        measures="outputs/representations/{variant}.json",
     params:
-        command=lambda wc: shlex.join(tsne_command(wc.variant, draw=False)),
-        facts=lambda wc: json.dumps({"variant": wc.variant, "removal": removal(wc.variant)}),
-        variant=lambda wc: wc.variant,
+        command=lambda wc: shlex.join(tsne_command(wc.variant)),
     resources:
         gpu=int(bool(GPU)),
     message:
         "representations, {wildcards.variant}"
     shell:
-        TSNE
+        """
+        python {HERE}/command.py --device {config[device]} --output {output.measures}.log -- \
+          {params.command} --caption-command {params.command:q}
+        python {HERE}/report.py representations {output.json} --data {output.measures} \
+          --facts '{{"variant": "{wildcards.variant}"}}'
+        """
+
+
+rule figure:
+    """Figure 2 where `laft table` looks for it."""
+    localrule: True
+    input:
+        "outputs/representations/main.png",
+    output:
+        "results/figure2.png",
+    shell:
+        "cp {input} {output}"
 
 
 REPRESENTATIONS = [f"results/representations.{name}.json"
@@ -301,13 +278,13 @@ rule experiment:
     params:
         facts=json.dumps(EXPERIMENT),
     message:
-        "the experiment, written down"
+        "record of the experiment"
     shell:
-        "python {HERE}/report.py experiment {output} --facts {params.facts:q} --data {input}"
+        "python {HERE}/report.py experiment {output} --facts {params.facts:q}"
         " --raw raw/zero-shot --backbone {BACKBONE:q}"
 
 
-SANITY = ["results/gates.json"] if config["sanity_checks"] and "laft" in SYSTEMS and (
+SANITY = ["results/sanity-checks.json"] if config["sanity_checks"] and "laft" in SYSTEMS and (
     BACKBONE / "card.json").exists() else []  # fmt: skip
 
 
@@ -317,7 +294,7 @@ rule sanity_checks:
         "components/true.safetensors",
     output:
         retrieval="outputs/retrieval.json",
-        gates="results/gates.json",
+        checks="results/sanity-checks.json",
     params:
         langs=",".join(LANGS),
     message:
@@ -326,39 +303,29 @@ rule sanity_checks:
         "(cd {ROOT:q} && python examples/mini/evaluate.py --model {BACKBONE:q} --retrieval-only"
         " --components {OUT:q}/{input} --langs {params.langs} --ddtp {config[ddtp]:q}"
         " --out {OUT:q}/{output.retrieval}) > outputs/retrieval.log 2>&1 &&"
-        " python {HERE}/sanity.py {output.gates} --card {BACKBONE:q}/card.json"
+        " python {HERE}/sanity.py {output.checks} --card {BACKBONE:q}/card.json"
         " --retrieval {output.retrieval}"
 
 
 rule table:
-    """`laft table` on all results."""
+    """`laft table` on all results, and in one Markdown table beside the trivial baselines."""
     input:
-        RESULTS,
         REPRESENTATIONS,
         SANITY,
         "results/experiment.json",
+        results=RESULTS,
     output:
         "tables.md",
         "tables.html",
-    message:
-        "tables"
-    shell:
-        "laft table results --markdown tables.md --html tables.html"
-
-
-rule summary:
-    """The results in one Markdown table, beside the trivial baselines."""
-    localrule: True
-    input:
-        RESULTS,
-    output:
-        "summary.md",
+        summary="summary.md",
     params:
         note=config["note"],
     message:
-        "summary"
+        "tables"
     shell:
-        "python {HERE}/report.py summary --done {input} --note={params.note:q} > {output}"
+        "laft table results --markdown tables.md --html tables.html &&"
+        " python {HERE}/report.py summary --done {input.results} --note={params.note:q}"
+        " > {output.summary}"
 
 
 if OWN:

@@ -8,7 +8,7 @@ TRAIN = (
 
 
 def kept(path):
-    """A model that goes when nothing planned reads it any more, unless the configuration keeps it."""
+    """A model that goes when nothing planned reads it any more, or that the configuration keeps."""
     return path if config["keep_models"] or OWN else temp(path)
 
 
@@ -19,15 +19,15 @@ def stage2_inputs(wc):
             *([f"{stage1}/model.pt", f"{stage1}/done.json"] if stage1 else [])]  # fmt: skip
 
 
-def from_stage1(wc):
-    """The option that tells a training which stage 1 it starts from."""
-    stage1 = first_stage(wc)
-    return f"--stage1 {stage1}/done.json" if stage1 else ""
-
-
-def grid(wc, stage):
+def grid(wc, stage=2):
     """The rates of a system's grid."""
     return [str(rate) for rate in by_system("stage1_grid" if stage == 1 else "grid", wc.system)]
+
+
+def trainings_of_grid(wc, folder, names=("model.pt", "done.json")):
+    """The files of the trainings at each rate of the grid."""
+    return [f"runs/{folder}/{wc.system}.{wc.variant}/s1.{rate}/{name}"
+            for rate in grid(wc, 1 if folder == "stage1" else 2) for name in names]  # fmt: skip
 
 
 rule stage1:
@@ -46,33 +46,18 @@ rule stage1:
     resources:
         gpu=GPU,
     message:
-        "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, rate {wildcards.rate}"
+        "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, "
+        "rate {wildcards.rate}"
     shell:
-        TRAIN + " --stage 1 -- {params.command}"
-
-
-rule choose_stage1_rate:
-    """The rate of stage 1, by the loss on held-out text."""
-    localrule: True
-    input:
-        lambda wc: [f"runs/stage1/{wc.system}.{wc.variant}/s1.{rate}/done.json" for rate in grid(wc, 1)],
-    output:
-        "select/stage1/{system}.{variant}.json",
-    params:
-        rates=lambda wc: grid(wc, 1),
-    message:
-        "choose the rate of stage 1, {wildcards.system}.{wildcards.variant}"
-    shell:
-        "python {HERE}/report.py choose {output} --by loss --rates {params.rates} --done {input}"
+        TRAIN + " -- {params.command}"
 
 
 rule stage1_at_choice:
     """Stage 1 at the chosen rate: that of the grid, or another seed's or an ablation's."""
     input:
-        lambda wc: ([f"runs/stage1/{wc.system}.{wc.variant}/s1.{rate}/{name}" for rate in grid(wc, 1)
-                     for name in ("model.pt", "done.json")] if first_seed(wc)
-                    else ["data-bin/zero-shot.done", *components(wc)]),
-        choice=lambda wc: f"select/stage1/{wc.system}.{row(wc.variant)}.json",
+        lambda wc: trainings_of_grid(wc, "stage1") if first_seed(wc) else
+        ["data-bin/zero-shot.done", *components(wc)],
+        choice=lambda wc: f"select/stage1/{wc.system}.{rates_from(wc.variant)}.json",
     output:
         model="runs/stage1/{system}.{variant}/s{seed}.chosen/model.pt",
         done="runs/stage1/{system}.{variant}/s{seed}.chosen/done.json",
@@ -87,7 +72,7 @@ rule stage1_at_choice:
     message:
         "stage 1, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, chosen rate"
     shell:
-        TRAIN + " --stage 1 --rate {input.choice}:chosen {params.how}"
+        TRAIN + " --rate {input.choice}:chosen {params.how}"
 
 
 def first_seed(wc):
@@ -105,7 +90,6 @@ rule stage2:
     params:
         command=lambda wc, output: shlex.join(
             stage2_command(wc, wc.rate, os.path.dirname(output.done))),
-        stage1=from_stage1,
     benchmark:
         "benchmarks/stage2/{pool}/{system}.{variant}/s{seed}.{rate}.tsv"
     resources:
@@ -114,61 +98,52 @@ rule stage2:
         "stage 2, {wildcards.pool}, {wildcards.system}.{wildcards.variant}, seed {wildcards.seed}, "
         "rate {wildcards.rate}"
     shell:
-        TRAIN + " {params.stage1} -- {params.command}"
+        TRAIN + " -- {params.command}"
+
+
+def languages_that_choose(wc):
+    """The languages whose validation pairs choose the rate of each selection, or the loss."""
+    if wc.pool == "stage1":
+        return {"chosen": ["minus_loss"]}
+    own = trained_on(wc.pool) if wc.pool.startswith("supervised") else [SOURCE]
+    return {name: TARGETS if name == "target" else own for name in config["selections"]}
 
 
 rule choose_rate:
-    """The rate of stage 2, by ROUGE-L on validation pairs of the source or of the targets."""
+    """The rate of stage 1 by the loss on held-out text, of stage 2 by validation ROUGE-L."""
     localrule: True
     input:
-        lambda wc: [f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}/s1.{rate}/done.json"
-                    for rate in grid(wc, 2)],
+        lambda wc: trainings_of_grid(
+            wc, "stage1" if wc.pool == "stage1" else f"stage2/{wc.pool}", ["done.json"]),
     output:
         "select/{pool}/{system}.{variant}.json",
-    wildcard_constraints:
-        pool=r"(?!stage1)[a-z0-9-]+(\.[A-Za-z_]+)?",
     params:
-        rates=lambda wc: grid(wc, 2),
-        selection=lambda wc: json.dumps({
-            name: TARGETS if name == "target" else
-            trained_on(wc.pool) if wc.pool.startswith("supervised") else [SOURCE]
-            for name in config["selections"]}),
+        rates=lambda wc: grid(wc, 1 if wc.pool == "stage1" else 2),
+        selection=lambda wc: json.dumps(languages_that_choose(wc)),
     message:
         "choose the rate, {wildcards.pool}, {wildcards.system}.{wildcards.variant}"
     shell:
-        "python {HERE}/report.py choose {output} --by rouge --rates {params.rates} --done {input}"
+        "python {HERE}/report.py choose {output} --rates {params.rates} --done {input}"
         " --selection {params.selection:q}"
 
 
 def at_choice(wc):
     """What stage 2 at a choice reads: the grid's trainings, or what a training of its own needs."""
-    folder = f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}"
-    if of_grid(wc):
-        return [f"{folder}/s1.{rate}/{name}" for rate in grid(wc, 2) for name in ("model.pt", "done.json")]
-    twin = [f"{folder}/s{wc.seed}.source/{name}" for name in ("model.pt", "done.json")]
-    return stage2_inputs(wc) + (twin if has_twin(wc) else [])
-
-
-def has_twin(wc):
-    """Whether the source's choice may be the same training."""
-    return wc.selection == "target" and "source" in config["selections"]
+    return trainings_of_grid(wc, f"stage2/{wc.pool}") if of_grid(wc) else stage2_inputs(wc)
 
 
 def how(wc, output):
     """The options of a training at a choice."""
-    folder = f"runs/stage2/{wc.pool}/{wc.system}.{wc.variant}"
     if of_grid(wc):
-        return f"--grid {folder}/s1.RATE"
-    twin = f"--twin {folder}/s{wc.seed}.source " if has_twin(wc) else ""
-    command = stage2_command(wc, "RATE", os.path.dirname(output.done))
-    return f"{twin}{from_stage1(wc)} -- {shlex.join(command)}"
+        return f"--grid runs/stage2/{wc.pool}/{wc.system}.{wc.variant}/s1.RATE"
+    return "-- " + shlex.join(stage2_command(wc, "RATE", os.path.dirname(output.done)))
 
 
 rule stage2_at_choice:
     """Stage 2 at the chosen rate: that of the grid, or another seed's, setting's or ablation's."""
     input:
         at_choice,
-        choice=lambda wc: f"select/{chosen_in(wc.pool)}/{wc.system}.{row(wc.variant)}.json",
+        choice=lambda wc: f"select/{chosen_in(wc.pool)}/{wc.system}.{rates_from(wc.variant)}.json",
     output:
         model=kept("runs/stage2/{pool}/{system}.{variant}/s{seed}.{selection}/model.pt"),
         done="runs/stage2/{pool}/{system}.{variant}/s{seed}.{selection}/done.json",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fairseq.data import data_utils
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,7 +47,7 @@ def validation(
 def batches(data: InfillingDataset, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Yields collated batches of ``rows``, similar lengths together."""
     by_size = np.asarray(sorted(rows, key=data.num_tokens), dtype=np.int64)
-    for batch in data.batch_by_size(by_size, max_tokens=MAX_TOKENS):
+    for batch in data_utils.batch_by_size(by_size, data.num_tokens, max_tokens=MAX_TOKENS):
         yield data.collater([data[int(row)] for row in batch])
 
 
@@ -56,12 +57,12 @@ def hidden_tokens(data: InfillingDataset, row: int) -> Tensor:
     The noise depends on positions and word starts alone: applied again to the positions in place
     of the tokens, it leaves the positions that stay visible.
     """
-    text = data.texts.text(row)
+    text = data.dataset.text(row)
     framed = torch.cat([text.new_tensor([data.dictionary.bos()]), text])
     noise = copy.copy(data.noise)
     noise.mask_whole_word = data.noise.mask_whole_word[framed]  # by position
     noise.mask_idx = len(framed)  # a position that the sentence does not have
-    with seeded(data.seed, data.epoch, data.texts.tag_id, row):
+    with seeded(data.seed, data.epoch, data.dataset.tag_id, row):
         visible = noise.add_whole_word_mask(torch.arange(len(framed)), noise.mask_ratio)
     hidden = torch.ones(len(framed) + 1, dtype=torch.bool)
     hidden[visible] = False
@@ -88,7 +89,7 @@ def denoising(
         scores = model.get_normalized_probs(output, log_probs=True)  # (B, T, V)
         scores = scores.gather(2, sample["target"].unsqueeze(2)).squeeze(2)  # (B, T)
         for place, row in enumerate(sample["id"].tolist()):
-            tokens = data.texts.text(row).numpy()  # (t,) X </s>; the target's tag comes after it
+            tokens = data.dataset.text(row).numpy()  # (t,) X </s>; the target's tag comes after it
             by_model = scores[place, : len(tokens)].double().numpy()
             parts.append(np.stack([by_model, filler[tokens], hidden_tokens(data, row).numpy()]))
     by_model, by_filler, hidden = np.concatenate(parts, axis=1)
@@ -127,7 +128,7 @@ def reconstruction(
         for row, best in zip(sample["id"].tolist(), hypotheses, strict=True):
             outputs[row] = raw_text(task, best[0]["tokens"])
     restored = [outputs[row] for row in rows]
-    originals = [raw_text(task, data.texts.text(row)) for row in rows]
+    originals = [raw_text(task, data.dataset.text(row)) for row in rows]
     sources = [data[row]["source"] for row in rows]
     visible = [raw_text(task, source) for source in sources]
     noised = [raw_text(task, source, masks=True) for source in sources]

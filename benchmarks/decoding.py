@@ -22,7 +22,6 @@ from benchmarks.shapes import BEAM, SHAPES, Shape
 from benchmarks.steps import add_step_options, print_cuda_peak
 
 EOS = 2
-TAG = f"[{LANGS[0]}]"
 Search = Callable[[Tensor], list[list[int]]]  # (B, S) sources -> the best hypothesis of each
 
 

@@ -14,7 +14,7 @@
 #   --english-ref FILE         references in English, for laft score
 #   --beam 5 --lenpen 1.5 --max-len 64 --jobs 1
 #   --generate 'OPTIONS'       more options for fairseq-generate, parted by spaces
-#   --score 'OPTIONS'          more options for laft score, such as '--floors --items'
+#   --score 'OPTIONS'          more options for laft score, such as '--trivial-baselines'
 #
 # Writes OUT/hypotheses.en_XX.txt, OUT/hypotheses.LANG.txt (a line for each line of --src, in its
 # order), OUT/score.LANG.json and .txt, and provenance beside each translation. Killed at any point,

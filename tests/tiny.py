@@ -18,7 +18,7 @@ from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 from torch import Tensor
 
-from laft_fairseq.checkpoints.header import Header, pop_header
+from laft_fairseq.checkpoints.header import HEADER_KEY, Header, pop_header
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import tags as language_tags
 from laft_fairseq.languages.dictionary import MASK
@@ -281,3 +281,9 @@ def interactive(data: Path, checkpoint: Path, text: str, *flags: str | Path) -> 
     with command_line(data, "--path", checkpoint, "--cpu", *flags, stdin=text) as out:
         cli_main()
     return out.getvalue().splitlines()
+
+
+def whole_state_dict(model: LAFTMBart) -> dict[str, Any]:
+    """A model's state with every tensor in it, as `laft export` writes it."""
+    state: dict[str, Any] = torch.nn.Module.state_dict(model)
+    return state | {HEADER_KEY: model.header("whole", []).to_tensor()}

@@ -16,7 +16,7 @@ from torch import Tensor
 from laft_fairseq.data.infilling import WORD_START, InfillingDataset, seeded
 from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.models.laft_mbart import LAFTMBart
-from laft_fairseq.scoring.fairseq_log import join_pieces
+from laft_fairseq.scoring.fairseq_log import join_subwords
 from laft_fairseq.scoring.language_id import right_language
 from laft_fairseq.scoring.rouge import rouge_items
 from laft_fairseq.tasks.laft_denoising import LaftDenoising, LaftDenoisingOptions
@@ -109,7 +109,7 @@ def raw_text(task: LaftTask, tokens: Tensor, masks: bool = False) -> str:
     if not masks:
         ignored.add(task.dictionary.index(MASK))
     subwords = task.dictionary.string(tokens, extra_symbols_to_ignore=ignored)
-    return join_pieces(subwords.replace(MASK, f"{WORD_START}{MASK}"))
+    return join_subwords(subwords.replace(MASK, f"{WORD_START}{MASK}"))
 
 
 def reconstruction(

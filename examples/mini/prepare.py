@@ -23,7 +23,7 @@ import sentencepiece
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import lines, replacing
-from laft_fairseq.languages.sentencepiece_dictionary import dictionary_text, pieces
+from laft_fairseq.languages.sentencepiece_dictionary import dictionary_text, read_subwords
 from laft_fairseq.languages.vocabulary_files import DICTIONARY, LANGS_FILE, SENTENCEPIECE
 
 TAGS = {"en": "en_XX", "fr": "fr_XX", "zh_CN": "zh_CN", "de": "de_DE"}
@@ -206,7 +206,7 @@ def train_sentencepiece(sizes: dict[str, int], args: argparse.Namespace) -> None
             user_defined_symbols=[PARAGRAPH], unk_id=0, bos_id=1, eos_id=2, pad_id=-1,
             num_threads=args.threads, minloglevel=1,
         )  # fmt: skip
-    write(args.out / DICTIONARY, dictionary_text(pieces(model)).splitlines())
+    write(args.out / DICTIONARY, dictionary_text(read_subwords(model)).splitlines())
     write(args.out / LANGS_FILE, counts)
 
 

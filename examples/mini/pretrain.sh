@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pretrain the small backbone: stage 1's task, row mbart_full, no backbone to start from.
+# Pretrain the small backbone: stage 1's task, system mbart_full, no backbone to start from.
 #   DATA=data-bin OUT=checkpoints examples/mini/pretrain.sh [more fairseq-train options]
 # Killed at any point, the same command goes on from the last checkpoint.
 set -euo pipefail

@@ -35,17 +35,17 @@ def visible_gpus() -> list[str]:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     except OSError:
         return []
-    found: list[str] = []
+    uuids: list[str] = []
     for uuid, kind in UUID.findall(listed.stdout) if listed.returncode == 0 else ():
-        if kind == "MIG" and found and found[-1].startswith("GPU"):
-            found.pop()
-        found.append(uuid)
+        if kind == "MIG" and uuids and uuids[-1].startswith("GPU"):
+            uuids.pop()
+        uuids.append(uuid)
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
-        return found
-    numbered = {str(number): uuid for number, uuid in enumerate(found)}
+        return uuids
+    numbered = {str(number): uuid for number, uuid in enumerate(uuids)}
     words = [word.strip() for word in chosen.split(",")]
-    named = [numbered.get(word) or next((u for u in found if word and u.startswith(word)), None)
+    named = [numbered.get(word) or next((u for u in uuids if word and u.startswith(word)), None)
              for word in words]  # fmt: skip
     return [uuid for uuid in named if uuid]
 

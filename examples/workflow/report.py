@@ -40,9 +40,9 @@ def best(scores: Mapping[str, Mapping[str, float]], keys: Sequence[str]) -> str:
 
     Raises LaftError where one has no score: a choice among the others would not be fair.
     """
-    for rate, found in scores.items():
+    for rate, of_rate in scores.items():
         for key in keys:
-            if key not in found:
+            if key not in of_rate:
                 raise LaftError(f"no validation score of {key} at rate {rate}")
     return max(scores, key=lambda rate: fmean(scores[rate][key] for key in keys))
 

@@ -29,13 +29,13 @@ def retrieval(pairs: Mapping[str, Any]) -> dict[str, Any]:
     from scipy.stats import binomtest
 
     passed, details = [], []
-    for pair, found in pairs.items():
-        kinds = {"raw": found["encoder"]} | {
-            f"after removal, {kind}": found["after_removal"][kind]
+    for pair, measured in pairs.items():
+        kinds = {"raw": measured["encoder"]} | {
+            f"after removal, {kind}": measured["after_removal"][kind]
             for kind in ("scaled", "projection")
         }
         for kind, numbers in kinds.items():
-            n, shares = found["pairs"], []
+            n, shares = measured["pairs"], []
             for way in ("forward", "backward"):
                 low, high = binomtest(round(numbers[way] * n), n).proportion_ci()
                 passed.append(low >= ABOVE_CHANCE * numbers["chance"])
@@ -53,8 +53,8 @@ def retrieval(pairs: Mapping[str, Any]) -> dict[str, Any]:
 def denoising(card: Mapping[str, Any]) -> dict[str, Any]:
     """Whether masked text is filled better than by word frequency, in the right language."""
     passed, details = [], []
-    for lang, found in card["denoising"].items():
-        hidden, right = found["hidden"], card["reconstruction"][lang]["right_language"]
+    for lang, measured in card["denoising"].items():
+        hidden, right = measured["hidden"], card["reconstruction"][lang]["right_language"]
         passed += [hidden["perplexity"] < hidden["unigram"], (right or 0.0) > RIGHT_LANGUAGE]
         share = "-" if right is None else f"{right:.1f} %"
         details.append(f"{lang}: perplexity under masks {hidden['perplexity']:.0f}, unigram filler "

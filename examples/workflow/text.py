@@ -142,9 +142,9 @@ def parallel(settings: dict[str, Any], out: Path) -> None:
     """The test items that exist in every language, line by line."""
     pairs = {lang: {pair[1]: pair for pair in read_pairs(settings["ddtp"], lang, "test")}
              for lang in settings["langs"]}  # fmt: skip
-    shared = set.intersection(*(set(found) for found in pairs.values()))
-    for lang, found in pairs.items():
-        write_pairs(out, lang, "test", in_order(found[md5] for md5 in shared))
+    shared = set.intersection(*(set(by_md5) for by_md5 in pairs.values()))
+    for lang, by_md5 in pairs.items():
+        write_pairs(out, lang, "test", in_order(by_md5[md5] for md5 in shared))
 
 
 def questions(settings: dict[str, Any], out: Path, mono: bool) -> None:

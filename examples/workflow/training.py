@@ -34,13 +34,13 @@ FINISHED = "done training in"  # fairseq-train's last words
 
 def records(text: str) -> list[tuple[str, dict[str, float]]]:
     """Return (`train_inner` or `valid`, finite numbers) of each JSON line of a training's log."""
-    found = []
+    entries = []
     for line in text.splitlines():
         parts = line.split(" | ", 3)
         if len(parts) == 4 and parts[2] in {"train_inner", "valid"}:
             with contextlib.suppress(ValueError):  # a line that a killed training left half written
-                found.append((parts[2], finite(json.loads(parts[3]))))
-    return found
+                entries.append((parts[2], finite(json.loads(parts[3]))))
+    return entries
 
 
 def finite(values: dict[str, Any]) -> dict[str, float]:

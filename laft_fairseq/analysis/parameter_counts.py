@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 from fairseq.data import Dictionary
-from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
+from fairseq.models import ARCH_CONFIG_REGISTRY
 from torch import nn
 
 from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.options import architectures
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.layout import TagLayout
@@ -39,11 +40,6 @@ class _Unfilled(LAFTMBart):
     def apply(self, fn: Callable[[nn.Module], Any]) -> _Unfilled:
         """Leave out BERT's initialisation, which moves tensors to the CPU."""
         return self
-
-
-def architectures() -> list[str]:
-    """Return the names that ``--arch`` takes for our model."""
-    return sorted(name for name, model in ARCH_MODEL_REGISTRY.items() if model is LAFTMBart)
 
 
 def count(

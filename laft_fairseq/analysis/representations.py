@@ -15,13 +15,12 @@ from fairseq.data import Dictionary, data_utils
 from numpy.typing import NDArray
 from torch import Tensor
 
-from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts
+from laft_fairseq.data.tagged_texts import TaggedTexts
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.removal import sentence_mean
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_task import LaftTask
 
-STAGES = ("e", "r", "fused")
 MAX_TOKENS = 8192  # of a batch, padding included
 
 Floats = NDArray[np.float32]
@@ -42,9 +41,7 @@ def read_lines(task: LaftTask, tag: str, split: str) -> TaggedTexts:
             f"{pairs}.idx: no {split} texts for language {tag}, nor {monolingual}.idx; "
             "binarise them, or choose another --split"
         )
-    indexed = load_texts(prefix, task.dictionary, tag)
-    limit = task.cfg.max_source_positions
-    return TaggedTexts(indexed, task.tag_ids[tag], limit, prefix, task.layout)
+    return task.read(prefix, tag, task.cfg.max_source_positions)
 
 
 def evenly_spaced_indices(available: int, wanted: int) -> list[int]:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from laft_fairseq.checkpoints.backbone import TIED
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line
 
 # What config.json may say, for fairseq to have the same model; absent, the first.
 ALLOWED: dict[str, tuple[Any, ...]] = {
@@ -52,11 +52,6 @@ def load_transformers() -> Any:
     return transformers
 
 
-def reason(error: Exception) -> str:
-    """Return the beginning of an exception's text as one line."""
-    return " ".join(str(error).split())[:160]
-
-
 def read_config(folder: Path) -> Any:
     """Return the ``MBartConfig`` of a directory, checked to be one that fairseq can run.
 
@@ -73,7 +68,7 @@ def read_config(folder: Path) -> Any:
         )
     except (OSError, ValueError) as error:
         raise LaftError(
-            f"{folder}: no config.json that transformers can read ({reason(error)}); "
+            f"{folder}: no config.json that transformers can read ({in_one_line(error)}); "
             "give the whole Hugging Face directory"
         ) from None
     for key, allowed in ALLOWED.items():
@@ -131,7 +126,8 @@ def read_model(folder: Path, config: Any) -> Any:
     except Exception as error:  # of transformers, safetensors or torch, of any kind
         raise LaftError(
             f"{folder}: transformers cannot read its weights, and ran nothing in them "
-            f"({reason(error)}); fetch them again (`git lfs pull`), as safetensors if there are any"
+            f"({in_one_line(error)}); fetch them again (`git lfs pull`), as safetensors if there "
+            "are any"
         ) from None
     for kind in ("missing", "unexpected", "mismatched"):  # the last: of another shape
         for name in loaded[f"{kind}_keys"]:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from laft_fairseq.backbone.hugging_face import load_transformers, reason
-from laft_fairseq.errors import LaftError
+from laft_fairseq.backbone.hugging_face import load_transformers
+from laft_fairseq.errors import LaftError, in_one_line
 from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.layout import TagLayout
@@ -41,7 +41,7 @@ def read(
         LaftError: no sentencepiece model, another tokenizer's, or languages that cannot be told.
     """
     path = folder / SENTENCEPIECE
-    subwords = sentencepiece_dictionary.pieces(path)
+    subwords = sentencepiece_dictionary.read_subwords(path)
     languages = config.vocab_size - len(subwords) - 2
     tokenizer = read_tokenizer(folder, config.vocab_size, languages)
     entries = tokenizer.convert_ids_to_tokens(list(range(config.vocab_size)))
@@ -84,8 +84,8 @@ def read_tokenizer(folder: Path, rows: int, languages: int) -> Any:
                 tokenizer = transformers.MBart50TokenizerFast.from_pretrained(folder)
     except Exception as error:  # of transformers, tokenizers or json, of any kind
         raise LaftError(
-            f"{folder}: transformers cannot read its tokenizer ({reason(error)}); fetch its files "
-            f"again, or leave all but config.json and {SENTENCEPIECE} out"
+            f"{folder}: transformers cannot read its tokenizer ({in_one_line(error)}); fetch its "
+            f"files again, or leave all but config.json and {SENTENCEPIECE} out"
         ) from None
     return tokenizer
 

@@ -70,7 +70,7 @@ def read(path: str | Path) -> SubwordModel:
     """
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
-    names = sentencepiece_dictionary.pieces(path)
+    names = sentencepiece_dictionary.read_subwords(path)
     proto = ModelProto.FromString(Path(path).read_bytes())
     kind = proto.trainer_spec.model_type
     if kind != UNIGRAM:

@@ -36,7 +36,7 @@ class CheckpointedMBart(BARTModel):
         self.backbone_path, self.fingerprint = "", ""
         self.mapped: frozen_weights.FileState | None = None  # the file whose weights are in use
         self.from_backbone: set[str] = set()  # names whose contents are the backbone's
-        self.control: str | None = None  # what the components are a control for; None: none yet
+        self.control: str | None = None  # which ablation the components are, or ""; None: none yet
         self.components_of = ""  # fingerprint of the backbone that the file's components are of
         self.components_given: set[str] = set()  # languages whose components are the file's
         self.train_langs: tuple[str, ...] = ()  # where training begins here
@@ -75,12 +75,6 @@ class CheckpointedMBart(BARTModel):
         for name in frozen:
             del state[name]
         state[HEADER_KEY] = self.header("slim" if frozen else "whole", frozen).to_tensor()
-        return state
-
-    def whole_state_dict(self) -> dict[str, Any]:
-        """The model's state with every tensor in it, and a header that says so."""
-        state: dict[str, Any] = super().state_dict()
-        state[HEADER_KEY] = self.header("whole", []).to_tensor()
         return state
 
     def header(self, kind: str, frozen: list[str]) -> Header:

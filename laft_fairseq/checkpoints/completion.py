@@ -1,6 +1,7 @@
 """Make a checkpoint's model state complete: what a slim one left out, and what came after it.
 
-The model is a :class:`~laft_fairseq.models.laft_mbart.LAFTMBart`, whose module imports this one.
+The model is a :class:`~laft_fairseq.models.laft_mbart.LAFTMBart`, whose base class imports this
+module.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Header:
         fingerprint: of the backbone; empty without one.
         backbone: path that the backbone was read from, as a hint.
         mask_source_tag: whether the encoder saw ``<mask>`` in place of the source's tag.
-        control: what its language components are a control for; empty for true ones.
+        control: which ablation its language components are; empty for true ones.
         fusion_input, adapter_norm: the options that its parts were trained with; empty where it
             has no such part, and in older checkpoints.
         new_langs: the tags of languages new to the backbone, in order.

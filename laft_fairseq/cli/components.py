@@ -70,7 +70,6 @@ def add_parser(subparsers: Any) -> None:
     add("--seed", type=int, help="of random-subspace (default: 1)")
     add("--cpu", action="store_true", help="do not use a GPU")
     add("--out", required=True, type=Path, metavar="C.safetensors", help="file to write")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

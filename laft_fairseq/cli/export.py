@@ -36,7 +36,6 @@ def add_parser(subparsers: Any) -> None:
         help="a pretrained mbart_full as a backbone to ship: its weights and shape alone",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="WHOLE.pt", help="file to write")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

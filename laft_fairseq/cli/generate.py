@@ -52,7 +52,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--sentencepiece-model", metavar="FILE", help="the backbone's sentence.bpe.model")
     add("--backbone", metavar="M.pt", help="of a slim checkpoint, where it is not found by itself")
     add("--device", help="cpu, cuda or cuda:1 (default: cuda where there is one)")
-    parser.set_defaults(run=run)
 
 
 def _add_search(parser: argparse.ArgumentParser) -> None:

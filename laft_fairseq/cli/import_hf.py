@@ -38,7 +38,6 @@ def add_parser(subparsers: Any) -> None:
         help="languages in the order of their rows, where DIR's tokenizer has none")  # fmt: skip
     add("--tag-layout", choices=("suffix", "prefix"),
         help="where the tag stands, where DIR does not tell: X </s> [l] or [l] X </s>")  # fmt: skip
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

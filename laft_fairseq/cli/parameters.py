@@ -41,7 +41,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="entries of the dictionary, tags and <mask> included (default: cc25's, "
         "%(default)s)")  # fmt: skip
     add("--json", type=Path, metavar="OUT", help="write all numbers there")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,6 +68,8 @@ def table(report: dict[str, Any]) -> str:
     """Return the table that `laft parameters` prints, of the counts of `parameter_counts`."""
     from tabulate import SEPARATING_LINE, tabulate
 
+    from laft_fairseq.reporting.names import millions
+
     backbone, total = report["backbone"], report["total"]
     trained = [report["stages"][stage]["trained"] for stage in _STAGES]
     rows: list[Any] = [_row(part, backbone) for part in report["parts"] if not part["added"]]
@@ -92,6 +93,8 @@ def table(report: dict[str, Any]) -> str:
 
 
 def _row(part: dict[str, Any], backbone: int) -> tuple[str, ...]:
+    from laft_fairseq.reporting.names import millions
+
     trained = [millions(part["trained"][stage]) for stage in _STAGES]
     made_of = ""
     if unit := part.get("unit"):
@@ -99,13 +102,6 @@ def _row(part: dict[str, Any], backbone: int) -> tuple[str, ...]:
         made_of = f"{part['units']} x {part['count'] / part['units'] / 1e6:.3f}M {article} {unit}"
     size, share = millions(part["count"]), percent(part["count"], backbone)
     return part["name"], size, share, *trained, made_of
-
-
-def millions(number: int) -> str:
-    """25192448 -> `25.19M`; none is a dash, and small numbers keep three digits."""
-    if number == 0:
-        return "–"
-    return f"{number / 1e6:.2f}M" if number >= 1e6 else f"{number / 1e6:.3g}M"
 
 
 def percent(number: int, whole: int) -> str:

@@ -17,7 +17,7 @@ lines of the log serve, which sentencepiece has normalised.
 _EPILOG = """\
 example:
   laft score --generate-log out/generate-test.txt --ref test.fr.tgt --src test.fr.src \\
-      --lang fr_XX --langs en_XX,fr_XX,zh_CN --floors --english-ref test.en.tgt --json fr.json
+      --lang fr_XX --langs en_XX,fr_XX,zh_CN --trivial-baselines --json fr.json
 """
 
 
@@ -45,7 +45,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--langs", metavar="L,L",
         help="the experiment's languages, to tell apart (default: de,en,fr,zh and "
         "--lang)")  # fmt: skip
-    add("--floors", "--trivial-baselines", action="store_true",
+    add("--trivial-baselines", "--floors", action="store_true",
         help="score the trivial baselines too: LEAD-1, source copy and oracle")  # fmt: skip
     add("--english-ref", type=Path, metavar="E",
         help="English references of the same items, one a line: scored as a trivial "
@@ -58,7 +58,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--write-hypotheses", type=Path, metavar="OUT",
         help="write the outputs there as plain text, one a line, in the order of the "
         "items")  # fmt: skip
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,12 +86,12 @@ def run(args: argparse.Namespace) -> int:
         langs = [lang.strip() for lang in args.langs.split(",") if lang.strip()]
     settings = Settings(args.lang, args.protocol, langs, args.bootstrap, args.seed)
     given = read_inputs(args.lang, *inputs)
-    if args.floors and given.sources is None:
-        raise LaftError(f"--floors needs the source texts of {args.lang}: give --src")
+    if args.trivial_baselines and given.sources is None:
+        raise LaftError(f"--trivial-baselines needs the source texts of {args.lang}: give --src")
     for note in given.notes:
         print(f"note: {note}", file=sys.stderr)
     report, rouge_l = score(given.hypotheses, given.references, settings, given.sources)
-    sources = given.sources if args.floors else None
+    sources = given.sources if args.trivial_baselines else None
     report["floors"] = score_trivial_baselines(given.references, settings, sources, given.english)
     if args.items:
         report["items"] = {"rougeL": [round(float(item), 4) for item in rouge_l]}

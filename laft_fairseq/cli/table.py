@@ -34,7 +34,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--markdown", type=Path, metavar="T.md", help="write the tables there")
     parser.add_argument("--html", type=Path, metavar="T.html", help="write the page there")
     parser.add_argument("--cells", type=Path, metavar="C.jsonl.xz", help="write the results there")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

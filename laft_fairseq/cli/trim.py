@@ -59,7 +59,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--max-pieces", type=int, metavar="N", help="keep the N most frequent subwords at most")
     add("--out", type=Path, metavar="FOLDER", help="the new backbone's folder")
     add("--dry-run", action="store_true", help="print what would come out, and write nothing")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -68,7 +68,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--tag-layout", choices=("suffix", "prefix"),
         help="where the tag stands (default: DATA/tag-layout.txt, else suffix)")  # fmt: skip
     add("--cpu", action="store_true", help="do not use a GPU")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:

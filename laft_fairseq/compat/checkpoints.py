@@ -8,7 +8,6 @@ has three, would be stored three times. Of what it reads, nothing of ours reache
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import sys
@@ -24,7 +23,8 @@ import torch
 from laft_fairseq.checkpoints import resuming
 from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
-from laft_fairseq.errors import LaftError, in_one_line
+from laft_fairseq.compat.patching import wrap
+from laft_fairseq.errors import LaftError, in_one_line, laft_error_in
 from laft_fairseq.files import replacing
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
@@ -73,11 +73,8 @@ def restoring(builds: bool, ours_alone: bool) -> Iterator[None]:
 
 def damaged(path: str, error: Exception) -> LaftError:
     """The LaftError behind ``error``, or else one that names the file."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, LaftError):
-        cause = cause.__cause__ or cause.__context__
     reason = f"{type(error).__name__}: {in_one_line(error)}"
-    return cause or LaftError(
+    return laft_error_in(error) or LaftError(
         f"{path}: cannot be used; it is damaged or of another model ({reason})"
     )
 
@@ -205,15 +202,8 @@ def apply() -> None:
     """Patch fairseq, once."""
     from fairseq import checkpoint_utils, utils
 
-    for module, patch in (
-        (checkpoint_utils, save_checkpoint),
-        (checkpoint_utils, load_checkpoint_to_cpu),
-        (checkpoint_utils, load_checkpoint),
-        (checkpoint_utils, load_model_ensemble_and_task),
-        (utils, move_to_cpu),
-    ):
-        stock = getattr(module, patch.__name__)
-        if getattr(stock, "laft_patch", None) is not patch:
-            patched: Any = functools.wraps(stock)(functools.partial(patch, stock))
-            patched.laft_patch = patch
-            setattr(module, patch.__name__, patched)
+    wrap(checkpoint_utils, save_checkpoint)
+    wrap(checkpoint_utils, load_checkpoint_to_cpu)
+    wrap(checkpoint_utils, load_checkpoint)
+    wrap(checkpoint_utils, load_model_ensemble_and_task)
+    wrap(utils, move_to_cpu)

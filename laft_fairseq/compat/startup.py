@@ -17,7 +17,7 @@ import numpy as np
 
 from laft_fairseq.checkpoints.reading import allow_checkpoint_classes
 from laft_fairseq.compat.patching import wrap
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import laft_error_in
 
 
 def decode(stock: typing.Any, encoder: typing.Any, x: str) -> str:
@@ -25,7 +25,7 @@ def decode(stock: typing.Any, encoder: typing.Any, x: str) -> str:
     return str(encoder.sp.DecodePieces(x.split()) if "<0x" in x else stock(encoder, x))
 
 
-def decode_byte_pieces() -> None:
+def decode_byte_subwords() -> None:
     """Patch fairseq's sentencepiece, once."""
     from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE
 
@@ -55,9 +55,7 @@ def excepthook(
     trace: types.TracebackType | None,
 ) -> None:
     """Print the LaftError in an error or its causes as one line; others as Python does."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, LaftError):
-        cause = cause.__cause__ or cause.__context__
+    cause = laft_error_in(error)
     if cause is None or os.environ.get("LAFT_DEBUG") == "1":
         stock(kind, error, trace)
     else:
@@ -69,6 +67,6 @@ def apply() -> None:
     if not hasattr(np, "compat"):  # of which fairseq's token blocks still read this
         np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
     allow_checkpoint_classes()
-    decode_byte_pieces()
+    decode_byte_subwords()
     quiet_start()
     wrap(sys, excepthook)

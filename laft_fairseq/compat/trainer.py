@@ -6,12 +6,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from laft_fairseq.checkpoints.resuming import LAST
 from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError
 
 logger = logging.getLogger(__name__)
-
-LAST = "checkpoint_last.pt"
 
 
 def load_checkpoint(

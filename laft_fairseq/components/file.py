@@ -209,7 +209,9 @@ class _Reader:
                 f"this laft_fairseq reads {VERSION}; {REMEDY}"
             )
         if "shard" in metadata:
-            raise LaftError(f"{path}: of a part of the text (`--shard` of version 0.1.0); {REMEDY} on all of it")
+            raise LaftError(
+                f"{path}: of a part of the text (`--shard` of version 0.1.0); {REMEDY} on all of it"
+            )
         try:
             self.counts: dict[str, int] = json.loads(metadata["counts"])
             values: dict[str, list[float]] = json.loads(metadata["singular_values"])

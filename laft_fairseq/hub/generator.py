@@ -76,14 +76,14 @@ class Generator:
     Args:
         model: in eval and fp32.
         task: with the model's dictionary; its ``gen_lang`` is set here.
-        pieces: the dictionary's sentencepiece model.
+        tokenizer: of the dictionary's sentencepiece model.
         name: of the checkpoint, for errors.
     """
 
     def __init__(
-        self, model: LAFTMBart, task: LaftGeneration, pieces: SubwordTokenizer, name: str
+        self, model: LAFTMBart, task: LaftGeneration, tokenizer: SubwordTokenizer, name: str
     ) -> None:
-        self.model, self.task, self.pieces, self.name = model, task, pieces, name
+        self.model, self.task, self.tokenizer, self.name = model, task, tokenizer, name
         self._one_search = threading.Lock()
 
     def generate(
@@ -142,7 +142,7 @@ class Generator:
         self._check_languages(lang, output)
         with self._one_search:
             other = None if output == lang else output
-            run = SearchRun(self.model, self.task, self.pieces, options, lang, other)
+            run = SearchRun(self.model, self.task, self.tokenizer, options, lang, other)
         return self._stream(iter(texts), run, buffer_size)
 
     def _stream(

@@ -29,7 +29,6 @@ def load_model(
     langs: str | None = None,
     backbone: str | None = None,
     layout: str | None = None,
-    new_langs: str | None = None,
 ) -> tuple[LAFTMBart, LaftGeneration]:
     """Load ``checkpoint`` in eval and fp32, with a stage-2 task on the directory ``data``.
 
@@ -39,10 +38,9 @@ def load_model(
         langs: the dictionary's tags in order, where langs.txt does not say them.
         backbone: of a slim checkpoint, where it is not found by itself (checkpoints/backbone.py).
         layout: where the tag stands, where tag-layout.txt does not say it.
-        new_langs: languages new to the backbone, where new-langs.txt does not say them.
 
-    Of the last three, what neither an argument nor a file in ``data`` says is as our checkpoint
-    records it.
+    What neither an argument nor a file in ``data`` says of languages and layout is as our
+    checkpoint records it.
 
     Raises:
         LaftError: a file is missing, damaged or does not fit the dictionary.
@@ -50,7 +48,7 @@ def load_model(
     if backbone is not None and not os.path.exists(backbone):
         raise LaftError(f"{backbone}: no such backbone")
     opened = open_checkpoint(checkpoint) if isinstance(checkpoint, str) else checkpoint
-    path, task = opened.path, _task(opened, data, langs, layout, new_langs)
+    path, task = opened.path, _task(opened, data, langs, layout)
     if opened.is_backbone:
         return _load_backbone(opened, task), task
     args = model_options(opened.options["model"], path)
@@ -93,8 +91,9 @@ def load_backbone_model(
 
 
 def _task(
-    opened: Checkpoint, data: str, langs: str | None, layout: str | None, new_langs: str | None
-) -> LaftGeneration:
+    opened: Checkpoint, data: str, langs: str | None, layout: str | None,
+    new_langs: str | None = None,
+) -> LaftGeneration:  # fmt: skip
     """A stage-2 task on ``data``, for its dictionary, tags and generation."""
     recorded = opened.in_place_of_files(data)
     options = LaftGenerationOptions(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.record import Checkpoint
-from laft_fairseq.compat.startup import decode_byte_pieces
+from laft_fairseq.compat.startup import decode_byte_subwords
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.vocabulary_files import DICTIONARY, SENTENCEPIECE
@@ -61,8 +61,8 @@ class SubwordTokenizer:
     """
 
     def __init__(self, path: Path, dictionary: Dictionary) -> None:
-        _check(path, sentencepiece_dictionary.pieces(path), dictionary)
-        decode_byte_pieces()
+        _check(path, sentencepiece_dictionary.read_subwords(path), dictionary)
+        decode_byte_subwords()
         self.bpe = SentencepieceBPE(SentencepieceConfig(sentencepiece_model=str(path)))
         self.dictionary = dictionary
 
@@ -86,12 +86,12 @@ def _check(path: Path, subwords: list[str], dictionary: Dictionary) -> None:
         entry = dictionary[number + sentencepiece_dictionary.OFFSET]
         if subwords[number] != entry:
             raise LaftError(
-                f"{path}: its piece {number} is {subwords[number]!r}, but the dictionary has "
+                f"{path}: its subword {number} is {subwords[number]!r}, but the dictionary has "
                 f"{entry!r} there; {remedy}"
             )
     after = dictionary[len(subwords) + sentencepiece_dictionary.OFFSET]
     if not after.startswith(("[", "<")):  # neither a tag nor <mask>
         raise LaftError(
-            f"{path}: ends with piece {len(subwords) - 1}, but the dictionary goes on with "
+            f"{path}: ends with subword {len(subwords) - 1}, but the dictionary goes on with "
             f"{after!r}; {remedy}"
         )

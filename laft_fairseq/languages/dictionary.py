@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fairseq.data import Dictionary
 
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line
 from laft_fairseq.languages.tags import CC25, TAG, split_tags, symbol, words_of
 from laft_fairseq.languages.vocabulary_files import DICTIONARY, LANGS_FILE, NEW_LANGS_FILE
 
@@ -80,8 +80,8 @@ def load_dictionary(
         raise LaftError(f"{path}: no dictionary; copy the backbone's dict.txt there")
     try:
         dictionary = Dictionary.load(str(path))
-    except Exception as error:  # fairseq's own, of any kind, for lines that are not `piece count`
-        reason = " ".join(str(error).split()).split(". ")[0][:160]
+    except Exception as error:  # fairseq's own, of any kind, for lines that are not `subword count`
+        reason = in_one_line(error).split(". ")[0]
         raise LaftError(f"{path}: not a dictionary ({reason}); copy the backbone's there") from None
     for entry in [*map(symbol, tags), MASK, *map(symbol, new_tags)]:
         if entry in dictionary:

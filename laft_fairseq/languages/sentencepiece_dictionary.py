@@ -34,7 +34,7 @@ def load(model_path: str | Path) -> Any:
         raise LaftError(f"{model_path}: not a sentencepiece model; fetch it again") from None
 
 
-def pieces(model_path: str | Path) -> list[str]:
+def read_subwords(model_path: str | Path) -> list[str]:
     """Return every subword in the order of sentencepiece's ids, from ``<unk>`` (0) on.
 
     Raises:
@@ -56,5 +56,5 @@ def pieces(model_path: str | Path) -> list[str]:
 
 
 def dictionary_text(names: list[str]) -> str:
-    """Return ``dict.txt`` for the names of :func:`pieces`: a line for each from the fourth on."""
+    """Return ``dict.txt`` for what :func:`read_subwords` gives: a line each from the fourth on."""
     return "".join(f"{name} 1\n" for name in names[len(FIRST) :])

@@ -209,7 +209,7 @@ class LAFTMBart(CheckpointedMBart):
         self.control = components.control.words if components.control else ""
         self.components_of = components.fingerprint
         if self.control:
-            logger.warning("%s: a control: %s", path, self.control)
+            logger.warning("%s: an ablation: %s", path, self.control)
         for tag in [*train_langs, *(tag for tag in components.languages if tag in self.tags)]:
             entry = components.select(tag)
             self.encoder.set_components(tag, entry.used(removal), entry.mean_removed[removal])

@@ -140,9 +140,11 @@ class Comparisons:
         """Return the first minus the second; a side of one seed is lent its method's spread."""
         rows = (one.row, other.row)
         methods = {row.method for row in rows if len(self._scores[row]) == 1}
-        own = all(self._lenders(one.row, method) for method in methods)  # else all lend to both
+        # else all lend to both
+        of_method = all(self._lenders(one.row, method) for method in methods)
         lent = [
-            self._lent(row, another, own) for row, another in zip(rows, rows[::-1], strict=True)
+            self._lent(row, another, of_method)
+            for row, another in zip(rows, rows[::-1], strict=True)
         ]
         return estimate(one.rouge_l, other.rouge_l, lent)
 
@@ -185,10 +187,10 @@ class Comparisons:
             and scores.mean() >= COLLAPSED
         ]
 
-    def _lent(self, row: Row, other: Row | None = None, own: bool = True) -> Spread | None:
+    def _lent(self, row: Row, other: Row | None = None, of_method: bool = True) -> Spread | None:
         """Return the spread between the seeds of a row's method, or of all if it lends none.
 
-        `other` is the row that it is compared with; not `own`: of all methods.
+        `other` is the row that it is compared with; not `of_method`: of all methods.
         """
-        lenders = (self._lenders(row, row.method) if own else []) or self._lenders(row)
+        lenders = (self._lenders(row, row.method) if of_method else []) or self._lenders(row)
         return pooled([self._scores[each] for each in lenders], holds_other=other in lenders)

@@ -89,7 +89,7 @@ def p_value(p: float) -> str:
 
 
 def millions(count: int) -> str:
-    """Return a number of parameters as `laft parameters` prints it."""
+    """25192448 -> `25.19M`; none is a dash, and small numbers keep three digits."""
     if count == 0:
         return NONE
     return f"{count / 1e6:.2f}M" if count >= 1e6 else f"{count / 1e6:.3g}M"

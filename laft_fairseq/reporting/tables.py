@@ -43,15 +43,15 @@ def systems_of_block(
 
     They are the paper's systems, and others with a cell or a contrast.
     """
-    own = [s for s in comparisons.systems
+    run = [s for s in comparisons.systems
            if (s.row.task, s.row.setting) == (task, setting) and s.row.lang in langs]  # fmt: skip
-    there = {(system.row.method, system.row.variant) for system in own}
+    there = {(system.row.method, system.row.variant) for system in run}
     there |= {(row.method, row.variant) for row in (c.row for c in comparisons.contrasts)
               if (row.task, row.setting) == (task, setting) and row.lang in langs}  # fmt: skip
     if setting in PAPER_SETTINGS:
         there |= {(method, "main") for method in names.METHODS}
     same: dict[tuple[str, str], bool] = {}  # whether the target's data chose the same rate
-    for system in own:
+    for system in run:
         if system.row.selection == "target":
             key = system.row.method, system.row.variant
             same[key] = same.get(key, True) and comparisons.doubles(system)

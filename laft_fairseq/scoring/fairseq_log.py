@@ -110,11 +110,11 @@ def _joined(by_id: Mapping[int, str]) -> list[str]:
     """Return the lines by id, their subwords joined where the log was written without --bpe."""
     ordered = [by_id[item] for item in sorted(by_id)]
     if any(_WORD_START in line for line in ordered):
-        ordered = [join_pieces(line) for line in ordered]
+        ordered = [join_subwords(line) for line in ordered]
     return [line.strip() for line in ordered]
 
 
-def join_pieces(text: str) -> str:
+def join_subwords(text: str) -> str:
     """Join sentencepiece subwords: `▁Bon jour ▁vous` is `Bonjour vous`; bytes become characters."""
     joined = _BYTES.sub(
         lambda run: bytes.fromhex(regex.sub("<0x|>", "", run[0])).decode(errors="replace"),

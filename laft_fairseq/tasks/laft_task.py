@@ -17,7 +17,7 @@ from laft_fairseq.checkpoints.reading import checked_tensors, read_checkpoint
 from laft_fairseq.checkpoints.untrained_parts import describe_parts
 from laft_fairseq.data.adversarial_batches import AdversarialRows
 from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts, refuse_longer
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line
 from laft_fairseq.languages import tags as language_tags
 from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary, read_new_langs
 from laft_fairseq.languages.layout import tag_layout
@@ -158,7 +158,7 @@ class LaftTask(Decoding, FairseqTask):
             try:
                 criterion.load_state_dict(state)
             except RuntimeError as error:
-                reason = " ".join(str(error).split())[:200]
+                reason = in_one_line(error)
                 raise LaftError(
                     f"{self.checkpoint}: its criterion does not fit ({reason})"
                 ) from None

@@ -10,7 +10,7 @@ import torch
 from fairseq.logging import metrics
 
 from laft_fairseq.models.laft_mbart import laft_model_in
-from laft_fairseq.scoring.fairseq_log import join_pieces
+from laft_fairseq.scoring.fairseq_log import join_subwords
 from laft_fairseq.scoring.rouge import rouge_items
 from laft_fairseq.scoring.tokenizers import tokenizer
 from laft_fairseq.tasks.laft_task import LaftTask
@@ -66,7 +66,7 @@ class RougeValidation:
     def _text(self, tokens: torch.Tensor) -> str:
         dictionary = self.task.dictionary
         ignored = {dictionary.pad(), *self.task.tag_ids.values()}
-        return join_pieces(dictionary.string(tokens.cpu(), extra_symbols_to_ignore=ignored))
+        return join_subwords(dictionary.string(tokens.cpu(), extra_symbols_to_ignore=ignored))
 
     def reduce(self, logging_outputs: Any) -> None:
         """Log ``rougeL_<tag>`` for each language, and ``rougeL``, their mean."""

@@ -1,1 +1,1 @@
-"""What a training run needs beside fairseq: precision, caches, processes, resuming."""
+"""What a training run needs beside fairseq: precision, frozen weights, caches, processes."""

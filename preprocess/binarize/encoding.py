@@ -37,8 +37,7 @@ def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[i
     """Write lines as subwords with spaces between; return how many there are, and are empty."""
     count = empty = 0
     with out.open("w", encoding="utf-8", newline="\n") as handle:
-        # A carriage return inside a line would end it later on.
-        while batch := [line.replace("\r", " ") for line in islice(lines, BATCH)]:
+        while batch := list(islice(lines, BATCH)):
             count += len(batch)
             for subwords in model.encode(batch, out_type=str, num_threads=workers):
                 empty += not subwords

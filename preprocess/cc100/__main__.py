@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import write_json
 from preprocess.cc100.filters import DENSE, MAX_CHARS, reason_sql, scripts_of
 from preprocess.cc100.sample import Sample
 from preprocess.cc100.stream import read_blocks
 from preprocess.common.command import command_parser, number, positive, run_command
-from preprocess.common.files import is_up_to_date, provenance_path, sha256, write_json, write_lines
+from preprocess.common.files import is_up_to_date, provenance_path, sha256, write_lines
 
 FORMAT = "laft-cc100/3"
 EXAMPLE = """\

@@ -39,11 +39,6 @@ def write_lines(path: Path, lines: Iterable[str], preset: int = 9 | lzma.PRESET_
     return count
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write an indented JSON file."""
-    write_lines(path, [json.dumps(content, indent=1, ensure_ascii=False)])
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file that these tools wrote."""
     try:

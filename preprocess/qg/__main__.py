@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import write_json
 from preprocess.common.command import command_parser, positive, run_command
-from preprocess.common.files import sha256, write_json, write_lines
+from preprocess.common.files import sha256, write_lines
 from preprocess.common.text import stable_hash
 from preprocess.common.vocabulary import load_model
 from preprocess.qg.evidence import Item, Report, read_items

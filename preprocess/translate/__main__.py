@@ -12,8 +12,9 @@ from pathlib import Path
 from types import FrameType
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import write_json
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
-from preprocess.common.files import is_up_to_date, provenance_path, sha256, write_json, write_lines
+from preprocess.common.files import is_up_to_date, provenance_path, sha256, write_lines
 from preprocess.translate.lines import Counts, lines_to_send, read_rows, translated_rows
 from preprocess.translate.shards import locked, plan_shards, remove_shards, run_shards, translations
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
-from preprocess.common.files import difference, read_json, write_json, write_lines
+from laft_fairseq.files import write_json
+from preprocess.common.files import difference, read_json, write_lines
 from preprocess.common.text import split_lines
 
 FILES = ("[0-9]*.in", "[0-9]*.out", "[0-9]*.err", "[0-9]*.part*", "plan.json", "lock")

@@ -21,17 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import write_json
 from laft_fairseq.languages.tags import split_tags
 from preprocess.common.command import command_parser, positive, run_command
-from preprocess.common.files import (
-    difference,
-    digest,
-    read_json,
-    read_lines,
-    read_tsv,
-    write_json,
-    write_lines,
-)
+from preprocess.common.files import difference, digest, read_json, read_lines, read_tsv, write_lines
 from preprocess.common.text import squeeze
 from preprocess.common.vocabulary import load_model
 from preprocess.qg.evidence import Report

@@ -54,7 +54,7 @@ def ids_by_our_path(
 ) -> list[list[int]]:
     """Sentencepiece's subwords, what fairseq-preprocess makes of them, and the tag."""
     work.mkdir(exist_ok=True)
-    names = sentencepiece_dictionary.pieces(model)
+    names = sentencepiece_dictionary.read_subwords(model)
     (work / "dict.txt").write_text(sentencepiece_dictionary.dictionary_text(names), "utf-8")
     dictionary: Dictionary = load_dictionary(work, tags)
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model))
@@ -101,7 +101,7 @@ def vocabulary(folder: Path, rows: int, *options: Any) -> tuple[list[str], str]:
     hf_folder.change(folder / "config.json", model_type="mbart", vocab_size=rows)
     config = transformers.AutoConfig.from_pretrained(folder)
     subwords, tags, layout = hugging_face_vocabulary.read(folder, config, *options)
-    assert subwords == sentencepiece_dictionary.pieces(hf_folder.SENTENCEPIECE)
+    assert subwords == sentencepiece_dictionary.read_subwords(hf_folder.SENTENCEPIECE)
     return tags, layout
 
 
@@ -118,7 +118,7 @@ def test_both_mbarts(kind: str, saved: str, bare: Path) -> None:
 
 def save_fast(folder: Path, tail: Sequence[str], subwords: Sequence[str] = ()) -> None:
     """Save a fast tokenizer of these entries after its subwords."""
-    subwords = subwords or sentencepiece_dictionary.pieces(hf_folder.SENTENCEPIECE)[3:]
+    subwords = subwords or sentencepiece_dictionary.read_subwords(hf_folder.SENTENCEPIECE)[3:]
     entries = ["<s>", "<pad>", "</s>", "<unk>", *subwords, *tail]
     unigram = tokenizers.models.Unigram([(entry, 0.0) for entry in entries], unk_id=3)
     transformers.PreTrainedTokenizerFast(
@@ -154,7 +154,7 @@ def test_another_tokenizers_entries(bare: Path) -> None:
     save_fast(bare, [*CC25, "<mask>", "pl_PL"])
     with pytest.raises(LaftError, match="after <mask> cannot be imported"):
         vocabulary(bare, ROWS["cc25"] + 1)
-    subwords = sentencepiece_dictionary.pieces(bare / "sentencepiece.bpe.model")[3:]
+    subwords = sentencepiece_dictionary.read_subwords(bare / "sentencepiece.bpe.model")[3:]
     subwords[500], subwords[501] = subwords[501], subwords[500]
     save_fast(bare, [*CC25, "<mask>"], subwords)
     with pytest.raises(LaftError, match=r"sentencepiece\.bpe\.model: row 504 .* another model's"):

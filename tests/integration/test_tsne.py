@@ -30,7 +30,7 @@ def checkpoint(path: Path, method: str, control: str = "") -> Path:
     model.control = control
     args = Namespace(arch="laft_mbart_tiny", task="laft_generation", method=method)
     args.removal, args.max_source_positions, args.max_target_positions = "projection", 64, 64
-    torch.save({"args": args, "model": model.whole_state_dict()}, path)
+    torch.save({"args": args, "model": tiny.whole_state_dict(model)}, path)
     return path
 
 

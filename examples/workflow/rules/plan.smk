@@ -94,7 +94,7 @@ def components(wc):
 
 def results():
     """The result files, the most valuable first."""
-    found = []
+    files = []
     for setting in (name for name in config["settings"] if name != "ablations"):
         systems = config["systems_of"].get(setting, SYSTEMS)
         variants = config["variants"] if setting in ("zero-shot", "questions") else ["main"]
@@ -107,12 +107,12 @@ def results():
             for system in (each for each in systems if each in SYSTEMS):
                 for variant in variants:
                     if system != "laft" or variant == "main":
-                        found += result_files(setting, system, variant, lang)
+                        files += result_files(setting, system, variant, lang)
     if "laft" in SYSTEMS and "ablations" in config["settings"]:
         for name, given in ABLATIONS.items():
-            found += [f"results/zero-shot/laft.{name}.{lang}.s{seed}.fixed.json"
+            files += [f"results/zero-shot/laft.{name}.{lang}.s{seed}.fixed.json"
                       for seed in range(1, given.get("seeds", 1) + 1) for lang in TESTS]
-    return found
+    return files
 
 
 def result_files(setting, system, variant, lang):

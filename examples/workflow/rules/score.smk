@@ -159,9 +159,9 @@ def facts(wc):
 
 def cell_commands(wc):
     """The commands behind a result after its trainings, without this machine's folders."""
-    found = [translate_test_command(wc)] if wc.setting == "translate-test" else [
+    commands = [translate_test_command(wc)] if wc.setting == "translate-test" else [
         generate_command(wc), ["laft", "score", *score_options(wc.setting, wc.lang)]]  # fmt: skip
-    return [shlex.join(each).replace(str(OUT), "$OUT").replace(f"{ROOT}/", "") for each in found]
+    return [shlex.join(each).replace(str(OUT), "$OUT").replace(f"{ROOT}/", "") for each in commands]
 
 
 def score_files(wc):

@@ -91,7 +91,7 @@ def test_scores_are_divided_by_the_length(french: hub.Generator) -> None:
 def greedy(owner: hub.Generator, text: str, lang: str, output: str) -> str:
     """Step by step: remove with ``lang``'s components, fuse the mean s_L of ``output``."""
     model, words = owner.model, tiny.dictionary()
-    source = owner.pieces.encode(text).tolist()
+    source = owner.tokenizer.encode(text).tolist()
     source = [*source, words.index(f"[{lang}]")]
     tokens = torch.tensor([source])  # (1, T)
     out = model.encoder.forward_backbone(tokens, None)
@@ -107,7 +107,7 @@ def greedy(owner: hub.Generator, text: str, lang: str, output: str) -> str:
         logits = model.decoder(torch.tensor([written]), encoder_out=encoded)[0][0, -1]  # (V,)
         logits[[*forbidden, 2] if len(written) == 1 else forbidden] = -math.inf
         written.append(int(logits.argmax()))
-    return owner.pieces.decode(torch.tensor([t for t in written[1:] if t != 2]), set())
+    return owner.tokenizer.decode(torch.tensor([t for t in written[1:] if t != 2]), set())
 
 
 def test_another_output_language(french: hub.Generator) -> None:
@@ -273,13 +273,13 @@ def test_plain_backbone_from_its_folder(tmp_path: Path) -> None:
     model = tiny.model(method="mbart_full")
     tiny.scramble(model.decoder, std=0.3)
     heads = Namespace(encoder_attention_heads=2, decoder_attention_heads=2)
-    state = {name: t for name, t in model.whole_state_dict().items() if name != "laft.header"}
+    state = {name: t for name, t in tiny.whole_state_dict(model).items() if name != "laft.header"}
     torch.save({"args": heads, "model": state}, tmp_path / "model.pt")
     tiny.write_dictionary(tmp_path)
     tiny_text.write_sentencepiece(tmp_path / "sentence.bpe.model")
     loaded = hub.load(str(tmp_path / "model.pt"), device="cpu")
     assert not loaded.model.training
     task = tiny.task(max_source_positions=64, max_target_positions=64)
-    expected = hub.Generator(model, task, loaded.pieces, "")
+    expected = hub.Generator(model, task, loaded.tokenizer, "")
     texts = tiny_text.raw("zh_CN", 3)
     assert loaded.generate(texts, "zh_CN", **SEARCH) == expected.generate(texts, "zh_CN", **SEARCH)

@@ -73,12 +73,12 @@ def test_another_dictionary_is_refused(tmp_path: Path) -> None:
     assert SubwordTokenizer(fitting, tiny.dictionary()).encode("w1c1").tolist() == tiny.ids(
         "▁w1 c1 </s>"
     )
-    with pytest.raises(LaftError, match=r"its piece 3 is .* but the dictionary has '▁w0'"):
+    with pytest.raises(LaftError, match=r"its subword 3 is .* but the dictionary has '▁w0'"):
         SubwordTokenizer(MINI / "sentence.bpe.model", tiny.dictionary())
     longer = tiny.pieces_dictionary()
     for entry in ("more", "[en_XX]", "<mask>"):
         longer.add_symbol(entry)
-    with pytest.raises(LaftError, match=r"ends with piece 37, .* goes on with 'more'"):
+    with pytest.raises(LaftError, match=r"ends with subword 37, .* goes on with 'more'"):
         SubwordTokenizer(fitting, longer)
 
 

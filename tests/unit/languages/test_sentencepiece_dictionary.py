@@ -14,7 +14,7 @@ MODEL = hf_folder.SENTENCEPIECE
 
 def test_the_shipped_dictionary() -> None:
     """11,997 lines; fairseq's id of each subword is sentencepiece's + 1."""
-    subwords = sentencepiece_dictionary.pieces(MODEL)
+    subwords = sentencepiece_dictionary.read_subwords(MODEL)
     text = sentencepiece_dictionary.dictionary_text(subwords)
     assert (MODEL.parent / "dict.txt").read_bytes() == text.encode()
     dictionary = Dictionary.load(str(MODEL.parent / "dict.txt"))
@@ -27,7 +27,7 @@ def test_subwords_that_no_dictionary_can_hold(tmp_path: Path, name: str) -> None
     proto.pieces.add(piece=name, score=0)
     (tmp_path / "m.model").write_bytes(proto.SerializeToString())
     with pytest.raises(LaftError, match=r"m\.model: subword 12000 "):
-        sentencepiece_dictionary.pieces(tmp_path / "m.model")
+        sentencepiece_dictionary.read_subwords(tmp_path / "m.model")
 
 
 def test_other_models(tmp_path: Path) -> None:
@@ -43,4 +43,4 @@ def test_other_models(tmp_path: Path) -> None:
         if change is not None:
             change()
         with pytest.raises(LaftError, match=r"m\.model: "):
-            sentencepiece_dictionary.pieces(model)
+            sentencepiece_dictionary.read_subwords(model)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from laft_fairseq.components import ablations as component_controls
+from laft_fairseq.components import ablations as component_ablations
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.language_components import ComponentStatistics
@@ -26,7 +26,7 @@ def sentences(seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """True components, the masked tag's, and a control of each kind."""
+    """True components, the masked tag's, and an ablation of each kind."""
     home = tmp_path_factory.mktemp("components")
     statistics = {}
     for seed, tag in enumerate(tiny.TAGS):
@@ -34,8 +34,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         statistics[tag].update(torch.tensor(sentences(seed)))
     components_file.save(home / "true", statistics, tiny.K, "")
     components_file.save(home / "masked", statistics, tiny.K, "", mask_source_tag=True)
-    for kind in component_controls.KINDS:
-        component_controls.make(home / "true", home / kind, kind, None, 1)
+    for kind in component_ablations.KINDS:
+        component_ablations.make(home / "true", home / kind, kind, None, 1)
     return home
 
 
@@ -57,7 +57,7 @@ def test_the_mean_vector_is_what_is_removed(files: Path) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("scaling", component_controls.MATCHED)
+@pytest.mark.parametrize("scaling", component_ablations.MATCHED)
 def test_a_random_subspace_is_used_with_its_gain(files: Path, scaling: str) -> None:
     built = with_file(files / "random-subspace", removal=scaling)
     file = components_file.load(files / "random-subspace")
@@ -72,7 +72,7 @@ def test_a_random_subspace_is_used_with_its_gain(files: Path, scaling: str) -> N
 def test_a_control_is_logged_and_recorded(files: Path, caplog: pytest.LogCaptureFixture) -> None:
     built = with_file(files / "other-language")
     words = "other-language, en_XX has fr_XX's, fr_XX has zh_CN's, zh_CN has en_XX's"
-    assert f"{files / 'other-language'}: a control: {words}" in caplog.text
+    assert f"{files / 'other-language'}: an ablation: {words}" in caplog.text
     state = built.state_dict()
     assert tiny.header_of(state).control == words
     bare = tiny.model(components=False)

@@ -201,7 +201,7 @@ def test_components_of_another_tag_layout_are_refused(tmp_path: Path) -> None:
 def test_a_whole_state_needs_no_backbone(backbone: Path, tmp_path: Path) -> None:
     """Written on demand, and by every model that was given no backbone."""
     trained = on(backbone)
-    actual = reloaded(trained.whole_state_dict(), tmp_path / "c.pt")
+    actual = reloaded(tiny.whole_state_dict(trained), tmp_path / "c.pt")
     assert same(tiny.tensors_of(actual), tiny.tensors_of(trained))
     header, state = pop_header(actual.state_dict())[0], actual.state_dict()
     assert header is not None and (header.kind, header.frozen) == ("whole", [])

@@ -40,7 +40,7 @@ def run(words: str) -> int:
     parser = argparse.ArgumentParser()
     score.add_parser(parser.add_subparsers())
     args = parser.parse_args(["score", *words.split()])
-    status: int = args.run(args)
+    status: int = score.run(args)
     return status
 
 
@@ -107,7 +107,10 @@ def test_tags_of_a_log(folder: Path) -> None:
         ("--hyp hyp --ref ref --lang xx_XX", "unknown language 'xx_XX'"),
         ("--hyp hyp --ref ref --lang fr_XX --langs en_XX", "fr_XX is none of the languages en"),
         ("--hyp hyp --ref ref --lang ru_RU --protocol xnlg", "not defined for ru_RU"),
-        ("--hyp hyp --ref ref --lang fr_XX --floors", "--floors needs the source texts of fr_XX"),
+        (
+            "--hyp hyp --ref ref --lang fr_XX --floors",
+            "--trivial-baselines needs the source texts of fr_XX",
+        ),
         ("--hyp hyp --ref ref --lang fr_XX --bootstrap 0", "--bootstrap 0"),
         ("--hyp hyp --ref ref --lang fr_XX --items", "--items .* give --json"),
         ("--generate-log gap --ref ref --lang fr_XX", r"gap: no hypothesis .*\(id 1\)"),

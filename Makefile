@@ -50,14 +50,14 @@ $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@echo '$(TORCH)' > $@
 
-demo: install ## the whole of LAFT on real text, from English to French and Chinese, on a CPU (12 minutes)
+demo: install ## the whole of LAFT on real text, from English to French and Chinese, on a CPU (under 12 minutes)
 	@$(DEMO) --unlock > /dev/null 2>&1 || true # a killed run leaves its folder locked
 	$(DEMO) --cores 2
 
 check: install lint ## lint, types, unit tests and house rules (a minute)
 	$(PYTEST) tests/unit tests/house
 
-test: install lint ## everything: check, the real commands tiny, the recipes (10 minutes)
+test: install lint ## everything: check, the real commands tiny, the recipes (8 minutes)
 	$(PYTEST) tests
 
 lint: install ## formatting, lint and types

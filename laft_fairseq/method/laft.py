@@ -81,7 +81,7 @@ class LAFT:
 
     @property
     def needs_components(self) -> bool:
-        """Whether anything is removed or fused."""
+        """Whether language components are needed; without removal the fusion sees zeros."""
         return self.task_module is not None and self.removal != "none"
 
     def set_components(self, tag: str, components: Tensor, mean_removed: Tensor) -> None:

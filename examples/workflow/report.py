@@ -88,8 +88,12 @@ def cell(given: argparse.Namespace) -> None:
 
 def experiment(given: argparse.Namespace) -> None:
     """Write `laft-experiment/1`: what is compared with what, and on which machine and backbone."""
+    from laft_fairseq.checkpoints.backbone import read  # loads torch
+
     facts, card = given.facts, given.backbone / "card.json"
     known = read_json(card) if card.exists() else {}
+    backbone = read(str(given.backbone / "model.pt"))
+    matrices = {tensor.data_ptr(): tensor.numel() for tensor in backbone.state.values()}
     samples: dict[str, dict[str, list[str]]] = {}
     items = {}
     for lang in facts["targets"]:
@@ -99,8 +103,11 @@ def experiment(given: argparse.Namespace) -> None:
     device = "GPU" if visible_gpus() else "CPU"
     write_json(given.out, {
         "format": "laft-experiment/1", **facts, "budget": facts["budget"] | {"test_items": items},
-        "backbone": {"name": known.get("name", given.backbone.name)}
-        | {key: known.get(key) for key in ("parameters", "tokens", "fingerprint")},
+        "backbone": {
+            "name": f"{given.backbone.resolve().parent.name}/{given.backbone.name}",
+            "parameters": sum(matrices.values()),  # a tied one counts once
+            "tokens": known.get("tokens"), "fingerprint": backbone.fingerprint,
+        },
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {device}",
         "samples": {facts["task"]: samples},
         "paper": {"source": "Wu et al., INLG 2022", "cells": [], "statements": list(STATEMENTS)},

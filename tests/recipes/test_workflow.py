@@ -46,7 +46,8 @@ def test_laft_to_its_tables(tmp_path: Path, warm: Warm) -> None:
     assert (run.out / "results/figure2.png").read_bytes().startswith(b"\x89PNG")
     for text in (said, (run.out / "summary.md").read_text()):
         assert re.search(r"\| \*\*laft\*\* +\| fr_XX +\|", text) and "LEAD-1" in text
-    assert "LAFT" in (run.out / "tables.md").read_text()
+    tables = (run.out / "tables.md").read_text()
+    assert "LAFT" in tables and "Backbone: mini/model, 10.97M parameters" in tables
     left = {path.parent.name for path in (run.out / "runs").rglob("*.pt")}
     assert left == {"s1.chosen"}  # of stage 1, which further seeds would start from
     assert "Nothing to be done" in run("-n")

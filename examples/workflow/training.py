@@ -54,23 +54,33 @@ def finite(values: dict[str, Any]) -> dict[str, float]:
 
 
 def curve(text: str, stage: int) -> list[dict[str, Any]]:
-    """Return the learning curve's points; of an update that was done twice the later one counts."""
-    points: dict[tuple[int, str], float] = {}
+    """Return the learning curve's points; of an update that was done twice the later one counts.
+
+    A point has the loss, and of a validation with `--eval-rouge` the scores of each language.
+    """
+    points: dict[tuple[int, str], dict[str, Any]] = {}
     for kind, values in records(text):
         split, prefix = ("train", "") if kind == "train_inner" else ("valid", "valid_")
         if {f"{prefix}loss", f"{prefix}num_updates"} <= values.keys():
-            points[int(values[f"{prefix}num_updates"]), split] = values[f"{prefix}loss"]
-    return [{"stage": stage, "update": update, "split": split, "loss": loss}
-            for (update, split), loss in sorted(points.items())]  # fmt: skip
+            point: dict[str, Any] = {"loss": values[f"{prefix}loss"]}
+            for measure in ("rougeL", "copied"):
+                if scores := by_language(values, measure):
+                    point[measure] = scores
+            points[int(values[f"{prefix}num_updates"]), split] = point
+    return [{"stage": stage, "update": update, "split": split, **point}
+            for (update, split), point in sorted(points.items())]  # fmt: skip
+
+
+def by_language(values: dict[str, float], measure: str) -> dict[str, float]:
+    """Return a validation's score of each language, 0 to 100; none where none was computed."""
+    prefix = f"valid_{measure}_"
+    return {key.removeprefix(prefix): value for key, value in values.items()
+            if key.startswith(prefix)}  # fmt: skip
 
 
 def validation(text: str, keep: str) -> dict[str, float]:
     """Return ROUGE-L by language in the validation of the checkpoint that is kept."""
-    prefix = "valid_rougeL_"
-    scores = [
-        {key.removeprefix(prefix): score for key, score in values.items() if key.startswith(prefix)}
-        for kind, values in records(text) if kind == "valid"
-    ]  # fmt: skip
+    scores = [by_language(values, "rougeL") for kind, values in records(text) if kind == "valid"]
     scores = [each for each in scores if each]
     if keep == "last" or not scores:
         return scores[-1] if scores else {}
@@ -140,7 +150,8 @@ def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]
     if counted is None:
         raise LaftError(f"{given.folder}/train.log: does not say how many parameters were trained")
     losses = [values["valid_loss"] for _, values in records(text) if "valid_loss" in values]
-    stage1 = [json.loads(path.read_text()) for path in given.inputs if path.name == "done.json"]
+    recorded = [json.loads(path.read_text()) for path in given.inputs if path.suffix == ".json"]
+    stage1 = [each for each in recorded if "curve" in each]
     words = shlex.join(command)
     for path, name in ((str(Path.cwd()), "$OUT"), (f"{given.root}/", "")):
         words = words.replace(path, name)
@@ -162,7 +173,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--inputs", type=Path, nargs="*", default=[],
-        help="what it depends on, with done.json of the stage 1 that it starts from")  # fmt: skip
+        help="what it depends on, with the record of the stage 1 that it starts from")  # fmt: skip
     parser.add_argument("--rate", help="FILE:KEY, the choice that takes RATE's place")
     parser.add_argument("--grid", help="folder of the training at RATE that is to be taken")
     parser.add_argument("--keep", default="last", choices=["last", "best"])

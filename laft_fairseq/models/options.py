@@ -77,7 +77,7 @@ class LAFTOptions(FairseqDataclass):
         metadata={"help": "languages that get an adapter (default: those trained on)"},
     )
     task_adapter_reduction: int = field(
-        default=16, metadata={"help": "width over bottleneck of the task adapter"}
+        default=2, metadata={"help": "width over bottleneck of the task adapter"}
     )
     mask_source_tag: bool = field(
         default=False, metadata={"help": "the encoder sees <mask> in place of the source's tag"}

@@ -18,12 +18,14 @@ METHODS = {
     "mbart_enc": "mBART (enc)",
     "mbart_enc_top2": "mBART (enc top-2)",
     "adapter": "Adapter",
+    "adapter_r16": "Adapter, reduction 16",
     "tm_adv": "TM + adv",
+    "tm_adv_reconstruct": "TM + adv, reconstructing",
     "tm_adv_frozen": "TM + adv, frozen backbone",
     "mbart_attn_qk": "mBART (query and key)",
     "laft": "LAFT",
 }
-NOT_IN_PAPER = frozenset({"mbart_attn_qk", "tm_adv_frozen"})
+NOT_IN_PAPER = frozenset({"adapter_r16", "mbart_attn_qk", "tm_adv_frozen"})
 SELECTIONS = ("source", "fixed", "target")  # whose validation pairs chose the learning rate
 BY_TARGET = "learning rate chosen on target-language validation pairs"
 ABLATIONS = {

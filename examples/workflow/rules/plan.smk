@@ -1,6 +1,11 @@
 """What is run: which systems in which settings, on which data, by which commands."""
 
 ABLATIONS = {name: given or {} for name, given in config["ablations"].items()}
+# Systems that are another one with an option: its --method, options of both stages and of stage 2.
+NAMED = {
+    "adapter_r16": ("adapter", "--task-adapter-reduction 16", ""),
+    "tm_adv_reconstruct": ("tm_adv", "", "--reconstruct-target"),
+}
 PAIRS = {
     "human-translation-train": "oracle", "translate-train": "translated", "supervised": "human",
 }  # fmt: skip
@@ -84,9 +89,14 @@ def has_stage1(system, variant):
     return system == "laft" or variant == "stage1"
 
 
+def starts_from_given(wc):
+    """Whether a system's stage 1 is a file that the configuration names, with its components."""
+    return bool(config["stage1"]) and (wc.system, wc.variant) == ("laft", "main")
+
+
 def components(wc):
     """The components file that a system reads, if it does."""
-    if wc.system != "laft":
+    if wc.system != "laft" or starts_from_given(wc):
         return []
     own = "components" in ABLATIONS.get(wc.variant, {})
     return [f"components/{wc.variant if own else 'true'}.safetensors"]
@@ -143,6 +153,7 @@ def common(wc, data, rate, updates, folder, tokens=1):
     if warmup >= updates and updates > 1:
         refuse(f"warmup: {warmup} updates, with {updates} the learning rate is never reached")
     interval = "1000000" if config["checkpoint"] == "last" else "1"
+    method, options, _ = NAMED.get(wc.system, (wc.system, "", ""))
     return [
         "fairseq-train", f"{OUT}/data-bin/{data}", "--user-dir", f"{ROOT}/laft_fairseq",
         "--arch", config["arch"], "--backbone", f"{BACKBONE}/model.pt",
@@ -154,7 +165,7 @@ def common(wc, data, rate, updates, folder, tokens=1):
         "--save-interval-updates", str(config["save_updates"]), "--keep-interval-updates", "1",
         "--no-epoch-checkpoints", "--validate-interval", interval, "--num-workers", "0",
         "--log-format", "json", "--log-interval", str(max(1, updates // 20)),
-        "--method", wc.system,
+        "--method", method, *shlex.split(options),
         *(word for file in components(wc) for word in ("--language-components", file)),
         *shlex.split(ABLATIONS.get(wc.variant, {}).get("options", "")),
         *shlex.split(config["options"].get(wc.system, "")), *shlex.split(config["train_options"]),
@@ -173,10 +184,11 @@ def stage2_command(wc, rate, folder):
     train, setting = trained_on(wc.pool), wc.pool.partition(".")[0]
     updates = config["supervised_updates" if setting == "supervised" else "stage2_updates"]
     chooses = rate != "RATE" and (len(by_system("grid", wc.system)) > 1 or config["best_options"])
+    follows = rate != "RATE" and config["follow_targets"]
     valid = train
-    if chooses and setting in ("zero-shot", "translate-train"):
-        valid = [lang for name in config["selections"]
-                 for lang in ([SOURCE] if name == "source" else TARGETS)]  # fmt: skip
+    if (chooses or follows) and setting in ("zero-shot", "translate-train"):
+        valid = [SOURCE] if "source" in config["selections"] or follows else []
+        valid += TARGETS if "target" in config["selections"] or follows else []
     adversarial = wc.system.startswith("tm_adv")
     joint = len(train) > 1
     # A batch without target pairs holds as many unlabelled rows again.
@@ -190,16 +202,23 @@ def stage2_command(wc, rate, folder):
                     "--target-rows", "pairs" if joint else "monolingual"]  # fmt: skip
     else:
         command += ["--train-langs", ",".join(train), "--criterion", "cross_entropy"]
-    if chooses:
+    command += shlex.split(NAMED.get(wc.system, ("", "", ""))[2])
+    if config["encoder_cache_gb"] and wc.system in ("laft", "tm_adv_frozen"):
+        command += ["--encoder-cache", f"{OUT}/encoder-cache",
+                    "--encoder-cache-gb", str(config["encoder_cache_gb"])]  # fmt: skip
+    if chooses or follows:
         command += ["--eval-rouge", *shlex.split(config["rouge_options"]),
                     *shlex.split(config["best_options"])]  # fmt: skip
-    stage1 = first_stage(wc)
-    return command + (["--finetune-from-model", f"{stage1}/model.pt"] if stage1 else [])
+    return command + [word for model, _ in first_stage(wc)
+                      for word in ("--finetune-from-model", str(model))]
 
 
 def first_stage(wc):
-    """The folder of the stage 1 that a stage 2 starts from, or nothing."""
+    """The model of the stage 1 that a stage 2 starts from and its record, or nothing."""
     if not has_stage1(wc.system, wc.variant):
-        return ""
+        return []
+    if starts_from_given(wc):
+        return [(place("stage1"), place("stage1").with_suffix(".json"))]
     seed = min(int(wc.seed), config["stage1_seeds"])
-    return f"runs/stage1/{wc.system}.{wc.variant}/s{seed}.chosen"
+    folder = f"runs/stage1/{wc.system}.{wc.variant}/s{seed}.chosen"
+    return [(f"{folder}/model.pt", f"{folder}/done.json")]

@@ -14,9 +14,8 @@ def kept(path):
 
 def stage2_inputs(wc):
     """What stage 2 reads."""
-    stage1 = first_stage(wc)
     return [f"data-bin/{data_of(wc.pool)}.done", *components(wc),
-            *([f"{stage1}/model.pt", f"{stage1}/done.json"] if stage1 else [])]  # fmt: skip
+            *(str(path) for pair in first_stage(wc) for path in pair)]  # fmt: skip
 
 
 def grid(wc, stage=2):

@@ -16,7 +16,6 @@ from laft_fairseq.scoring.rouge import rouge_items
 from laft_fairseq.scoring.tokenizers import tokenizer
 from laft_fairseq.tasks.laft_task import LaftTask
 
-
 MEASURES = ("rougeL", "copied")
 
 

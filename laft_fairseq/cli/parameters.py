@@ -14,8 +14,8 @@ example:
   laft parameters --arch laft_mbart --method mbart_enc --langs en_XX,fr_XX,zh_CN --json counts.json
 """
 _NOTE = """\
-Tied embeddings count once. Shares are given of two denominators; the paper's 3.8 % and 19.2 %
-do not share one, so that they compare neither with each other nor with a single line here.
+Tied embeddings count once. Shares are given of two denominators. The paper's shares do not all have
+the same one: 3.8 % is LAFT's share of the total, with two languages; 19.2 % is neither share here.
 """
 _STAGES = {"denoising": "stage 1", "generation": "stage 2"}
 
@@ -69,6 +69,7 @@ def table(report: dict[str, Any]) -> str:
     from tabulate import SEPARATING_LINE, tabulate
 
     from laft_fairseq.reporting.names import millions
+    from laft_fairseq.reporting.paper import TABLE3
 
     backbone, total = report["backbone"], report["total"]
     trained = [report["stages"][stage]["trained"] for stage in _STAGES]
@@ -82,6 +83,10 @@ def table(report: dict[str, Any]) -> str:
     for name, whole in (("backbone", backbone), ("total", total)):
         shares = [percent(number, whole) for number in trained]
         rows.append((f"trained, of the {name}", "", "", *shares))
+    if report["method"] in TABLE3:
+        rows.append(
+            ("trained, the paper, mBART-large", "", "", "", f"{TABLE3[report['method']][1]} %")
+        )
     title = (
         f"{report['arch']}, method {report['method']}, {report['vocabulary']:,} dictionary "
         f"entries, languages {', '.join(report['langs'])}"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup, escape
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -15,6 +16,7 @@ from laft_fairseq.reporting.comparisons import Comparisons, System
 from laft_fairseq.reporting.schemas import is_number
 from laft_fairseq.reporting.tables import TABLE_VARIANTS, trivial_baseline
 
+_MEASURES = {"rougeL": "ROUGE-L", "copied": "copied from the source, %"}
 _LAFT, _TRIVIAL, _OTHER = "#0b62a8", "#a06a00", "#6b7785"  # colours
 
 
@@ -87,19 +89,49 @@ def learning_curves(comparisons: Comparisons) -> Figure | None:
     figure = Figure(figsize=(5.8 * len(stages), 5.5), layout="constrained")
     panels = figure.subplots(1, len(stages), squeeze=False)[0]
     for axes, (title, lines) in zip(panels, sorted(stages.items()), strict=True):
-        for number, (system_title, points) in enumerate(lines.items()):
-            axes.plot(
-                *zip(*points, strict=True),
-                f"C{number}" + ("-" if number < 10 else "--"),
-                linewidth=1,
-                label=system_title,
-            )
-            if system_title == "LAFT":
-                axes.lines[-1].set(color=_LAFT, linestyle="-", linewidth=3)
+        _draw(axes, lines)
         axes.set(title=title, xlabel="updates")
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.15), ncols=2, fontsize=8)
     return figure
+
+
+def validation_curves(comparisons: Comparisons) -> Figure | None:
+    """Draw ROUGE-L and the copied share of validation outputs by updates of stage 2.
+
+    A row a measure, a column a language, the source's first; a line is a system's lowest seed.
+    """
+    langs: list[str] = []
+    lines: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+    for system in (each for lang in comparisons.results.targets[:1]
+                   for each in _shown(comparisons, lang)):  # fmt: skip
+        for point in system.cells[0].data.get("curve") or []:
+            for measure in _MEASURES if point.get("stage") == 2 else ():
+                for lang, value in (point.get(measure) or {}).items():
+                    if is_number(point.get("update")) and is_number(value):
+                        line = lines.setdefault((measure, lang), {})
+                        line.setdefault(system.row.title, []).append((point["update"], value))
+                        langs += [lang] if lang not in langs else []
+    if not lines:
+        return None
+    figure = Figure(figsize=(4.5 * len(langs), 7), layout="constrained")
+    panels = figure.subplots(len(_MEASURES), len(langs), squeeze=False)
+    for (measure, title), across in zip(_MEASURES.items(), panels, strict=True):
+        for axes, lang in zip(across, langs, strict=True):
+            _draw(axes, lines.get((measure, lang), {}))
+            axes.set(title=f"{names.language(lang)}: {title}", xlabel="updates")
+    handles, titles = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, titles, loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+def _draw(axes: Axes, lines: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """Draw a line a system, LAFT's thick."""
+    for number, (title, points) in enumerate(lines.items()):
+        style = f"C{number}" + ("-" if number < 10 else "--")
+        axes.plot(*zip(*points, strict=True), style, linewidth=1, label=title)
+        if title == "LAFT":
+            axes.lines[-1].set(color=_LAFT, linestyle="-", linewidth=3)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
 
 
 def _shown(comparisons: Comparisons, lang: str) -> list[System]:

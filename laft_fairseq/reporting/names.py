@@ -25,7 +25,13 @@ METHODS = {
     "mbart_attn_qk": "mBART (query and key)",
     "laft": "LAFT",
 }
-NOT_IN_PAPER = frozenset({"adapter_r16", "mbart_attn_qk", "tm_adv_frozen"})
+NOTES = {  # of the rows of a table
+    "adapter_r16": "an eighth of the paper's size",
+    "tm_adv_reconstruct": "target text is its own target: another reading of the paper",
+    "tm_adv_frozen": "not in the paper",
+    "mbart_attn_qk": "not in the paper",
+}
+SIZE_VARIANTS = ("adapter_r16",)
 SELECTIONS = ("source", "fixed", "target")  # whose validation pairs chose the learning rate
 BY_TARGET = "learning rate chosen on target-language validation pairs"
 ABLATIONS = {
@@ -52,7 +58,6 @@ TRIVIAL_BASELINES = {
 LANGUAGES = {"en_XX": "English", "fr_XX": "French", "zh_CN": "Chinese", "de_DE": "German"}
 NOT_RUN = "not run"
 NOT_TESTABLE = "not testable here"
-NOT_TRANSCRIBED = "not transcribed"
 NOT_MEASURED = "not measured"
 NONE = "–"
 MINUS = "−"

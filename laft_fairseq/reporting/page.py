@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.reporting import charts, details, markup, names, tables
+from laft_fairseq.reporting import charts, details, markup, names, paper, tables
 from laft_fairseq.reporting.comparisons import Comparisons
 from laft_fairseq.reporting.results import Results
 
@@ -91,6 +91,7 @@ def _render(results: Results, image: str, with_charts: bool) -> str:
         read=sum(len(system.cells) for systems in groups.values() for system in systems),
         image=Markup(image),
         names=names,
+        paper=paper,
         tables=tables,
         details=details,
         charts=charts if with_charts else None,

@@ -54,11 +54,6 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "contrasts?": [{**_SYSTEM, "task?": tuple(names.TASKS)}],
         "not_testable?": [{"*": str}],
         "samples?": {"*": {"*": {"inputs?": [str], "references?": [str]}}},
-        "paper?": {
-            "source?": str,
-            "statements?": list,
-            "cells?": [{"table": int, "variant?": str, "rougeL?": float}],
-        },
     },
     "laft-gates/1": {
         "gates": [{"passed?": bool, "title?": str, "name?": str, "detail?": str, "hangs?": str}]

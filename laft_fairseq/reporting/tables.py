@@ -1,10 +1,10 @@
-"""Tables 1 to 3 of the paper with our numbers beside its own, and the differences to LAFT."""
+"""Tables 1 to 3 of the paper, its numbers beside ours, the ablations, the differences to LAFT."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
-from laft_fairseq.reporting import names
+from laft_fairseq.reporting import names, paper
 from laft_fairseq.reporting.comparisons import Comparison, Comparisons, System
 from laft_fairseq.reporting.markup import Table, entry
 from laft_fairseq.reporting.results import Results, Row
@@ -28,7 +28,8 @@ def paper_table(comparisons: Comparisons, number: int, task: str, langs: Sequenc
         for row, notes in block.items():
             entries = [entry(row.title, notes), _trained(comparisons, row, langs)]
             for lang in langs:
-                entries += _scores(comparisons, number, replace(row, lang=lang), best)
+                of_lang = replace(row, lang=lang)
+                entries += [*_scores(comparisons, of_lang, best), _paper(number, of_lang)]
             rows.append(entries)
     rows += _trivial_rows(comparisons, task, langs)
     caption = f"Table {number}: ROUGE-L of {names.TASKS[task].lower()}, mean over seeds"
@@ -49,7 +50,7 @@ def systems_of_block(
     there |= {(row.method, row.variant) for row in (c.row for c in comparisons.contrasts)
               if (row.task, row.setting) == (task, setting) and row.lang in langs}  # fmt: skip
     if setting in PAPER_SETTINGS:
-        there |= {(method, "main") for method in names.METHODS}
+        there |= {(method, "main") for _, of, _, method in paper.ROUGE_L if of == setting}
     same: dict[tuple[str, str], bool] = {}  # whether the target's data chose the same rate
     for system in run:
         if system.row.selection == "target":
@@ -59,7 +60,7 @@ def systems_of_block(
     for key in product(names.METHODS, TABLE_VARIANTS):
         row = Row(task, setting, *key, lang="")
         if key in there:
-            notes = ["not in the paper"] if row.method in names.NOT_IN_PAPER else []
+            notes = [names.NOTES[row.method]] if row.method in names.NOTES else []
             notes += ["both choices of the rate"] if same.get(key) else []
             block[row] = "; ".join(notes)
         if same.get(key) is False:
@@ -67,28 +68,49 @@ def systems_of_block(
     return block
 
 
-def ablation_table(comparisons: Comparisons) -> Table:
-    """Return Table 3, LAFT without its parts, with further ablations and other languages beneath.
+def parameter_table(comparisons: Comparisons) -> Table:
+    """Return Table 3: what stage 2 trains, and zero-shot Chinese headlines.
 
-    The paper has Chinese alone.
+    The share is of all parameters that the model has in stage 2, a tied embedding counted once.
     """
+    rows: list[Sequence[str] | str] = []
+    for method in (*paper.TABLE3, *names.SIZE_VARIANTS):
+        row = Row("headlines", "zero-shot", method, "main", "zh_CN")
+        theirs, share = paper.TABLE3.get(method, (None, None))
+        system, counts = comparisons.find(row), _counts(comparisons, row, ["zh_CN", "fr_XX"])
+        if system is None and method not in paper.TABLE3:
+            continue
+        trained, of = counts.get("parameters"), counts.get("of")
+        rows.append([
+            row.title,
+            names.NONE if trained is None else names.millions(trained),
+            names.percent(100 * trained / of if trained is not None and of else None),
+            names.percent(share),
+            _scores(comparisons, row)[0],
+            names.number(theirs, 2),
+        ])  # fmt: skip
+    caption = "Table 3: parameters that stage 2 trains, and ROUGE-L of zero-shot Chinese headlines"
+    header = ["System", "trained", "of all parameters", "paper: share", "ROUGE-L", "paper: ROUGE-L"]
+    return Table(caption, header, rows)
+
+
+def ablation_table(comparisons: Comparisons) -> Table:
+    """Return LAFT without its parts, and further ablations. The paper has no such table."""
     results = comparisons.results
     header = ["System", TRAINED]
     for lang in results.targets:
         header += [*_columns(lang)[:2], f"{names.language(lang)}: minus LAFT"]
-    listed = [str(cell.get("variant") or "main") for cell in _paper_cells(results, 3)]
     run = [variant for variant, _ in comparisons.ablations]
-    variants = dict.fromkeys(["main", *names.ABLATIONS, *listed, *run, *results.representations])
     rows = []
-    for variant in variants:
+    for variant in dict.fromkeys(["main", *names.ABLATIONS, *run, *results.representations]):
         row = Row("headlines", "zero-shot", "laft", variant, "zh_CN")
         entries = [row.title, _trained(comparisons, row, results.targets)]
         for lang in results.targets:
-            entries += _scores(comparisons, 3, replace(row, lang=lang))[:2]
+            entries += _scores(comparisons, replace(row, lang=lang))
             entries.append(_minus_laft(comparisons.ablations.get((variant, lang))))
-        rows.append([*entries, _paper(results, 3, row), _removed(results, variant)])
-    caption = "Table 3: ablations, zero-shot headlines; difference with corrected interval"
-    return Table(caption, [*header, _columns("zh_CN")[2], "removed ‖s‖ / ‖e‖"], rows)
+        rows.append([*entries, _removed(results, variant)])
+    caption = "Ablations of LAFT, zero-shot headlines; difference with corrected interval"
+    return Table(caption, [*header, "removed ‖s‖ / ‖e‖"], rows)
 
 
 def difference_table(caption: str, comparisons: Sequence[Comparison]) -> Table:
@@ -162,14 +184,12 @@ def _best(comparisons: Comparisons, block: dict[Row, str], lang: str) -> System 
     return first[0] if len(first) > 1 and all(s.mean.decides for s in first) else None
 
 
-def _scores(
-    comparisons: Comparisons, table: int, row: Row, best: Sequence[System | None] = ()
-) -> list[str]:
-    """Return our number, the share in the right language, and the paper's number."""
-    system, paper = comparisons.find(row), _paper(comparisons.results, table, row)
+def _scores(comparisons: Comparisons, row: Row, best: Sequence[System | None] = ()) -> list[str]:
+    """Return our number and the share in the right language."""
+    system = comparisons.find(row)
     if system is None:
         testable = _is_testable(comparisons.results, row)
-        return [names.NOT_RUN if testable else names.NOT_TESTABLE, names.NONE, paper]
+        return [names.NOT_RUN if testable else names.NOT_TESTABLE, names.NONE]
     mean, count = system.mean, len(system.cells)
     rouge = entry(
         names.number(mean.value),
@@ -178,19 +198,26 @@ def _scores(
         _SPREADS[mean.spread],
         strong=system in best,
     )
-    return [rouge, names.percent(system.score("right_language")), paper]
+    return [rouge, names.percent(system.score("right_language"))]
 
 
-def _trained(comparisons: Comparisons, row: Row, langs: Sequence[str]) -> str:
-    """Return what stage 2 trains, as `laft parameters` prints it."""
+def _counts(comparisons: Comparisons, row: Row, langs: Sequence[str]) -> dict[str, int]:
+    """Return the parameters that stage 2 trains, and all that there are; nothing if not known."""
     for lang in langs:
         system = comparisons.find(replace(row, lang=lang))
         counts = (system.cells[0].data.get("trained") or {}) if system else {}
         if counts.get("parameters") is not None:
-            of = counts.get("of")
-            note = "" if of is None else f"of {names.millions(of)}"
-            return entry(names.millions(counts["parameters"]), note)
-    return names.NONE
+            return dict(counts)
+    return {}
+
+
+def _trained(comparisons: Comparisons, row: Row, langs: Sequence[str]) -> str:
+    """Return what stage 2 trains, as `laft parameters` prints it."""
+    counts = _counts(comparisons, row, langs)
+    if not counts:
+        return names.NONE
+    of = counts.get("of")
+    return entry(names.millions(counts["parameters"]), f"of {names.millions(of)}" if of else "")
 
 
 def _minus_laft(comparison: Comparison | None) -> str:
@@ -230,23 +257,7 @@ def _is_testable(results: Results, row: Row) -> bool:
     )
 
 
-def _paper_cells(results: Results, table: int) -> list[dict[str, object]]:
-    cells = (results.experiment.get("paper") or {}).get("cells") or []
-    return [cell for cell in cells if cell["table"] == table]
-
-
-def _paper(results: Results, table: int, row: Row) -> str:
-    """Return the paper's number, a dash where the paper has none.
-
-    Where nobody listed any number of the table, those of the paper's systems are not transcribed.
-    """
-    wanted = {"setting": row.setting, "method": row.method, "lang": row.lang}
-    cells = _paper_cells(results, table)
-    for cell in cells:
-        of_row = all(cell.get(key) == value for key, value in wanted.items())
-        if of_row and (cell.get("variant") or "main") == row.variant:
-            value = cell.get("rougeL")
-            return names.NOT_TRANSCRIBED if value is None else f"{value:.2f}"
-    in_paper = row.variant == "main" and row.method not in names.NOT_IN_PAPER
-    listed = cells or not in_paper or row.setting not in PAPER_SETTINGS
-    return names.NONE if listed else names.NOT_TRANSCRIBED
+def _paper(table: int, row: Row) -> str:
+    """Return the paper's number, a dash where the paper has none."""
+    score = paper.ROUGE_L.get((table, row.setting, row.lang, row.method))
+    return names.number(score if row.variant == "main" else None, 2)

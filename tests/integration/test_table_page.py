@@ -33,7 +33,8 @@ def test_a_browser_shows_the_page(tmp_path: Path) -> None:
         check=True, capture_output=True, text=True, timeout=120,
     ).stdout  # fmt: skip
     assert [html.unescape(heading) for heading in re.findall(r"<h2[^>]*>([^<]*)</h2>", shown)] == [
-        "At a glance", "Sanity checks", "The paper's tables", "Differences to LAFT",
+        "At a glance", "Sanity checks", "The paper's tables", "Ablations",
+        "Differences to LAFT",
         "Representations", "Other scores, outputs and commands", "Learning curves",
         "Conditions and budget",
     ]  # fmt: skip

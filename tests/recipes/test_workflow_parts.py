@@ -103,7 +103,7 @@ LOG = "\n".join(
         '2026-01-01 | INFO | train_inner | {"epoch": 2, "loss": "nan", "num_updates": "30"}',
         valid_line(valid_loss="7", valid_rougeL_en_XX="30", valid_num_updates="20"),
         valid_line(valid_loss="6.5", valid_rougeL_en_XX="20.5", valid_rougeL_fr_XX="11",
-                   valid_rougeL="15.75", valid_num_updates="30"),
+                   valid_rougeL="15.75", valid_copied_fr_XX="40", valid_num_updates="30"),
     ]
 )  # fmt: skip
 
@@ -111,8 +111,12 @@ LOG = "\n".join(
 def test_logs_are_read_with_their_broken_and_repeated_lines() -> None:
     assert training.validation(LOG, "last") == {"en_XX": 20.5, "fr_XX": 11.0}
     assert training.validation(LOG, "best") == {"en_XX": 30.0}
-    points = [(p["split"], p["update"], p["loss"]) for p in training.curve(LOG, 2)]
-    assert points == [("train", 20, 8.25), ("valid", 20, 7.0), ("valid", 30, 6.5)]
+    assert training.curve(LOG, 2) == [
+        {"stage": 2, "update": 20, "split": "train", "loss": 8.25},
+        {"stage": 2, "update": 20, "split": "valid", "loss": 7.0, "rougeL": {"en_XX": 30.0}},
+        {"stage": 2, "update": 30, "split": "valid", "loss": 6.5,
+         "rougeL": {"en_XX": 20.5, "fr_XX": 11.0}, "copied": {"fr_XX": 40.0}},
+    ]  # fmt: skip
 
 
 def test_source_and_target_choose_by_their_own_languages() -> None:

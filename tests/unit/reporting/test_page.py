@@ -1,5 +1,6 @@
 """What stands on the page, in both renderings; the numbers are made up."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -42,44 +43,93 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made.write(tmp_path_factory.mktemp("results"))
 
 
-def paper_tables(folder: Path) -> tuple[Table, Table, Table]:
+PAPER = Path(__file__).parents[2] / "data" / "paper_tables.json"
+
+
+def paper_tables(folder: Path) -> list[Table]:
     comparisons = Comparisons(results.read(folder))
-    return (
+    return [
         tables.paper_table(comparisons, 1, "headlines", comparisons.results.targets),
         tables.paper_table(comparisons, 2, "questions", ["zh_CN"]),
+        tables.parameter_table(comparisons),
         tables.ablation_table(comparisons),
-    )
+    ]
 
 
 def test_ours_stands_beside_the_papers(folder: Path) -> None:
-    one, two, three = paper_tables(folder)
+    one, two, _, ablation = paper_tables(folder)
     mean = sum(sum(made.items(22.0, seed)) / made.N for seed in (1, 2, 3)) / 3
     trained, rouge, right, paper = made.rows(one)["mBART (full)"][:4]
-    assert (trained, right, paper) == ("12.00M|of 14.58M", "98.0 %", "not transcribed")
+    assert (trained, right, paper) == ("12.00M|of 14.58M", "98.0 %", "33.40")
     assert re.fullmatch(rf"{mean:.1f}\|\[\d\d\.\d, \d\d\.\d\]\|3 seeds", rouge)
     laft = made.rows(one)["LAFT"]
-    assert (laft[3], laft[6], laft[1][:2]) == ("12.34", "–", "**")
+    assert (laft[3], laft[6], laft[1][:2]) == ("40.78", "46.37", "**")
     assert made.rows(one)["LAFT, projection (not divided by ‖e‖)"][3] == "–"
     assert made.rows(one)["LEAD-1 (first sentence)"][1] == "27.0|[25.0, 29.0]"
     assert made.rows(two)["mBART (full)"][1] == "not run"
-    ablations = made.rows(three)
+    ablations = made.rows(ablation)
     assert ablations["LAFT, without fusion"][1] == "not run"
     assert ablations["LAFT, without removal"][3].startswith("**−")
     assert ablations["LAFT"][-1] == "en 0.12|fr 0.15"
     assert ablations["LAFT, k = 12"][-1] == "not measured"
 
 
-def test_papers_numbers_that_nobody_listed_are_not_transcribed(tmp_path: Path) -> None:
-    planned = made.experiment(paper={"cells": []}, budget={"stage1_seeds": 1}) | {
+def test_every_number_of_the_papers_tables_is_there(tmp_path: Path) -> None:
+    one, two, three, _ = paper_tables(tmp_path)
+    given = json.loads(PAPER.read_text())
+    blocks: dict[str, dict[str, list[str]]] = {}
+    for name, table in (
+        ("table1_summarization_xgiga", one),
+        ("table2_question_generation_xqg", two),
+    ):
+        setting = ""
+        for row in table.rows:
+            if isinstance(row, str):
+                setting = row.split(":")[0].lower()
+            elif row[0] in names.METHODS.values():
+                shown = dict(zip(table.header, row, strict=True))
+                for title, score in shown.items():
+                    if title.endswith(": paper") and score != "–":
+                        tag = {"Chinese": "zh", "French": "fr"}[title.split(":")[0]]
+                        key = f"{name} {setting} {tag}"
+                        blocks.setdefault(key, {})[row[0]] = score
+    expected: dict[str, dict[str, str]] = {}
+    for name in ("table1_summarization_xgiga", "table2_question_generation_xqg"):
+        for method, scores in given[name].items():
+            for column, score in zip(given[name]["columns"], scores, strict=True):
+                if method != "columns":
+                    where = expected.setdefault(f"{name} {column}", {})
+                    where[names.METHODS[method]] = f"{score:.2f}"
+    assert blocks == expected
+    table3 = given["table3_trained_parameters_zero_shot_zh"]
+    del table3["columns"]
+    assert {row[0]: (row[5], row[3]) for row in three.rows} == {
+        names.METHODS[method]: (f"{score:.2f}", f"{share:.1f} %")
+        for method, (score, share) in table3.items()
+    }
+    assert sum(map(len, blocks.values())) + len(table3) == 29
+
+
+def test_table_3_says_what_is_trained_of_what(tmp_path: Path) -> None:
+    for method, count in (("adapter", 530_000), ("adapter_r16", 68_000)):
+        counts = {"parameters": count, "of": 10_600_000}
+        made.put_cell(tmp_path, method, 25.0, 1, lang="zh_CN", trained=counts)
+    three = made.rows(paper_tables(tmp_path)[2])
+    assert three["Adapter"][:3] == ["0.53M", "5.0 %", "4.3 %"]
+    assert three["Adapter, reduction 16"][:3] == ["0.068M", "0.6 %", "–"]
+    assert three["LAFT"] == ["–", "–", "3.8 %", "not run", "46.37"]
+
+
+def test_what_cannot_be_tested_is_said(tmp_path: Path) -> None:
+    planned = made.experiment(budget={"stage1_seeds": 1}) | {
         "not_testable": [{"setting": "questions", "lang": "zh_CN", "reason": "no pairs"}]
     }
     made.put(tmp_path, "experiment.json", planned)
-    one, two, three = paper_tables(tmp_path)
-    of_each_language = ["not run", "–", "not transcribed"]
-    assert made.rows(one)["mBART (full)"] == ["–", *of_each_language, *of_each_language]
-    assert made.rows(one)["mBART (query and key)"][3] == "–"
+    one, two, *_ = paper_tables(tmp_path)
+    assert made.rows(one)["mBART (full)"] == [
+        "–", *("not run", "–", "33.40"), *("not run", "–", "43.82")
+    ]  # fmt: skip
     assert made.rows(two)["LAFT"][1] == "not testable here"
-    assert made.rows(three)["LAFT"][-2] == "not transcribed"
     assert "Not testable here, no pairs:\n  questions\n  (zh\\_CN)." in page.markdown(
         results.read(tmp_path), tmp_path
     )
@@ -149,6 +199,19 @@ def test_other_scores_and_costs_are_means_over_seeds(folder: Path) -> None:
     assert laft["Learning rates"] == "0.001, 0.0003|2 tried"
     assert laft["Minutes: stage 1 + stage 2 + generation"] == "2.0 + 1.5 + 0.5"
     assert made.rows(table)["references themselves"][1] == "99.0 %"
+
+
+def test_validation_curves_show_each_measure_and_language(folder: Path) -> None:
+    figure = charts.validation_curves(Comparisons(results.read(folder)))
+    assert figure is not None
+    assert [axes.get_title() for axes in figure.axes] == [
+        "English: ROUGE-L", "French: ROUGE-L",
+        "English: copied from the source, %", "French: copied from the source, %",
+    ]  # fmt: skip
+    (line,) = [line for line in figure.axes[1].lines if line.get_label() == "LAFT"]
+    assert line.get_xydata().tolist() == [[12, 22], [24, 34]]
+    (line,) = [line for line in figure.axes[3].lines if line.get_label() == "mBART (enc)"]
+    assert line.get_xydata().tolist() == [[12, 78], [24, 66]]
 
 
 def test_markdown_tables_are_rectangular(folder: Path) -> None:

@@ -164,7 +164,7 @@ def test_where_an_output_begins_and_ends(
 def test_rouge_is_summed_by_language(
     data: Path, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
-    """Two French rows, one of them right, and a Chinese one that is half right."""
+    """Two French rows, one of them right and so a copy, and a Chinese one that is half right."""
     made = task(data, eval_rouge=True, tag_layout=layout)
     built = tiny.model(method="mbart_full", layout=layout)
     written = ["\u2581w7 \u2581w8 </s>", "\u2581w1 </s>", "一 四 </s>"]
@@ -175,9 +175,9 @@ def test_rouge_is_summed_by_language(
     targets = tiny.rows(tiny.laid_out(wanted, layout), left=False)
     sample = sources(layout, *wanted) | {"target": targets}
     assert made.rouge.sums(sample, built) == {
-        "_rougeL_sum_en_XX": 0.0, "_rougeL_count_en_XX": 0.0,
-        "_rougeL_sum_fr_XX": 100.0, "_rougeL_count_fr_XX": 2.0,
-        "_rougeL_sum_zh_CN": 50.0, "_rougeL_count_zh_CN": 1.0,
+        "_eval_rougeL_en_XX": 0.0, "_eval_copied_en_XX": 0.0, "_eval_count_en_XX": 0.0,
+        "_eval_rougeL_fr_XX": 100.0, "_eval_copied_fr_XX": 100.0, "_eval_count_fr_XX": 2.0,
+        "_eval_rougeL_zh_CN": 50.0, "_eval_copied_zh_CN": 0.0, "_eval_count_zh_CN": 1.0,
     }  # fmt: skip
 
 
@@ -199,16 +199,19 @@ class Criterion:
 
 
 def test_rouge_is_reported_for_each_language(data: Path) -> None:
-    """From batches of one language each: 30 in two French texts, 5 in a Chinese one."""
+    """From batches of one language each: 30 and one copy in two French texts, 5 in a Chinese one."""
     made = task(data, eval_rouge=True, valid_langs="fr_XX,zh_CN")
     common = {"ntokens": 1, "nsentences": 1}
     outputs = [
-        {**common, "_rougeL_sum_fr_XX": 30.0, "_rougeL_count_fr_XX": 2.0,
-         "_rougeL_sum_zh_CN": 0.0, "_rougeL_count_zh_CN": 0.0},
-        {**common, "_rougeL_sum_fr_XX": 0.0, "_rougeL_count_fr_XX": 0.0,
-         "_rougeL_sum_zh_CN": 5.0, "_rougeL_count_zh_CN": 1.0},
+        {**common, "_eval_rougeL_fr_XX": 30.0, "_eval_copied_fr_XX": 100.0,
+         "_eval_count_fr_XX": 2.0, "_eval_rougeL_zh_CN": 0.0, "_eval_copied_zh_CN": 0.0,
+         "_eval_count_zh_CN": 0.0},
+        {**common, "_eval_rougeL_fr_XX": 0.0, "_eval_copied_fr_XX": 0.0,
+         "_eval_count_fr_XX": 0.0, "_eval_rougeL_zh_CN": 5.0, "_eval_copied_zh_CN": 0.0,
+         "_eval_count_zh_CN": 1.0},
     ]  # fmt: skip
     with metrics.aggregate(new_root=True) as actual:
         made.reduce_metrics(outputs, Criterion())
     values = actual.get_smoothed_values()
     assert (values["rougeL_fr_XX"], values["rougeL_zh_CN"], values["rougeL"]) == (15.0, 5.0, 10.0)
+    assert (values["copied_fr_XX"], values["copied_zh_CN"], values["copied"]) == (50.0, 0.0, 25.0)

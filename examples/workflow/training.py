@@ -158,6 +158,7 @@ def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]
     return {
         "command": words, "rate": command[command.index("--lr") + 1],
         "updates": int(command[command.index("--max-update") + 1]),
+        "langs": command[command.index("--train-langs") + 1].split(","),
         "seconds": usage.get("seconds"), "peak_mib": usage.get("peak_mib"),
         "threads": int(os.environ.get("OMP_NUM_THREADS", 1)),
         "trained": {"parameters": int(counted[2].replace(",", "")),

@@ -48,6 +48,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     },
     "laft-experiment/1": {
         "title?": str,
+        "note?": str,
         "backbone?": {"name?": str, "parameters?": int},
         "budget?": dict,
         "targets?": [str],

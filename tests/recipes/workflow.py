@@ -18,6 +18,7 @@ SMALL: dict[str, Any] = {
     "test_items": 3,
     "valid_items": 2,
     "max_sentences": 40,
+    "stage1": "",
     "stage1_updates": 2,
     "stage2_updates": 8,
     "stage1_grid": ["1e-3"],

@@ -100,11 +100,13 @@ elif OWN:
             "raw/zero-shot.json",
         params:
             new=",".join(config["new_langs"]),
+            langs=[SOURCE, *sorted(TEXTS - {SOURCE})],
         message:
             "text of {FOLDER}"
         shell:
             "PYTHONPATH={ROOT:q} python -m preprocess.own --folder {FOLDER:q}"
-            " --backbone {BACKBONE:q} --langs {LANGS} --new-langs={params.new} --raw raw/zero-shot"
+            " --backbone {BACKBONE:q} --langs {params.langs} --new-langs={params.new}"
+            " --raw raw/zero-shot"
             " && cd raw/zero-shot &&"
             " for split in train valid; do ln -f $split.tsv {SOURCE}.$split.tsv; done &&"
             " echo '{{}}' > ../zero-shot.json"

@@ -89,9 +89,17 @@ def has_stage1(system, variant):
     return system == "laft" or variant == "stage1"
 
 
+# Whether LAFT starts from the stage 1 beside the backbone. Ablations change stage 1 too, and are
+# compared with a LAFT whose stage 1 is as long as theirs.
+STAGE1_IS_GIVEN = (
+    set(LANGS) <= set(STAGE1_LANGS) and "ablations" not in config["settings"]
+    and not config["options"].get("laft")
+)  # fmt: skip
+
+
 def starts_from_given(wc):
-    """Whether a system's stage 1 is a file that the configuration names, with its components."""
-    return bool(config["stage1"]) and (wc.system, wc.variant) == ("laft", "main")
+    """Whether a system starts from the stage 1 beside the backbone."""
+    return STAGE1_IS_GIVEN and (wc.system, wc.variant) == ("laft", "main")
 
 
 def components(wc):
@@ -218,7 +226,7 @@ def first_stage(wc):
     if not has_stage1(wc.system, wc.variant):
         return []
     if starts_from_given(wc):
-        return [(place("stage1"), place("stage1").with_suffix(".json"))]
+        return [(STAGE1, STAGE1.with_suffix(".json"))]
     seed = min(int(wc.seed), config["stage1_seeds"])
     folder = f"runs/stage1/{wc.system}.{wc.variant}/s{seed}.chosen"
     return [(f"{folder}/model.pt", f"{folder}/done.json")]

@@ -256,8 +256,11 @@ CONTRASTS = [
     for system in SYSTEMS for variant in config["variants"] for lang in TESTS
     if system not in ("laft", "tm_adv_frozen") and (variant == "stage1" or system == "mbart_full")
 ]  # fmt: skip
+NOTE = " ".join([config["note"].strip(), (
+    "Stage 1's unlabelled text was the source side of the task's own training files: in-domain "
+    "text, where the paper's is Common Crawl." if config["mono"] == "sources" else "")]).strip()
 EXPERIMENT = {
-    "title": config["title"], "task": config["task"], "arch": config["arch"], "source": SOURCE,
+    "note": NOTE, "title": config["title"], "task": config["task"], "arch": config["arch"], "source": SOURCE,
     "targets": TESTS, "contrasts": CONTRASTS, "not_testable": MISSING,
     "budget": {
         "seeds": {system: by_system("seeds", system) for system in SYSTEMS},
@@ -319,7 +322,7 @@ rule table:
         "tables.html",
         summary="summary.md",
     params:
-        note=config["note"],
+        note=NOTE,
     message:
         "tables"
     shell:

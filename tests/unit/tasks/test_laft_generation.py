@@ -199,7 +199,7 @@ class Criterion:
 
 
 def test_rouge_is_reported_for_each_language(data: Path) -> None:
-    """From batches of one language each: 30 and one copy in two French texts, 5 in a Chinese one."""
+    """From batches of one language each: 30 and one copy in two French texts, 5 in one Chinese."""
     made = task(data, eval_rouge=True, valid_langs="fr_XX,zh_CN")
     common = {"ntokens": 1, "nsentences": 1}
     outputs = [

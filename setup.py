@@ -46,7 +46,8 @@ setup(
         "safetensors",
         "scikit-learn",
         "scipy",
-        "sentencepiece",
+        "sentencepiece>=0.2",  # normalises both sides of every score, too
+        "sentencex>=1.0.32",  # sentences of the trivial baselines
         "tabulate",
         "tqdm",
     ],

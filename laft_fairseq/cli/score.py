@@ -12,7 +12,8 @@ right language, the share copied from the source, novel-token ROUGE-L, length ra
 outputs. Percentages and scores are 0 to 100.
 
 Reported scores should give --ref (and --src) as raw text, one item a line. Without --ref the T-
-lines of the log serve, which sentencepiece has normalised.
+lines of the log serve, which may be cut or hold <unk>. Outputs, references and sources are all
+normalised as sentencepiece does (nmt_nfkc).
 """
 _EPILOG = """\
 example:

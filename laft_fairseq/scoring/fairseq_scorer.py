@@ -1,7 +1,7 @@
 """`fairseq-generate --scoring rouge`: ROUGE-L of a run, printed with its signature.
 
-The references are fairseq's own (normalised by sentencepiece, `<<unk>>` where a subword is
-unknown), so this is for watching a run; reported scores are those of `laft score --ref`.
+The references are fairseq's own (cut to its length limit, `<<unk>>` where a subword is unknown),
+so this is for watching a run; reported scores are those of `laft score --ref`.
 """
 
 from dataclasses import dataclass, field

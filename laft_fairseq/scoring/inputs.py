@@ -52,8 +52,8 @@ def read_inputs(
         hypotheses = read.hypotheses
         columns |= {"ref": read.references, "src": read.sources}
         notes = [
-            f"{name}: its {kind}- lines, which sentencepiece has normalised, serve as --{option}; "
-            "give the raw file for scores to report"
+            f"{name}: its {kind}- lines, which may be cut or hold <unk>, serve as --{option}; give "
+            "the raw file for scores to report"
             for option, kind in (("ref", "T"), ("src", "S"))
             if columns[option] is not None and paths[option] is None
         ]

@@ -26,7 +26,7 @@ import regex
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.scripts import language_code, language_codes
-from laft_fairseq.scoring.tokenizers import unicode_tokens
+from laft_fairseq.scoring.tokenizers import normalise, unicode_tokens
 
 DEFAULT_LANGUAGES = ("de", "en", "fr", "zh")
 MIN_HAN = 2
@@ -77,14 +77,16 @@ def _classifier(codes: tuple[str, ...]) -> Callable[[str], str]:
 def identify(text: str, langs: Sequence[str], source: str | None = None) -> str | None:
     """Return the code of the language of `text`, or None where it is undecidable.
 
-    `text` is an output as written (case matters to the identifier), `source` what it was generated
-    from, `langs` are tags or codes of the experiment's languages.
+    `text` is an output (case matters to the identifier), `source` what it was generated from; both
+    are normalised. `langs` are tags or codes of the experiment's languages.
 
     Raises:
         LaftError: a language is unknown.
     """
     codes = language_codes(langs)
-    rest = text if source is None else strip_copied_names(text, source)
+    rest = normalise(text)
+    if source is not None:
+        rest = strip_copied_names(rest, normalise(source))
     tokens = unicode_tokens(rest)
     han = sum(1 for token in tokens if _HAN.match(token))
     kana = sum(1 for token in tokens if _KANA.match(token)) if "ja" in codes else 0

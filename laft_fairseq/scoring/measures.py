@@ -11,37 +11,42 @@ what is left cannot be earned by copying. Items whose reference keeps no token a
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.rouge import rouge_of_tokens
-from laft_fairseq.scoring.tokenizers import unicode_tokens
+from laft_fairseq.scoring.tokenizers import NORMALISATION, normalise, unicode_tokens
 
 COPIED_SHARE = 0.9
 # sacreBLEU's tokenizers; languages without spaces count by character. The rest is 13a.
 _BLEU_TOKENIZERS = {"zh": "zh"} | dict.fromkeys(("ja", "km", "lo", "my", "th"), "char")
 
-Signed = tuple[float, str]  # a score on the scale 0 to 100, and sacreBLEU's signature of it
+Signed = tuple[float, str]  # a score on the scale 0 to 100, and its signature
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], lang: str) -> Signed:
     """Return sacreBLEU's BLEU, whose zh tokenizer serves zh."""
     from sacrebleu.metrics.bleu import BLEU
 
-    metric = BLEU(tokenize=_BLEU_TOKENIZERS.get(language_code(lang), "13a"))
-    score = metric.corpus_score(list(hypotheses), [list(references)]).score
-    return float(score), str(metric.get_signature())
+    tokenize = _BLEU_TOKENIZERS.get(language_code(lang), "13a")
+    return _corpus_score(BLEU(tokenize=tokenize), hypotheses, references)
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Signed:
     """Return sacreBLEU's chrF (order 6, beta 2)."""
     from sacrebleu.metrics.chrf import CHRF
 
-    metric = CHRF()
-    score = metric.corpus_score(list(hypotheses), [list(references)]).score
-    return float(score), str(metric.get_signature())
+    return _corpus_score(CHRF(), hypotheses, references)
+
+
+def _corpus_score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) -> Signed:
+    """Return the score of the normalised texts by one of sacreBLEU's metrics."""
+    outputs, expected = ([normalise(text) for text in side] for side in (hypotheses, references))
+    score = float(metric.corpus_score(outputs, [expected]).score)
+    return score, f"{metric.get_signature()}|norm:{NORMALISATION}"
 
 
 def copied(outputs: Sequence[str], sources: Sequence[str]) -> npt.NDArray[np.bool_]:

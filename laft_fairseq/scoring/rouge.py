@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from laft_fairseq.languages.scripts import language_code
+from laft_fairseq.scoring.tokenizers import NORMALISATION, hypothesis_tokenizer, tokenizer
 from laft_fairseq.scoring.tokenizers import PROTOCOLS as PROTOCOLS
-from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, tokenizer
 
 Scores = npt.NDArray[np.float64]
 
 METRICS = ("rouge1", "rouge2", "rougeL")
 CONFIDENCE = 95.0
 # Raised when a number computed here changes for the same outputs.
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 _CHUNK = 100  # resamples held in memory at once
 
 
@@ -121,7 +121,7 @@ def signature(
     else:
         tokens, case, stem = "a-z0-9", "lower", "porter"
     parts = {"rouge": "F", "protocol": protocol, "lang": code, "tok": tokens}
-    parts |= {"case": case, "stem": stem, "n": str(n)}
+    parts |= {"norm": NORMALISATION, "case": case, "stem": stem, "n": str(n)}
     if resamples is not None:
         parts |= {"ci": f"{CONFIDENCE:g}", "bootstrap": str(resamples), "seed": str(seed)}
     parts |= {"rouge-score": version("rouge-score"), "version": str(SCORING_VERSION)}

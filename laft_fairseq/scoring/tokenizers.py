@@ -1,12 +1,16 @@
-"""Tokenisation for ROUGE, by protocol.
+"""Normalisation of texts, and tokenisation for ROUGE by protocol.
 
-`unicode` (the default) serves every language. Full-width and half-width forms, apostrophes and
-case are unified, then the text is NFC. Han, Hiragana and Katakana count by character, and so do
-Thai, Lao, Khmer and Myanmar, whose words are not spaced; anything else by word, marks included,
-so that a run of Latin letters or digits is one token even inside Chinese (`用GTK3写` is
-`用 gtk3 写`). Punctuation, apostrophes among it, separates: `l'homme` is `l homme`,
-`don't` is `don t` (as in ROUGE-1.5.5). The tokens do not depend on the language, so an output
-in the wrong language is cut the same way.
+Outputs carry the normalisation of their sentencepiece model: nmt_nfkc, for mBART as for the small
+backbone. References and sources do not, so every measure normalises both sides by `normalise`
+first, by any protocol: otherwise a perfect output would lose `m²`, `℃` or a Persian word with a
+zero-width non-joiner.
+
+`unicode` (the default) serves every language. Apostrophes and case are unified. Han, Hiragana and
+Katakana count by character, and so do Thai, Lao, Khmer and Myanmar, whose words are not spaced;
+anything else by word, marks included, so that a run of Latin letters or digits is one token even
+inside Chinese (`用GTK3写` is `用 gtk3 写`). Punctuation, apostrophes among it, separates:
+`l'homme` is `l homme`, `don't` is `don t` (as in ROUGE-1.5.5). The tokens do not depend on the
+language, so an output in the wrong language is cut the same way.
 
 `xnlg` is how the data sets of XNLG (Chi et al., 2020) were scored: ROUGE-1.5.5 with Porter stems
 for en and fr, where accented letters separate; for zh, one token a character with spaces removed.
@@ -30,35 +34,55 @@ Tokenizer = Callable[[str], list[str]]
 PROTOCOLS = ("unicode", "xnlg", "xnlg-literal")
 XNLG_LANGUAGES = ("en", "fr", "zh")
 
-_WIDTH_FORMS = regex.compile(r"[\uFF00-\uFFEF]+")
-# Soft hyphen, zero-width (non-)joiner and byte-order mark stand inside words and are not seen.
-_INVISIBLE = regex.compile(r"[\u00AD\u200C\u200D\uFEFF]")
+NORMALISATION = "nmt_nfkc"  # sentencepiece's name of it
+# Soft hyphen and zero-width joiner stand inside words and are not seen.
+_INVISIBLE = regex.compile(r"[\u00AD\u200D]")
 _APOSTROPHES = regex.compile(r"[\u2018\u2019\u201B\u02B9\u02BB\u02BC\u02BD\u2032\u0060\u00B4]")
 # Script extensions, not scripts: the sound mark of Katakana, U+30FC, is of script Common.
 _BY_CHARACTER = (
     r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}"
     r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&[\p{L}\p{N}]]"
 )
-_TOKEN = regex.compile(rf"(?V1){_BY_CHARACTER}\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--{_BY_CHARACTER}]+")
+_WORD_CHARACTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--{_BY_CHARACTER}]"
+_TOKEN = regex.compile(rf"(?V1){_BY_CHARACTER}\p{{M}}*|(?!\p{{M}}){_WORD_CHARACTER}+")
 # What XNLG's hypotheses end in: a newline, which no stripped reference can match.
 _EXTRA_TOKEN = "\n"
 
 
+@functools.cache
+def _sentencepiece() -> Callable[[str], str]:
+    # Imported late, like all libraries that only some commands need.
+    from sentencepiece import SentencePieceNormalizer
+
+    normalizer = SentencePieceNormalizer(
+        rule_name=NORMALISATION,
+        add_dummy_prefix=False,
+        escape_whitespaces=False,
+        remove_extra_whitespaces=True,
+    )
+    normalise: Callable[[str], str] = normalizer.normalize
+    return normalise
+
+
 def normalise(text: str) -> str:
-    """Return the text with width forms, apostrophes and case unified, in NFC."""
-    text = _WIDTH_FORMS.sub(lambda match: unicodedata.normalize("NFKC", match[0]), text)
-    text = _APOSTROPHES.sub("'", _INVISIBLE.sub("", text)).casefold()
-    return unicodedata.normalize("NFC", text)
+    """Return the text as a sentencepiece model with nmt_nfkc hands it back, in NFKC.
+
+    NFKC, zero-width characters and replacement characters as spaces, control characters left out,
+    one space between words. A second time it changes nothing, so that outputs, which passed their
+    own model's nmt_nfkc, and raw texts agree.
+    """
+    return unicodedata.normalize("NFKC", _sentencepiece()(text))
 
 
 def unicode_tokens(text: str) -> list[str]:
     """Return the tokens of a text of any language by the protocol `unicode`."""
-    return _TOKEN.findall(normalise(text))
+    text = _APOSTROPHES.sub("'", _INVISIBLE.sub("", normalise(text))).casefold()
+    return _TOKEN.findall(unicodedata.normalize("NFC", text))
 
 
 def characters(text: str) -> list[str]:
     """Return the characters of a text without spaces, as XNLG cuts zh."""
-    return [character for character in text if not character.isspace()]
+    return [character for character in normalise(text) if not character.isspace()]
 
 
 @functools.cache
@@ -66,7 +90,7 @@ def _stemmed() -> Tokenizer:
     # Imported late: rouge-score brings nltk, which takes a second.
     library = importlib.import_module("rouge_score.tokenizers")
     tokenizer: Tokenizer = library.DefaultTokenizer(use_stemmer=True).tokenize
-    return tokenizer
+    return lambda text: tokenizer(normalise(text))
 
 
 def tokenizer(protocol: str, lang: str) -> Tokenizer:

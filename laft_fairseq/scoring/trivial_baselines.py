@@ -8,35 +8,47 @@ The English reference, given as a file of its own, is what an output in the wron
 from collections.abc import Sequence
 
 import regex
+from sentencex import segment
 
 from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.rouge import rouge_of_tokens
-from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, tokenizer
+from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, normalise, tokenizer
 
 # The mark between the paragraphs of a source that stands on one line.
 PARAGRAPH = "⏎"
 _PARAGRAPHS = regex.compile(rf"\s*(?:{PARAGRAPH}|\n)\s*")
-_SPACED_SENTENCE = regex.compile(r"(?<=[.!?…](?:\s?»|[\"'”’)\]])*)\s+(?!»)")
-_CJK_SENTENCE = regex.compile(r"[^。！？]*[。！？]+[”’」』）》\"']*|[^。！？]+")
-_CJK_LANGUAGES = ("ja", "zh")
+# After terminators that serve for nothing else, spaces or not: all of Unicode's Sentence_Terminal
+# but the three of ASCII and the full stop's other forms, the Tibetan shads, and closing marks.
+# sentencex cuts there too, except after Khmer's and before a small Latin letter.
+_TERMINATED = regex.compile(
+    r"(?V1)(?<=[[\p{Sentence_Terminal}--[.!?．․﹒]]\u0F0D-\u0F12][\p{Pe}\p{Pf}\"']*)"
+    r"(?![\p{Sentence_Terminal}\u0F0D-\u0F12\p{Pe}\p{Pf}\"'])"
+)
+# The two characters before an end and the one after it where there is none, although sentencex
+# says so: a full stop inside a name (`ASP.NET`), a comma after the mark.
+_NO_END = regex.compile(r"[\p{Latin}\p{N}]\.[\p{Latin}\p{N}]|\S\S[,;:)\]}]")
 
 
 def sentences(text: str, lang: str) -> list[str]:
-    """Return the sentences of a source, cut by rule.
+    """Return the sentences of a source, by sentencex and Unicode's sentence terminators.
 
-    A paragraph mark ends a sentence, and so does `.`, `!`, `?` or `…` before a space; in zh and ja
-    `。`, `！` or `？`, spaces or not. Closing quotes and brackets stay with their sentence.
-    Abbreviations are not looked for: `e.g. this` is cut.
+    A paragraph mark ends a sentence too. Closing quotes and brackets stay with their sentence. A
+    text without a terminator is one sentence, as Thai and Lao often are.
 
     Raises:
         LaftError: the language is unknown.
     """
-    if language_code(lang) in _CJK_LANGUAGES:
-        cut = _CJK_SENTENCE.findall
-    else:
-        cut = _SPACED_SENTENCE.split
-    parts = (part.strip() for paragraph in _PARAGRAPHS.split(text) for part in cut(paragraph))
-    return [part for part in parts if part]
+    code = language_code(lang)
+    parts: list[str] = []
+    for paragraph in _PARAGRAPHS.split(text):
+        for piece in _TERMINATED.split(paragraph):
+            parts.append("")
+            for part in segment(code, piece):
+                if _NO_END.fullmatch(parts[-1][-2:] + part[:1]):
+                    parts[-1] += part
+                else:
+                    parts.append(part)
+    return [part.strip() for part in parts if part.strip()]
 
 
 def oracle(source: str, reference: str, lang: str, protocol: str = "unicode") -> str:
@@ -79,6 +91,8 @@ def baseline_outputs(
     """
     outputs: dict[str, list[str]] = {}
     if sources is not None:
+        # As a log's S- lines are already: both have the same sentences.
+        sources = list(map(normalise, sources))
         outputs["lead1"] = [next(iter(sentences(source, lang)), "") for source in sources]
         outputs["source_copy"] = [_PARAGRAPHS.sub(" ", source) for source in sources]
         outputs["oracle"] = [

@@ -1,9 +1,15 @@
 """A whole report on four outputs whose numbers are known."""
 
+import sys
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from laft_fairseq.scoring.report import Settings, score, score_trivial_baselines
 from laft_fairseq.scoring.report_table import format_report
+from laft_fairseq.scoring.tokenizers import normalise
 
 SOURCES = ["文本编辑器。很小。", "图形界面的游戏。", "桌面环境。", "GNOME 查看器。"]
 REFERENCES = ["文本编辑器", "好玩的游戏", "桌面", "文档查看器"]
@@ -37,6 +43,65 @@ def test_perfect_outputs_reach_the_top_of_every_scale() -> None:
     for name in ("bleu", "chrf", "right_language", "rougeL_right_language", "novel_rougeL"):
         assert report[name] == pytest.approx(100.0)
     assert report["length_ratio"] == 1.0
+
+
+@pytest.fixture(scope="module")
+def through_the_model(repository: Path) -> Callable[[str], str]:
+    """What a model that writes a text exactly hands back: the text by its subwords."""
+    from sentencepiece import SentencePieceProcessor
+
+    path = repository / "examples" / "mini" / "model" / "sentence.bpe.model"
+    model = SentencePieceProcessor(model_file=str(path))
+    return lambda text: str(model.decode(model.encode(text)))
+
+
+@pytest.mark.parametrize(
+    ("lang", "protocol", "text"),
+    [
+        ("fa", "unicode", "نخست\u200cوزیر گفت که می\u200cخواهد برنامه\u200cها را بررسی کند"),
+        ("te", "unicode", "కాంటాక్ట్\u200cలలో వాట్సాప్\u200cలో సమాచారం"),
+        ("ko", "unicode", "㈜한국전력은 ㎏당 가격을 발표했다, 제Ⅲ차 회의"),
+        ("ja", "unicode", "ｶﾞｽは㍿と１０％～２０％、第①回……"),
+        ("ar", "unicode", "\u200fقال ﷺ الوزير\u200e ﻻ يوجد"),
+        ("si", "unicode", "ශ්\u200dරී ලංකා ප්\u200dරකාශ\u200c කළේය"),
+        ("zh", "unicode", "今日气温30℃，面积100㎡；第Ⅱ期工程①启动……"),
+        ("zh", "xnlg", "今日气温30℃，面积100㎡；第Ⅱ期工程①启动……"),
+        ("fr", "unicode", "Le XIXᵉ\u00a0siècle, 100\u202fm² et n° 5…, un demi (½) l´ﬁlet"),
+        ("fr", "xnlg", "Le XIXᵉ\u00a0siècle, 100\u202fm² et n° 5…, un demi (½) l´ﬁlet"),
+        ("en", "xnlg-literal", "The ﬁrst ½ — 5\u00a0µm²\u200b wide™"),
+    ],
+)
+def test_an_output_that_is_the_reference_is_perfect_after_sentencepiece(
+    through_the_model: Callable[[str], str], lang: str, protocol: str, text: str
+) -> None:
+    """Either side may be the normalised one, as with T- and S- lines."""
+    settings = Settings(lang, protocol, resamples=10)
+    normalised = through_the_model(text)
+    assert normalised != text
+    for output, raw in ((normalised, text), (text, normalised)):
+        report, _ = score([output], [raw], settings, [f"{raw} {raw}"])
+        for metric in ("rouge1", "rouge2", "rougeL"):
+            assert report[metric]["f"] == 100.0
+        for name in ("bleu", "chrf", "copied", "reference_copied"):
+            assert report[name] == pytest.approx(100.0)
+        assert (report["length_ratio"], report["novel_n"]) == (1.0, 0)
+        assert report["right_language"] == report["reference_right_language"]
+        novel, _ = score([output], [raw], settings, ["x"])
+        assert novel["novel_rougeL"] == 100.0
+        for baseline in score_trivial_baselines([output], settings, [raw], [raw]).values():
+            assert baseline["rougeL"]["f"] == 100.0
+
+
+def test_normalisation_covers_sentencepieces_and_a_second_time_changes_nothing(
+    through_the_model: Callable[[str], str],
+) -> None:
+    for character in map(chr, range(0x20, sys.maxunicode + 1)):
+        category = unicodedata.category(character)
+        changed = category[0] in "CZ" or not unicodedata.is_normalized("NFKC", character)
+        if changed and category not in ("Cs", "Cn", "Co"):
+            text = f"a{character}b"
+            assert normalise(through_the_model(text)) == normalise(text), ascii(text)
+            assert normalise(normalise(text)) == normalise(text), ascii(text)
 
 
 def test_empty_outputs_score_nothing_and_say_so() -> None:

@@ -119,9 +119,11 @@ def test_signature_says_how_the_score_was_made() -> None:
     parts = dict(part.split(":") for part in signature("xnlg", "fr_XX", 7, 1000, 5).split("|"))
     assert parts.pop("rouge-score")
     assert parts == {
-        "rouge": "F", "protocol": "xnlg", "lang": "fr", "tok": "a-z0-9", "case": "lower",
-        "stem": "porter", "n": "7", "ci": "95", "bootstrap": "1000", "seed": "5", "version": "1",
+        "rouge": "F", "protocol": "xnlg", "lang": "fr", "tok": "a-z0-9", "norm": "nmt_nfkc",
+        "case": "lower", "stem": "porter", "n": "7", "ci": "95", "bootstrap": "1000", "seed": "5",
+        "version": "2",
     }  # fmt: skip
-    assert "protocol:unicode|lang:zh|tok:unicode|case:folded|stem:no|n:7|" in signature(
-        "unicode", "zh_CN", 7
+    assert (
+        "protocol:unicode|lang:zh|tok:unicode|norm:nmt_nfkc|case:folded|stem:no|n:7|"
+        in signature("unicode", "zh_CN", 7)
     )

@@ -88,6 +88,29 @@ def test_raw_files_take_the_place_of_the_logs_lines(
     assert (folder / "out.txt").read_text(encoding="utf-8") == "un éditeur de texte\nle jeu\n"
 
 
+@pytest.mark.parametrize(
+    ("lang", "source"),
+    [
+        ("zh_CN", "你来吗？面积100㎡！气温30℃…… ⏎ 完"),
+        ("hi_IN", "पहला वाक्य। दूसरा वाक्य। ½ तीसरा"),
+        ("fa_IR", "می\u200cرود؟ او نخست\u200cوزیر است. بله"),
+    ],
+)
+def test_a_logs_sources_have_the_raw_files_baselines(folder: Path, lang: str, source: str) -> None:
+    from laft_fairseq.scoring.tokenizers import normalise
+
+    (folder / "raw").write_text(f"{source}\n", encoding="utf-8")
+    log = f"S-0\t{normalise(source)} [{lang}]\nT-0\t{source}\nD-0\t-1\t{source}\n"
+    (folder / "log").write_text(log, encoding="utf-8")
+    floors = []
+    for files in ("", "--src raw"):
+        words = f"--generate-log log {files} --lang {lang} --trivial-baselines --json out.json"
+        assert run(words) == 0
+        floors.append(json.loads((folder / "out.json").read_text(encoding="utf-8"))["floors"])
+    assert floors[0] == floors[1]
+    assert floors[0]["lead1"]["rougeL"]["f"] < 100
+
+
 def test_tags_of_a_log(folder: Path) -> None:
     """A text that begins with a locale is of the language it ends with; --langs has gaps."""
     log = (folder / "tagged").read_text(encoding="utf-8")

@@ -1,25 +1,52 @@
-"""Sentences by rule, LEAD-1, the extractive oracle."""
+"""Sentences of every script, LEAD-1, the extractive oracle."""
 
 import pytest
 
 from laft_fairseq.scoring import trivial_baselines
+from laft_fairseq.scoring.tokenizers import normalise, unicode_tokens
 
 
 @pytest.mark.parametrize(
     ("lang", "text", "sentences"),
     [
-        ("en", "A game. It runs (fast!) on 2.6 kernels",
-         ["A game.", "It runs (fast!)", "on 2.6 kernels"]),
-        ("fr", "Quoi ? « Rien. » Voilà… fin", ["Quoi ?", "« Rien. »", "Voilà…", "fin"]),
+        ("en", "A game. It runs (fast!) on 2.6 kernels. Here",
+         ["A game.", "It runs (fast!) on 2.6 kernels.", "Here"]),
+        ("fr", "Quoi ? « Rien. » Voilà... Fin", ["Quoi ?", "« Rien. »", "Voilà...", "Fin"]),
+        ("en", "Dr. Roe left, e.g. by car. It rained", ["Dr. Roe left, e.g. by car.", "It rained"]),
+        ("de", "Z. B. am 3. Mai. Ende", ["Z. B. am 3. Mai.", "Ende"]),
         ("de", "Erster Absatz ⏎ Zweiter Absatz. Ende",
          ["Erster Absatz", "Zweiter Absatz.", "Ende"]),
         ("zh_CN", "一个游戏。很快！“好？”他说。", ["一个游戏。", "很快！", "“好？”", "他说。"]),
         ("zh_CN", "支持 v2.6 内核 ⏎ 功能： ⏎ ⏎ 快。", ["支持 v2.6 内核", "功能：", "快。"]),
+        ("zh_CN", "你来吗?我来!他也来。", ["你来吗?", "我来!", "他也来。"]),
+        ("zh_CN", "用ASP.NET写的。libx 是库.好", ["用ASP.NET写的。", "libx 是库.", "好"]),
+        ("ja_XX", "東京です。大阪ですか?はい", ["東京です。", "大阪ですか?", "はい"]),
+        ("en", "It works.The next one", ["It works.The next one"]),
         ("en", "  ", []),
     ],
 )  # fmt: skip
-def test_sentences_are_cut_by_rule(lang: str, text: str, sentences: list[str]) -> None:
+def test_sentences_are_cut_at_their_ends(lang: str, text: str, sentences: list[str]) -> None:
     assert trivial_baselines.sentences(text, lang) == sentences
+
+
+@pytest.mark.parametrize(
+    ("lang", "marks"),
+    [
+        ("hi_IN", "।॥?!"), ("ar_AR", "؟.!"), ("ur_PK", "۔؟!"), ("am", "።፧!"), ("hy", "։"),
+        ("my_MM", "။"), ("km_KH", "។៕?"), ("dz", "།"), ("bn_IN", "।"), ("si_LK", "."),
+        ("th_TH", "?!"), ("el", ";."), ("ka_GE", "."), ("ja_XX", "。！？?!｡"),
+        ("zh_CN", "。！？?!"), ("fa_IR", ".؟"), ("he_IL", ".?"),
+    ],
+)  # fmt: skip
+def test_first_sentences_end_at_the_marks_of_every_script(lang: str, marks: str) -> None:
+    first, rest = {"zh_CN": ("部长宣布", "国家派队"), "ja_XX": ("大臣が発表", "国が送る")}.get(
+        lang, ("მინისტრმა თქვა", "მთავრობა წავიდა")
+    )
+    for mark in marks:
+        for text in (f"{first}{mark} {rest}{mark}", f"{first}{mark}» {rest}"):
+            for given in (text, normalise(text)):
+                sentence = trivial_baselines.sentences(given, lang)[0]
+                assert unicode_tokens(sentence) == unicode_tokens(first), (mark, given)
 
 
 def test_oracle_picks_the_sentence_nearest_to_the_reference() -> None:

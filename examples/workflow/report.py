@@ -22,8 +22,8 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.files import lines, write_json
 from laft_fairseq.reporting.names import TRIVIAL_BASELINES
 
-COLUMNS = ["", "language", "ROUGE-L (95 %)", "right language", "copied", "length ratio", "trained",
-           "minutes"]  # fmt: skip
+COLUMNS = ["", "language", "ROUGE-L (95 %)", "minus LEAD-1 (95 %)", "right language", "copied",
+           "length ratio", "trained", "minutes"]  # fmt: skip
 
 
 def read_json(path: Path | str) -> Any:
@@ -120,9 +120,9 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f} %"
 
 
-def interval(score: Mapping[str, float]) -> str:
-    """Return ``21.3 (19.8 to 22.9)``."""
-    return f"{score['f']:.1f} ({score['low']:.1f} to {score['high']:.1f})"
+def interval(score: Mapping[str, float], sign: str = "") -> str:
+    """Return ``21.3 (19.8 to 22.9)``; with the sign "+" of a difference."""
+    return f"{score['f']:{sign}.1f} ({score['low']:{sign}.1f} to {score['high']:{sign}.1f})"
 
 
 def row(result: Mapping[str, Any]) -> list[str]:
@@ -144,7 +144,9 @@ def row(result: Mapping[str, Any]) -> list[str]:
     minutes = "-" if None in seconds else f"{sum(seconds) / 60:.1f}"
     right, copied = percent(scores["right_language"]), percent(scores["copied"])
     length = f"{scores['length_ratio'] or 0:.2f}"
-    return [name, result["lang"], rouge, right, copied, length, share, minutes]
+    lead = scores.get("floors", {}).get("lead1", {})
+    minus = interval(lead["difference"], "+") if "difference" in lead else ""
+    return [name, result["lang"], rouge, minus, right, copied, length, share, minutes]
 
 
 def summary(given: argparse.Namespace) -> None:
@@ -157,7 +159,7 @@ def summary(given: argparse.Namespace) -> None:
         baselines = scores.get("floors", {})
         rows += [[name, lang, interval(baselines[key]["rougeL"])]
                  for key, name in TRIVIAL_BASELINES.items() if key in baselines]  # fmt: skip
-        rows.append(["references", lang, "", percent(scores["reference_right_language"]),
+        rows.append(["references", lang, "", "", percent(scores["reference_right_language"]),
                      percent(scores["reference_copied"])])  # fmt: skip
     scores = results[0]["scores"]
     print(f"{scores['n']} test items a language; {scores['signature']}\n")

@@ -93,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: {note}", file=sys.stderr)
     report, rouge_l = score(given.hypotheses, given.references, settings, given.sources)
     sources = given.sources if args.trivial_baselines else None
-    report["floors"] = score_trivial_baselines(given.references, settings, sources, given.english)
+    report["floors"] = score_trivial_baselines(
+        given.references, settings, sources, given.english, rouge_l
+    )
     if args.items:
         report["items"] = {"rougeL": [round(float(item), 4) for item in rouge_l]}
     if args.write_hypotheses is not None:

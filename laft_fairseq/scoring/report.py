@@ -106,11 +106,21 @@ def score_trivial_baselines(
     settings: Settings,
     sources: Sequence[str] | None = None,
     english: Sequence[str] | None = None,
+    rouge_l: Scores | None = None,
 ) -> dict[str, Report]:
     """Return, by name, the ROUGE intervals of each of `baseline_outputs` on the same items.
+
+    With `rouge_l`, (n,) of a system's outputs, `difference` is the system minus the baseline in
+    ROUGE-L, with the interval of a bootstrap of the items' differences.
 
     Raises:
         LaftError: as `score`.
     """
+    reports = {}
     baselines = baseline_outputs(references, settings.lang, settings.protocol, sources, english)
-    return {name: settings.rouge(outputs, references)[0] for name, outputs in baselines.items()}
+    for name, outputs in baselines.items():
+        reports[name], own = settings.rouge(outputs, references)
+        if rouge_l is not None:
+            difference = {"difference": rouge_l - own}
+            reports[name] |= summarise(difference, settings.resamples, settings.seed)
+    return reports

@@ -46,12 +46,13 @@ def format_report(report: Mapping[str, Any]) -> str:
     ]
     parts = [_table(rows)]
     if baselines := report.get("floors"):
-        header = ("trivial baselines", *_METRICS.values(), "")
+        header = ("trivial baselines", *_METRICS.values(), "", "outputs minus baseline, ROUGE-L")
         rows_of_baselines = [
             (
                 _BASELINES[name],
                 *(f"{scores[metric]['f']:.2f}" for metric in METRICS),
                 _interval(scores["rougeL"]),
+                f"{scores['difference']['f']:+.2f} {_interval(scores['difference'])}",
             )
             for name, scores in baselines.items()
         ]
@@ -60,8 +61,9 @@ def format_report(report: Mapping[str, Any]) -> str:
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    """Align the first and the last column to the left, the numbers between to the right."""
-    alignment = ("left", *["right"] * (len(rows[0]) - 2), "left")
+    """Align numbers to the right, the first column and what follows the numbers to the left."""
+    numbers = 1 if len(rows[0]) == 3 else len(_METRICS)
+    alignment = ("left", *["right"] * numbers, *["left"] * (len(rows[0]) - numbers - 1))
     return tabulate(rows, tablefmt="plain", colalign=alignment, disable_numparse=True)
 
 

@@ -5,7 +5,9 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.stats
 
 from laft_fairseq.scoring.report import Settings, score, score_trivial_baselines
 from laft_fairseq.scoring.report_table import format_report
@@ -127,6 +129,25 @@ def test_trivial_baselines_are_scored_on_the_same_items() -> None:
     assert baselines["oracle"]["rougeL"]["f"] >= baselines["lead1"]["rougeL"]["f"]
     assert baselines["english_reference"]["rougeL"]["f"] == pytest.approx(175 / 4)
     assert score_trivial_baselines(REFERENCES, SETTINGS) == {}
+
+
+def test_the_difference_to_a_trivial_baseline_is_paired() -> None:
+    """The interval is that of the items' own differences, as scipy's bootstrap has it."""
+    settings = Settings("en_XX", resamples=4000)
+    rng = np.random.default_rng(1)
+    words = [[f"w{n}" for n in rng.permutation(12)] for _ in range(60)]
+    sources = [" ".join(row) + ". rest of it." for row in words]
+    references = [" ".join(row[:6]) for row in words]
+    outputs = [" ".join(row[: 6 + k % 4]) for k, row in enumerate(words)]
+    _, rouge_l = score(outputs, references, settings, sources)
+    lead = score_trivial_baselines(references, settings, sources, rouge_l=rouge_l)["lead1"]
+    lead_l = settings.rouge([" ".join(row) for row in words], references)[1]
+    expected = scipy.stats.bootstrap(
+        (rouge_l - lead_l,), np.mean, n_resamples=4000, method="percentile", rng=rng
+    ).confidence_interval
+    assert lead["difference"]["f"] == pytest.approx(float((rouge_l - lead_l).mean()))
+    assert lead["difference"]["low"] == pytest.approx(expected.low, abs=0.3)
+    assert lead["difference"]["high"] == pytest.approx(expected.high, abs=0.3)
 
 
 def test_the_language_joins_the_usual_ones() -> None:

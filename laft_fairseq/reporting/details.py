@@ -10,7 +10,7 @@ from laft_fairseq.reporting.comparisons import SYSTEM_VARIANTS, Comparisons, Sys
 from laft_fairseq.reporting.markup import Table, entry, in_language
 from laft_fairseq.reporting.results import Results
 
-OUTPUTS = 5
+OUTPUTS = 10
 _STAGES = {"e": "encoder output", "r": "after removal", "fused": "after fusion"}
 _MEASURES = {
     "silhouette": "silhouette",

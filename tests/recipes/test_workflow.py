@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.recipes.warm import Warm
-from tests.recipes.workflow import Run, small
+from tests.recipes.workflow import ROOT, Run, small
 
 pytestmark = [pytest.mark.recipe, pytest.mark.integration]
 
@@ -53,6 +53,24 @@ def test_laft_to_its_tables(tmp_path: Path, warm: Warm) -> None:
     assert "Nothing to be done" in run("-n")
     changed = run("-n", "--config", "beam=2")
     assert "generate, zero-shot, laft.main" in changed and "stage 1" not in changed
+
+
+def test_laft_starts_from_the_stage_1_beside_the_backbone(tmp_path: Path, warm: Warm) -> None:
+    """Its record stands in the result; ablations train a stage 1 of their own."""
+    run = small(warm, tmp_path, systems=["laft"], stage1="laft-stage1.pt", stage2_updates=2,
+                follow_targets=True, encoder_cache_gb=1, save_updates=1)  # fmt: skip
+    assert "stage 1" not in run("-n")
+    assert "stage 1, laft.main" in run("-n", "--config", "settings=[zero-shot,ablations]")
+    run()
+    cell = run.results()["results/zero-shot/laft.main.fr_XX.s1.source.json"]
+    record = json.loads((ROOT / "examples/mini/model/laft-stage1.json").read_text())
+    assert cell["cost"]["stage1_updates"] == record["updates"] > 0
+    (training,) = (each for each in cell["commands"][1:] if each.startswith("fairseq-train"))
+    assert "--finetune-from-model examples/mini/model/laft-stage1.pt" in training
+    followed = [point for point in cell["curve"] if "rougeL" in point]
+    assert [point["update"] for point in followed] == [1, 2]
+    assert all(point["rougeL"].keys() == {"en_XX", "fr_XX"} for point in followed)
+    assert all(0 <= share <= 100 for share in followed[0]["copied"].values())
 
 
 def kill(run: Run, moment: float) -> None:

@@ -28,18 +28,18 @@ def lines_of(name: str, count: int) -> list[str]:
 
 
 def test_a_task_of_ones_own(tmp_path: Path, warm: Warm) -> None:
-    """Pairs as Windows writes them and French text; then raw text in, raw text out."""
+    """Pairs as Windows writes them; then raw text in, raw text out in a language of stage 1."""
     folder = tmp_path / "my task"
     folder.mkdir()
     rows = [line.split("\t") for line in lines_of("en_XX.train.tsv.xz", 40)]
     pairs = "".join(f"{row[2]}\t{row[3]}\r\n" for row in rows)
     (folder / "train.tsv").write_bytes(b"\xef\xbb\xbf" + pairs.encode())
+    run = small(warm, tmp_path, "own", folder=str(folder), systems=["laft"], stage2_updates=2,
+                stage1="laft-stage1.pt")  # fmt: skip
+    assert "stage 1, laft.main" not in run("-n")
+    run()
     french = lines_of("mono.fr_XX.txt.xz", 40)
-    (folder / "mono.fr_XX.txt").write_text("".join(f"{line}\n" for line in french), "utf-8")
-    run = small(warm, tmp_path, "own", folder=str(folder), systems=["laft"], stage2_updates=2)
-    said = run()
     command = f"laft generate --checkpoint {run.out}/model.pt --lang fr_XX"
-    assert command in said
     made = subprocess.run(
         [*command.split(), "--beam", "1"], input=f"{french[0]}\n\n{french[1]}", text=True,
         capture_output=True, check=False, cwd=ROOT, env={**os.environ, "PATH": warm.path()},
@@ -49,6 +49,9 @@ def test_a_task_of_ones_own(tmp_path: Path, warm: Warm) -> None:
     assert len(lines) == 4 and lines[0] and lines[2] and not lines[3]
 
     assert "Nothing to be done" in run("-n")
+    (folder / "mono.fr_XX.txt").write_text("".join(f"{line}\n" for line in french), "utf-8")
+    assert "stage 1, laft.main" not in run("-n")
+    assert "stage 1, laft.main" in run("-n", "--config", "stage1=")  # trained on the user's text
     with (folder / "train.tsv").open("a") as handle:
         handle.write("one\tmore\n")
     assert "stage 2, zero-shot, laft.main" in run("-n")

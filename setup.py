@@ -48,6 +48,7 @@ setup(
         "scipy",
         "sentencepiece>=0.2",  # normalises both sides of every score, too
         "sentencex>=1.0.32",  # sentences of the trivial baselines
+        "simplemma>=2",  # dictionaries, for the share of known words
         "tabulate",
         "tqdm",
     ],

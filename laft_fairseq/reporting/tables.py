@@ -178,7 +178,9 @@ def _scores(
         _SPREADS[mean.spread],
         strong=system in best,
     )
-    return [rouge, names.percent(system.score("right_language")), paper]
+    undecidable = system.score("undecidable")
+    note = f"{names.percent(undecidable)} undecidable" if undecidable else ""
+    return [rouge, entry(names.percent(system.score("right_language")), note), paper]
 
 
 def _trained(comparisons: Comparisons, row: Row, langs: Sequence[str]) -> str:

@@ -40,6 +40,7 @@ setup(
         "omegaconf",
         "protobuf",  # reads sentencepiece models (laft trim)
         "py3langid",
+        "rapidfuzz",  # ROUGE-L's longest common subsequence, in little memory
         "regex",
         "rouge-score",
         "sacrebleu",

@@ -163,10 +163,11 @@ def _shares_of_all(scores: dict[str, Any]) -> dict[str, Any]:
         return scores
     converted = dict(scores)
     for of in ("", "reference_"):
-        share: Any = scores.get(f"{of}right_language")  # None where nothing was decidable
+        share: Any = scores.get(f"{of}right_language")
         undecidable: Any = scores.get(f"{of}undecidable")
         if is_number(undecidable):
-            converted[f"{of}right_language"] = (share or 0.0) * (100 - undecidable) / 100
+            share = share if is_number(share) else 0.0  # None where nothing was decidable
+            converted[f"{of}right_language"] = share * (100 - undecidable) / 100
     return converted
 
 

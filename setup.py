@@ -40,6 +40,7 @@ setup(
         "omegaconf",
         "protobuf",  # reads sentencepiece models (laft trim)
         "py3langid",
+        "rapidfuzz",  # ROUGE-L's longest common subsequence, in little memory
         "regex",
         "rouge-score",
         "sacrebleu",
@@ -48,6 +49,7 @@ setup(
         "scipy",
         "sentencepiece>=0.2",  # normalises both sides of every score, too
         "sentencex>=1.0.32",  # sentences of the trivial baselines
+        "simplemma>=2",  # dictionaries, for the share of known words
         "tabulate",
         "tqdm",
     ],

@@ -143,6 +143,7 @@ def row(result: Mapping[str, Any]) -> list[str]:
     seconds = [cost[f"stage{n}_seconds"] for n in (1, 2) if cost[f"stage{n}_updates"]]
     minutes = "-" if None in seconds else f"{sum(seconds) / 60:.1f}"
     right, copied = percent(scores["right_language"]), percent(scores["copied"])
+    right += f", undecidable {percent(scores['undecidable'])}" * (scores["undecidable"] > 0)
     length = f"{scores['length_ratio'] or 0:.2f}"
     lead = scores.get("floors", {}).get("lead1", {})
     minus = interval(lead["difference"], "+") if "difference" in lead else ""

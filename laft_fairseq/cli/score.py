@@ -8,8 +8,8 @@ from laft_fairseq.errors import LaftError
 
 _DESCRIPTION = """\
 Score generated text: ROUGE-1/2/L F with 95 % bootstrap intervals, BLEU, chrF, the share in the
-right language, the share copied from the source, novel-token ROUGE-L, length ratio, empty
-outputs. Percentages and scores are 0 to 100.
+right language, known words, the share copied from the source, novel-token ROUGE-L, length ratio,
+empty outputs. Percentages and scores are 0 to 100.
 
 Reported scores should give --ref (and --src) as raw text, one item a line. Without --ref the T-
 lines of the log serve, which may be cut or hold <unk>. Outputs, references and sources are all

@@ -22,6 +22,8 @@ _MEASURES = {
 # Columns of the other scores: title, key of the score, how it is written.
 _SCORES = (
     ("Right language", "right_language", names.percent),
+    ("Undecidable", "undecidable", names.percent),
+    ("Known words", "known_words", names.percent),
     ("ROUGE-L of those right", "rougeL_right_language", names.number),
     ("Copied", "copied", names.percent),
     ("Novel ROUGE-L", "novel_rougeL", names.number),

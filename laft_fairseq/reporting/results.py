@@ -13,7 +13,7 @@ import numpy as np
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import lines
 from laft_fairseq.reporting import names
-from laft_fairseq.reporting.schemas import AGAIN, SCHEMAS, check
+from laft_fairseq.reporting.schemas import AGAIN, SCHEMAS, check, is_number
 from laft_fairseq.reporting.statistics import Scores
 
 _ROUNDED = 1e-3  # items are rounded to four decimals
@@ -120,6 +120,7 @@ def collect(given: Sequence[tuple[str, dict[str, Any]]], path: Path) -> Results:
         check(data, SCHEMAS[what], "", where)
         if what == "laft-result/1":
             row = Row(*(data[key] for key in Row.__dataclass_fields__))
+            data = {**data, "scores": _shares_of_all(data["scores"])}
             results.cells.append(Cell(file, row, data["seed"], _items(where, data), data))
             what = f"the cell {' '.join(astuple(row))} {data['seed']}"
         elif what == "laft-representations/1":
@@ -151,6 +152,23 @@ def _parse(text: str, where: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LaftError(f"{where}: damaged JSON ({error}); {AGAIN}") from error
+
+
+def _shares_of_all(scores: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores with right-language shares of all outputs.
+
+    Score version 1 gave shares of the outputs whose language could be decided.
+    """
+    if "|version:1|" not in f"{scores.get('signature')}|":
+        return scores
+    converted = dict(scores)
+    for of in ("", "reference_"):
+        share: Any = scores.get(f"{of}right_language")
+        undecidable: Any = scores.get(f"{of}undecidable")
+        if is_number(undecidable):
+            share = share if is_number(share) else 0.0  # None where nothing was decidable
+            converted[f"{of}right_language"] = share * (100 - undecidable) / 100
+    return converted
 
 
 def _items(where: str, data: dict[str, Any]) -> Scores:

@@ -198,7 +198,9 @@ def _scores(comparisons: Comparisons, row: Row, best: Sequence[System | None] = 
         _SPREADS[mean.spread],
         strong=system in best,
     )
-    return [rouge, names.percent(system.score("right_language"))]
+    undecidable = system.score("undecidable")
+    note = f"{names.percent(undecidable)} undecidable" if undecidable else ""
+    return [rouge, entry(names.percent(system.score("right_language")), note)]
 
 
 def _counts(comparisons: Comparisons, row: Row, langs: Sequence[str]) -> dict[str, int]:

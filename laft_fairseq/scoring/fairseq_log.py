@@ -8,12 +8,13 @@ lines, of which the first is the best.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import regex
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import lines
+from laft_fairseq.files import MAX_TEXT_BYTES, lines
 from laft_fairseq.languages.tags import TAG
 
 _RECORD = regex.compile(r"([STHDP])-(\d+)\t(.*)", flags=regex.DOTALL)
@@ -70,11 +71,12 @@ def _first_lines(path: Path) -> Records:
     records: Records = {kind: {} for kind in "STHD"}
     finished: set[int] = set()
     current: int | None = None
-    for line in lines(path):
+    for line in lines(path, max_bytes=MAX_TEXT_BYTES):
         match = _RECORD.match(line)
         if match is None:
             continue
-        kind, item, rest = match[1], int(match[2]), match[3]
+        # The first digits of a number that is no item's are too many already.
+        kind, item, rest = match[1], int(match[2][:18]), match[3]
         # The items of one run stand each in one block, so a second block is a second run.
         repeated = kind in "ST" and item in records[kind]
         if item != current:
@@ -97,12 +99,13 @@ def _tags(line: str) -> frozenset[str]:
 
 
 def _check_complete(path: Path, kind: str, by_id: Mapping[int, str], expected: int) -> None:
-    missing = [item for item in range(expected) if item not in by_id]
-    if missing:
-        some = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+    missing = expected - len(by_id)
+    if missing:  # not listed whole: a damaged number may promise 10^18 items
+        first = islice((item for item in range(expected) if item not in by_id), 5)
+        some = ", ".join(map(str, first)) + (", ..." if missing > 5 else "")
         raise LaftError(
-            f"{path}: no {_KINDS[kind]} for {len(missing)} of {expected} items (id {some}): the "
-            "run was cut short or dropped items; generate again, whole, into a new file"
+            f"{path}: no {_KINDS[kind]} for {missing} of {expected} items (id {some}): the run was "
+            "cut short or dropped items; generate again, whole, into a new file"
         )
 
 

@@ -10,9 +10,14 @@ sound Chinese headlines Wu or Cantonese and a sixth of the English ones not Engl
    ja is among the languages and there is kana beside it). Elsewhere py3langid chooses among the
    other languages.
 3. What keeps fewer than two Han characters and fewer than eight letters is undecidable.
+4. An output with a replacement character (U+FFFD), without a letter, or of whose tokens fewer than
+   half are in a script of the language found is in no language.
 
-Outputs that are undecidable (empty ones among them) are left out of the share in the right
-language, and their own share is given. The references' share is the ceiling to compare with.
+The share in the right language is one of all outputs. The undecidable ones are not right, and their
+own share is given. The references' shares are the ceiling to compare with.
+
+Letters at random may still be in the right language for the identifier. `known_words` therefore
+gives the share of the words that simplemma's dictionary of the language has.
 """
 
 import functools
@@ -25,19 +30,24 @@ import numpy.typing as npt
 import regex
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.languages.scripts import language_code, language_codes
+from laft_fairseq.languages.scripts import SCRIPTS, language_code, language_codes
 from laft_fairseq.scoring.tokenizers import normalise, unicode_tokens
 
 DEFAULT_LANGUAGES = ("de", "en", "fr", "zh")
 MIN_HAN = 2
 MIN_LETTERS = 8
-HAN_SHARE = 0.5
+OWN_SCRIPT = 0.5
+NO_LANGUAGE = "zxx"  # ISO 639's code of what is not linguistic
+_REPLACEMENT = "\ufffd"  # of bytes that are no UTF-8
+# simplemma's codes where they are not ours.
+_DICTIONARIES = {"no": "nb", "bs": "hbs", "hr": "hbs", "sr": "hbs"}
 
 _LETTER = regex.compile(r"\p{L}")
 _LATIN_LETTER = regex.compile(r"(?V1)[\p{Latin}&&\p{L}]")
 LATIN_WORD = regex.compile(r"(?V1)[[\p{Latin}\p{N}\p{M}]--\p{Han}]+")
 _NAME = regex.compile(r"\p{N}|.\p{Lu}")
 _HAN = regex.compile(r"\p{Han}")
+_WORD = regex.compile(r"\p{L}[\p{L}\p{M}]+")
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 
 
@@ -46,8 +56,8 @@ class RightLanguage:
     """How many of n outputs are in the right language; shares are percentages."""
 
     right: npt.NDArray[np.bool_]  # (n,) decided, and right
-    share: float | None  # of the decidable ones; None where there are none
-    undecidable: float
+    share: float  # of all
+    undecidable: float  # of all
 
 
 def strip_copied_names(text: str, source: str) -> str:
@@ -75,7 +85,7 @@ def _classifier(codes: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def identify(text: str, langs: Sequence[str], source: str | None = None) -> str | None:
-    """Return the code of the language of `text`, or None where it is undecidable.
+    """Return the code of the language of `text`, NO_LANGUAGE, or None where it is undecidable.
 
     `text` is an output (case matters to the identifier), `source` what it was generated from; both
     are normalised. `langs` are tags or codes of the experiment's languages.
@@ -85,21 +95,34 @@ def identify(text: str, langs: Sequence[str], source: str | None = None) -> str 
     """
     codes = language_codes(langs)
     rest = normalise(text)
+    if _REPLACEMENT in text or not _LETTER.search(rest):
+        return NO_LANGUAGE
     if source is not None:
         rest = strip_copied_names(rest, normalise(source))
     tokens = unicode_tokens(rest)
     han = sum(1 for token in tokens if _HAN.match(token))
     kana = sum(1 for token in tokens if _KANA.match(token)) if "ja" in codes else 0
-    if kana and han + kana >= HAN_SHARE * len(tokens):
+    if kana and han + kana >= OWN_SCRIPT * len(tokens):
         return "ja"
     if "zh" in codes:
-        if han >= MIN_HAN and han >= HAN_SHARE * len(tokens):
+        if han >= MIN_HAN and han >= OWN_SCRIPT * len(tokens):
             return "zh"
         codes = tuple(code for code in codes if code != "zh")
         rest = _HAN.sub(" ", rest)
     if not codes or len(_LETTER.findall(rest)) < MIN_LETTERS:
         return None
-    return _classifier(codes)(rest)
+    code = _classifier(codes)(rest)
+    return code if _is_in_script(tokens, code) else NO_LANGUAGE
+
+
+def _is_in_script(tokens: Sequence[str], code: str) -> bool:
+    """Return whether half of the tokens with letters are in the language's own scripts."""
+    if code not in SCRIPTS:
+        return True
+    scripts = "".join(rf"\p{{{script}}}" for script in SCRIPTS[code] or ("Latin",))
+    words = [token for token in tokens if _LETTER.search(token)]
+    own = sum(1 for word in words if regex.search(f"[{scripts}]", word))
+    return own >= OWN_SCRIPT * len(words)
 
 
 def right_language(
@@ -120,9 +143,33 @@ def right_language(
     pairs = zip(outputs, origins, strict=True)
     identified = [identify(output, langs, origin) for output, origin in pairs]
     right = np.array([language == code for language in identified], dtype=bool)
-    decided = sum(language is not None for language in identified)
     return RightLanguage(
         right=right,
-        share=100.0 * float(right.sum()) / decided if decided else None,
-        undecidable=100.0 * (len(outputs) - decided) / len(outputs) if outputs else 0.0,
+        share=_percentage(int(right.sum()), len(outputs)),
+        undecidable=_percentage(identified.count(None), len(outputs)),
     )
+
+
+def _percentage(part: int, whole: int) -> float:
+    return 100.0 * part / whole if whole else 0.0
+
+
+def known_words(outputs: Sequence[str], lang: str) -> float | None:
+    """Return how many percent of the words of n outputs simplemma's dictionary of `lang` has.
+
+    Words are tokens of letters, two or more. None where there is no dictionary, as for languages
+    without spaces, or no word.
+
+    Raises:
+        LaftError: the language is unknown.
+    """
+    # Imported late: only scoring needs it.
+    from simplemma import is_known
+    from simplemma.strategies.dictionaries.dictionary_factory import SUPPORTED_LANGUAGES
+
+    code = language_code(lang)
+    code = _DICTIONARIES.get(code, code)
+    words = [word for text in outputs for word in unicode_tokens(text) if _WORD.fullmatch(word)]
+    if code not in SUPPORTED_LANGUAGES or not words:
+        return None
+    return _percentage(sum(is_known(word, lang=code) for word in words), len(words))

@@ -55,15 +55,15 @@ def copied(outputs: Sequence[str], sources: Sequence[str]) -> npt.NDArray[np.boo
 
 
 def _is_copied(output: str, source: str) -> bool:
-    tokens, source_tokens = unicode_tokens(output), unicode_tokens(source)
-    if not tokens:
-        return False
+    tokens, text = unicode_tokens(output), _spaced(unicode_tokens(source))
     length = math.ceil(COPIED_SHARE * len(tokens))
-    return not _runs(tokens, length).isdisjoint(_runs(source_tokens, length))
+    starts = range(len(tokens) - length + 1) if tokens else ()
+    return any(_spaced(tokens[start : start + length]) in text for start in starts)
 
 
-def _runs(tokens: list[str], length: int) -> set[tuple[str, ...]]:
-    return {tuple(tokens[start : start + length]) for start in range(len(tokens) - length + 1)}
+def _spaced(tokens: Sequence[str]) -> str:
+    """Return tokens, which hold no space, as one text; a run of them is a part of it."""
+    return f" {' '.join(tokens)} "
 
 
 def novel_rouge_l(

@@ -8,7 +8,7 @@ import numpy as np
 
 from laft_fairseq.languages.scripts import language_codes
 from laft_fairseq.scoring import measures
-from laft_fairseq.scoring.language_id import DEFAULT_LANGUAGES, right_language
+from laft_fairseq.scoring.language_id import DEFAULT_LANGUAGES, known_words, right_language
 from laft_fairseq.scoring.rouge import Scores, rouge_items, signature, summarise
 from laft_fairseq.scoring.trivial_baselines import baseline_outputs
 
@@ -69,6 +69,8 @@ def score(
         "reference_undecidable": ceiling.undecidable,
         "rougeL_right_language": _mean(rouge_l[written.right]),
         "right_language_n": int(written.right.sum()),
+        "known_words": known_words(hypotheses, lang),
+        "reference_known_words": known_words(references, lang),
         **_copying(hypotheses, references, sources),
         "length_ratio": measures.length_ratio(hypotheses, references),
         "empty": measures.empty(hypotheses),

@@ -38,6 +38,7 @@ def format_report(report: Mapping[str, Any]) -> str:
             number("rougeL_right_language"),
             f"{report['right_language_n']} items",
         ),
+        ("known words %", number("known_words"), f"references {number('reference_known_words')}"),
         ("copied from source %", number("copied"), f"references {number('reference_copied')}"),
         ("novel-token ROUGE-L", number("novel_rougeL"), novel),
         ("length ratio", number("length_ratio"), ""),

@@ -21,7 +21,7 @@ _PARAGRAPHS = regex.compile(rf"\s*(?:{PARAGRAPH}|\n)\s*")
 # but the three of ASCII and the full stop's other forms, the Tibetan shads, and closing marks.
 # sentencex cuts there too, except after Khmer's and before a small Latin letter.
 _TERMINATED = regex.compile(
-    r"(?V1)(?<=[[\p{Sentence_Terminal}--[.!?．․﹒]]\u0F0D-\u0F12][\p{Pe}\p{Pf}\"']*)"
+    r"(?V1)(?<=[[\p{Sentence_Terminal}--[.!?．․﹒]]\u0F0D-\u0F12][\p{Pe}\p{Pf}\"']{0,3})"
     r"(?![\p{Sentence_Terminal}\u0F0D-\u0F12\p{Pe}\p{Pf}\"'])"
 )
 # The two characters before an end and the one after it where there is none, although sentencex

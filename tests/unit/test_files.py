@@ -3,12 +3,14 @@
 import io
 import os
 import threading
+import tracemalloc
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import decoded_lines, replacing
+from laft_fairseq.files import OPENERS, decoded_lines, lines, read_lines, replacing
 
 
 def write(path: Path, text: str) -> None:
@@ -71,3 +73,43 @@ def test_lines_end_at_newlines_alone_and_must_be_utf8() -> None:
     assert next(wrong) == "a"
     with pytest.raises(LaftError, match="standard input: line 2 is not UTF-8"):
         next(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "mib"), [("long.txt", lines, 64), ("long.txt.gz", read_lines, 1)]
+)
+def test_a_line_without_end_is_refused_in_little_memory(
+    tmp_path: Path, name: str, read: Callable[[Path], Iterable[str]], mib: int
+) -> None:
+    path = tmp_path / name
+    with OPENERS.get(path.suffix, open)(path, "wb") as file:
+        file.write(b"short\n")
+        if path.suffix == ".gz":
+            file.write(bytes(2**24))
+        else:
+            file.truncate(2**30)  # sparse
+    tracemalloc.start()
+    with pytest.raises(LaftError, match=f"line 2 is longer than {mib} MiB; give one text a line"):
+        list(read(path))
+    assert tracemalloc.get_traced_memory()[1] < 3 * mib * 2**20
+    tracemalloc.stop()
+
+
+def test_a_limit_is_counted_in_bytes() -> None:
+    assert list(decoded_lines(io.BytesIO("aé\nbc".encode()), "in", 4)) == ["aé", "bc"]
+    with pytest.raises(LaftError, match="in: line 1 is longer"):
+        list(decoded_lines(io.BytesIO("aéé\n".encode()), "in", 4))
+
+
+@pytest.mark.parametrize("text", ["a\rb", "a\rb\r", "\ufeffa\r\rb\r"])
+def test_carriage_returns_alone_are_no_line_ends(text: str) -> None:
+    with pytest.raises(LaftError, match="in: its lines end in carriage returns alone"):
+        list(decoded_lines(io.BytesIO(text.encode()), "in"))
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("a\rb\n", ["a b"]), ("a\r", ["a"]), ("a\r\nb\rc", ["a", "b c"]), ("", [])],
+)
+def test_other_carriage_returns_are_spaces(text: str, read: list[str]) -> None:
+    assert list(decoded_lines(io.BytesIO(text.encode()), "in")) == read

@@ -189,6 +189,20 @@ def test_hostile_text_is_escaped_wherever_it_stands(tmp_path: Path) -> None:
     Balanced().feed(page.html(read))
 
 
+def test_undecidable_outputs_stand_beside_the_right_language(tmp_path: Path) -> None:
+    folder = made.write(tmp_path)
+    for path in folder.glob("cells/headlines.zero-shot.mbart_full.main.*.json"):
+        cell = json.loads(path.read_text("utf-8"))
+        cell["scores"]["undecidable"] = 12.5
+        path.write_text(json.dumps(cell), "utf-8")
+    right = made.rows(paper_tables(folder)[0])["mBART (full)"][2]
+    assert right == "98.0 %|12.5 % undecidable"
+    groups = details.by_task_and_language(Comparisons(results.read(folder)))
+    table = details.score_table(groups["headlines", "fr_XX"])
+    full = dict(zip(table.header[1:], made.rows(table)["mBART (full)"], strict=True))
+    assert (full["Right language"], full["Undecidable"]) == ("98.0 %", "12.5 %")
+
+
 def test_other_scores_and_costs_are_means_over_seeds(folder: Path) -> None:
     groups = details.by_task_and_language(Comparisons(results.read(folder)))
     assert list(groups) == [("headlines", "fr_XX"), ("headlines", "zh_CN"), ("questions", "zh_CN")]

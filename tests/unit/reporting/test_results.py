@@ -31,6 +31,23 @@ def test_one_packed_file_holds_what_the_folder_held(tmp_path: Path) -> None:
     assert [gate["passed"] for gate in found.sanity_checks or []] == [True, True]
 
 
+@pytest.mark.parametrize(
+    ("share", "undecidable", "version", "of_all"),
+    [(75.0, 20.0, 1, 60.0), (None, 100.0, 1, 0.0), (75.0, 20.0, 2, 75.0)],
+)
+def test_right_language_is_a_share_of_all_outputs_in_older_files_too(
+    tmp_path: Path, share: float | None, undecidable: float, version: int, of_all: float
+) -> None:
+    given = cell()
+    given["scores"] |= {"right_language": share, "undecidable": undecidable}
+    given["scores"]["signature"] = f"rouge:F|rouge-score:0.1.2|version:{version}|langs:en+fr"
+    made.put(tmp_path, "cell.json", given)
+    documents = list(results.documents(tmp_path))
+    (read,) = results.collect(documents, tmp_path).cells
+    assert read.data["scores"]["right_language"] == pytest.approx(of_all)
+    assert documents[0][1] == given  # what --cells packs
+
+
 def test_files_without_a_format_are_left_out_and_named(tmp_path: Path) -> None:
     made.put(tmp_path, "figure2.json", {"panels": []})
     made.put(tmp_path, ".cell.json.123.tmp.json", "half")

@@ -72,6 +72,11 @@ def test_subwords_are_joined_where_nothing_was_detokenised(
     ("log", "named"),
     [
         ("H-0\t-1\ta\nH-2\t-1\tc\n", r"no hypothesis .* for 1 of 3 items \(id 1\)"),
+        (
+            "D-0\t-1\ta\nD-9999999999\t-1\tb\n",
+            r"no hypothesis .* for 9999999998 of 10000000000 .*\(id 1, .* 5, \.\.\.\)",
+        ),
+        (f"D-0\t-1\ta\nS-{'9' * 5000}\tb\n", f"no hypothesis .* of 1{'0' * 18} items"),
         ("S-0\ta\nH-0\t-1\ta\nS-1\tb\n", r"no hypothesis .* \(id 1\)"),
         ("S-0\ta\nH-0\t-1\ta\nD-0\t-1\ta\nH-1\t-1\tb\n", r"no hypothesis .* \(id 1\)"),
         ("S-0\ta\nH-0\t-1\ta\nH-1\t-1\tb\n", r"no source .* \(id 1\)"),

@@ -3,7 +3,12 @@
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.scoring.language_id import identify, right_language, strip_copied_names
+from laft_fairseq.scoring.language_id import (
+    identify,
+    known_words,
+    right_language,
+    strip_copied_names,
+)
 
 LANGS = ["en_XX", "fr_XX", "zh_CN", "de_DE"]
 FRENCH_SOURCE = "MySQL est un serveur de bases de données ; libgtk2 fournit l'interface."
@@ -21,10 +26,17 @@ CHINESE_SOURCE = "GNOME 桌面环境的 Evince 文档查看器，支持 PDF 和 
         ("工具", "zh"),
         ("东京都官方旅游指南", "zh"),
         ("simple menu program for X 菜单", "en"),
-        ("", None),
+        ("", "zxx"),
         ("GTK 3", None),
         ("菜", None),
-        ("……！？", None),
+        ("……！？", "zxx"),
+        ("? ? ? ?", "zxx"),
+        ("3.14 2026", "zxx"),
+        ("jeu de stratégie en temps réel \ufffd", "zxx"),
+        ("古代战争\ufffd\ufffd时策略游戏", "zxx"),
+        ("Стратегия реального времени", "zxx"),  # in no script of these languages
+        ("jeu 实 时 策 略 游 戏", "zh"),
+        ("สวัสดีชาวโลกทุกคน", "zxx"),
     ],
 )
 def test_real_lines_are_identified(text: str, code: str | None) -> None:
@@ -63,19 +75,49 @@ def test_copied_names_alone_are_undecidable() -> None:
     assert identify(f"{text} 查看器", LANGS, CHINESE_SOURCE) == "zh"
 
 
-def test_share_is_of_the_decidable_and_the_rest_is_counted() -> None:
+def test_share_is_of_all_and_the_undecidable_are_counted() -> None:
     texts = [
         "文档查看器",
         "a viewer for documents and pictures",
         "桌面环境",
-        "",
+        "GTK",
         "visionneuse de documents pour le bureau",
     ]
     zh = right_language(texts, "zh_CN", LANGS)
     assert zh.right.tolist() == [True, False, True, False, False]
-    assert (zh.share, zh.undecidable) == (50.0, 20.0)
+    assert (zh.share, zh.undecidable) == (40.0, 20.0)
     none = right_language(["", "GTK"], "fr_XX", LANGS)
-    assert (none.share, none.undecidable) == (None, 100.0)
+    assert (none.share, none.undecidable) == (0.0, 50.0)
+
+
+def test_rubbish_is_not_in_the_right_language() -> None:
+    """Marks alone, replacement characters, another script; also where nothing else is asked."""
+    rubbish = ["? ? ? ?", "", "Фжыв \ufffd\ufffd олдх прывлт", "部长昨日宣布援助灾区", "12 345"]
+    sound = "Министр объявил о помощи"
+    for langs in (["ru_RU"], [*LANGS, "ru_RU"]):
+        share = right_language([*rubbish * 2, sound], "ru_RU", langs)
+        assert share.right.tolist() == [False] * 10 + [True]
+        assert (share.share, share.undecidable) == (pytest.approx(100 / 11), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        ("mk_MK", "Министерот објави помош и испрати тим во градот"),
+        ("fr_XX", "le jeu de stratégie est simple et gratuit"),
+    ],
+)
+def test_known_words_tell_letters_at_random_from_a_language(lang: str, text: str) -> None:
+    gibberish = " ".join(word[::-1] + word[:1] for word in text.split() if len(word) > 3)
+    assert known_words([text, ""], lang) == 100.0
+    assert known_words([gibberish], lang) == 0.0
+    share = 100 * len(text.split()) / len(f"{text} {gibberish}".split())
+    assert known_words([text, gibberish], lang) == pytest.approx(share, abs=10)
+
+
+def test_known_words_need_a_dictionary_and_words() -> None:
+    assert known_words(["文档查看器"], "zh_CN") is None
+    assert known_words(["12 ?"], "fr_XX") is None
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ def test_numbers_of_a_small_set() -> None:
     assert items.tolist() == pytest.approx(rouge_l)
     assert report["rougeL"]["f"] == pytest.approx(sum(rouge_l) / 4)
     assert report["rougeL"]["low"] < report["rougeL"]["f"] < report["rougeL"]["high"]
-    assert report["right_language"] == pytest.approx(100 * 2 / 3)
-    assert report["undecidable"] == 25.0
+    assert report["right_language"] == pytest.approx(100 * 2 / 4)
+    assert report["undecidable"] == 0.0
     assert report["reference_right_language"] == 100.0
     assert report["rougeL_right_language"] == pytest.approx((100 + 75) / 2)
     assert report["right_language_n"] == 2
@@ -109,10 +109,12 @@ def test_normalisation_covers_sentencepieces_and_a_second_time_changes_nothing(
 def test_empty_outputs_score_nothing_and_say_so() -> None:
     report, _ = score(["", "", "", ""], REFERENCES, SETTINGS, SOURCES)
     assert report["rougeL"] == {"f": 0.0, "low": 0.0, "high": 0.0}
-    assert (report["right_language"], report["undecidable"]) == (None, 100.0)
+    assert (report["right_language"], report["undecidable"]) == (0.0, 0.0)
     assert (report["rougeL_right_language"], report["copied"]) == (None, 0.0)
     assert (report["empty"], report["length_ratio"], report["bleu"]) == (4, 0.0, 0.0)
-    assert "right language % - references 100.00" in " ".join(format_report(report).split())
+    assert "right language % 0.00 references 100.00, undecidable 0.00" in " ".join(
+        format_report(report).split()
+    )
 
 
 def test_without_sources_what_needs_them_is_undefined() -> None:

@@ -1,9 +1,12 @@
 """ROUGE: tables worked out by hand, the library's own scores, intervals, signatures."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.stats
 
+from laft_fairseq.scoring.measures import copied
 from laft_fairseq.scoring.rouge import bootstrap_means, rouge_items, signature, summarise
 
 # F = 2 * common / (tokens of the hypothesis + tokens of the reference)
@@ -84,6 +87,26 @@ def test_xnlg_agrees_with_the_stemmed_default_of_rouge_score(
     assert expected["rougeL"].fmeasure > 0
     for metric, scores in items.items():
         assert scores[0] == pytest.approx(100 * expected[metric].fmeasure, abs=0.01)
+
+
+def test_rouge_l_of_many_pairs_is_rouge_scores() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    draws, scorer = np.random.default_rng(5), RougeScorer(["rougeL"])
+    for _ in range(200):
+        sides = [" ".join(draws.choice([*"abcdef", "word"], n)) for n in draws.integers(0, 90, 2)]
+        (score,) = rouge_items([sides[0]], [sides[1]], "en", metrics=["rougeL"])["rougeL"]
+        assert score == 100 * scorer.score(sides[1], sides[0])["rougeL"].fmeasure
+
+
+def test_long_texts_take_little_memory() -> None:
+    """A table of all pairs of 6,000 words would take 290 MB, tuples of all runs as much."""
+    texts = [" ".join(map(str, range(start, start + 6000))) for start in (0, 3000)]
+    tracemalloc.start()
+    assert rouge_items(texts[:1], texts[1:], "en")["rougeL"][0] == pytest.approx(50.0)
+    assert copied(texts[:1], texts[1:]).tolist() == [False]
+    assert tracemalloc.get_traced_memory()[1] < 30e6
+    tracemalloc.stop()
 
 
 def test_interval_of_shares_is_the_binomials() -> None:

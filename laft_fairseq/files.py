@@ -108,7 +108,8 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch.save raises the latter
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0][:160]
+        cause = error if isinstance(error, OSError) else error.__context__  # of a full disk
+        reason = getattr(cause, "strerror", None) or str(error).split("\n")[0][:160]
         raise LaftError(f"{path}: cannot be written ({reason})") from error
 
 

@@ -8,14 +8,20 @@ one would be the first one under another name.
 from __future__ import annotations
 
 import filecmp
+import logging
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from laft_fairseq.checkpoints.reading import read_checkpoint
+from laft_fairseq.checkpoints.reading import DamagedFileError, read_checkpoint
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import replacing
 from laft_fairseq.languages.tags import split_tags
+from laft_fairseq.training.rank_consistency import is_rank_zero
+
+logger = logging.getLogger(__name__)
 
 LAST = "checkpoint_last.pt"
 RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
@@ -46,10 +52,7 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
         if start is not None and not Path(start).exists():
             raise LaftError(f"--finetune-from-model {start}: no such checkpoint")
         return
-    try:
-        content = read_checkpoint(str(last), mmap=True)
-    except LaftError:
-        return  # the loader that reads all of it says what is wrong
+    content = _read_last(last)
     saved = _table(content.get("cfg"))
     before = _table(saved.get("checkpoint")).get("finetune_from_model")
     before = before if isinstance(before, str) else None
@@ -70,6 +73,33 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
         was, now = (_as_text(name, value, tags) for value in (options[name], getattr(task, name)))
         if was != now:
             raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
+
+
+def _read_last(last: Path) -> dict[str, Any]:
+    """Read a run's last checkpoint; a damaged one is replaced by the newest of its others.
+
+    The best ones, which have no optimizer state, are none that a run can go on from.
+
+    Raises:
+        LaftError: it cannot be read, and nothing can take its place.
+    """
+    try:
+        return read_checkpoint(str(last), mmap=True)
+    except DamagedFileError as error:
+        damage = error
+    numbered = [path for path in last.parent.glob("checkpoint[_0-9]*.pt")
+                if path.stem.removeprefix("checkpoint").replace("_", "").isdigit()]  # fmt: skip
+    for path in sorted(numbered, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        try:
+            content = read_checkpoint(str(path), mmap=True)
+        except DamagedFileError:
+            continue
+        if is_rank_zero():
+            logger.warning("%s; going on from %s, the newest whole one", damage, path)
+            with replacing(last) as partial:
+                shutil.copyfile(path, partial)
+        return content
+    raise LaftError(f"{damage}, or delete it to start again: no whole one is beside it")
 
 
 def _table(values: Any) -> dict[str, Any]:

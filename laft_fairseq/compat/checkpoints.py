@@ -102,6 +102,21 @@ def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: An
     return result
 
 
+def torch_persistent_save(stock: Any, obj: Any, filename: Any, async_write: bool = False) -> None:
+    """Save as fairseq does, whole or not at all, without what a failure would leave behind."""
+    if async_write or not isinstance(filename, str):
+        stock(obj, filename, async_write)
+        return
+    with replacing(Path(filename)) as partial, partial.open("wb") as file:
+        torch.save(obj, file)
+
+
+def copy(stock: Any, src_path: str, dst_path: str, overwrite: bool = False) -> Any:
+    """Copy a checkpoint as fairseq does, but whole or not at all."""
+    with replacing(Path(dst_path)) as partial:
+        return stock(src_path, str(partial), overwrite)
+
+
 def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
     """Resume as fairseq does, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
@@ -201,7 +216,10 @@ def move_to_cpu(stock: Any, sample: Any) -> Any:
 def apply() -> None:
     """Patch fairseq, once."""
     from fairseq import checkpoint_utils, utils
+    from fairseq.file_io import PathManager
 
+    wrap(PathManager, copy)
+    wrap(checkpoint_utils, torch_persistent_save)
     wrap(checkpoint_utils, save_checkpoint)
     wrap(checkpoint_utils, load_checkpoint_to_cpu)
     wrap(checkpoint_utils, load_checkpoint)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.integration.conftest import Run
+from tests.integration.conftest import SAVING, Run
 from tests.integration.test_bad_input import said
 
 FLAGS = ("--method", "laft", "--train-langs", "en_XX", "--valid-langs", "en_XX",
@@ -100,3 +100,23 @@ def test_a_start_that_is_not_there(laft: Run, tmp_path: Path) -> None:
     flags = (*FLAGS, "--backbone", laft.backbone, "--finetune-from-model", tmp_path / "stage1.pt")
     line = said(lambda: tiny.train(laft.data, tmp_path, "generation", *flags, "--max-update", "1"))
     assert line.startswith(f"--finetune-from-model {tmp_path / 'stage1.pt'}: ")
+
+
+def test_a_cut_last_checkpoint_costs_nothing_but_time(laft: Run, tmp_path: Path) -> None:
+    """Resumed from the whole one beside it, the training ends bit for bit as one never killed."""
+    flags = (*laft.parts, "--save-interval-updates", "2", *SAVING)
+
+    def trained(name: str, updates: int) -> dict[str, torch.Tensor]:
+        content = tiny.train(
+            laft.data, tmp_path / name, "denoising", *flags, "--max-update", str(updates)
+        )
+        return {**content["model"], **{f"{number}.{key}": value for number, states
+                in content["last_optimizer_state"]["state"].items()
+                for key, value in states.items() if isinstance(value, torch.Tensor)}}  # fmt: skip
+
+    trained("killed", 4)
+    last = tmp_path / "killed" / "checkpoint_last.pt"
+    last.write_bytes(last.read_bytes()[:-9000])
+    killed, never = trained("killed", 6), trained("never", 6)
+    assert killed.keys() == never.keys()
+    assert all(torch.equal(killed[name], never[name]) for name in never)

@@ -1,6 +1,8 @@
 """Which training may go on in a folder; the commands are in tests/integration/test_resuming.py."""
 
+import os
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +75,49 @@ def test_another_one_is_refused(
     check(tmp_path, SAVED | saved, reset=True, **now)
 
 
-def test_what_cannot_be_read_is_left_to_who_reads_it_whole(tmp_path: Path) -> None:
-    (tmp_path / "checkpoint_last.pt").write_bytes(b"PK")
-    cfg = Namespace(save_dir=str(tmp_path), finetune_from_model=None,
-                    restore_file="checkpoint_last.pt")  # fmt: skip
+def write_run(folder: Path, *names: str) -> None:
+    """Checkpoints of a run, each newer than the one before."""
+    for age, name in enumerate(names):
+        torch.save({"cfg": {}, "name": name, "w": torch.ones(4000)}, folder / name)
+        os.utime(folder / name, (age, age))
+
+
+def cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flip(content: bytes) -> bytes:
+    """One bit of a weight: torch reads it as another number."""
+    place = content.index(torch.ones(9).numpy().tobytes()) + 6
+    return content[:place] + bytes([content[place] ^ 64]) + content[place + 1 :]
+
+
+def check_run(folder: Path) -> None:
+    cfg = Namespace(save_dir=str(folder), finetune_from_model=None,
+                    restore_file="checkpoint_last.pt", reset_dataloader=False)  # fmt: skip
     resuming.check(cfg, Namespace(**SAVED), TAGS)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, lambda content: b"PK"])
+def test_a_damaged_last_one_is_replaced_by_the_newest_whole_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
+) -> None:
+    """Best ones, which nobody resumes from, and other files do not take its place."""
+    names = ("checkpoint_1_4.pt", "checkpoint1.pt", "checkpoint_1_6.pt", "checkpoint_best.pt",
+             "checkpoint.best_loss_1.pt", "checkpoint1-copy.pt", "checkpoint_last.pt")  # fmt: skip
+    write_run(tmp_path, *names)
+    for name in ("checkpoint_last.pt", "checkpoint_1_6.pt"):
+        (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
+        os.utime(tmp_path / name, (99, 99))
+    check_run(tmp_path)
+    assert torch.load(tmp_path / "checkpoint_last.pt")["name"] == "checkpoint1.pt"
+    assert f"going on from {tmp_path / 'checkpoint1.pt'}, the newest whole" in caplog.text
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
+
+
+def test_a_damaged_last_one_with_nothing_beside_it_is_refused(tmp_path: Path) -> None:
+    write_run(tmp_path, "checkpoint_best.pt", "checkpoint_last.pt")
+    (tmp_path / "checkpoint_last.pt").write_bytes(b"PK")
+    with pytest.raises(LaftError, match=r"last\.pt: .*, or delete it to start again"):
+        check_run(tmp_path)
+    assert (tmp_path / "checkpoint_last.pt").read_bytes() == b"PK"

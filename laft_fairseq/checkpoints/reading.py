@@ -92,8 +92,11 @@ def _check_sums(path: str) -> None:
 
 
 def text_tensor(text: str) -> Tensor:
-    """UTF-8 bytes of ``text`` as a (n,) uint8 tensor, so that a state dict can carry it."""
-    return torch.tensor(list(text.encode("utf-8")), dtype=torch.uint8)
+    """UTF-8 bytes of ``text`` as a (n,) int32 tensor, so that a state dict can carry it.
+
+    The sum of many, which averages of checkpoints are made of, does not overflow as uint8 would.
+    """
+    return torch.tensor(list(text.encode("utf-8")), dtype=torch.int32)
 
 
 def tensor_text(tensor: Tensor) -> str:

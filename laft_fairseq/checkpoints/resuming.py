@@ -11,6 +11,7 @@ import filecmp
 import logging
 import os
 import shutil
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,37 +26,42 @@ logger = logging.getLogger(__name__)
 
 LAST = "checkpoint_last.pt"
 RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
-# The task's options that a resumed run must share.
-TRAINED_ON = {
-    "_name": "--task",
-    "train_langs": "--train-langs",
-    "target_langs": "--target-langs",
-    "target_rows": "--target-rows",
+# The options that a resumed run must share, by fairseq's groups of them.
+SHARED = {
+    "model": {"method": "--method"},
+    "task": {
+        "_name": "--task",
+        "train_langs": "--train-langs",
+        "target_langs": "--target-langs",
+        "target_rows": "--target-rows",
+    },
 }
 
 
-def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
-    """Refuse to resume a run of another starting point, another stage or other languages.
+def check(cfg: Any, model: Any, task: Any, tags: Sequence[str]) -> None:
+    """Refuse to resume a run of another starting point, system, stage or other languages.
 
     Args:
         cfg: fairseq's ``checkpoint`` options.
+        model: its ``model`` options.
         task: its ``task`` options.
         tags: the dictionary's, which an empty ``--train-langs`` stands for.
 
     Raises:
-        LaftError: the run differs, or the checkpoint of ``--finetune-from-model`` does not exist.
+        LaftError: the run differs, or a checkpoint that is asked for does not exist.
     """
     last, start = Path(cfg.save_dir) / LAST, cfg.finetune_from_model
     if cfg.restore_file != LAST:
+        if not Path(cfg.restore_file).is_file():
+            raise LaftError(f"--restore-file {cfg.restore_file}: no such checkpoint")
         return
-    if not last.exists():
-        if start is not None and not Path(start).exists():
-            raise LaftError(f"--finetune-from-model {start}: no such checkpoint")
-        return
-    content = _read_last(last)
-    saved = _table(content.get("cfg"))
+    saved: dict[str, Any] = _table(_read_last(last).get("cfg")) if last.exists() else {}
     before = _table(saved.get("checkpoint")).get("finetune_from_model")
     before = before if isinstance(before, str) else None
+    if start is not None and start != before and not Path(start).is_file():
+        raise LaftError(f"--finetune-from-model {start}: no such checkpoint")
+    if not last.exists():
+        return
     remedy = "choose another --save-dir, or delete this one to start again"
     # fairseq allows none of them beside --finetune-from-model, so that it is left out.
     is_reset = start is None and any(getattr(cfg, name, False) for name in RESETS)
@@ -66,13 +72,16 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
         )
     if cfg.reset_dataloader:
         return
-    options = _table(saved.get("task"))
-    for name, option in TRAINED_ON.items():
-        if name not in options or not hasattr(task, name):
-            continue
-        was, now = (_as_text(name, value, tags) for value in (options[name], getattr(task, name)))
-        if was != now:
-            raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
+    for group, given in (("model", model), ("task", task)):
+        options = _table(saved.get(group))
+        for name, option in SHARED[group].items():
+            if name not in options or not hasattr(given, name):
+                continue
+            was, now = (
+                _as_text(name, each, tags) for each in (options[name], getattr(given, name))
+            )
+            if was != now:
+                raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
 
 
 def _read_last(last: Path) -> dict[str, Any]:
@@ -104,7 +113,8 @@ def _read_last(last: Path) -> dict[str, Any]:
 
 def _table(values: Any) -> dict[str, Any]:
     """Return what a file records under a name, if it is what fairseq writes there."""
-    return values if isinstance(values, dict) else {}
+    table = vars(values) if type(values) is Namespace else values
+    return table if isinstance(table, dict) else {}
 
 
 def _same_file(before: str | None, start: str | None) -> bool:

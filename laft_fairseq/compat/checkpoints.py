@@ -9,8 +9,11 @@ has three, would be stored three times. Of what it reads, nothing of ours reache
 from __future__ import annotations
 
 import inspect
+import logging
+import math
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -24,8 +27,12 @@ from laft_fairseq.checkpoints import resuming
 from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
 from laft_fairseq.compat.patching import wrap
+from laft_fairseq.compat.trainer import check_weights
 from laft_fairseq.errors import LaftError, in_one_line, laft_error_in
 from laft_fairseq.files import replacing
+from laft_fairseq.training import save_folder
+
+logger = logging.getLogger(__name__)
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
@@ -90,6 +97,8 @@ def without_optimizer_state(path: Path) -> None:
 def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
     """Save as fairseq does, then the best one without optimizer state if the last one has it."""
     folder = Path(cfg.save_dir)
+    if hasattr(trainer.task, "stage") and not cfg.no_save:
+        check_weights(trainer)
     before = {path: path.stat().st_mtime_ns for name in BEST for path in folder.glob(name)}
     result = stock(cfg, trainer, *args, **kwargs)
     ours = hasattr(trainer.task, "stage") and trainer.data_parallel_rank == 0
@@ -100,6 +109,11 @@ def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: An
             if path.stat().st_mtime_ns != before.get(path):
                 without_optimizer_state(path)
     return result
+
+
+def verify_checkpoint_directory(stock: Any, save_dir: str) -> None:
+    """Take the folder for this training alone, which the first process of each calls for."""
+    save_folder.enter(Path(save_dir))
 
 
 def torch_persistent_save(stock: Any, obj: Any, filename: Any, async_write: bool = False) -> None:
@@ -120,9 +134,18 @@ def copy(stock: Any, src_path: str, dst_path: str, overwrite: bool = False) -> A
 def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
     """Resume as fairseq does, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
-        resuming.check(cfg, trainer.task.cfg, trainer.task.tags)
+        resuming.check(cfg, trainer.cfg.model, trainer.task.cfg, trainer.task.tags)
     with restoring(False, hasattr(trainer.task, "stage")):
-        return stock(cfg, trainer, **kwargs)
+        extra_state, batches = stock(cfg, trainer, **kwargs)
+    done, last = trainer.get_num_updates(), trainer.cfg.optimization.max_update
+    if hasattr(trainer.task, "stage") and 0 < last <= done:
+        logger.warning(
+            "%s: has made its %d updates; nothing is done, unless --max-update is above them",
+            cfg.save_dir, done,
+        )  # fmt: skip
+        # fairseq would make one more: no epoch's number is at most another
+        return extra_state, Namespace(next_epoch_idx=math.nan)
+    return extra_state, batches
 
 
 def load_checkpoint_to_cpu(
@@ -219,6 +242,7 @@ def apply() -> None:
     from fairseq.file_io import PathManager
 
     wrap(PathManager, copy)
+    wrap(checkpoint_utils, verify_checkpoint_directory)
     wrap(checkpoint_utils, torch_persistent_save)
     wrap(checkpoint_utils, save_checkpoint)
     wrap(checkpoint_utils, load_checkpoint_to_cpu)

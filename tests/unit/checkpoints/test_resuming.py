@@ -17,12 +17,13 @@ SAVED = {"_name": "laft_generation", "train_langs": "en_XX", "target_langs": Non
 
 
 def check(folder: Path, saved: dict[str, Any], reset: bool = False, start: str | None = None,
-          begun: str | None = None, **now: Any) -> None:  # fmt: skip
-    content = {"cfg": {"checkpoint": {"finetune_from_model": begun}, "task": saved}}
+          begun: str | None = None, method: str = "laft", **now: Any) -> None:  # fmt: skip
+    content = {"cfg": {"checkpoint": {"finetune_from_model": begun}, "task": saved,
+                       "model": Namespace(method="laft")}}  # fmt: skip
     torch.save(content, folder / "checkpoint_last.pt")
     cfg = Namespace(save_dir=str(folder), finetune_from_model=start, reset_dataloader=reset,
                     restore_file="checkpoint_last.pt")  # fmt: skip
-    resuming.check(cfg, Namespace(**{**SAVED, **now}), TAGS)
+    resuming.check(cfg, Namespace(method=method), Namespace(**{**SAVED, **now}), TAGS)
 
 
 def test_what_it_began_from(tmp_path: Path) -> None:
@@ -30,9 +31,13 @@ def test_what_it_began_from(tmp_path: Path) -> None:
     paths = {name: str(tmp_path / f"{name}.pt") for name in ("one", "copy", "other", "gone")}
     for name, text in {"one": "1", "copy": "1", "other": "2"}.items():
         Path(paths[name]).write_text(text)
-    for start in (paths["one"], paths["copy"], paths["gone"]):
+    for start in (paths["one"], paths["copy"]):
         check(tmp_path, SAVED, start=start, begun=paths["one"])
+    for start in (paths["one"], paths["gone"]):
+        check(tmp_path, SAVED, start=start, begun=paths["gone"])
     check(tmp_path, SAVED, reset=True, begun=paths["one"])
+    with pytest.raises(LaftError, match=r"^--finetune-from-model .*gone\.pt: no such checkpoint"):
+        check(tmp_path, SAVED, start=paths["gone"], begun=paths["one"])
     for start, begun in (
         (paths["other"], paths["one"]),
         (None, paths["one"]),
@@ -65,6 +70,7 @@ def test_the_same_training_goes_on(
         ({"_name": "laft_denoising"}, {}, "--task laft_denoising, not laft_generation;"),
         ({}, {"target_langs": "fr_XX"}, "--target-langs none, not fr_XX;"),
         ({"target_rows": "pairs"}, {"target_rows": "monolingual"}, "--target-rows pairs, not mono"),
+        ({}, {"method": "adapter"}, "--method laft, not adapter;"),
     ],
 )
 def test_another_one_is_refused(
@@ -95,7 +101,7 @@ def flip(content: bytes) -> bytes:
 def check_run(folder: Path) -> None:
     cfg = Namespace(save_dir=str(folder), finetune_from_model=None,
                     restore_file="checkpoint_last.pt", reset_dataloader=False)  # fmt: skip
-    resuming.check(cfg, Namespace(**SAVED), TAGS)
+    resuming.check(cfg, Namespace(), Namespace(**SAVED), TAGS)
 
 
 @pytest.mark.parametrize("damage", [cut, flip, lambda content: b"PK"])

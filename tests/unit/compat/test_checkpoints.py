@@ -29,7 +29,11 @@ def keys(path: Path) -> set[str]:
 
 
 def trainer(**attributes: Any) -> Any:
-    return Namespace(task=Namespace(stage="generation"), data_parallel_rank=0, **attributes)
+    model = torch.nn.Linear(1, 1)
+    return Namespace(
+        task=Namespace(stage="generation"), data_parallel_rank=0, get_model=lambda: model,
+        **attributes,
+    )  # fmt: skip
 
 
 def saved(folder: Path, given: Any, **flags: bool) -> None:

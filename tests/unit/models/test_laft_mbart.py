@@ -257,6 +257,13 @@ def test_adapter_langs() -> None:
         built.add_adapter("de_DE")
 
 
+def test_every_layer_has_adapters_whatever_layers_training_skips() -> None:
+    built = tiny.model(adapters=(), decoder_layers=12, decoder_layerdrop=0.5).train()
+    built.start(["en_XX", "fr_XX"])
+    adapted = [list(layer.language_adapter) for layer in built.decoder.layers.children()]
+    assert adapted == [["en_XX", "fr_XX"]] * 12
+
+
 @pytest.mark.parametrize(
     ("architecture", "shape"),
     [(architectures.laft_mbart, (12, 1024, 4096, 16, 1024, 512)),

@@ -101,7 +101,8 @@ def replacing(path: Path) -> Iterator[Path]:
             yield path  # /dev/fd/63 of a shell's >(...), /dev/stdout
             return
         target = Path(os.path.realpath(path))
-        temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+        stem = os.fsdecode(os.fsencode(target.stem)[:200])  # of the 255 bytes that a name may have
+        temporary = target.with_name(f".{stem}.{os.getpid()}.tmp{target.suffix}")
         try:
             yield temporary
             temporary.replace(target)

@@ -1,5 +1,7 @@
 import argparse
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +132,10 @@ def test_patches_are_applied_once() -> None:
     compat.apply()
     assert before == [getattr(*where) for where in patched]
     assert all(hasattr(function, "__wrapped__") for function in before)
+
+
+def test_a_program_that_imports_the_package_keeps_its_hook() -> None:
+    """Only a command line of fairseq's has its errors printed by us."""
+    code = "import sys; from laft_fairseq import compat; compat.apply()"
+    code += "; assert sys.excepthook is sys.__excepthook__"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -27,7 +27,6 @@ from laft_fairseq.checkpoints import resuming
 from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
 from laft_fairseq.compat.patching import wrap
-from laft_fairseq.compat.trainer import check_weights
 from laft_fairseq.errors import LaftError, in_one_line, laft_error_in
 from laft_fairseq.files import replacing
 from laft_fairseq.training import save_folder
@@ -97,8 +96,6 @@ def without_optimizer_state(path: Path) -> None:
 def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:
     """Save as fairseq does, then the best one without optimizer state if the last one has it."""
     folder = Path(cfg.save_dir)
-    if hasattr(trainer.task, "stage") and not cfg.no_save:
-        check_weights(trainer)
     before = {path: path.stat().st_mtime_ns for name in BEST for path in folder.glob(name)}
     result = stock(cfg, trainer, *args, **kwargs)
     ours = hasattr(trainer.task, "stage") and trainer.data_parallel_rank == 0

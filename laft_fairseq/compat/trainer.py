@@ -62,8 +62,9 @@ def train_step(stock: Any, trainer: Any, samples: list[Any], *args: Any, **kwarg
         return stock(trainer, samples, *args, **kwargs)
     try:
         return stock(trainer, sorted(samples, key=bool), *args, **kwargs)
-    except FloatingPointError as error:  # of --fp16
-        raise diverged(trainer, in_one_line(error)) from error
+    except (FloatingPointError, StopIteration) as error:  # of --fp16, and of looking into it
+        reason = in_one_line(error) or in_one_line(error.__context__ or error)
+        raise diverged(trainer, reason) from error
 
 
 def _check_grad_norms(stock: Any, trainer: Any, grad_norm: Tensor) -> None:
@@ -90,15 +91,19 @@ def diverged(trainer: Any, reason: str) -> LaftError:
     )
 
 
-def check_weights(trainer: Any) -> None:
-    """Refuse to save trained weights that are no numbers.
+def save_checkpoint(stock: Any, trainer: Any, filename: str, extra_state: Any) -> Any:
+    """Save as fairseq does, but neither weights that are no numbers nor the state at a crash.
 
     Raises:
         LaftError: as :func:`diverged`.
     """
-    for name, parameter in trainer.get_model().named_parameters():
-        if parameter.requires_grad and not is_finite(parameter.detach()):
-            raise diverged(trainer, f"{name} has become infinite or no number")
+    if hasattr(trainer.task, "stage"):
+        if Path(filename).name == "crash.pt":
+            return None
+        for name, parameter in trainer.get_model().named_parameters():
+            if parameter.requires_grad and not is_finite(parameter.detach()):
+                raise diverged(trainer, f"{name} has become infinite or no number")
+    return stock(trainer, filename, extra_state)
 
 
 def apply() -> None:
@@ -108,3 +113,4 @@ def apply() -> None:
     wrap(Trainer, load_checkpoint)
     wrap(Trainer, train_step)
     wrap(Trainer, _check_grad_norms)
+    wrap(Trainer, save_checkpoint)

@@ -1,9 +1,12 @@
 """Warnings of a resumed run, and what is refused in the folder of another one."""
 
 import logging
+import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +111,11 @@ def test_a_start_that_is_not_there(laft: Run, tmp_path: Path) -> None:
     assert line.startswith(f"--finetune-from-model {tmp_path / 'stage1.pt'}: ")
 
 
-def test_a_cut_last_checkpoint_costs_nothing_but_time(laft: Run, tmp_path: Path) -> None:
-    """Resumed from the whole one beside it, the training ends bit for bit as one never killed."""
+@pytest.mark.parametrize("how", ["cut", "killed"])
+def test_a_cut_or_killed_training_costs_nothing_but_time(
+    laft: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its last checkpoint cut, or killed while that was copied: it ends as one never killed."""
     flags = (*laft.parts, "--save-interval-updates", "2", *SAVING)
 
     def trained(name: str, updates: int) -> dict[str, torch.Tensor]:
@@ -120,9 +126,26 @@ def test_a_cut_last_checkpoint_costs_nothing_but_time(laft: Run, tmp_path: Path)
                 in content["last_optimizer_state"]["state"].items()
                 for key, value in states.items() if isinstance(value, torch.Tensor)}}  # fmt: skip
 
-    trained("killed", 4)
-    last = tmp_path / "killed" / "checkpoint_last.pt"
-    last.write_bytes(last.read_bytes()[:-9000])
+    last, half = tmp_path / "killed" / "checkpoint_last.pt", tmp_path / "half"
+    trained("killed", 2)
+
+    def copy_half(source: str, target: str) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:9000])
+        half.touch()
+        time.sleep(600)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", copy_half)
+        if how == "killed":
+            child = multiprocessing.get_context("fork").Process(target=trained, args=("killed", 4))
+            child.start()
+            while child.is_alive() and not half.exists():
+                time.sleep(0.05)
+            child.kill()
+            child.join()
+            assert half.exists()
+        else:
+            last.write_bytes(last.read_bytes()[:-9000])
     killed, never = trained("killed", 6), trained("never", 6)
     assert killed.keys() == never.keys()
     assert all(torch.equal(killed[name], never[name]) for name in never)

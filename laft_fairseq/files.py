@@ -121,14 +121,16 @@ def replacing(path: Path) -> Iterator[Path]:
             yield path  # /dev/fd/63 of a shell's >(...), /dev/stdout
             return
         target = Path(os.path.realpath(path))
-        temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+        stem = os.fsdecode(os.fsencode(target.stem)[:200])  # of the 255 bytes that a name may have
+        temporary = target.with_name(f".{stem}.{os.getpid()}.tmp{target.suffix}")
         try:
             yield temporary
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch.save raises the latter
-        reason = getattr(error, "strerror", None) or str(error).split("\n")[0][:160]
+        cause = error if isinstance(error, OSError) else error.__context__  # of a full disk
+        reason = getattr(cause, "strerror", None) or str(error).split("\n")[0][:160]
         raise LaftError(f"{path}: cannot be written ({reason})") from error
 
 

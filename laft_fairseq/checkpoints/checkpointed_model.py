@@ -34,6 +34,7 @@ class CheckpointedMBart(BARTModel):
     def reset_provenance(self) -> None:
         """Let the model remember no backbone, components or training yet."""
         self.backbone_path, self.fingerprint = "", ""
+        self.is_loaded = False  # from a checkpoint
         self.mapped: frozen_weights.FileState | None = None  # the file whose weights are in use
         self.from_backbone: set[str] = set()  # names whose contents are the backbone's
         self.control: str | None = None  # which ablation the components are, or ""; None: none yet
@@ -107,7 +108,8 @@ class CheckpointedMBart(BARTModel):
         path = origin or "checkpoint"
         if header is None:
             raise LaftError(f"{path}: {NOT_OURS}")
-        same_method = header.method == self.options.method
+        self.is_loaded, same_method = True, header.method == self.options.method
+        checks.check_finite(state_dict, path)
         checks.check_header(header, self, path)
         checks.check_backbone(header, self, path)
         if same_method:
@@ -131,6 +133,7 @@ class CheckpointedMBart(BARTModel):
                 state_dict[key] = tensor
         checks.check_shapes(state_dict, built, path)
         super().upgrade_state_dict_named(state_dict, name)
+        checks.check_parts(state_dict, built, header, self, path)
 
     def _remember_backbone(self, header: Header) -> None:
         """Of a whole checkpoint: whose encoder the model has, if its system trains none."""

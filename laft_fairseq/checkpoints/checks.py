@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from laft_fairseq.checkpoints.header import Header, check_options
@@ -153,6 +154,47 @@ def check_shapes(state: Mapping[str, Tensor], built: Mapping[str, Tensor], path:
                 f"{path}: {key} is {tuple(tensor.shape)}, but this model wants "
                 f"{tuple(built[key].shape)}; give the --arch and the dictionary of the checkpoint"
             )
+
+
+def check_parts(
+    state: Iterable[str], built: Iterable[str], header: Header, model: Any, path: str
+) -> None:
+    """Refuse tensors that the model has no place for, and a lack of others.
+
+    Raises:
+        LaftError: names the checkpoint, its system and a tensor.
+    """
+    held, wanted = set(state), set(built)
+    if held != wanted:
+        name = min(held ^ wanted)
+        holds = "holds" if name in held else "lacks"
+        lacks = "lacks" if name in held else "has"
+        raise LaftError(
+            f"{path}: trained with --method {header.method}, it {holds} {name}, which --method "
+            f"{model.options.method} {lacks}; start from a checkpoint of --method "
+            f"{model.options.method}, or from --backbone alone"
+        )
+
+
+def check_finite(state: Mapping[str, Tensor], path: str) -> None:
+    """Refuse weights that are no numbers, of which no output would come.
+
+    Raises:
+        LaftError: names the checkpoint and a tensor.
+    """
+    for name, tensor in state.items():
+        if not is_finite(tensor):
+            raise LaftError(
+                f"{path}: its {name} holds infinite numbers or none: that training diverged, or "
+                "the file is damaged; use an earlier checkpoint"
+            )
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether all numbers of a tensor are finite; no tensor of its size is made."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    return all(map(torch.isfinite, tensor.aminmax()))
 
 
 def _flag(option: str) -> str:

@@ -3,7 +3,7 @@
 A slim state leaves out what is frozen and equal to the backbone; its header records exactly
 those names, with the backbone's fingerprint, and loading fills them from the backbone and
 nothing else. A whole state (``laft export``) holds every tensor. The header is JSON in a
-uint8 tensor, so that the file stays loadable weights-only.
+tensor of bytes, so that the file stays loadable weights-only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from torch import Tensor, uint8
+from torch import Tensor, int32, uint8
 
 from laft_fairseq.checkpoints.options import checked_options
 from laft_fairseq.checkpoints.reading import (
@@ -79,7 +79,7 @@ class Header:
     version: int = VERSION
 
     def to_tensor(self) -> Tensor:
-        """The header as JSON, (n,) uint8."""
+        """The header as JSON, (n,) int32 of bytes."""
         return text_tensor(json.dumps(asdict(self), sort_keys=True))
 
 
@@ -99,13 +99,17 @@ def pop_header(state: dict[str, Any], path: str = "") -> tuple[Header | None, st
 
 
 def _parse(tensor: Any, path: str) -> Header:
-    """The header in a tensor (n,) uint8, each of its values checked."""
+    """The header in a tensor (n,) of bytes, each of its values checked."""
     try:
-        if tensor.dtype is not uint8 or tensor.dim() != 1 or len(tensor) > LARGEST_HEADER:
+        is_bytes = tensor.dtype in (int32, uint8)  # uint8: of older checkpoints
+        if not is_bytes or tensor.dim() != 1 or len(tensor) > LARGEST_HEADER:
             raise ValueError
         values = dict(json.loads(tensor_text(tensor)))
     except (AttributeError, TypeError, ValueError, RuntimeError, RecursionError):
-        raise LaftError(f"{path}: its header cannot be read; the file is damaged") from None
+        raise LaftError(
+            f"{path}: its header cannot be read; the file is damaged, or an average of checkpoints "
+            "that an older laft_fairseq wrote, which only newer ones can be averaged of"
+        ) from None
     if values.get("format") != FORMAT or values.get("version") != VERSION:
         file_format, version = shorten(values.get("format")), shorten(values.get("version"))
         raise LaftError(

@@ -22,6 +22,10 @@ HEADER_KEY = "laft.header"  # of a checkpoint's own header, in its model state (
 ORIGIN_KEY = "laft.origin"  # where a checkpoint was read from, added to its model state
 
 
+class DamagedFileError(LaftError):
+    """A file that was cut short or changed since it was written."""
+
+
 def allow_checkpoint_classes() -> None:
     """Allow torch's reader the classes that fairseq's own checkpoints and broadcasts hold."""
     from fairseq.distributed.utils import _TensorPlaceholder
@@ -40,15 +44,18 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, Any]:
     """Load a torch file to the CPU, weights only; the file is mapped where its format allows.
 
     Raises:
-        LaftError: missing, corrupt or truncated file, no regular one, or a pickle with anything
-            but tensors and plain values in it (nothing of it is run).
+        DamagedFileError: corrupt or truncated, as the checksums in it say, of files since 2020.
+        LaftError: missing, no regular file, or a pickle with anything but tensors and plain
+            values in it (nothing of it is run).
     """
     if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
         raise LaftError(f"{path}: a pipe or a device, no regular file")  # which may never end
     allow_checkpoint_classes()
     try:
-        mappable = mmap and zipfile.is_zipfile(path)
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mappable)
+        is_zip = zipfile.is_zipfile(path)
+        if is_zip:
+            _check_sums(path)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap and is_zip)
     except FileNotFoundError:
         raise LaftError(f"{path}: no such checkpoint") from None
     except IsADirectoryError:
@@ -56,13 +63,13 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         forbidden = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it asks for {forbidden.group(1)}" if forbidden else "it may be damaged"
-        raise LaftError(
+        raise (LaftError if forbidden else DamagedFileError)(
             f"{path}: refused, nothing of it was run: more than weights and plain values is in it "
             f"({reason}); use a file written by fairseq, torch.save or `laft export`"
         ) from None
     except Exception as error:  # what bytes that are no pickle raise in torch's reader is any
         reason = str(error).split("\n")[0][:160]
-        raise LaftError(
+        raise DamagedFileError(
             f"{path}: corrupt or truncated checkpoint ({reason}); fetch it again"
         ) from None
     if not isinstance(state, dict):
@@ -72,9 +79,24 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, Any]:
     return state
 
 
+def _check_sums(path: str) -> None:
+    """Compare a torch file, a zip archive, with the CRC-32 of each entry, which torch only writes.
+
+    Raises:
+        ValueError: an entry is damaged; or any error of zipfile's, where the archive is.
+    """
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise ValueError(f"the checksum of {damaged} is another")
+
+
 def text_tensor(text: str) -> Tensor:
-    """UTF-8 bytes of ``text`` as a (n,) uint8 tensor, so that a state dict can carry it."""
-    return torch.tensor(list(text.encode("utf-8")), dtype=torch.uint8)
+    """UTF-8 bytes of ``text`` as a (n,) int32 tensor, so that a state dict can carry it.
+
+    The sum of many, which averages of checkpoints are made of, does not overflow as uint8 would.
+    """
+    return torch.tensor(list(text.encode("utf-8")), dtype=torch.int32)
 
 
 def tensor_text(tensor: Tensor) -> str:

@@ -8,51 +8,60 @@ one would be the first one under another name.
 from __future__ import annotations
 
 import filecmp
+import logging
 import os
+import shutil
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from laft_fairseq.checkpoints.reading import read_checkpoint
+from laft_fairseq.checkpoints.reading import DamagedFileError, read_checkpoint
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import replacing
 from laft_fairseq.languages.tags import split_tags
+from laft_fairseq.training.rank_consistency import is_rank_zero
+
+logger = logging.getLogger(__name__)
 
 LAST = "checkpoint_last.pt"
 RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
-# The task's options that a resumed run must share.
-TRAINED_ON = {
-    "_name": "--task",
-    "train_langs": "--train-langs",
-    "target_langs": "--target-langs",
-    "target_rows": "--target-rows",
+# The options that a resumed run must share, by fairseq's groups of them.
+SHARED = {
+    "model": {"method": "--method"},
+    "task": {
+        "_name": "--task",
+        "train_langs": "--train-langs",
+        "target_langs": "--target-langs",
+        "target_rows": "--target-rows",
+    },
 }
 
 
-def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
-    """Refuse to resume a run of another starting point, another stage or other languages.
+def check(cfg: Any, model: Any, task: Any, tags: Sequence[str]) -> None:
+    """Refuse to resume a run of another starting point, system, stage or other languages.
 
     Args:
         cfg: fairseq's ``checkpoint`` options.
+        model: its ``model`` options.
         task: its ``task`` options.
         tags: the dictionary's, which an empty ``--train-langs`` stands for.
 
     Raises:
-        LaftError: the run differs, or the checkpoint of ``--finetune-from-model`` does not exist.
+        LaftError: the run differs, or a checkpoint that is asked for does not exist.
     """
     last, start = Path(cfg.save_dir) / LAST, cfg.finetune_from_model
     if cfg.restore_file != LAST:
+        if not Path(cfg.restore_file).is_file():
+            raise LaftError(f"--restore-file {cfg.restore_file}: no such checkpoint")
         return
-    if not last.exists():
-        if start is not None and not Path(start).exists():
-            raise LaftError(f"--finetune-from-model {start}: no such checkpoint")
-        return
-    try:
-        content = read_checkpoint(str(last), mmap=True)
-    except LaftError:
-        return  # the loader that reads all of it says what is wrong
-    saved = _table(content.get("cfg"))
+    saved: dict[str, Any] = _table(_read_last(last).get("cfg")) if last.exists() else {}
     before = _table(saved.get("checkpoint")).get("finetune_from_model")
     before = before if isinstance(before, str) else None
+    if start is not None and start != before and not Path(start).is_file():
+        raise LaftError(f"--finetune-from-model {start}: no such checkpoint")
+    if not last.exists():
+        return
     remedy = "choose another --save-dir, or delete this one to start again"
     # fairseq allows none of them beside --finetune-from-model, so that it is left out.
     is_reset = start is None and any(getattr(cfg, name, False) for name in RESETS)
@@ -63,18 +72,49 @@ def check(cfg: Any, task: Any, tags: Sequence[str]) -> None:
         )
     if cfg.reset_dataloader:
         return
-    options = _table(saved.get("task"))
-    for name, option in TRAINED_ON.items():
-        if name not in options or not hasattr(task, name):
+    for group, given in (("model", model), ("task", task)):
+        options = _table(saved.get(group))
+        for name, option in SHARED[group].items():
+            if name not in options or not hasattr(given, name):
+                continue
+            was, now = (
+                _as_text(name, each, tags) for each in (options[name], getattr(given, name))
+            )
+            if was != now:
+                raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
+
+
+def _read_last(last: Path) -> dict[str, Any]:
+    """Read a run's last checkpoint; a damaged one is replaced by the newest of its others.
+
+    The best ones, which have no optimizer state, are none that a run can go on from.
+
+    Raises:
+        LaftError: it cannot be read, and nothing can take its place.
+    """
+    try:
+        return read_checkpoint(str(last), mmap=True)
+    except DamagedFileError as error:
+        damage = error
+    numbered = [path for path in last.parent.glob("checkpoint[_0-9]*.pt")
+                if path.stem.removeprefix("checkpoint").replace("_", "").isdigit()]  # fmt: skip
+    for path in sorted(numbered, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        try:
+            content = read_checkpoint(str(path), mmap=True)
+        except DamagedFileError:
             continue
-        was, now = (_as_text(name, value, tags) for value in (options[name], getattr(task, name)))
-        if was != now:
-            raise LaftError(f"{last}: trained with {option} {was}, not {now}; {remedy}")
+        if is_rank_zero():
+            logger.warning("%s; going on from %s, the newest whole one", damage, path)
+            with replacing(last) as partial:
+                shutil.copyfile(path, partial)
+        return content
+    raise LaftError(f"{damage}, or delete it to start again: no whole one is beside it")
 
 
 def _table(values: Any) -> dict[str, Any]:
     """Return what a file records under a name, if it is what fairseq writes there."""
-    return values if isinstance(values, dict) else {}
+    table = vars(values) if type(values) is Namespace else values
+    return table if isinstance(table, dict) else {}
 
 
 def _same_file(before: str | None, start: str | None) -> bool:

@@ -9,8 +9,11 @@ has three, would be stored three times. Of what it reads, nothing of ours reache
 from __future__ import annotations
 
 import inspect
+import logging
+import math
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,6 +29,9 @@ from laft_fairseq.checkpoints.size import check_size
 from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError, in_one_line, laft_error_in
 from laft_fairseq.files import replacing
+from laft_fairseq.training import save_folder
+
+logger = logging.getLogger(__name__)
 
 BEST = ("checkpoint_best*.pt", "checkpoint.best_*.pt")
 STATE = "last_optimizer_state"
@@ -102,12 +108,41 @@ def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: An
     return result
 
 
+def verify_checkpoint_directory(stock: Any, save_dir: str) -> None:
+    """Take the folder for this training alone, which the first process of each calls for."""
+    save_folder.enter(Path(save_dir))
+
+
+def torch_persistent_save(stock: Any, obj: Any, filename: Any, async_write: bool = False) -> None:
+    """Save as fairseq does, whole or not at all, without what a failure would leave behind."""
+    if async_write or not isinstance(filename, str):
+        stock(obj, filename, async_write)
+        return
+    with replacing(Path(filename)) as partial, partial.open("wb") as file:
+        torch.save(obj, file)
+
+
+def copy(stock: Any, src_path: str, dst_path: str, overwrite: bool = False) -> Any:
+    """Copy a checkpoint as fairseq does, but whole or not at all."""
+    with replacing(Path(dst_path)) as partial:
+        return stock(src_path, str(partial), overwrite)
+
+
 def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
     """Resume as fairseq does, where the run that is there is the one that is asked for."""
     if hasattr(trainer.task, "stage"):
-        resuming.check(cfg, trainer.task.cfg, trainer.task.tags)
+        resuming.check(cfg, trainer.cfg.model, trainer.task.cfg, trainer.task.tags)
     with restoring(False, hasattr(trainer.task, "stage")):
-        return stock(cfg, trainer, **kwargs)
+        extra_state, batches = stock(cfg, trainer, **kwargs)
+    done, last = trainer.get_num_updates(), trainer.cfg.optimization.max_update
+    if hasattr(trainer.task, "stage") and 0 < last <= done:
+        logger.warning(
+            "%s: has made its %d updates; nothing is done, unless --max-update is above them",
+            cfg.save_dir, done,
+        )  # fmt: skip
+        # fairseq would make one more: no epoch's number is at most another
+        return extra_state, Namespace(next_epoch_idx=math.nan)
+    return extra_state, batches
 
 
 def load_checkpoint_to_cpu(
@@ -201,7 +236,11 @@ def move_to_cpu(stock: Any, sample: Any) -> Any:
 def apply() -> None:
     """Patch fairseq, once."""
     from fairseq import checkpoint_utils, utils
+    from fairseq.file_io import PathManager
 
+    wrap(PathManager, copy)
+    wrap(checkpoint_utils, verify_checkpoint_directory)
+    wrap(checkpoint_utils, torch_persistent_save)
     wrap(checkpoint_utils, save_checkpoint)
     wrap(checkpoint_utils, load_checkpoint_to_cpu)
     wrap(checkpoint_utils, load_checkpoint)

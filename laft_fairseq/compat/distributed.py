@@ -17,6 +17,7 @@ import torch
 import torch.distributed.nn.functional
 
 from laft_fairseq.compat.patching import wrap
+from laft_fairseq.training import remarks, save_folder
 from laft_fairseq.training.launch import configure_distributed, disconnect
 from laft_fairseq.training.rank_consistency import expect_same_options
 
@@ -27,7 +28,11 @@ def call_main(stock: Any, cfg: Any, main: Callable[..., Any], **kwargs: Any) -> 
     """Run a command of fairseq's, which may train under torchrun, on CPUs too."""
     if Path(main.__code__.co_filename).name not in SINGLE_PROCESS:
         configure_distributed(cfg)
-    stock(cfg, main, **kwargs)
+    try:
+        stock(cfg, main, **kwargs)
+        remarks.say_again()
+    finally:
+        save_folder.leave()
     disconnect()
 
 

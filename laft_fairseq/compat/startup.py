@@ -7,8 +7,6 @@ its checkpoints are allowed by name.
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import types
 import typing
 import warnings
@@ -17,7 +15,6 @@ import numpy as np
 
 from laft_fairseq.checkpoints.reading import allow_checkpoint_classes
 from laft_fairseq.compat.patching import wrap
-from laft_fairseq.errors import laft_error_in
 
 
 def decode(stock: typing.Any, encoder: typing.Any, x: str) -> str:
@@ -48,20 +45,6 @@ def quiet_start() -> None:
         warnings.filterwarnings("ignore", message, category=UserWarning)
 
 
-def excepthook(
-    stock: typing.Any,
-    kind: type[BaseException],
-    error: BaseException,
-    trace: types.TracebackType | None,
-) -> None:
-    """Print the LaftError in an error or its causes as one line; others as Python does."""
-    cause = laft_error_in(error)
-    if cause is None or os.environ.get("LAFT_DEBUG") == "1":
-        stock(kind, error, trace)
-    else:
-        print(f"laft: error: {cause}", file=sys.stderr)
-
-
 def apply() -> None:
     """Apply every patch, once."""
     if not hasattr(np, "compat"):  # of which fairseq's token blocks still read this
@@ -69,4 +52,3 @@ def apply() -> None:
     allow_checkpoint_classes()
     decode_byte_subwords()
     quiet_start()
-    wrap(sys, excepthook)

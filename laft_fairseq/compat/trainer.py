@@ -6,9 +6,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from laft_fairseq.checkpoints.checks import is_finite
 from laft_fairseq.checkpoints.resuming import LAST
 from laft_fairseq.compat.patching import wrap
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +58,52 @@ def train_step(stock: Any, trainer: Any, samples: list[Any], *args: Any, **kwarg
     gradient is divided by. Empty batches are not dropped: a criterion with parameters reduces its
     gradients at every batch, so that all processes need as many.
     """
+    if not hasattr(trainer.task, "stage"):
+        return stock(trainer, samples, *args, **kwargs)
+    try:
+        return stock(trainer, sorted(samples, key=bool), *args, **kwargs)
+    except (FloatingPointError, StopIteration) as error:  # of --fp16, and of looking into it
+        reason = in_one_line(error) or in_one_line(error.__context__ or error)
+        raise diverged(trainer, reason) from error
+
+
+def _check_grad_norms(stock: Any, trainer: Any, grad_norm: Tensor) -> None:
+    """Refuse to update weights by gradients that are no numbers, before fairseq looks into them.
+
+    It would save a checkpoint of the crash, and then end in an error of its own.
+
+    Raises:
+        LaftError: names update, norm, rate and what to try.
+    """
+    ours = hasattr(trainer.task, "stage") and not trainer.cfg.common.amp  # which skips such batches
+    if ours and not torch.isfinite(grad_norm).all():
+        raise diverged(trainer, f"the gradient's norm is {float(grad_norm)}")
+    stock(trainer, grad_norm)
+
+
+def diverged(trainer: Any, reason: str) -> LaftError:
+    """The error of a training that cannot go on."""
+    return LaftError(
+        f"update {trainer.get_num_updates() + 1}: {reason}, at the learning rate "
+        f"{trainer.get_lr():.3g}: the training diverged, and this update was not made; try a "
+        f"smaller --lr, more --warmup-updates or --clip-norm 1. {trainer.cfg.checkpoint.save_dir} "
+        "keeps the checkpoints of before"
+    )
+
+
+def save_checkpoint(stock: Any, trainer: Any, filename: str, extra_state: Any) -> Any:
+    """Save as fairseq does, but neither weights that are no numbers nor the state at a crash.
+
+    Raises:
+        LaftError: as :func:`diverged`.
+    """
     if hasattr(trainer.task, "stage"):
-        samples = sorted(samples, key=bool)
-    return stock(trainer, samples, *args, **kwargs)
+        if Path(filename).name == "crash.pt":
+            return None
+        for name, parameter in trainer.get_model().named_parameters():
+            if parameter.requires_grad and not is_finite(parameter.detach()):
+                raise diverged(trainer, f"{name} has become infinite or no number")
+    return stock(trainer, filename, extra_state)
 
 
 def apply() -> None:
@@ -65,3 +112,5 @@ def apply() -> None:
 
     wrap(Trainer, load_checkpoint)
     wrap(Trainer, train_step)
+    wrap(Trainer, _check_grad_norms)
+    wrap(Trainer, save_checkpoint)

@@ -65,7 +65,7 @@ class LAFTDecoder(TransformerDecoderBase):
 
     def add_adapters(self, tag: str) -> None:
         """Add a fresh adapter for ``tag`` to every layer that has none."""
-        for layer in self.layers:
+        for layer in self.layers.children():  # of which --decoder-layerdrop's iterator skips some
             layer.language_adapter.add(tag)
             layer.language_adapter[tag].to(self.embed_tokens.weight)
 

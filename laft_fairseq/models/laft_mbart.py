@@ -162,7 +162,14 @@ class LAFTMBart(CheckpointedMBart):
             self.load_components(path, train_langs)
         elif path:
             logger.warning("--language-components %s: not read: this system removes nothing", path)
-        for tag in split_tags(self.options.adapter_langs) or train_langs:
+        adapted = split_tags(self.options.adapter_langs) or train_langs
+        without = [tag for tag in train_langs if tag not in adapted]
+        if self.decoder.has_adapters and without:
+            raise LaftError(
+                f"--adapter-langs {','.join(adapted)}: lacks {without[0]}, which is trained on; "
+                "add it, or leave it out of --train-langs"
+            )
+        for tag in adapted:
             self.add_adapter(tag)
 
     def untrained_tags(self) -> set[str]:

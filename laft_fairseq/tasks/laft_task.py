@@ -25,7 +25,7 @@ from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
 from laft_fairseq.models.options import warn_of_unused
 from laft_fairseq.tasks.decoding import Decoding
 from laft_fairseq.tasks.options import interpolated_or_default
-from laft_fairseq.training import frozen_weights, rank_consistency
+from laft_fairseq.training import frozen_weights, rank_consistency, remarks
 from laft_fairseq.training.launch import refuse_lost_processes
 from laft_fairseq.training.precision import autocast
 
@@ -193,13 +193,34 @@ class LaftTask(Decoding, FairseqTask):
             return
         self.has_begun = True
         self.warned |= laft_model.untrained_tags()
+        self._check_start(laft_model)
         parts = describe_parts(laft_model.never_trained())
         if parts and rank_consistency.is_rank_zero():
-            logger.warning(
-                "trained neither here nor before: %s; train them in stage 1, with their languages "
-                "among its --train-langs, and pass its checkpoint by --finetune-from-model",
-                parts,
+            remarks.warn(
+                logger,
+                f"trained neither here nor before: {parts}; train them in stage 1, with their "
+                "languages among its --train-langs, and pass its checkpoint by "
+                "--finetune-from-model",
             )
+
+    def _check_start(self, model: LAFTMBart) -> None:
+        """Warn where a training has begun with random weights, unless it makes a backbone.
+
+        Raises:
+            LaftError: components are removed from what no encoder has learned.
+        """
+        is_backbone = model.options.method == "mbart_full" and self.stage == "denoising"
+        if model.fingerprint or model.is_loaded or is_backbone:
+            return
+        reason = (
+            f"--method {model.options.method}: there is no --backbone and no checkpoint to start "
+            "from, so that the encoder's weights are random; give --backbone, or stage 1's "
+            "checkpoint by --finetune-from-model"
+        )
+        if model.encoder.needs_components:
+            raise LaftError(reason)
+        if rank_consistency.is_rank_zero():
+            remarks.warn(logger, reason)
 
     def train_step(
         self, sample: Any, model: Any, criterion: Any, optimizer: Any, update_num: int,

@@ -8,6 +8,7 @@ a run too.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -83,13 +84,18 @@ class EncoderCache:
                 f"{folder}: --encoder-cache cannot be made ({error.strerror})"
             ) from None
 
-    def get(self, keys: Sequence[bytes]) -> list[Tensor | None]:
-        """Return (t, d) bf16 vectors of each example, None for one that is not there."""
-        vectors = [self._read(key) for key in keys]
+    def get(self, keys: Sequence[bytes], lengths: Sequence[int]) -> list[Tensor | None]:
+        """Return (t, d) bf16 vectors of each example, None for one that is not there.
+
+        Args:
+            keys: of the examples.
+            lengths: their tokens, t.
+        """
+        vectors = list(map(self._read, keys, lengths))
         is_stale = time.monotonic() - self._last_scan >= SCAN_INTERVAL
         if is_stale and any(tensor is None for tensor in vectors):
             self._scan()
-            vectors = [self._read(key) for key in keys]
+            vectors = list(map(self._read, keys, lengths))
         return vectors
 
     def put(self, keys: Sequence[bytes], vectors: Sequence[Tensor]) -> None:
@@ -147,20 +153,19 @@ class EncoderCache:
                 self._records.setdefault(key, _Record(part.file, start, tokens, checksum))
                 part.scanned = end
 
-    def _read(self, key: bytes) -> Tensor | None:
+    def _read(self, key: bytes, tokens: int) -> Tensor | None:
         record = self._records.get(key)
         if record is None:
             return None
-        content = bytearray(record.tokens * self.d * BF16_BYTES)
-        try:
-            read = os.preadv(record.file.fileno(), [content], record.start)
-        except OSError:
-            read = -1
+        content, read = bytearray(tokens * self.d * BF16_BYTES), -1
+        if record.tokens == tokens:  # a damaged number may be any
+            with contextlib.suppress(OSError):
+                read = os.preadv(record.file.fileno(), [content], record.start)
         if read != len(content) or zlib.crc32(content) != record.checksum:
             del self._records[key]
             logger.warning("%s: a damaged record is ignored", self.folder)
             return None
-        return torch.frombuffer(content, dtype=torch.bfloat16).view(record.tokens, self.d)
+        return torch.frombuffer(content, dtype=torch.bfloat16).view(tokens, self.d)
 
 
 def encode(
@@ -184,7 +189,7 @@ def encode(
     """
     is_token = tokens.ne(pad)  # (B, T), False at padding
     keys = [key_of(row[kept]) for row, kept in zip(tokens.cpu(), is_token.cpu(), strict=True)]
-    vectors = cache.get(keys)
+    vectors = cache.get(keys, is_token.sum(dim=1).tolist())
     missing = [row for row, tensor in enumerate(vectors) if tensor is None]
     if missing:
         rows = None if len(missing) == len(keys) else torch.tensor(missing, device=tokens.device)

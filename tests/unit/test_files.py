@@ -61,6 +61,14 @@ def test_a_shells_pipe_is_written_to() -> None:
     os.close(reader)
 
 
+@pytest.mark.parametrize("stem", ["x" * 250, "文" * 83])
+def test_a_name_may_be_as_long_as_the_system_lets_it(tmp_path: Path, stem: str) -> None:
+    path = tmp_path / f"{stem}.json"
+    write(path, "text")
+    assert path.read_text() == "text"
+    assert os.listdir(tmp_path) == [path.name]
+
+
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(LaftError, match=r"x\.json: cannot be written"):
         write(tmp_path / "none" / "x.json", "text")

@@ -1,15 +1,21 @@
 """The best checkpoint is kept without Adam's states, the others with them."""
 
+import errno
 import os
+import resource
+import shutil
+import signal
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from fairseq import utils
+from fairseq import checkpoint_utils, utils
+from fairseq.file_io import PathManager
 
 from laft_fairseq.compat import checkpoints as cc
+from laft_fairseq.errors import LaftError
 
 FLAGS = {"no_save": False, "no_last_checkpoints": False, "write_checkpoints_asynchronously": False}
 
@@ -72,3 +78,47 @@ def test_empty_tensors_stay_themselves() -> None:
     cc.apply()
     moved = utils.move_to_cpu({"a": torch.zeros(0, 3), "b": torch.zeros(0, 2)})
     assert (moved["a"].shape, moved["b"].shape) == ((0, 3), (0, 2))
+
+
+def test_a_checkpoint_is_never_seen_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written or copied: under another name first, whatever moment a kill chooses."""
+    cc.apply()
+    old, target = b"old", tmp_path / "checkpoint_last.pt"
+    written: list[str] = []
+
+    def half(self: Any, *args: Any) -> None:
+        (name,) = set(os.listdir(tmp_path)) - {target.name, "checkpoint_1_2.pt"}
+        written.append(name)
+        assert target.read_bytes() == old
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    save(tmp_path / "checkpoint_1_2.pt")
+    target.write_bytes(old)
+    monkeypatch.setattr(shutil, "copyfile", lambda a, b: (Path(b).write_text("x"), half(a)))
+    monkeypatch.setattr(torch, "save", half)
+    for run in (
+        lambda: PathManager.copy(str(tmp_path / "checkpoint_1_2.pt"), str(target), overwrite=True),
+        lambda: checkpoint_utils.torch_persistent_save({}, str(target)),
+    ):
+        with pytest.raises(LaftError, match=rf"^{target}: cannot be written \(No space left"):
+            run()
+    assert len(written) == 2
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint_1_2.pt", target.name]
+    assert target.read_bytes() == old
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    """torch hides why a write failed."""
+    cc.apply()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+    try:
+        with pytest.raises(LaftError, match=r"c\.pt: cannot be written \(File too large\)$"):
+            checkpoint_utils.torch_persistent_save(torch.ones(99_999), str(tmp_path / "c.pt"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not os.listdir(tmp_path)

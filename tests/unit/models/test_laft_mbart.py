@@ -210,7 +210,7 @@ def test_a_whole_state_needs_no_backbone(backbone: Path, tmp_path: Path) -> None
 
 def test_an_unknown_tensor_is_refused(backbone: Path) -> None:
     state = {**on(backbone).state_dict(), "encoder.surprise": torch.ones(1)}
-    with pytest.raises(RuntimeError, match=r"encoder\.surprise"):
+    with pytest.raises(LaftError, match=r"laft, it holds encoder\.surprise, which --method laft"):
         tiny.model(backbone=str(backbone)).load_state_dict(state, strict=True)
 
 
@@ -249,10 +249,19 @@ def test_start_puts_everything_in(backbone: Path, tmp_path: Path) -> None:
 
 def test_adapter_langs() -> None:
     built = tiny.model("denoising", adapters=(), adapter_langs="zh_CN,fr_XX")
-    built.start(["en_XX"])
+    built.start(["fr_XX"])
     assert built.decoder.adapter_tags() == ["zh_CN", "fr_XX"]
+    with pytest.raises(LaftError, match="--adapter-langs zh_CN,fr_XX: lacks en_XX"):
+        built.start(["fr_XX", "en_XX"])
     with pytest.raises(LaftError, match="language de_DE: not in the dictionary"):
         built.add_adapter("de_DE")
+
+
+def test_every_layer_has_adapters_whatever_layers_training_skips() -> None:
+    built = tiny.model(adapters=(), decoder_layers=12, decoder_layerdrop=0.5).train()
+    built.start(["en_XX", "fr_XX"])
+    adapted = [list(layer.language_adapter) for layer in built.decoder.layers.children()]
+    assert adapted == [["en_XX", "fr_XX"]] * 12
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,11 @@ def texts(count: int = 3) -> tuple[list[bytes], list[Tensor]]:
     return keys, [torch.arange((n + 1) * D).reshape(n + 1, D) / 2 for n in range(count)]
 
 
+def got(cache: EncoderCache, keys: list[bytes]) -> list[Tensor | None]:
+    lengths = {key: len(vectors) for key, vectors in zip(*texts(), strict=True)}
+    return cache.get(keys, [lengths[key] for key in keys])
+
+
 def equal(actual: list[Tensor | None], expected: list[Tensor]) -> bool:
     pairs = zip(actual, expected, strict=True)
     return all(a is not None and torch.equal(a.float(), b) for a, b in pairs)
@@ -45,19 +50,19 @@ def there(actual: list[Tensor | None]) -> list[bool]:
 def test_what_was_put_is_there_for_this_process_and_the_next(tmp_path: Path) -> None:
     keys, vectors = texts()
     cache = EncoderCache(tmp_path / "c", D, LIMIT)
-    assert not any(there(cache.get(keys)))
+    assert not any(there(got(cache, keys)))
     cache.put(keys, vectors)
-    assert equal(cache.get(keys), vectors)
-    assert equal(EncoderCache(tmp_path / "c", D, LIMIT).get(keys[::-1]), vectors[::-1])
+    assert equal(got(cache, keys), vectors)
+    assert equal(got(EncoderCache(tmp_path / "c", D, LIMIT), keys[::-1]), vectors[::-1])
 
 
 def test_two_processes_fill_one_folder(tmp_path: Path) -> None:
     keys, vectors = texts()
     first, second = (EncoderCache(tmp_path / "c", D, LIMIT) for _ in range(2))
-    assert not any(there(first.get(keys[:1])) + there(second.get(keys[1:])))
+    assert not any(there(got(first, keys[:1])) + there(got(second, keys[1:])))
     first.put(keys[:1], vectors[:1])
     second.put(keys[1:], vectors[1:])
-    assert equal(first.get(keys), vectors)
+    assert equal(got(first, keys), vectors)
     assert len(list((tmp_path / "c").glob("*.cache"))) == 2
 
 
@@ -75,10 +80,10 @@ def test_the_limit_holds_for_all_runs_together(tmp_path: Path) -> None:
     one = D * 2 + HEADER.size  # the first text has one token
     EncoderCache(tmp_path / "c", D, LIMIT).put(keys[:1], vectors[:1])
     cache = EncoderCache(tmp_path / "c", D, one + 5)
-    assert there(cache.get(keys)) == [True, False, False]
+    assert there(got(cache, keys)) == [True, False, False]
     cache.put(keys, vectors)
-    assert there(cache.get(keys)) == [True, False, False]
-    assert equal(cache.get(keys[:1]), vectors[:1])
+    assert there(got(cache, keys)) == [True, False, False]
+    assert equal(got(cache, keys[:1]), vectors[:1])
 
 
 def test_a_file_that_cannot_be_read_is_a_text_that_is_not_there(
@@ -92,7 +97,7 @@ def test_a_file_that_cannot_be_read_is_a_text_that_is_not_there(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(encoder_cache.os, "preadv", fail)
-    assert cache.get(keys) == [None] * 3
+    assert got(cache, keys) == [None] * 3
 
 
 LAST = HEADER.size + 3 * D * 2  # bytes of the third record
@@ -111,10 +116,36 @@ def test_a_damaged_record_is_a_text_that_is_not_there(tmp_path: Path, kept: int 
         del content[len(content) - LAST + kept :]
     part.write_bytes(content)
     cache = EncoderCache(tmp_path / "c", D, LIMIT)
-    assert there(cache.get(keys)) == [True, True, False]
-    assert equal(cache.get(keys[:2]), vectors[:2])
+    assert there(got(cache, keys)) == [True, True, False]
+    assert equal(got(cache, keys[:2]), vectors[:2])
     cache.put(keys, vectors)
-    assert equal(cache.get(keys), vectors)
+    assert equal(got(cache, keys), vectors)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 3, 10**6])
+def test_a_damaged_length_is_a_text_that_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tokens: int
+) -> None:
+    """It takes no memory, and no other text's vectors, whatever the file holds behind it."""
+    keys, vectors = texts()
+    EncoderCache(tmp_path / "c", D, LIMIT).put(keys, vectors)
+    (part,) = tmp_path.glob("c/*.cache")
+    content = part.read_bytes()
+    second = HEADER.size + D * 2  # where it begins
+    key, _, checksum = HEADER.unpack_from(content, second)
+    damaged = HEADER.pack(key, tokens, checksum)
+    part.write_bytes(content[:second] + damaged + content[second + HEADER.size :])
+    with part.open("ab") as file:
+        file.truncate(10**6 * D * 2 + 10**4)  # in which the largest length fits
+    monkeypatch.setattr(encoder_cache, "bytearray", small_bytearray, raising=False)
+    cache = EncoderCache(tmp_path / "c", D, LIMIT)
+    found = got(cache, keys)
+    assert there(found)[:2] == [True, False] and equal(found[:1], vectors[:1])
+
+
+def small_bytearray(size: int) -> bytearray:
+    assert size <= 3 * D * 2
+    return bytearray(size)
 
 
 def test_the_folder_may_be_deleted_at_any_time(tmp_path: Path) -> None:
@@ -122,9 +153,9 @@ def test_the_folder_may_be_deleted_at_any_time(tmp_path: Path) -> None:
     cache = EncoderCache(tmp_path / "c", D, LIMIT)
     cache.put(keys[:2], vectors[:2])
     shutil.rmtree(tmp_path / "c")
-    assert equal(cache.get(keys[:2]), vectors[:2])
+    assert equal(got(cache, keys[:2]), vectors[:2])
     cache.put(keys[2:], vectors[2:])
-    assert not any(there(EncoderCache(tmp_path / "c", D, LIMIT).get(keys)))
+    assert not any(there(got(EncoderCache(tmp_path / "c", D, LIMIT), keys)))
 
 
 def on_backbone(

@@ -63,10 +63,14 @@ def excepthook(
 
 
 def apply() -> None:
-    """Apply every patch, once."""
+    """Apply every patch, once; of a command of fairseq's also its warnings and its last line.
+
+    Where a program imports us, its excepthook and its filters of warnings are its own.
+    """
     if not hasattr(np, "compat"):  # of which fairseq's token blocks still read this
         np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
     allow_checkpoint_classes()
     decode_byte_subwords()
-    quiet_start()
-    wrap(sys, excepthook)
+    if "fairseq_cli" in sys.modules:
+        quiet_start()
+        wrap(sys, excepthook)

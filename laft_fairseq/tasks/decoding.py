@@ -218,10 +218,13 @@ def set_beam(models: Any, size: int) -> None:
     """Set how many rows of a batch share a source in the decoders.
 
     fairseq sets it once, when a generator is built, and cross-attention would then skip sources in
-    training and validation as well. So it is set for each search, and 1 otherwise.
+    training and validation as well. So it is set for each search, and 1 otherwise. With it fairseq
+    puts a method of the encoder on the encoder, a cycle that would keep a dropped model in memory.
     """
     for model in models:
         model.set_beam_size(size)
+        if size == 1:
+            vars(model.encoder).pop("reorder_encoder_out", None)
 
 
 def _rows(values: Any, chosen: Tensor) -> Any:

@@ -114,7 +114,8 @@ def test_numpy_has_what_fairseqs_token_blocks_want() -> None:
     assert np.compat.long is int  # type: ignore[attr-defined]
 
 
-def test_patches_are_applied_once() -> None:
+def test_patches_are_applied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fairseq_cli", sys)  # as in a command of fairseq's
     patched = [
         (SentencepieceBPE, "decode"), (sys, "excepthook"), (utils, "move_to_cpu"),
         (Trainer, "load_checkpoint"), (Trainer, "train_step"),
@@ -134,6 +135,7 @@ def test_an_uncaught_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
     """Also where fairseq has wrapped it; anything else keeps its traceback."""
     seen = []
     monkeypatch.setattr(sys, "excepthook", lambda *args: seen.append(args))
+    monkeypatch.setitem(sys.modules, "fairseq_cli", sys)
     compat.apply()
     wrapped = Exception("Cannot load model parameters")
     wrapped.__context__ = LaftError("data-bin: no language xx_XX")

@@ -152,8 +152,8 @@ def _number_of_lines(stream: Any) -> int | None:
             return None
     except io.UnsupportedOperation:
         return None
-    start, count = stream.tell(), 0
+    start, count, last = stream.tell(), 0, b"\n"
     while block := stream.read(io.DEFAULT_BUFFER_SIZE):
-        count += block.count(b"\n")
+        count, last = count + block.count(b"\n"), block[-1:]
     stream.seek(start)
-    return count
+    return count + (last != b"\n")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from laft_fairseq import progress
 from laft_fairseq.cli import main
 from tests import tiny
 
@@ -48,8 +49,10 @@ def command(
 
 
 def test_figure_and_numbers(
-    laft: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    laft: Path, data: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
     out, numbers = tmp_path / "figure2.png", tmp_path / "figure2.json"
     flags = ("--split", "train", "--max-sentences", "10", "--parallel", "--json", str(numbers))
     assert command(laft, data, out, *flags) == 0

@@ -8,11 +8,13 @@ import pytest
 import scipy.linalg
 import torch
 
+from laft_fairseq import progress
 from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.cli import main
 from laft_fairseq.components import file as components_file
 from laft_fairseq.models.laft_encoder import LAFTEncoder
 from tests import tiny
+from tests.full_disk import full_disk, read_only
 
 COUNT = 40
 
@@ -154,3 +156,27 @@ def test_what_is_read_is_not_overwritten(home: Path, capsys: pytest.CaptureFixtu
         assert main.main(["components", *map(str, flags), "--out", str(home / "." / "p1")]) == 2
         assert "p1: is read too, and would be lost" in capsys.readouterr().err
     assert first.read_bytes() == before
+
+
+def test_progress_a_full_disk_and_a_read_only_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the file and the reason; the old file is kept; a folder is tried first."""
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
+    path = estimate(home, "kept.safetensors", "--langs", "en_XX")
+    assert f"laft: en_XX: {COUNT} of {COUNT} sentences, 00:00 left" in capsys.readouterr().err
+    before = path.read_bytes()
+    words = ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin"),
+             "--num-components", "3", "--cpu", "--langs", "fr_XX", "--out", str(path)]  # fmt: skip
+    with full_disk():
+        assert main.main(words) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"laft: error: {path}: cannot be written (File too large)"
+    read_only(monkeypatch)
+    assert main.main(words) == 2
+    error = capsys.readouterr().err
+    assert (
+        error == f"laft: error: {path}: its folder cannot be written to (Read-only file system)\n"
+    )
+    assert path.read_bytes() == before
+    assert not list(home.glob(".*"))

@@ -13,10 +13,9 @@ absent: suffix) and control (of an ablation: which, `ablations.py`). Equal conte
 from __future__ import annotations
 
 import json
-import math
 import os
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from laft_fairseq.components.schema import Ablation, Language, LanguageComponents, check_held
+from laft_fairseq.components.schema import (
+    Language,
+    LanguageComponents,
+    ablation,
+    check_held,
+    is_count,
+    is_numbers,
+    table,
+)
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import replacing
 from laft_fairseq.languages.layout import TagLayout
@@ -214,12 +221,12 @@ class _Reader:
                 f"{path}: of a part of the text (`--shard` of version 0.1.0); {REMEDY} on all of it"
             )
         try:
-            self.counts: dict[str, int] = _table(metadata["counts"], _is_count)
+            self.counts: dict[str, int] = table(metadata["counts"], is_count)
             if not self.counts or 0 in self.counts.values():
                 raise ValueError("counts: no language, or one without sentences")
-            values: dict[str, list[float]] = _table(metadata["singular_values"], _is_numbers)
+            values: dict[str, list[float]] = table(metadata["singular_values"], is_numbers)
             self.singular_values = {tag: values[tag] for tag in self.counts}
-            self.checksums: dict[str, int] = _table(metadata["checksums"], _is_count)
+            self.checksums: dict[str, int] = table(metadata["checksums"], is_count)
             masked = {"masked": True, "shown": False}[metadata.get("source_tag", "shown")]
             self.file = LanguageComponents(
                 path,
@@ -228,7 +235,7 @@ class _Reader:
                 int(metadata["k"]),
                 languages={},
                 mask_source_tag=masked,
-                control=_ablation(metadata.get("control", "null")),
+                control=ablation(metadata.get("control", "null")),
                 layout=TagLayout(metadata.get("tag_layout", TagLayout.SUFFIX)),
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -274,52 +281,3 @@ class _Reader:
 
     def _error(self, tag: str, what: str) -> LaftError:
         return LaftError(f"{self.path}: language {tag}: {what}; {REMEDY}")
-
-
-def _parsed(text: str) -> Any:
-    """Return what JSON holds. Raises ValueError, also for nesting too deep to be read."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("a table that is nested too deeply") from None
-
-
-def _table(text: str, is_valid: Callable[[Any], bool]) -> dict[str, Any]:
-    """Return a JSON object whose values are valid. Raises ValueError."""
-    table = _parsed(text)
-    if not _is_table(table, is_valid):
-        raise ValueError(f"the table {text[:60]}")
-    return dict(table)
-
-
-def _ablation(text: str) -> Ablation | None:
-    """Return the ablation that JSON describes, or None. Raises ValueError or TypeError."""
-    given = _parsed(text)
-    if given is None:
-        return None
-    ablation = Ablation(**given)
-    is_valid = (
-        isinstance(ablation.kind, str)
-        and _is_table(ablation.of, lambda tag: isinstance(tag, str))
-        and (ablation.seed is None or isinstance(ablation.seed, int))
-        and _is_table(ablation.gains, lambda gains: _is_table(gains, _is_number))
-    )
-    if not is_valid:
-        raise ValueError(f"control {text[:60]}")
-    return ablation
-
-
-def _is_table(value: Any, is_valid: Callable[[Any], bool]) -> bool:
-    return isinstance(value, dict) and all(map(is_valid, value.values()))
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 53
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and 0 <= value < math.inf
-
-
-def _is_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_number, value))

@@ -77,7 +77,10 @@ def test_figure_and_numbers(
         assert picture.info["Description"] == report["command"]
         assert len(picture.convert("RGB").getcolors(2**24) or []) > 100  # not an empty sheet
     assert str(laft) in report["command"]
-    lines = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr()
+    for line in ("src: 10 of 10 sentences", "measures: 6 of 6 panels", "t-SNE: 6 of 6 maps"):
+        assert f"{line}, 00:00 left" in shown.err
+    lines = shown.out.splitlines()
     assert len(lines) == 1 + 6 + 2
     assert lines[1].startswith("en_XX fr_XX  encoder output")
 

@@ -41,8 +41,10 @@ $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 		exit 1; }
 	@echo "installing $(TORCH), fairseq and the tools into $(VENV) (a few minutes)"
 	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install -q --prefer-binary $(TORCH)
-	$(BIN)/python -m pip install -q --prefer-binary -r requirements.txt -r requirements-dev.txt
+	@# pip would call it an error that fairseq goes without torchaudio (requirements-fairseq.txt)
+	$(BIN)/python -m pip install -q --no-warn-conflicts --prefer-binary $(TORCH)
+	$(BIN)/python -m pip install -q --no-warn-conflicts --prefer-binary \
+		-r requirements.txt -r requirements-dev.txt
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
 		echo "no fairseq wheel for this Python: compiling it (about five minutes)"; fi
 	$(BIN)/python -m pip install -q --prefer-binary --no-deps --no-build-isolation \

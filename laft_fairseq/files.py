@@ -7,12 +7,15 @@ import gzip
 import json
 import lzma
 import os
+import shutil
+import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.progress import progress
 
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 DAMAGED = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)  # what these raise
@@ -24,7 +27,10 @@ MAX_TEXT_BYTES = 2**20
 
 
 def lines(
-    path: str | Path, columns: Sequence[int] = (), max_bytes: int = MAX_LINE_BYTES
+    path: str | Path,
+    columns: Sequence[int] = (),
+    max_bytes: int = MAX_LINE_BYTES,
+    on_read: Callable[[int], Any] | None = None,
 ) -> Iterator[str]:
     """Yield the lines of a UTF-8 file as :func:`decoded_lines` does.
 
@@ -32,6 +38,7 @@ def lines(
         path: plain, ``.gz`` or ``.xz``.
         columns: counted from 1; where the path is a TSV, each of these fields is yielded instead.
         max_bytes: of a line.
+        on_read: called after each line with how many more of the file's bytes were read.
 
     Raises:
         LaftError: absent, unreadable, damaged, not UTF-8, a line that is too long, line ends of
@@ -39,10 +46,13 @@ def lines(
     """
     path = Path(path)
     fields = columns if ".tsv" in path.suffixes else ()
-    number = 0
+    number = before = 0
     try:
-        with OPENERS.get(path.suffix, open)(path, "rb") as file:
+        with open(path, "rb") as raw, OPENERS.get(path.suffix, _as_it_is)(raw) as file:
             for number, line in enumerate(decoded_lines(file, path, max_bytes), 1):
+                if on_read is not None:
+                    on_read(raw.tell() - before)
+                    before = raw.tell()
                 yield from _fields(line, fields, f"{path}: line {number}") if fields else (line,)
     except DAMAGED as error:
         raise LaftError(
@@ -51,6 +61,10 @@ def lines(
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise LaftError(f"{path}: cannot be read ({reason}); check the path") from None
+
+
+def _as_it_is(file: Any) -> Any:
+    return file
 
 
 def decoded_lines(
@@ -129,9 +143,62 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch.save raises the latter
-        cause = error if isinstance(error, OSError) else error.__context__  # of a full disk
-        reason = getattr(cause, "strerror", None) or str(error).split("\n")[0][:160]
-        raise LaftError(f"{path}: cannot be written ({reason})") from error
+        raise _not_written(path, error) from error
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder to write to; it is renamed to ``path``, removed on an error.
+
+    Raises:
+        LaftError: ``path`` cannot be written, or is there and not an empty folder.
+    """
+    target = path.absolute()
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.replace(target)
+    except (OSError, RuntimeError) as error:
+        raise _not_written(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _not_written(path: Path, error: BaseException) -> LaftError:
+    """The error that names the file and the reason, of the OSError that is behind it if any."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    reason = getattr(cause, "strerror", None) or str(error).split("\n")[0][:160]
+    return LaftError(f"{path}: cannot be written ({reason})")
+
+
+def save_torch(content: dict[str, Any], path: Path) -> None:
+    """Write ``content``, a checkpoint with its tensors under "model", as torch does.
+
+    Equal content is equal bytes: torch would put the name of a file, a temporary one, into it.
+    """
+    import torch
+
+    storages = [tensor.untyped_storage() for tensor in content["model"].values()]
+    size = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    with path.open("wb") as file, progress(f"writing {path.name}", size, "bytes", True) as bar:
+        counted: Any = _Counted(file, bar.update)
+        torch.save(content, counted)
+
+
+class _Counted:
+    """A file to write to that tells how much was written."""
+
+    def __init__(self, file: Any, on_written: Callable[[int], Any]) -> None:
+        self.file, self.on_written, self.flush = file, on_written, file.flush
+
+    def write(self, content: Any) -> int:
+        """Write the bytes and return their number."""
+        count: int = self.file.write(content)
+        self.on_written(count)
+        return count
 
 
 def check_output(path: Path, *inputs: str | Path | None) -> None:
@@ -140,13 +207,29 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
     Raises:
         LaftError: the folder of ``path`` is absent, or ``path`` is a folder or an input.
     """
-    if not path.parent.is_dir():
-        raise LaftError(f"{path}: no such folder {path.parent}; make it first")
     if path.is_dir():
         raise LaftError(f"{path}: a folder; name a file")
+    check_folder_of(path)
     for source in (Path(name) for name in inputs if name):
         if path.is_file() and source.is_file() and path.samefile(source):
             raise LaftError(f"{path}: is read too, and would be lost; name another file to write")
+
+
+def check_folder_of(path: Path) -> None:
+    """Refuse, before any work, a path in a folder that is absent or cannot be written to.
+
+    Raises:
+        LaftError: names the folder.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise LaftError(f"{path}: no such folder {folder}; make it first")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return  # a device or a pipe
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise LaftError(f"{path}: its folder cannot be written to ({error.strerror})") from None
 
 
 def write_json(path: Path, content: Any) -> None:

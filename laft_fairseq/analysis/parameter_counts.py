@@ -23,6 +23,7 @@ from laft_fairseq.method.systems import STAGES, find, is_trained
 from laft_fairseq.models.laft_mbart import LAFTMBart
 
 CC25_ENTRIES = 250_027
+MOST_ENTRIES = 10**8
 
 # The backbone's parts: a pattern of the parameters' names, and the part's. The first match counts.
 PARTS = (
@@ -150,6 +151,8 @@ def _dictionary(langs: Sequence[str], vocabulary: int, new: int) -> Dictionary:
     dictionary, known = Dictionary(), len(langs) - new
     if known < 1:
         raise LaftError("--langs: name at least one language, such as en_XX")
+    if vocabulary > MOST_ENTRIES:
+        raise LaftError(f"--vocab {vocabulary}: at most {MOST_ENTRIES}")
     subwords = vocabulary - len(dictionary) - known - 1
     if subwords < 0:
         raise LaftError(

@@ -19,6 +19,7 @@ from laft_fairseq.analysis.representations import (
 )
 from laft_fairseq.data.tagged_texts import TaggedTexts
 from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.progress import progress
 
 States = dict[str, dict[str, Floats]]  # by language and stage, (n, d)
 
@@ -56,6 +57,7 @@ def measures(
         states[tag] = represent(model, available, indices[tag], sample=samples.get(tag))
     first, *others = sentences
     panels = []
+    bar = progress("measures", len(others) * len(states[first]), "panels")
     for other in others:
         pair = [first, other]
         if mask_latin:
@@ -80,6 +82,8 @@ def measures(
             if mask_latin:
                 panel["retrieval_masked"] = masked[stage]
             panels.append(panel)
+            bar.update()
+    bar.close()
     report = {
         "method": str(model.options.method),
         "removal": str(model.encoder.removal),

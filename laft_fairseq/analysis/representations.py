@@ -19,6 +19,7 @@ from laft_fairseq.data.tagged_texts import TaggedTexts
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.removal import sentence_mean
 from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.progress import progress
 from laft_fairseq.tasks.laft_task import LaftTask
 
 MAX_TOKENS = 8192  # of a batch, padding included
@@ -111,6 +112,7 @@ def represent(
     batches = data_utils.batch_by_size(
         order, lengths.__getitem__, max_tokens=max(max_tokens, *lengths)
     )
+    bar = progress(sentences.name, len(indices), "sentences")
     for places in batches:
         batch = [sentences[indices[place]] for place in places]
         tokens = data_utils.collate_tokens(batch, dictionary.pad(), left_pad=True)  # (B, T)
@@ -121,6 +123,8 @@ def represent(
             of_batch = sentence_mean(state, mask)  # (B, d)
             means.setdefault(stage, np.zeros((len(indices), of_batch.size(1)), np.float32))
             means[stage][places] = of_batch.cpu().numpy()
+        bar.update(len(places))
+    bar.close()
     return means
 
 

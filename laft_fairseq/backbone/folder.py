@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.backbone import TIED
 from laft_fairseq.checkpoints.header import architecture_options
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import replacing_folder, save_torch
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.sentencepiece_dictionary import dictionary_text
 from laft_fairseq.languages.vocabulary_files import (
@@ -83,18 +81,10 @@ class BackboneFolder:
             if self._is_in(out):
                 return False
             raise LaftError(f"{out}: exists and holds something else; choose another or remove it")
-        partial = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
-        try:
-            partial.mkdir(parents=True)
-            torch.save({"args": self.options, "model": self.state}, partial / MODEL)
+        with replacing_folder(out) as partial:
+            save_torch({"args": self.options, "model": self.state}, partial / MODEL)
             for name, content in self.files().items():
                 (partial / name).write_bytes(content)
-            partial.replace(out)
-        except (OSError, RuntimeError) as error:
-            reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
-            raise LaftError(f"{out}: cannot be written ({reason})") from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
         return True
 
     def _is_in(self, out: Path) -> bool:

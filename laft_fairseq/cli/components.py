@@ -103,6 +103,8 @@ def _check(args: argparse.Namespace) -> None:
         raise LaftError(f"--control {args.control}: give the file of true components by --from")
     if args.seed is not None and args.control != "random-subspace":
         raise LaftError("--seed is that of --control random-subspace")
+    if args.seed is not None and not 0 <= args.seed < 1 << 63:
+        raise LaftError(f"--seed {args.seed}: must be from 0 to {(1 << 63) - 1}")
     if args.merge or args.source:
         option = "--from" if args.source else "--merge"
         unused = (*OF_ESTIMATION, "merge" if args.source else "num_components")
@@ -110,7 +112,7 @@ def _check(args: argparse.Namespace) -> None:
         if names:
             given = ", ".join(f"--{name.replace('_', '-')}" for name in names)
             raise LaftError(f"{option} takes all that its files hold; leave {given} out")
-    for name in ("num_components", "max_sentences"):
+    for name in ("num_components", "max_sentences", "max_tokens", "max_length"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             option = f"--{name.replace('_', '-')}"
             raise LaftError(f"{option} {getattr(args, name)}: at least 1 is needed")

@@ -1,16 +1,26 @@
-"""`laft export`: make a slim checkpoint whole, or a small fp16 backbone out of a pretrained one."""
+"""`laft export`: make a slim checkpoint whole, with all that it needs or as one file, or a small
+fp16 backbone out of a pretrained one."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from laft_fairseq.errors import LaftError
+
 if TYPE_CHECKING:
     from laft_fairseq.checkpoints.record import Checkpoint
 
+OF_THE_CLOCK = {"metrics", "previous_training_time"}  # of a training's state: differ in equal runs
 EPILOG = """\
 examples:
+  laft export --checkpoint stage2/checkpoint_best.pt --out whole
+  laft generate --checkpoint whole --lang fr_XX < in.txt
   laft export --checkpoint stage2/checkpoint_best.pt --out whole.pt
   laft export --checkpoint pretrained/checkpoint_last.pt --half --as-backbone --out model.pt
+
+A folder (an --out without .pt) gets model.pt, dict.txt, langs.txt, tag-layout.txt, new-langs.txt if
+there are any, and sentence.bpe.model: `laft generate` and `hub.load` take it as it is, on any
+machine, and `fairseq-generate` as its data folder.
 
 A slim checkpoint finds its backbone by --backbone, the environment variable LAFT_BACKBONE,
 backbone.pt beside it, or the path that it recorded. The result holds weights and options alone:
@@ -27,41 +37,55 @@ def add_parser(subparsers: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--checkpoint", required=True, metavar="C.pt", help="slim or whole")
-    parser.add_argument("--backbone", metavar="M.pt", help="where the backbone is")
-    parser.add_argument("--half", action="store_true", help="store fp16 weights")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--checkpoint", required=True, metavar="C.pt", help="slim or whole")
+    add("--backbone", metavar="M.pt", help="where the backbone is")
+    add("--half", action="store_true", help="store fp16 weights")
+    add(
         "--as-backbone",
         action="store_true",
         help="a pretrained mbart_full as a backbone to ship: its weights and shape alone",
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="WHOLE.pt", help="file to write")
+    add("--data", metavar="DIR",
+        help="for a folder: where dict.txt is, if not found as by `laft generate`")  # fmt: skip
+    add("--sentencepiece-model", metavar="FILE",
+        help="for a folder: the backbone's sentence.bpe.model, likewise")  # fmt: skip
+    add("--out", required=True, type=Path, metavar="FOLDER",
+        help="folder to write; WHOLE.pt: that file alone")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
     """Write every tensor of a checkpoint, to a temporary name first."""
-    import torch
-
     from laft_fairseq import register  # noqa: F401  whose options are checked
-    from laft_fairseq.backbone.folder import to_fp16
+    from laft_fairseq.backbone.folder import MODEL, to_fp16
     from laft_fairseq.checkpoints import backbone as backbones
     from laft_fairseq.checkpoints.completion import frozen_tensors
     from laft_fairseq.checkpoints.header import HEADER_KEY
     from laft_fairseq.checkpoints.record import open_checkpoint
-    from laft_fairseq.errors import LaftError
-    from laft_fairseq.files import check_output, replacing
+    from laft_fairseq.files import check_output, replacing, replacing_folder, save_torch
+    from laft_fairseq.hub.loading import checkpoint_file
 
-    check_output(args.out, args.checkpoint, args.backbone)
-    checkpoint = open_checkpoint(args.checkpoint)
+    is_folder = args.out.is_dir() or (args.out.suffix != ".pt" and not args.out.exists())
+    if is_folder:
+        _check_folder(args.out)
+    else:
+        check_output(args.out, args.checkpoint, args.backbone)
+        for option in ("data", "sentencepiece_model"):
+            if getattr(args, option):
+                raise LaftError(f"--{option.replace('_', '-')}: only a folder holds such files")
+    checkpoint = open_checkpoint(checkpoint_file(args.checkpoint))
     header, state = checkpoint.header, checkpoint.state
     if header is None:
         raise LaftError(f"{args.checkpoint}: not written by laft_fairseq; nothing to export")
     content = checkpoint.usable_content()
+    for name in OF_THE_CLOCK & set(content.get("extra_state") or ()):
+        del content["extra_state"][name]
     if header.kind == "slim":
         backbone = backbones.find(
             args.backbone, args.checkpoint, header.backbone, header.fingerprint
         )
         state.update(frozen_tensors(header, backbone.state, args.checkpoint))
+    vocabulary = _vocabulary(checkpoint, args) if is_folder else {}
     if args.half:
         state = to_fp16(state, args.checkpoint)
     header.kind, header.frozen = "whole", []
@@ -72,11 +96,60 @@ def run(args: argparse.Namespace) -> int:
         header.method = "mbart_full"
         header.removal = header.fingerprint = header.backbone = ""
     state[HEADER_KEY] = header.to_tensor()
-    with replacing(args.out) as partial:
-        torch.save(kept | {"model": state}, partial)
-    size = args.out.stat().st_size / 1e6
+    kept |= {"model": state}
+    if is_folder:
+        with replacing_folder(args.out) as folder:
+            save_torch(kept, folder / MODEL)
+            for name, text in vocabulary.items():
+                (folder / name).write_bytes(text)
+    else:
+        with replacing(args.out) as partial:
+            save_torch(kept, partial)
+    size = (args.out / MODEL if is_folder else args.out).stat().st_size / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
     return 0
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse, before any work, a folder that holds something or that cannot be made."""
+    from laft_fairseq.files import check_folder_of
+
+    if out.is_dir() and any(out.iterdir()):
+        raise LaftError(f"{out}: is there and not empty; name another folder, or remove it")
+    check_folder_of(out.absolute())
+
+
+def _vocabulary(checkpoint: "Checkpoint", args: argparse.Namespace) -> dict[str, bytes]:
+    """Return the files of a whole checkpoint's vocabulary by name, checked against its rows."""
+    from laft_fairseq.checkpoints.backbone import EMBEDDING
+    from laft_fairseq.hub.raw_text import SubwordTokenizer, vocabulary_of
+    from laft_fairseq.languages import vocabulary_files as names
+    from laft_fairseq.languages.dictionary import backbone_part, load_dictionary
+
+    header = checkpoint.header
+    assert header is not None
+    found = vocabulary_of(checkpoint, args.data, args.sentencepiece_model, args.backbone)
+    dictionary = load_dictionary(found.dictionary.parent, header.langs, header.new_langs)
+    SubwordTokenizer(found.sentencepiece, dictionary)  # refuses what does not fit
+    entries = len(backbone_part(dictionary))
+    rows = len(checkpoint.state[EMBEDDING])
+    if rows != entries:
+        raise LaftError(
+            f"{found.dictionary}: makes {entries} entries with the tags, but {checkpoint.path} has "
+            f"{rows}; --data names the folder of its own dict.txt"
+        )
+    lists = {
+        names.LANGS_FILE: header.langs,
+        names.LAYOUT_FILE: [header.tag_layout],
+        names.NEW_LANGS_FILE: header.new_langs,
+    }
+    return {
+        names.DICTIONARY: found.dictionary.read_bytes(),
+        names.SENTENCEPIECE: found.sentencepiece.read_bytes(),
+        **{
+            name: "".join(f"{entry}\n" for entry in of).encode() for name, of in lists.items() if of
+        },
+    }
 
 
 def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
@@ -84,7 +157,6 @@ def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
     from laft_fairseq.checkpoints.backbone import is_added
     from laft_fairseq.checkpoints.header import architecture_options
     from laft_fairseq.checkpoints.options import model_options
-    from laft_fairseq.errors import LaftError
 
     added = next((key for key in checkpoint.state if is_added(key)), None)
     if added is not None:

@@ -17,6 +17,7 @@ _EPILOG = """\
 examples:
   laft generate --checkpoint stage2/checkpoint_best.pt --lang fr_XX < in.txt > out.txt
   laft generate --checkpoint stage2/checkpoint_best.pt --lang fr_XX --output-lang zh_CN < in.txt
+  laft generate --checkpoint exported-folder --lang fr_XX < in.txt
   tail -f texts | laft generate --checkpoint whole.pt --lang fr_XX --buffer-size 1
 
 dict.txt, langs.txt and sentence.bpe.model are looked for in --data, beside the checkpoint, beside
@@ -41,13 +42,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--checkpoint", required=True, metavar="C.pt", help="slim or whole, or a plain backbone")
+    add("--checkpoint", required=True, metavar="C.pt",
+        help="slim or whole, or a plain backbone, or the folder of one named model.pt")  # fmt: skip
     add("--lang", required=True, metavar="TAG", help="the input's language, such as fr_XX")
     add("--output-lang", metavar="TAG", help="language to write in (default: the input's)")
     _add_search(parser)
     add("--buffer-size", type=int, metavar="N",
-        help="lines read before the first output comes; similar lengths among them share a batch "
-        "(default: 1024, on a terminal 1)")  # fmt: skip
+        help="lines read ahead; similar lengths among them share a batch, and each output comes "
+        "when all before it are done (default: 1024, on a terminal 1)")  # fmt: skip
     add("--data", metavar="DIR", help="folder of dict.txt, langs.txt, tag-layout.txt")
     add("--sentencepiece-model", metavar="FILE", help="the backbone's sentence.bpe.model")
     add("--backbone", metavar="M.pt", help="of a slim checkpoint, where it is not found by itself")
@@ -105,6 +107,7 @@ def _generate(args: argparse.Namespace) -> int:
     from laft_fairseq.files import decoded_lines
     from laft_fairseq.hub.generator import BUFFER
     from laft_fairseq.hub.search import Search
+    from laft_fairseq.progress import progress
 
     if sys.stdin is None:
         raise LaftError("standard input is closed: the texts are read from it, a line each")
@@ -120,14 +123,37 @@ def _generate(args: argparse.Namespace) -> int:
     size = args.buffer_size
     if size is None:
         size = 1 if sys.stdin.isatty() else BUFFER
-    lines = decoded_lines(sys.stdin.buffer, "standard input")
-    outputs = generator.hypotheses(lines, args.lang, args.output_lang, size, **search)
     out = sys.stdout
     if hasattr(out, "reconfigure"):
         out.reconfigure(encoding="utf-8", newline="\n")
-    for number, hypotheses in enumerate(outputs, 1):
-        for rank, hypothesis in enumerate(hypotheses, 1):
-            numbers = f"{number}\t{rank}\t{hypothesis.score:.4f}\t"
-            print(f"{numbers if args.scores or args.nbest > 1 else ''}{hypothesis.text}", file=out)
-        out.flush()
+    lines = decoded_lines(sys.stdin.buffer, "standard input")
+    count = _number_of_lines(sys.stdin.buffer)
+    with progress("generating", count, "lines", disable=out.isatty()) as bar:
+        outputs = generator.hypotheses(
+            lines, args.lang, args.output_lang, size, bar.update, **search
+        )
+        for number, hypotheses in enumerate(outputs, 1):
+            for rank, hypothesis in enumerate(hypotheses, 1):
+                numbers = f"{number}\t{rank}\t{hypothesis.score:.4f}\t"
+                shown = numbers if args.scores or args.nbest > 1 else ""
+                print(f"{shown}{hypothesis.text}", file=out)
+            out.flush()
     return 0
+
+
+def _number_of_lines(stream: Any) -> int | None:
+    """Return how many lines are left in a file; None for a pipe or a terminal."""
+    import io
+    import os
+    import stat
+
+    try:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            return None
+    except io.UnsupportedOperation:
+        return None
+    start, count, last = stream.tell(), 0, b"\n"
+    while block := stream.read(io.DEFAULT_BUFFER_SIZE):
+        count, last = count + block.count(b"\n"), block[-1:]
+    stream.seek(start)
+    return count + (last != b"\n")

@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     subwords, tags, layout = hugging_face_vocabulary.read(
         args.folder, config, langs, args.tag_layout
     )
+    print(f"reading {args.folder}", file=sys.stderr, flush=True)
     state = hugging_face.converted(hugging_face.read_model(args.folder, config), args.folder)
     if args.half:
         state = to_fp16(state, args.folder)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import importlib
 import importlib.metadata
 import io
@@ -9,14 +10,17 @@ import logging
 import os
 import pkgutil
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 
 import laft_fairseq.cli
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, in_one_line, laft_error_in
 
+UNFORESEEN = 1
 WRONG_INPUT = 2  # as argparse
 INTERRUPTED = 130  # as a shell reports SIGINT
+OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE}
 
 EPILOG = """\
 example:
@@ -63,9 +67,13 @@ def build_parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
 
 
 def one_line(error: LaftError | OSError) -> str:
-    """Return what went wrong, without line breaks; an OSError as `file: reason`."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    """Return what went wrong, without line breaks; an OSError as `file: reason`.
+
+    One without a file's name is of a stream: what is written to files names them (files.py).
+    """
+    if isinstance(error, OSError) and error.strerror:
+        stream = "standard output" if error.errno in OF_WRITING else "standard input"
+        return f"{error.filename or stream}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -87,27 +95,60 @@ def _log_lines() -> Iterator[None]:
         logger.propagate = before[1]
 
 
+@contextlib.contextmanager
+def _without_library_warnings() -> Iterator[None]:
+    """Let no Python warning of the libraries through about which a user can do nothing."""
+    with warnings.catch_warnings():
+        for kind in (UserWarning, FutureWarning):
+            warnings.filterwarnings("ignore", category=kind, module=r"(fairseq|hydra|torch)\b")
+        yield
+
+
+def _report(error: Exception) -> int:
+    """Print what went wrong as one line and return the exit status."""
+    known = laft_error_in(error) or (error if isinstance(error, OSError) else None)
+    if known is None:
+        line = f"{type(error).__name__}: {in_one_line(error)} (LAFT_DEBUG=1 shows where)"
+        print(f"laft: error: {line}", file=sys.stderr)
+        return UNFORESEEN
+    print(f"laft: error: {one_line(known)}", file=sys.stderr)
+    _drop_stdout()
+    return WRONG_INPUT
+
+
+def _drop_stdout() -> None:
+    """Throw away what standard output can no longer take, for the interpreter to end quietly."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `laft` on `argv` (default: the process's own) and return the exit status."""
+    if sys.stdout is None:
+        print("laft: error: standard output is closed", file=sys.stderr)
+        return WRONG_INPUT
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # of a terminal that lacks a character
+        # Of a terminal that lacks a character; and argparse hides an error of writing.
+        sys.stdout.reconfigure(errors="replace", write_through=False)
     commands = subcommands()
-    args = build_parser(commands).parse_args(argv)
-    logging.getLogger("fairseq").setLevel(logging.WARNING)  # set before fairseq is loaded
     try:
-        with _log_lines():
-            status: int = commands[args.command].run(args)
-        sys.stdout.flush()
+        try:
+            args = build_parser(commands).parse_args(argv)
+            logging.getLogger("fairseq").setLevel(logging.WARNING)  # set before fairseq is loaded
+            with _log_lines(), _without_library_warnings():
+                status: int = commands[args.command].run(args)
+        finally:
+            sys.stdout.flush()
         return status
-    except BrokenPipeError:
-        # The reader went away (`laft ... | head`): no message, and none at interpreter exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader went away (`laft ... | head`)
+        _drop_stdout()
         return 1
     except KeyboardInterrupt:
         print("laft: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except (LaftError, OSError) as error:
+    except Exception as error:
         if os.environ.get("LAFT_DEBUG") == "1":
             raise
-        print(f"laft: error: {one_line(error)}", file=sys.stderr)
-        return WRONG_INPUT
+        return _report(error)

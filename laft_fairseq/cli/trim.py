@@ -125,15 +125,15 @@ def _check(args: argparse.Namespace) -> list[int]:
 
 def _texts(paths: list[Path], columns: list[int], action: str) -> Iterator[str]:
     """Yield the texts of all files, with progress on standard error."""
-    from tqdm import tqdm
-
     from laft_fairseq.files import lines
+    from laft_fairseq.progress import progress
 
-    on_terminal = sys.stderr.isatty()
-    for path in paths:
-        if not on_terminal:
-            print(f"{action}: {path}", file=sys.stderr)
-        yield from tqdm(lines(path, columns), f"{action} {path.name}", disable=not on_terminal)
+    size = sum(path.stat().st_size for path in paths)
+    with progress(action, size, "bytes", scale=True) as bar:
+        for path in paths:
+            if not sys.stderr.isatty():
+                print(f"{action}: {path}", file=sys.stderr)
+            yield from lines(path, columns, bar.update)
 
 
 def _report(

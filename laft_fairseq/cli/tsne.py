@@ -117,14 +117,17 @@ def _draw(args: argparse.Namespace, report: dict[str, Any], states: Any) -> None
     """Draw a map for each panel of the report, and add its perplexity there."""
     from laft_fairseq.analysis.figure2 import draw, save
     from laft_fairseq.files import replacing
+    from laft_fairseq.progress import progress
 
     for name in ("matplotlib", "PIL"):  # fairseq lets them log every step
         logging.getLogger(name).setLevel(logging.WARNING)
     panels = []
-    for numbers in report["panels"]:
-        pair, stage = numbers["langs"], numbers["stage"]
-        print(f"{' and '.join(pair)}, {STAGE_NAMES[stage]}: t-SNE", file=sys.stderr)
-        panels.append(_panel({tag: states[tag][stage] for tag in pair}, numbers, args.seed))
+    with progress("t-SNE", len(report["panels"]), "maps") as bar:
+        for numbers in report["panels"]:
+            pair, stage = numbers["langs"], numbers["stage"]
+            print(f"{' and '.join(pair)}, {STAGE_NAMES[stage]}: t-SNE", file=sys.stderr)
+            panels.append(_panel({tag: states[tag][stage] for tag in pair}, numbers, args.seed))
+            bar.update()
     stages = report["stages"]
     figure = draw(
         panels,

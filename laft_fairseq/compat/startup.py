@@ -7,6 +7,7 @@ its checkpoints are allowed by name.
 from __future__ import annotations
 
 import logging
+import sys
 import types
 import typing
 import warnings
@@ -46,9 +47,13 @@ def quiet_start() -> None:
 
 
 def apply() -> None:
-    """Apply every patch, once."""
+    """Apply every patch, once; of a command of fairseq's also its warnings and its last line.
+
+    Where a program imports us, its excepthook and its filters of warnings are its own.
+    """
     if not hasattr(np, "compat"):  # of which fairseq's token blocks still read this
         np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
     allow_checkpoint_classes()
     decode_byte_subwords()
-    quiet_start()
+    if "fairseq_cli" in sys.modules:
+        quiet_start()

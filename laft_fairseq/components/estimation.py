@@ -14,12 +14,12 @@ import torch
 import torch.distributed as dist
 from fairseq.data import data_utils
 from torch import Tensor
-from tqdm import tqdm
 
 from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.language_components import ComponentStatistics
 from laft_fairseq.method.removal import sentence_mean
+from laft_fairseq.progress import progress
 from laft_fairseq.training import rank_consistency
 
 # Tokens of a batch on a CPU, on a GPU. On a CPU the allocator grows with larger ones
@@ -115,15 +115,15 @@ def batches(model: Any, tag: str, sentences: TaggedTexts, corpus: Corpus) -> Ite
         division = {f"the text of {tag}": lengths, "--max-tokens": str(max_tokens)}
         rank_consistency.expect_same(division, "give all of them the same data and options")
         chosen = chosen[dist.get_rank() :: dist.get_world_size()]
-    reports, on_terminal = rank_consistency.is_rank_zero(), sys.stderr.isatty()
-    if reports and not on_terminal:
+    reports = rank_consistency.is_rank_zero()
+    if reports and not sys.stderr.isatty():
         print(f"{tag}: {len(sizes)} sentences of {sentences.name}", file=sys.stderr)
-    hidden, count = not (reports and on_terminal), sum(map(len, chosen))
-    with tqdm(total=count, desc=tag, unit="sentence", disable=hidden) as progress:
+    count = sum(map(len, chosen))
+    with progress(tag, count, "sentences", disable=not reports) as bar:
         for batch in chosen:
             rows = [sentences[int(index)] for index in batch]
             yield data_utils.collate_tokens(rows, model.encoder.dictionary.pad(), left_pad=True)
-            progress.update(len(rows))
+            bar.update(len(rows))
 
 
 @torch.inference_mode()

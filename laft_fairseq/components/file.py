@@ -25,7 +25,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from laft_fairseq.components.schema import Ablation, Language, LanguageComponents, check_held
+from laft_fairseq.components.schema import (
+    Language,
+    LanguageComponents,
+    ablation,
+    check_held,
+    is_count,
+    is_numbers,
+    table,
+)
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import replacing
 from laft_fairseq.languages.layout import TagLayout
@@ -213,12 +221,13 @@ class _Reader:
                 f"{path}: of a part of the text (`--shard` of version 0.1.0); {REMEDY} on all of it"
             )
         try:
-            self.counts: dict[str, int] = json.loads(metadata["counts"])
-            values: dict[str, list[float]] = json.loads(metadata["singular_values"])
+            self.counts: dict[str, int] = table(metadata["counts"], is_count)
+            if not self.counts or 0 in self.counts.values():
+                raise ValueError("counts: no language, or one without sentences")
+            values: dict[str, list[float]] = table(metadata["singular_values"], is_numbers)
             self.singular_values = {tag: values[tag] for tag in self.counts}
-            self.checksums: dict[str, int] = dict(json.loads(metadata["checksums"]))
+            self.checksums: dict[str, int] = table(metadata["checksums"], is_count)
             masked = {"masked": True, "shown": False}[metadata.get("source_tag", "shown")]
-            control = json.loads(metadata.get("control", "null"))
             self.file = LanguageComponents(
                 path,
                 metadata["fingerprint"],
@@ -226,7 +235,7 @@ class _Reader:
                 int(metadata["k"]),
                 languages={},
                 mask_source_tag=masked,
-                control=Ablation(**control) if control else None,
+                control=ablation(metadata.get("control", "null")),
                 layout=TagLayout(metadata.get("tag_layout", TagLayout.SUFFIX)),
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -145,3 +148,54 @@ def check_held(path: Path, wanted: Iterable[str], held: Iterable[str]) -> None:
                 f"{path}: no components of language {tag}, only of {', '.join(held)}; "
                 f"run `laft components` with {tag} among --langs"
             )
+
+
+def _parsed(text: str) -> Any:
+    """Return what JSON holds. Raises ValueError, also for nesting too deep to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("a table that is nested too deeply") from None
+
+
+def table(text: str, is_valid: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return a JSON object whose values are valid. Raises ValueError."""
+    values = _parsed(text)
+    if not _is_table(values, is_valid):
+        raise ValueError(f"the table {text[:60]}")
+    return dict(values)
+
+
+def ablation(text: str) -> Ablation | None:
+    """Return the ablation that JSON describes, or None. Raises ValueError or TypeError."""
+    given = _parsed(text)
+    if given is None:
+        return None
+    read = Ablation(**given)
+    is_valid = (
+        isinstance(read.kind, str)
+        and _is_table(read.of, lambda tag: isinstance(tag, str))
+        and (read.seed is None or isinstance(read.seed, int))
+        and _is_table(read.gains, lambda gains: _is_table(gains, _is_number))
+    )
+    if not is_valid:
+        raise ValueError(f"control {text[:60]}")
+    return read
+
+
+def _is_table(value: Any, is_valid: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(map(is_valid, value.values()))
+
+
+def is_count(value: Any) -> bool:
+    """Return whether it is a number of things, or a checksum."""
+    return type(value) is int and 0 <= value < 1 << 53
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
+
+
+def is_numbers(value: Any) -> bool:
+    """Return whether it is a list of finite numbers, none below 0."""
+    return isinstance(value, list) and all(map(_is_number, value))

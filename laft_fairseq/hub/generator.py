@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from laft_fairseq.checkpoints.record import open_checkpoint
 from laft_fairseq.errors import LaftError
-from laft_fairseq.hub.loading import load_model
-from laft_fairseq.hub.raw_text import SubwordTokenizer, find_file, folders
+from laft_fairseq.hub.loading import checkpoint_file, load_model
+from laft_fairseq.hub.raw_text import SubwordTokenizer, vocabulary_of
 from laft_fairseq.hub.search import Hypothesis, Search, SearchRun
 from laft_fairseq.languages.tags import unknown
-from laft_fairseq.languages.vocabulary_files import DICTIONARY, SENTENCEPIECE
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration
 
 BUFFER = 1024  # lines read ahead, of which those of similar length share a batch
+StrPath = str | os.PathLike[str]
 
 
 def load(
-    checkpoint: str,
-    data: str | None = None,
-    sentencepiece_model: str | None = None,
-    backbone: str | None = None,
+    checkpoint: StrPath,
+    data: StrPath | None = None,
+    sentencepiece_model: StrPath | None = None,
+    backbone: StrPath | None = None,
     langs: str | None = None,
     device: str | None = None,
 ) -> Generator:
     """Load a checkpoint, slim or whole, or a plain mBART backbone, for raw text; weights only.
 
     Args:
-        checkpoint: as fairseq-train or `laft export` wrote it.
+        checkpoint: as fairseq-train or `laft export` wrote it, or the folder of a model.pt.
         data: folder of dict.txt, langs.txt and tag-layout.txt: a data-bin or the backbone's.
             Default: the checkpoint's folder, the backbone's, the data-bin trained on.
         sentencepiece_model: default: ``sentence.bpe.model`` in one of these folders.
@@ -46,13 +46,12 @@ def load(
         LaftError: a file is missing, damaged or does not fit the others; no such device.
     """
     target = _device(device)
-    opened = open_checkpoint(checkpoint)
-    places = folders(opened, data, backbone)
-    folder = find_file(DICTIONARY, [Path(data)] if data else places, checkpoint).parent
-    model_file = sentencepiece_model or find_file(SENTENCEPIECE, [folder, *places], checkpoint)
-    model, task = load_model(opened, str(folder), langs, backbone)
-    tokenizer = SubwordTokenizer(Path(model_file), task.dictionary)
-    return Generator(model.to(target), task, tokenizer, checkpoint)
+    opened = open_checkpoint(checkpoint_file(checkpoint))
+    named = None if backbone is None else os.fspath(backbone)
+    files = vocabulary_of(opened, data, sentencepiece_model, named)
+    model, task = load_model(opened, str(files.dictionary.parent), langs, named)
+    tokenizer = SubwordTokenizer(files.sentencepiece, task.dictionary)
+    return Generator(model.to(target), task, tokenizer, opened.path)
 
 
 def _device(name: str | None) -> torch.device:
@@ -70,8 +69,8 @@ def _device(name: str | None) -> torch.device:
 class Generator:
     """A loaded model that writes raw text; made by :func:`load`.
 
-    It may be used by several threads: their searches, each of a buffer of texts, come one after
-    another, as the task's ``gen_lang`` and the decoder's beam are those of one search.
+    It may be used by several threads: their searches, each of a batch, come one after another, as
+    the decoder's beam is that of one search.
 
     Args:
         model: in eval and fp32.
@@ -114,7 +113,8 @@ class Generator:
     ) -> Iterator[str]:
         """Yield the best output of each text of a stream, which may have no end.
 
-        Outputs come after each ``buffer_size`` texts; otherwise as :meth:`generate`.
+        ``buffer_size`` texts are read ahead; each output comes when all before it are done.
+        Otherwise as :meth:`generate`.
         """
         if search.get("nbest", 1) != 1:
             raise LaftError("nbest: is for hypotheses(), which gives a list for each text")
@@ -127,38 +127,39 @@ class Generator:
         lang: str,
         output_lang: str | None = None,
         buffer_size: int = BUFFER,
+        on_done: Callable[[int], Any] = lambda count: None,
         **search: Any,
     ) -> Iterator[list[Hypothesis]]:
-        """Yield the ``nbest`` outputs of each text, best first, with their scores.
+        """Return an iterator over the lists of each text's ``nbest`` outputs, best first.
 
-        An empty text has ``nbest`` empty outputs of score 0. Where the search ends with fewer than
-        ``nbest`` (everything else was forbidden to it), empty ones of score -inf stand for them.
+        Each output is a :class:`Hypothesis`, a text and its score. An empty text has ``nbest``
+        empty outputs of score 0. Where the search ends with fewer than ``nbest`` (everything else
+        was forbidden to it), empty ones of score -inf stand for them.
+
+        Args:
+            texts: as of :meth:`generate`, or a stream of them.
+            lang: as of :meth:`generate`.
+            output_lang: as of :meth:`generate`.
+            buffer_size: texts read ahead.
+            on_done: called after each batch with its number of texts.
+            search: fields of :class:`Search`.
         """
-        if isinstance(texts, str):
-            raise LaftError("texts: a list of texts is needed, not one string")
+        if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+            raise LaftError(f"texts: a list of texts is needed, not a {type(texts).__name__}")
         if buffer_size < 1:
             raise LaftError(f"--buffer-size {buffer_size}: at least 1")
         options, output = Search(**search), output_lang or lang
         self._check_languages(lang, output)
-        with self._one_search:
-            other = None if output == lang else output
-            run = SearchRun(self.model, self.task, self.tokenizer, options, lang, other)
-        return self._stream(iter(texts), run, buffer_size)
-
-    def _stream(
-        self, texts: Iterator[str], run: SearchRun, buffer_size: int
-    ) -> Iterator[list[Hypothesis]]:
-        read = 0
-        while buffer := list(islice(texts, buffer_size)):
-            with self._one_search:
-                outputs = run.outputs(buffer, read)
-            yield from outputs
-            read += len(buffer)
+        run = SearchRun(
+            self.model, self.task, self.tokenizer, options, lang,
+            None if output == lang else output, self._one_search,
+        )  # fmt: skip
+        return _stream(iter(texts), run, buffer_size, on_done)
 
     def _check_languages(self, lang: str, output: str) -> None:
         """Refuse a language that the dictionary lacks, or that the checkpoint has no part for."""
         for tag, option in ((lang, "--lang"), (output, "--output-lang")):
-            if "," in tag:
+            if not isinstance(tag, str) or "," in tag:
                 raise LaftError(f"{option} {tag}: name one language, such as fr_XX")
             if tag not in self.task.tag_ids:
                 raise LaftError(unknown(option, tag, self.name, self.task.tags))
@@ -179,3 +180,13 @@ class Generator:
                 f"{self.name}: holds no {part} of language {tag}, only of "
                 f"{', '.join(held) or 'none'}; {remedy.format(tag)}"
             )
+
+
+def _stream(
+    texts: Iterator[str], run: SearchRun, buffer_size: int, on_done: Callable[[int], Any]
+) -> Iterator[list[Hypothesis]]:
+    """Yield the hypotheses of each text, a buffer at a time."""
+    read = 0
+    while buffer := list(islice(texts, buffer_size)):
+        yield from run.outputs(buffer, read, on_done)
+        read += len(buffer)

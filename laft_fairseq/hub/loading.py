@@ -6,6 +6,7 @@ import logging
 import os
 from argparse import Namespace
 
+from laft_fairseq.backbone.folder import MODEL
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.options import model_options
 from laft_fairseq.checkpoints.record import (
@@ -21,6 +22,12 @@ from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration, LaftGenerationOptions
 
 logger = logging.getLogger(__name__)
+
+
+def checkpoint_file(path: str | os.PathLike[str]) -> str:
+    """Return the path of a checkpoint, given it or the folder of its ``model.pt``."""
+    name = os.fspath(path)
+    return os.path.join(name, MODEL) if os.path.isdir(name) else name
 
 
 def load_model(
@@ -47,7 +54,10 @@ def load_model(
     """
     if backbone is not None and not os.path.exists(backbone):
         raise LaftError(f"{backbone}: no such backbone")
-    opened = open_checkpoint(checkpoint) if isinstance(checkpoint, str) else checkpoint
+    if isinstance(checkpoint, Checkpoint):
+        opened = checkpoint
+    else:
+        opened = open_checkpoint(checkpoint_file(checkpoint))
     path, task = opened.path, _task(opened, data, langs, layout)
     if opened.is_backbone:
         return _load_backbone(opened, task), task
@@ -104,6 +114,7 @@ def _task(
     )
     task = LaftGeneration.setup_task(options)
     assert isinstance(task, LaftGeneration)
+    task.checkpoint = opened.path
     return task
 
 

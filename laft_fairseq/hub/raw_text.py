@@ -5,6 +5,8 @@ The ids are those of preprocess/binarize.sh, the text that of fairseq's ``--bpe 
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -50,6 +52,34 @@ def find_file(name: str, places: list[Path], checkpoint: str) -> Path:
             return folder / name
     looked_in = ", ".join(map(str, dict.fromkeys(places))) or "any folder"
     raise LaftError(f"{checkpoint}: no {name} in {looked_in}; {REMEDIES[name]}")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The two files that a checkpoint's text is read with; the first lies beside its tags."""
+
+    dictionary: Path
+    sentencepiece: Path
+
+
+def vocabulary_of(
+    checkpoint: Checkpoint,
+    data: str | os.PathLike[str] | None,
+    sentencepiece_model: str | os.PathLike[str] | None,
+    backbone: str | None,
+) -> Vocabulary:
+    """Find a checkpoint's dictionary and sentencepiece model, where they are not given.
+
+    Raises:
+        LaftError: one is found nowhere; names the folders and the remedy.
+    """
+    given = None if data is None else Path(data)
+    places = folders(checkpoint, None if given is None else str(given), backbone)
+    dictionary = find_file(DICTIONARY, [given] if given else places, checkpoint.path)
+    if sentencepiece_model is None:
+        places = [dictionary.parent, *places]
+        return Vocabulary(dictionary, find_file(SENTENCEPIECE, places, checkpoint.path))
+    return Vocabulary(dictionary, Path(sentencepiece_model))
 
 
 class SubwordTokenizer:

@@ -9,22 +9,21 @@ from __future__ import annotations
 import logging
 import math
 from argparse import Namespace
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
 from typing import Any
 
 from fairseq import utils
+from torch import Tensor
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.raw_text import SubwordTokenizer
 from laft_fairseq.models.laft_mbart import LAFTMBart
+from laft_fairseq.tasks.decoding import check_search
 from laft_fairseq.tasks.laft_generation import LaftGeneration
 
 logger = logging.getLogger(__name__)
-
-SHORTEST_SOURCE = 3  # one token, </s> and the tag
-LEAST = {"beam": 1, "nbest": 1, "max_tokens": 1, "batch_size": 1, "max_len_a": 0, "max_len_b": 0,
-         "min_len": 0, "no_repeat_ngram_size": 0}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,20 +53,12 @@ class Search:
     batch_size: int = 32
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            flag = f"--{name.replace('_', '-')} {value}"
-            if not math.isfinite(value):
-                raise LaftError(f"{flag}: not a finite number")
-            if name in LEAST and value < LEAST[name]:
-                raise LaftError(f"{flag}: at least {LEAST[name]}")
-        if self.nbest > self.beam:
-            raise LaftError(f"--nbest {self.nbest}: at most --beam {self.beam}")
-        shortest = int(self.max_len_a * SHORTEST_SOURCE + self.max_len_b)
-        if shortest < max(1, self.min_len):
-            raise LaftError(
-                f"--max-len-b {self.max_len_b}: outputs of at most {shortest} tokens, "
-                f"but --min-len {self.min_len}"
-            )
+        for field in fields(self):
+            value, kind = getattr(self, field.name), field.type
+            if not isinstance(value, int if kind == "int" else int | float):
+                option = f"--{field.name.replace('_', '-')} {value!r}"
+                raise LaftError(f"{option}: not {'a whole' if kind == 'int' else 'a'} number")
+        check_search(vars(self))
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,7 @@ class Hypothesis:
 class SearchRun:
     """A search over texts of ``lang``, for outputs in it or in ``output``.
 
-    The task's ``gen_lang`` is set here.
+    The task's ``gen_lang`` and the decoder's beam are set under ``lock``, for one search at a time.
     """
 
     model: LAFTMBart
@@ -94,51 +85,74 @@ class SearchRun:
     options: Search
     lang: str
     output: str | None
+    lock: AbstractContextManager[Any]
 
     def __post_init__(self) -> None:
-        self.generator = self.task.build_generator([self.model], Namespace(**vars(self.options)))
-        longest, shortest = self.generator.max_len - 1, self.options.min_len
-        if shortest > longest:
-            raise LaftError(f"--min-len {shortest}: the model writes at most {longest} tokens")
+        with self.lock:
+            options = Namespace(**vars(self.options))
+            self.generator = self.task.build_generator([self.model], options)
 
-    def outputs(self, texts: list[str], read: int) -> list[list[Hypothesis]]:
-        """The hypotheses of each of ``texts``, before which ``read`` others came."""
-        outputs = [[Hypothesis("", 0.0)] * self.options.nbest for _ in texts]
-        encoded = [self.tokenizer.encode(text) for text in texts]
-        numbers = [n for n, text in enumerate(texts) if text.strip() and len(encoded[n]) > 1]
-        if not numbers:
-            return outputs
-        self.task.cfg.gen_lang = self.lang
-        sources = [encoded[n] for n in numbers]
-        inputs = self.task.build_dataset_for_inference(sources, [len(ids) for ids in sources])
-        for n, size in zip(numbers, inputs.src_sizes, strict=True):
-            tokens = len(encoded[n]) + 1  # and the tag
-            if tokens > size:
+    def outputs(
+        self, texts: list[str], read: int, on_done: Callable[[int], Any]
+    ) -> Iterator[list[Hypothesis]]:
+        """Yield the hypotheses of each of ``texts`` in order, as soon as all before it are done.
+
+        Args:
+            texts: one buffer.
+            read: how many others came before it.
+            on_done: called after each batch with its number of texts.
+        """
+        sources = [self._encoded(text, read + n) for n, text in enumerate(texts, 1)]
+        with self.lock:
+            self.task.cfg.gen_lang = self.lang
+            inputs = self.task.build_dataset_for_inference(sources, [len(ids) for ids in sources])
+        sizes = [int(size) for size in inputs.src_sizes]
+        for number, (ids, size) in enumerate(zip(sources, sizes, strict=True), read + 1):
+            if len(ids) + 1 > size:  # and the tag
                 logger.warning(
                     "input line %d: cut to the model's %d tokens (it has %d)",
-                    read + n + 1, size, tokens,
+                    number, size, len(ids) + 1,
                 )  # fmt: skip
-        for examples in self._batches([int(size) for size in inputs.src_sizes]):
+        done: dict[int, list[Hypothesis]] = {}
+        given = 0
+        for examples in self._batches(sizes):
             batch = inputs.collater([inputs[example] for example in examples])
-            hypotheses = self._search(batch)
-            for example, beam in zip(batch["id"].tolist(), hypotheses, strict=True):
+            for example, beam in zip(batch["id"].tolist(), self._search(batch), strict=True):
                 best = [self._hypothesis(h) for h in beam[: self.options.nbest]]
                 best += [Hypothesis("", -math.inf)] * (self.options.nbest - len(best))
-                outputs[numbers[example]] = best
-        return outputs
+                done[example] = best
+            on_done(len(examples))
+            while given in done:
+                yield done.pop(given)
+                given += 1
 
-    def _batches(self, lengths: list[int]) -> Iterator[list[int]]:
-        """Indices of examples of similar lengths, longest first: too large a batch fails first."""
-        batch: list[int] = []
+    def _encoded(self, text: Any, number: int) -> Tensor:
+        """The ids of a text; of one of white space alone, ``</s>``."""
+        if not isinstance(text, str):
+            raise LaftError(f"texts: number {number} is a {type(text).__name__}, not a string")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            half = f"U+{ord(text[error.start]):04X}"
+            raise LaftError(
+                f"texts: number {number} holds {half}, half a surrogate pair and no character; "
+                "decode its bytes as what they are"
+            ) from None
+        return self.tokenizer.encode(text if text.strip() else "")
+
+    def _batches(self, lengths: list[int]) -> list[list[int]]:
+        """Indices of examples of similar lengths, the batch that holds the first example first."""
+        batches: list[list[int]] = []
         for example in sorted(range(len(lengths)), key=lambda n: (-lengths[n], n)):
+            batch = batches[-1] if batches else []
             longest = lengths[batch[0]] if batch else 0
             full = (len(batch) + 1) * longest > self.options.max_tokens
             alike = not self.options.max_len_a or lengths[example] == longest
-            if batch and (full or len(batch) == self.options.batch_size or not alike):
-                yield batch
-                batch = []
-            batch.append(example)
-        yield batch
+            if batch and not full and len(batch) < self.options.batch_size and alike:
+                batch.append(example)
+            else:
+                batches.append([example])
+        return sorted(batches, key=min)
 
     def _search(self, batch: dict[str, Any]) -> Any:
         """The task's search on a batch, with the output's language beside its tokens."""
@@ -148,7 +162,8 @@ class SearchRun:
             batch["net_input"]["output_language"] = language  # (B,)
         device = self.model.encoder.embed_tokens.weight.device
         batch = utils.apply_to_sample(lambda tensor: tensor.to(device), batch)
-        return self.task.inference_step(self.generator, [self.model], batch)
+        with self.lock:
+            return self.task.inference_step(self.generator, [self.model], batch)
 
     def _hypothesis(self, searched: dict[str, Any]) -> Hypothesis:
         ignored = self.generator.symbols_to_strip_from_output

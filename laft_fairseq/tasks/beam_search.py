@@ -18,6 +18,8 @@ from fairseq.search import BeamSearch
 from fairseq.sequence_generator import EnsembleModel, SequenceGenerator
 from torch import Tensor, nn
 
+from laft_fairseq.errors import LaftError
+
 BLOCK = 512  # entries of which the largest is taken first
 
 
@@ -73,7 +75,34 @@ class RowwiseBeamSearch(BeamSearch):
         return best.values, tokens.gather(1, best.indices), best.indices // k
 
 
-class SingleModel(EnsembleModel):
+class FiniteEnsemble(EnsembleModel):
+    """fairseq's ensemble, which refuses log-probabilities that are not numbers."""
+
+    def __init__(self, models: list[Any], checkpoint: str) -> None:
+        super().__init__(models)
+        self.checkpoint = checkpoint or "the model"
+
+    def forward_decoder(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
+        """Return (R, V) log-probabilities of the next token, and the attention.
+
+        Raises:
+            LaftError: a row is NaN; names the checkpoint.
+        """
+        lprobs, attention = super().forward_decoder(*args, **kwargs)
+        return self.checked(lprobs), attention
+
+    def checked(self, lprobs: Tensor) -> Tensor:
+        """Return the (R, V) log-probabilities; one NaN makes its row's softmax NaN throughout."""
+        if lprobs[:, 0].isnan().any():
+            raise LaftError(
+                f"{self.checkpoint}: writes no numbers (NaN): its weights, or what it computes of "
+                "them, are not finite; take an earlier checkpoint, and train with a lower --lr or "
+                "with --clip-norm"
+            )
+        return lprobs
+
+
+class SingleModel(FiniteEnsemble):
     """fairseq's ensemble of one model, whose log-probabilities overwrite the logits."""
 
     def forward_decoder(
@@ -87,18 +116,25 @@ class SingleModel(EnsembleModel):
         if temperature != 1.0:
             last.div_(temperature)
         if last.dtype != torch.float32:
-            return torch.log_softmax(last, dim=-1, dtype=torch.float32), None
-        return torch.log_softmax(last, dim=-1, out=last), None
+            return self.checked(torch.log_softmax(last, dim=-1, dtype=torch.float32)), None
+        return self.checked(torch.log_softmax(last, dim=-1, out=last)), None
 
 
-def improve_search(generator: Any) -> None:
-    """Speed up a plain beam search over one model, and make any search's n-gram blocker block."""
+def improve_search(generator: Any, checkpoint: str = "") -> None:
+    """Speed up a plain beam search over one model, and make any search's n-gram blocker block.
+
+    Args:
+        generator: fairseq's.
+        checkpoint: named where the model's output is not finite.
+    """
     if getattr(generator, "repeat_ngram_blocker", None) is not None:
         n = generator.repeat_ngram_blocker.no_repeat_ngram_size
         generator.repeat_ngram_blocker = NoRepeatedNgrams(n, generator.eos)
     plain = type(generator) is SequenceGenerator and type(generator.search) is BeamSearch
-    if plain and generator.model.models_size == 1:
-        generator.model = SingleModel(list(generator.model.models))
+    if not (plain and generator.model.models_size == 1):
+        generator.model = FiniteEnsemble(list(generator.model.models), checkpoint)
+    else:
+        generator.model = SingleModel(list(generator.model.models), checkpoint)
         generator.search = RowwiseBeamSearch(generator.tgt_dict)
 
 

@@ -6,9 +6,9 @@ fairseq reads the fields' types at run time, so this module keeps plain annotati
 import logging
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Optional
 
-from fairseq.data import Dictionary
 from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 
@@ -71,9 +71,10 @@ class LaftGeneration(LaftTask):
     stage = "generation"
     caching = False
 
-    def __init__(self, cfg: Any, dictionary: Dictionary, tags: list[str]) -> None:
-        super().__init__(cfg, dictionary, tags)
-        self.rouge = RougeValidation(self)
+    @cached_property
+    def rouge(self) -> RougeValidation:
+        """Validation by generated text; a task without it is freed as soon as nobody holds it."""
+        return RougeValidation(self)
 
     def load_dataset(self, split: str, combine: bool = False, **kwargs: Any) -> None:
         """Load the pairs of the split's languages, which a batch may mix."""

@@ -7,7 +7,7 @@ PACKAGE = "laft_fairseq"
 
 # Each package stands on a level and imports from its own or a lower one.
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "files"}),
+    frozenset({"errors", "files", "progress"}),
     frozenset({"method", "languages"}),  # the paper; tags and dictionaries
     frozenset({"baselines", "training", "scoring", "reporting"}),
     frozenset({"checkpoints", "components", "data"}),

@@ -1,5 +1,6 @@
 """fairseq-generate and fairseq-interactive: as many outputs as inputs, in order, of text alone."""
 
+import math
 import re
 import subprocess
 import sys
@@ -86,6 +87,57 @@ def test_interactive_with_words_that_outputs_must_hold(laft: Run) -> None:
     flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "3", "--constraints")
     lines = tiny.interactive(laft.data, laft.stage2, "一 二\t七\n三 四\t八\n", *flags)
     assert ["七" in outputs(lines)[0], "八" in outputs(lines)[1]] == [True, True]
+
+
+def test_an_empty_source_has_an_empty_output(laft: Run, french: dict[int, str]) -> None:
+    """As in `laft generate`; the others' outputs stay as they are."""
+    words = [" ".join(tiny.dictionary()[token] for token in text[:-1])
+             for text in tiny.random_texts("fr_XX", 5, seed=2)]  # fmt: skip
+    given = ["", *words[:2], " \t ", *words[2:], ""]
+    flags = (*FLAGS, "--gen-lang", "fr_XX", "--buffer-size", "8", "--nbest", "2")
+    lines = tiny.interactive(laft.data, laft.stage2, "\n".join(given) + "\n", *flags)
+    hypotheses = [line.split("\t") for line in lines if line.startswith("H-")]
+    blank = [fields for fields in hypotheses if fields[0] in ("H-0", "H-3", "H-7")]
+    assert [fields[1:] for fields in blank] == [["0.0", ""]] * 6
+    written = [fields[2] for fields in hypotheses if fields not in blank]
+    assert written[::2] == [french[n] for n in range(5)]
+
+
+def test_a_batch_of_empty_sources(laft: Run) -> None:
+    model, task, generator = in_process(laft)
+    task.cfg.gen_lang = "zh_CN"
+    inputs = task.build_dataset_for_inference([torch.tensor([2])] * 2, [1, 1])
+    batch = inputs.collater([inputs[0], inputs[1]])
+    outputs = task.inference_step(generator, [model], batch)
+    assert [[one["tokens"].tolist() for one in beam] for beam in outputs] == [[[2], [2]]] * 2
+
+
+def test_scores_of_references_are_those_of_text_alone(laft: Run) -> None:
+    """--score-reference: log2 p(Y </s>) a token, whatever the layout; no tag in H-, D- and T-."""
+    flags = (*FLAGS, "--gen-lang", "fr_XX", "--score-reference")
+    lines = tiny.generate(laft.data, laft.stage2, *flags)
+    scored = [line.split("\t") for line in lines if line.startswith("H-")]
+    assert sorted(fields[0] for fields in scored) == [f"H-{n}" for n in range(5)]
+    assert outputs(lines) == outputs(lines, "T") == outputs(lines, "D")
+    assert not any(MARKS.search(text) for text in outputs(lines).values())
+    model, _, _ = in_process(laft)
+    tag = f"[{'fr_XX'}]"
+    for number, score, text in scored:
+        source = tiny.random_texts("fr_XX", 5, seed=2)[int(number.removeprefix("H-"))]
+        target = tiny.ids(f"{text} </s>")
+        (given,) = tiny.decoder_inputs([f"{tag} {text}"], laft.layout)
+        tokens = laft.layout.tagged(torch.tensor(source), *tiny.ids(tag))[None]
+        with torch.no_grad():
+            logits = model(tokens, None, torch.tensor([tiny.ids(given)]))[0][0]  # (T, V)
+        lprobs = logits[laft.layout.lead :].log_softmax(-1)
+        expected = lprobs.gather(1, torch.tensor(target)[:, None]).mean() / math.log(2)
+        assert float(score) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_references_to_score_are_needed(laft: Run) -> None:
+    flags = (*FLAGS, "--gen-lang", "zh_CN", "--buffer-size", "3", "--score-reference")
+    with pytest.raises(Exception, match="--score-reference: there are no references"):
+        tiny.interactive(laft.data, laft.stage2, "一 二\n", *flags)
 
 
 def test_alignments_are_refused(laft: Run) -> None:

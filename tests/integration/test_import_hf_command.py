@@ -1,17 +1,19 @@
 """`laft import-hf`, from a directory to logits; what stands in the folder; what is refused."""
 
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import torch
 
+from laft_fairseq import progress
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.loading import load_backbone_model
 from laft_fairseq.languages.tags import CC25, MBART50
 from tests import hf_folder
+from tests.full_disk import full_disk
 
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.integration
@@ -131,11 +133,25 @@ def test_nothing_is_left_of_what_fails(
     assert f"{full}: exists" in printed and f"{tmp_path / 'absent'}: no such" in printed
     assert [path.name for path in full.iterdir()] == ["notes.txt"]
 
-    def fails(content: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def fails(content: object, file: IO[bytes]) -> None:
+        file.write(b"half")
         raise RuntimeError("PytorchStreamWriter failed writing file\nmore")
 
     monkeypatch.setattr(torch, "save", fails)
     assert import_hf(source, tmp_path / "out") == 2
     assert "out: cannot be written (PytorchStreamWriter failed" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def test_progress_and_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the folder and the reason, and nothing stays of it."""
+    hf_folder.write(tmp_path / "hf", hf_folder.model("cc25"))
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
+    with full_disk(20_000):
+        assert import_hf(tmp_path / "hf", tmp_path / "out") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == f"laft: error: {tmp_path / 'out'}: cannot be written (File too large)"
+    assert any(line.startswith("laft: writing model.pt: ") for line in lines)
+    assert [path.name for path in tmp_path.iterdir()] == ["hf"]

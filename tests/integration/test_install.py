@@ -168,3 +168,11 @@ def test_fairseq_finds_the_plug_in(
     )
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.splitlines() == PARSED
+
+
+def test_make_install_shows_no_conflict_that_is_meant(repository: Path) -> None:
+    """pip calls it an error that ve-fairseq goes without torchaudio, unless told not to look."""
+    makefile = (repository / "Makefile").read_text().replace("\\\n", " ")
+    installs = [line for line in makefile.splitlines() if "pip install -q" in line]
+    assert len(installs) == 4
+    assert all("--no-deps" in line or "--no-warn-conflicts" in line for line in installs)

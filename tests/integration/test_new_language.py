@@ -124,6 +124,11 @@ def test_raw_text_in_and_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     status, written = generated(run.stage2, "\n".join(texts), *flags, patch=monkeypatch)
     assert (status, len(written)) == (0, 3)
     assert not any("[" in line for line in written)
+    whole = run.data.with_name("whole")
+    assert main.main(["export", "--checkpoint", str(run.stage2), "--out", str(whole)]) == 0
+    assert (whole / "new-langs.txt").read_text() == f"{NEW}\n"
+    again = generated(whole, "\n".join(texts), *flags, patch=monkeypatch)
+    assert again == (0, written)
 
 
 def test_the_checkpoint_tells_its_new_languages(run: Run, tmp_path: Path) -> None:

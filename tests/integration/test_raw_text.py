@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq import hub
+from laft_fairseq import hub, progress
 from laft_fairseq.cli.main import main
 from laft_fairseq.languages.layout import TagLayout
 from tests import tiny, tiny_text
@@ -111,6 +111,64 @@ def test_the_hub_and_another_language(
     flags = ("--lang", "fr_XX", "--output-lang", "zh_CN", "--beam", "2", "--max-len-b", "5")
     status, lines = generated(laft.stage2, "\n".join(texts), *flags, patch=monkeypatch)
     assert (status, lines) == (0, [best.text for best, _ in in_chinese])
+
+
+def test_an_exported_folder_needs_nothing_else(
+    laft: Run, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere, with backbone, data and sentencepiece model out of reach, the same outputs."""
+    texts = tiny_text.raw("fr_XX", 5, seed=2)
+    given, flags = "\n".join(texts), ("--lang", "fr_XX", *SEARCH)
+    expected = generated(laft.stage2, given, *flags, patch=monkeypatch)
+    assert main(["export", "--checkpoint", str(laft.stage2), "--out", str(tmp_path / "out")]) == 0
+    folder = (tmp_path / "out").rename(tmp_path / "elsewhere")
+    files = {"model.pt", "dict.txt", "langs.txt", "tag-layout.txt", "sentence.bpe.model"}
+    assert {path.name for path in folder.iterdir()} == files
+    home, away = laft.data.parent, laft.data.parent.with_name("away")
+    home.rename(away)
+    try:
+        assert generated(folder, given, *flags, patch=monkeypatch) == expected
+        loaded = hub.load(folder, device="cpu")
+        again = [f"{n}\t1" for n in range(1, 6)]
+        beams = loaded.generate(texts, "fr_XX", beam=3, lenpen=0.7, max_len_b=6,
+                                no_repeat_ngram_size=2)  # fmt: skip
+        assert [f"{first}\t{text}" for first, text in zip(again, beams, strict=True)] == [
+            "\t".join([line.split("\t")[0], "1", line.split("\t")[3]]) for line in expected[1][::2]
+        ]
+        flags = ("--task", "laft_generation", "--gen-lang", "fr_XX", "--beam", "2")
+        lines = tiny.interactive(folder, folder / "model.pt", "▁w6 c6\n", *flags)
+        assert any(line.startswith("H-0") for line in lines)
+    finally:
+        away.rename(home)
+
+
+def test_progress_and_the_order_of_lines(
+    laft: Run, model_file: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """From a file the time left is known, from a pipe what is done."""
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
+    (tmp_path / "in.txt").write_text("w6c6\n" * 4 + "w7c7", encoding="utf-8")
+    flags = ["--lang", "fr_XX", "--max-len-b", "2", "--batch-size", "2", "--device", "cpu"]
+    with (tmp_path / "in.txt").open(encoding="utf-8") as file, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", file)
+        assert main(["generate", "--checkpoint", str(laft.stage2), *flags]) == 0
+    shown = capsys.readouterr()
+    assert len(shown.out.splitlines()) == 5
+    assert "laft: generating: 2 of 5 lines, 00:00 left" in shown.err
+    assert generated(laft.stage2, "w6c6\n", "--lang", "fr_XX", patch=monkeypatch)[0] == 0
+
+
+def test_a_full_disk_under_the_output_is_one_line(
+    laft: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--lang", "fr_XX", "--max-len-b", "2", "--device", "cpu"]
+    with open("/dev/full", "w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"w6c6\n")))
+        patch.setattr(sys, "stdout", full)
+        assert main(["generate", "--checkpoint", str(laft.stage2), *flags]) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert line == "laft: error: standard output: No space left on device"
 
 
 def test_a_cut_line_is_named(

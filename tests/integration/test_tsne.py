@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from laft_fairseq import progress
 from laft_fairseq.cli import main
 from tests import tiny
 
@@ -48,8 +49,10 @@ def command(
 
 
 def test_figure_and_numbers(
-    laft: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    laft: Path, data: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
     out, numbers = tmp_path / "figure2.png", tmp_path / "figure2.json"
     flags = ("--split", "train", "--max-sentences", "10", "--parallel", "--json", str(numbers))
     assert command(laft, data, out, *flags) == 0
@@ -74,7 +77,10 @@ def test_figure_and_numbers(
         assert picture.info["Description"] == report["command"]
         assert len(picture.convert("RGB").getcolors(2**24) or []) > 100  # not an empty sheet
     assert str(laft) in report["command"]
-    lines = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr()
+    for line in ("src: 10 of 10 sentences", "measures: 6 of 6 panels", "t-SNE: 6 of 6 maps"):
+        assert f"{line}, 00:00 left" in shown.err
+    lines = shown.out.splitlines()
     assert len(lines) == 1 + 6 + 2
     assert lines[1].startswith("en_XX fr_XX  encoder output")
 

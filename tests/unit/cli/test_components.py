@@ -8,11 +8,13 @@ import pytest
 import scipy.linalg
 import torch
 
+from laft_fairseq import progress
 from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.cli import main
 from laft_fairseq.components import file as components_file
 from laft_fairseq.models.laft_encoder import LAFTEncoder
 from tests import tiny
+from tests.full_disk import full_disk, read_only
 
 COUNT = 40
 
@@ -125,6 +127,9 @@ def test_the_tag_before_the_text(
         ("--langs en_XX --num-components 33", "--num-components 33: {home}/model.pt"),
         ("--langs en_XX --max-length 2", "en_XX/train"),
         ("--langs en_XX --max-tokens 5", "--max-tokens 5: a text of {home}/data-bin/en_XX/train"),
+        ("--langs en_XX --max-tokens 0", "--max-tokens 0: at least 1"),
+        ("--langs en_XX --max-length -5", "--max-length -5: at least 1"),
+        ("--from c --control random-subspace --seed -1", "--seed -1: must be from 0"),
         ("--langs de_DE", "unknown language de_DE"),
         ("--langs en_XX --split nosuch", "nosuch.idx: no such data for language en_XX"),
         ("--langs en_XX,fr_XX --max-sentences 2", "{home}/data-bin: language en_XX: 2 sentences"),
@@ -154,3 +159,27 @@ def test_what_is_read_is_not_overwritten(home: Path, capsys: pytest.CaptureFixtu
         assert main.main(["components", *map(str, flags), "--out", str(home / "." / "p1")]) == 2
         assert "p1: is read too, and would be lost" in capsys.readouterr().err
     assert first.read_bytes() == before
+
+
+def test_progress_a_full_disk_and_a_read_only_folder(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the file and the reason; the old file is kept; a folder is tried first."""
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
+    path = estimate(home, "kept.safetensors", "--langs", "en_XX")
+    assert f"laft: en_XX: {COUNT} of {COUNT} sentences, 00:00 left" in capsys.readouterr().err
+    before = path.read_bytes()
+    words = ["components", "--backbone", str(home / "model.pt"), "--data", str(home / "data-bin"),
+             "--num-components", "3", "--cpu", "--langs", "fr_XX", "--out", str(path)]  # fmt: skip
+    with full_disk():
+        assert main.main(words) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"laft: error: {path}: cannot be written (File too large)"
+    read_only(monkeypatch)
+    assert main.main(words) == 2
+    error = capsys.readouterr().err
+    assert (
+        error == f"laft: error: {path}: its folder cannot be written to (Read-only file system)\n"
+    )
+    assert path.read_bytes() == before
+    assert not list(home.glob(".*"))

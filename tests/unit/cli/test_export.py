@@ -1,5 +1,6 @@
 """`laft export`: a slim checkpoint made whole, and a backbone made small."""
 
+import os
 import re
 import shutil
 from argparse import Namespace
@@ -9,12 +10,14 @@ from typing import Any
 import pytest
 import torch
 
+from laft_fairseq import progress
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.loading import load_model
-from tests import tiny
+from tests import tiny, tiny_text
+from tests.full_disk import full_disk, read_only
 
 SHAPE = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
 
@@ -103,6 +106,85 @@ def test_a_backbone_to_ship_keeps_what_no_tensor_shows(home: Path) -> None:
     assert (loaded.encoder.embed_scale, loaded.encoder.cfg.activation_fn) == (1.0, "relu")
     with pytest.raises(LaftError, match=r"out\.pt: was made with --activation-fn relu"):
         tiny.model(method="mbart_enc").load_backbone(backbone)
+
+
+def test_equal_content_is_equal_bytes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two equal runs, which took another time, written by another process."""
+    written = []
+    content = torch.load(home / "slim.pt", weights_only=True)
+    course = {"train_iterator": {"epoch": 2}, "val_loss": 1.5}
+    (home / "sentence.bpe.model").unlink(missing_ok=True)
+    tiny.write_dictionary(home)
+    tiny_text.write_sentencepiece(home / "sentence.bpe.model")
+    for number in (1, 2):
+        timed = {"previous_training_time": 0.7 * number, "metrics": [["wall", number]]}
+        torch.save({**content, "extra_state": course | timed}, home / "slim.pt")
+        monkeypatch.setattr(os, "getpid", lambda number=number: 100 + number)
+        exported(home, "slim.pt")
+        folder = home / f"whole{number}"
+        assert (
+            main.main(["export", "--checkpoint", str(home / "slim.pt"), "--out", str(folder)]) == 0
+        )
+        written.append([path.read_bytes() for path in (home / "out.pt", folder / "model.pt")])
+    assert written[0] == written[1]
+    assert torch.load(home / "out.pt", weights_only=True)["extra_state"] == course
+
+
+def test_a_folder_is_refused_before_anything_is_written(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that holds something; a vocabulary that is nowhere, or another's."""
+    (home / "held").mkdir()
+    (home / "held" / "notes.txt").touch()
+    tiny.write_dictionary(home / "other", tags=("en_XX", "fr_XX"))
+    tiny_text.write_sentencepiece(home / "other" / "sentence.bpe.model")
+    (home / "other" / "dict.txt").write_text("a 1\nb 1\n")
+    before = sorted(path.name for path in home.iterdir())
+    for out, flags, message in (
+        ("held", [], "held: is there and not empty; name another folder"),
+        ("no/whole", [], "whole: no such folder"),
+        ("whole", [], r"slim.pt: no dict.txt in .*--data names"),
+        ("whole", ["--data", str(home / "other")], "sentence.bpe.model: its subword 3 is"),
+        ("out.pt", ["--data", str(home)], "--data: only a folder holds such files"),
+    ):
+        words = ["export", "--checkpoint", str(home / "slim.pt"), "--out", str(home / out)]
+        assert main.main([*words, *flags]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and re.search(message, error), error
+    assert sorted(path.name for path in home.iterdir()) == before
+
+
+@pytest.mark.parametrize("out", ["whole", "whole.pt", "old.pt"])
+def test_a_full_disk_and_a_read_only_folder(
+    home: Path, out: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the reason; nothing half-written stays, and what is there is kept."""
+    tiny.write_dictionary(home)
+    tiny_text.write_sentencepiece(home / "sentence.bpe.model")
+    (home / "old.pt").write_text("old")
+    before = sorted(path.name for path in home.iterdir())
+    words = ["export", "--checkpoint", str(home / "slim.pt"), "--out", str(home / out)]
+    with full_disk():
+        assert main.main(words) == 2
+    error = capsys.readouterr().err
+    assert error == f"laft: error: {home / out}: cannot be written (File too large)\n"
+    read_only(monkeypatch)
+    assert main.main(words) == 2
+    error = capsys.readouterr().err
+    assert error.endswith(f"{out}: its folder cannot be written to (Read-only file system)\n")
+    assert sorted(path.name for path in home.iterdir()) == before
+    assert (home / "old.pt").read_text() == "old"
+
+
+def test_progress_while_it_is_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
+    exported(home, "slim.pt")
+    lines = re.findall(
+        r"laft: writing \S+: (\S+)k of (\S+)k bytes, \S+ left", capsys.readouterr().err
+    )
+    assert float(lines[-1][0]) == pytest.approx(float(lines[-1][1]), rel=0.05) and len(lines) > 10
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,32 @@ def test_wrong_input_is_one_line_and_exit_2(
     assert err.count("\n") == 2
 
 
-def test_debug_shows_the_traceback_and_a_bug_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ZeroDivisionError):
-        dispatch(monkeypatch, ZeroDivisionError())
+def wrapped_by_fairseq() -> Exception:
+    error = Exception("Cannot load model parameters")
+    error.__context__ = LaftError("c.pt: no language xx_XX")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (ZeroDivisionError("division\nby zero"), 1, "ZeroDivisionError: division by zero (LAFT_D"),
+        (AssertionError(), 1, "AssertionError: "),
+        (MemoryError(), 1, "MemoryError: "),
+        (wrapped_by_fairseq(), 2, "c.pt: no language xx_XX"),
+    ],
+)
+def test_what_a_library_raises_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    error: BaseException, status: int, line: str,
+) -> None:  # fmt: skip
+    assert dispatch(monkeypatch, error) == status
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"{LOG}laft: error: {line}")
+    assert shown.count("\n") == 2
     monkeypatch.setenv("LAFT_DEBUG", "1")
-    with pytest.raises(LaftError, match="where"):
-        dispatch(monkeypatch, LaftError("where"))
+    with pytest.raises(type(error)):
+        dispatch(monkeypatch, error)
 
 
 def test_interruption(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,3 +151,27 @@ def test_a_reader_that_went_away_is_no_error(repository: Path) -> None:
     )
     os.close(writer)
     assert (result.returncode, result.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["score", "--help"], ["--version"], ["user-dir"]]
+)
+def test_a_full_disk_under_the_output_is_one_line(repository: Path, arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "laft_fairseq.cli", *arguments]
+    for unbuffered in ("", "1"):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run(
+                command, cwd=repository, stdout=full, stderr=subprocess.PIPE, text=True,
+                check=False, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            )  # fmt: skip
+        message = "laft: error: standard output: No space left on device\n"
+        assert (result.returncode, result.stderr) == (2, message)
+
+
+def test_a_closed_output_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main.main(["user-dir"]) == 2
+    monkeypatch.undo()
+    assert capsys.readouterr().err == "laft: error: standard output is closed\n"

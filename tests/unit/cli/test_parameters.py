@@ -127,6 +127,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("laft_mbart", "lft", LANGS, 100, "--method lft: unknown"),
         ("laft_mbart", "laft", [], 100, "--langs: name at least one"),
         ("laft_mbart", "laft", LANGS, 6, "--vocab 6: too few entries"),
+        ("laft_mbart", "laft", LANGS, 10**15, "--vocab 10+: at most 100000000"),
     ],
 )
 def test_what_is_refused(

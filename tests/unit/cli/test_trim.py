@@ -2,13 +2,15 @@
 
 import gzip
 import lzma
+import re
 from pathlib import Path
 
 import pytest
 
+from laft_fairseq import progress
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import lines
+from laft_fairseq.files import OPENERS, lines
 from tests import tiny
 
 MINI = tiny.PACKAGE.parent / "examples" / "mini" / "model"
@@ -99,3 +101,22 @@ def test_lines_of_every_kind_of_file(
     else:
         with pytest.raises(LaftError, match=expected):
             list(lines(tmp_path / name, [3, 4]))
+
+
+def test_progress_is_of_the_files_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Compressed ones too, in both passes, so that the time left is known."""
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
+    paths = [tmp_path / "a.txt", tmp_path / "b.txt.gz", tmp_path / "c.txt.xz"]
+    for path in paths:
+        with OPENERS.get(path.suffix, open)(path, "wt", encoding="utf-8") as file:
+            file.write("The library reads files.\n" * 50)
+    flags = ("--backbone", MINI / "model.pt", "--text", *paths, "--dry-run")
+    assert run(*flags) == 0
+    size = sum(path.stat().st_size for path in paths) / 1000
+    lines = re.findall(r"laft: (\w+): (\S+)k of (\S+)k bytes, 00:00 left", capsys.readouterr().err)
+    ends = {action: (float(n), float(total)) for action, n, total in lines}
+    assert list(ends) == ["counting", "checking"]
+    for n, total in ends.values():
+        assert n == pytest.approx(total) and total == pytest.approx(size, rel=0.01)

@@ -115,7 +115,8 @@ def test_numpy_has_what_fairseqs_token_blocks_want() -> None:
     assert np.compat.long is int  # type: ignore[attr-defined]
 
 
-def test_patches_are_applied_once() -> None:
+def test_patches_are_applied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fairseq_cli", sys)  # as in a command of fairseq's
     patched = [
         (SentencepieceBPE, "decode"), (options, "parse_args_and_arch"), (utils, "move_to_cpu"),
         (Trainer, "load_checkpoint"), (Trainer, "train_step"), (Trainer, "_check_grad_norms"),

@@ -315,3 +315,38 @@ def test_what_cannot_be_merged_is_refused(path, tmp_path):
         with pytest.raises(LaftError, match=message):
             merge(files, out)
     assert not out.exists()
+
+
+DEEP = "[" * 100_000
+MISTYPED = {
+    "counts": ["{}", "[]", "null", DEEP, '{"en_XX": 0}',
+               '{"en_XX": "20"}', '{"en_XX": [1]}', '{"en_XX": -1}',
+               '{"en_XX": 1' + "0" * 400 + "}"],
+    "singular_values": ["1", DEEP, '{"en_XX": 1}', '{"en_XX": [null]}', '{"en_XX": [NaN]}'],
+    "checksums": ["[]", DEEP, '{"gram.en_XX": "x"}'],
+    "control": ["5", "[]", "{}", DEEP, '{"kind": 1}', '{"kind": "x", "of": 5}',
+                '{"kind": "x", "gains": []}', '{"kind": "x", "gains": {"en_XX": 5}}',
+                '{"kind": "x", "gains": {"en_XX": {"scaled": "q"}}}', '{"kind": "x", "seed": "a"}'],
+    "d": ["", "x", "1" * 5000],
+    "k": ["-1", "1e3"],
+    "source_tag": ["seen"],
+    "tag_layout": ["infix"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in MISTYPED.items() for value in values]
+)
+def test_mistyped_and_deeply_nested_metadata_is_one_line(
+    path: Path, tmp_path: Path, key: str, value: str
+) -> None:
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    header["__metadata__"][key] = value
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    wrong = tmp_path / "wrong.safetensors"
+    wrong.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    with pytest.raises(LaftError, match=r"^[^\n]*wrong\.safetensors: [^\n]{1,400}$"):
+        load(wrong, with_statistics=True)

@@ -170,6 +170,32 @@ def test_a_stream_is_read_no_further_than_the_buffer(french: hub.Generator) -> N
                      for n in range(1, 6)]  # fmt: skip
 
 
+def test_an_output_comes_when_all_before_it_are_done(
+    french: hub.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the buffer's end; in order, whatever the batches; `on_done` counts each batch."""
+    texts = [*tiny_text.raw("fr_XX", 7, seed=4), "", "w6c6"]
+    expected = french.generate(texts, "fr_XX", **SEARCH)
+    searches, done = 0, list[int]()
+    stock = french.task.inference_step
+
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        nonlocal searches
+        searches += 1
+        return stock(*args, **kwargs)
+
+    monkeypatch.setattr(french.task, "inference_step", counting)
+    outputs, searched = [], []
+    for beam in french.hypotheses(texts, "fr_XX", None, 100, done.append, batch_size=1, **SEARCH):
+        outputs.append(beam[0].text)
+        searched.append(searches)
+    assert outputs == expected
+    assert searched == list(range(1, 10))
+    assert done == [1] * 9
+    list(french.hypotheses(texts, "fr_XX", None, 4, done.append, batch_size=3, **SEARCH))
+    assert (sum(done[9:]), max(done[9:])) == (9, 3)
+
+
 def test_two_languages_from_one_generator_at_once(french: hub.Generator) -> None:
     texts = tiny_text.raw("en_XX", 4, seed=6)
     both = [french.generate_iter(texts, tag, None, 2, **SEARCH) for tag in ("en_XX", "fr_XX")]
@@ -249,8 +275,22 @@ def test_refusals(french: hub.Generator, arguments: dict[str, Any], message: str
 
 
 def test_wrong_calls(french: hub.Generator) -> None:
-    with pytest.raises(LaftError, match="a list of texts is needed"):
-        french.generate("w6c6", "fr_XX")
+    for texts in ("w6c6", b"w6c6", None, 5):
+        with pytest.raises(LaftError, match="a list of texts is needed"):
+            french.hypotheses(texts, "fr_XX")  # type: ignore[arg-type]
+    for text, message in (
+        (None, "is a NoneType, not"),
+        (b"w6", "is a bytes"),
+        ("\ud83d", "U.D83D"),
+    ):
+        with pytest.raises(LaftError, match=f"texts: number 2 .*{message}"):
+            french.generate(["w6c6", text], "fr_XX")  # type: ignore[list-item]
+    for lang in (None, 5, ["fr_XX"]):
+        with pytest.raises(LaftError, match="name one language"):
+            french.generate(["w6c6"], lang)  # type: ignore[arg-type]
+    for name, value in (("beam", "5"), ("beam", 2.5), ("lenpen", "1"), ("max_len_b", None)):
+        with pytest.raises(LaftError, match=f"--{name.replace('_', '-')} {value!r}: not a"):
+            french.generate(["w6c6"], "fr_XX", **{name: value})
     with pytest.raises(LaftError, match="is for hypotheses"):
         french.generate(["w6c6"], "fr_XX", nbest=2)
     for name in ("nonsense", "cuda:77", "meta"):
@@ -277,9 +317,14 @@ def test_plain_backbone_from_its_folder(tmp_path: Path) -> None:
     torch.save({"args": heads, "model": state}, tmp_path / "model.pt")
     tiny.write_dictionary(tmp_path)
     tiny_text.write_sentencepiece(tmp_path / "sentence.bpe.model")
-    loaded = hub.load(str(tmp_path / "model.pt"), device="cpu")
+    loaded = hub.load(tmp_path, device="cpu")
     assert not loaded.model.training
     task = tiny.task(max_source_positions=64, max_target_positions=64)
     expected = hub.Generator(model, task, loaded.tokenizer, "")
     texts = tiny_text.raw("zh_CN", 3)
     assert loaded.generate(texts, "zh_CN", **SEARCH) == expected.generate(texts, "zh_CN", **SEARCH)
+    named = (tmp_path / "model.pt", tmp_path, tmp_path / "sentence.bpe.model", tmp_path)
+    again = hub.load(*named, device="cpu")  # a plain backbone has no use for the last
+    assert again.generate(texts, "zh_CN", **SEARCH) == loaded.generate(texts, "zh_CN", **SEARCH)
+    with pytest.raises(LaftError, match=r"^no/model: no such sentencepiece model"):
+        hub.load(tmp_path, sentencepiece_model="no/model", device="cpu")

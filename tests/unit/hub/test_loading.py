@@ -1,5 +1,9 @@
 """Loading for evaluation: slim, whole and plain mBART give the model that was saved."""
 
+import gc
+import subprocess
+import sys
+import weakref
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -216,3 +220,47 @@ def test_a_broken_checkpoint_is_one_line(
         load_model(str(mbart), str(tmp_path / "nothing"))
     with pytest.raises(LaftError, match="embedding rows"):
         load_backbone_model(str(mbart), str(data), "en_XX,fr_XX")
+
+
+HOST = """
+import gc, logging, os, random, signal, sys, warnings
+import numpy, scipy.special, torch
+
+def state():
+    return (sys.excepthook, logging.root.handlers[:], logging.root.level, dict(os.environ),
+            sys.path[:], [signal.getsignal(s) for s in (2, 15)], random.getstate(),
+            numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist(),
+            torch.get_default_dtype(), torch.is_grad_enabled(), gc.isenabled(),
+            [f for f in warnings.filters if f[2] in (UserWarning, FutureWarning)])
+
+before = state()
+from laft_fairseq import hub
+assert state() == before
+assert "fairseq_cli" not in sys.modules
+"""
+
+
+def test_importing_the_hub_changes_nothing_of_the_host(repository: Path) -> None:
+    """And it prints nothing."""
+    host = [sys.executable, "-c", HOST]
+    done = subprocess.run(host, cwd=repository, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_was_loaded_is_freed_without_the_garbage_collector(
+    trained: LAFTMBart, mbart: Path, data: Path, tmp_path: Path
+) -> None:
+    """In a loop of reloads, models and dictionaries would pile up."""
+    path = write(tmp_path / "slim.pt", trained.state_dict(), options(backbone=str(mbart)))
+    tiny_text.write_sentencepiece(tmp_path / SENTENCEPIECE)
+    gc.collect()
+    gc.disable()
+    try:
+        loaded = hub.load(path, data, tmp_path / SENTENCEPIECE, device="cpu")
+        assert loaded.generate(["w1c1"], "fr_XX", max_len_b=3)
+        parts = (loaded, loaded.model, loaded.task, loaded.task.dictionary, loaded.tokenizer)
+        held = [weakref.ref(part) for part in parts]
+        del loaded, parts
+        assert all(reference() is None for reference in held)
+    finally:
+        gc.enable()

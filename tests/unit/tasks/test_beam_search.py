@@ -10,13 +10,16 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.models import ARCH_CONFIG_REGISTRY, ARCH_MODEL_REGISTRY
 from fairseq.search import BeamSearch
-from fairseq.sequence_generator import EnsembleModel, SequenceGenerator
+from fairseq.sequence_generator import SequenceGenerator
+from omegaconf import OmegaConf
 from torch import Tensor
 
 from laft_fairseq.checkpoints.record import shape_arguments
+from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.loading import load_model
 from laft_fairseq.tasks.beam_search import (
     BLOCK,
+    FiniteEnsemble,
     NoRepeatedNgrams,
     RowwiseBeamSearch,
     SingleModel,
@@ -115,10 +118,10 @@ def test_hypotheses_are_those_of_stock_fairseq(ours: tuple[Any, Any]) -> None:
 def test_other_searches_stay_as_they_are(ours: tuple[Any, Any]) -> None:
     model, task = ours
     search = Namespace(beam=4, diverse_beam_groups=2, diverse_beam_strength=0.5, max_len_b=20)
-    assert type(task.build_generator([model], search).model) is EnsembleModel
+    assert type(task.build_generator([model], search).model) is FiniteEnsemble
     pair = SequenceGenerator([model, model], task.dictionary)
     improve_search(pair)
-    assert type(pair.model) is EnsembleModel and type(pair.search) is BeamSearch
+    assert type(pair.model) is FiniteEnsemble and type(pair.search) is BeamSearch
 
 
 EOS, PAD = 2, 1
@@ -204,3 +207,61 @@ def test_without_it_nothing_is_blocked() -> None:
     generator = tiny.task().build_generator([tiny.model()], Namespace(no_repeat_ngram_size=0))
     assert generator.repeat_ngram_blocker is None
     assert outputs(9, min_len=3) == outputs(0, min_len=3)
+
+
+@pytest.mark.parametrize(
+    "search", [{}, {"sampling": True, "nbest": 4}, {"diverse_beam_groups": 2}, {"ensemble": 2}]
+)
+@pytest.mark.parametrize("broken", ["encoder.layers.0.fc1.bias", "decoder.layer_norm.weight"])
+def test_weights_that_are_no_numbers_are_one_line(search: dict[str, Any], broken: str) -> None:
+    """Not an assertion of fairseq's, and no output, whichever search it is."""
+    model = tiny.model(method="mbart_full")
+    task = tiny.task()
+    task.checkpoint = "nan.pt"
+    with torch.no_grad():
+        model.get_parameter(broken)[3] = math.nan
+    models = [model] * search.pop("ensemble", 1)
+    generator = task.build_generator(models, Namespace(beam=4, max_len_b=9, **search))
+    tokens = tiny.rows(SOURCES)
+    sample = {"net_input": {"src_tokens": tokens, "src_lengths": tokens.ne(PAD).sum(1)}}
+    with pytest.raises(LaftError, match=r"^nan\.pt: writes no numbers \(NaN\): .* lower --lr"):
+        task.inference_step(generator, models, sample)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam": 0}, "--beam 0: at least 1"),
+        ({"beam": 10**15}, "--beam 10+: at most 1000"),
+        ({"nbest": 0}, "--nbest 0: at least 1"),
+        ({"nbest": 6}, "--nbest 6: at most --beam 5"),
+        ({"lenpen": math.nan}, "--lenpen nan: not a finite number"),
+        ({"lenpen": 1e300}, "--lenpen 1e.300: at most 10"),
+        ({"lenpen": -1e300}, "--lenpen -1e.300: at least -10"),
+        ({"temperature": 0.0}, "--temperature 0.0: at least 0.001"),
+        ({"temperature": -1.0}, "--temperature -1.0: at least"),
+        ({"diverse_beam_strength": math.inf}, "--diverse-beam-strength inf: not a finite number"),
+        ({"unkpen": math.nan}, "--unkpen nan: not a finite number"),
+        ({"max_len_a": -1.0}, "--max-len-a -1.0: at least 0"),
+        ({"max_len_a": 1e308}, "--max-len-a 1e.308: at most"),
+        ({"max_len_b": 0}, "--max-len-b 0: outputs of at most 0 tokens, but --min-len 1"),
+        ({"min_len": 201}, "--max-len-b 200: outputs of at most 200 tokens, but --min-len 201"),
+        ({"min_len": 100}, "--min-len 100: the model writes at most 63 tokens"),
+        ({"min_len": -1}, "--min-len -1: at least 0"),
+        ({"prefix_size": -1}, "--prefix-size -1: at least 0"),
+        ({"no_repeat_ngram_size": -1}, "--no-repeat-ngram-size -1: at least 0"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Namespace, OmegaConf.create])
+def test_what_no_search_is_made_with(options: dict[str, Any], message: str, kind: Any) -> None:
+    """As fairseq-generate and -interactive hand it over, and as a caller may."""
+    defaults = {"beam": 5, "nbest": 1, "lenpen": 1.0, "max_len_a": 0.0, "max_len_b": 200}
+    values = {**defaults, "min_len": 1, **options}
+    given = Namespace(**values) if kind is Namespace else kind(values)
+    with pytest.raises(LaftError, match=f"^{message}"):
+        tiny.task().build_generator([tiny.model()], given)
+
+
+def test_a_sentencepiece_model_that_is_not_there() -> None:
+    with pytest.raises(LaftError, match=r"^--sentencepiece-model no\.model: no such file"):
+        tiny.task().build_bpe(Namespace(_name="sentencepiece", sentencepiece_model="no.model"))

@@ -1,9 +1,9 @@
 """Tokenisation for ROUGE, by protocol.
 
 `unicode` (the default) serves every language. Full-width and half-width forms, apostrophes and
-case are unified, then the text is NFC. Han, Hiragana and Katakana count by character, and so do
-Thai, Lao, Khmer and Myanmar, whose words are not spaced; anything else by word, marks included,
-so that a run of Latin letters or digits is one token even inside Chinese (`用GTK3写` is
+case are unified, then the text is NFC. Scripts written without spaces between words (Han, Kana,
+Thai and the others in languages/scripts.py) count by character; anything else by word, marks
+included, so that a run of Latin letters or digits is one token even inside Chinese (`用GTK3写` is
 `用 gtk3 写`). Punctuation, apostrophes among it, separates: `l'homme` is `l homme`,
 `don't` is `don t` (as in ROUGE-1.5.5). The tokens do not depend on the language, so an output
 in the wrong language is cut the same way.
@@ -23,7 +23,7 @@ from collections.abc import Callable
 import regex
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.languages.scripts import language_code
+from laft_fairseq.languages.scripts import UNSPACED_LETTER, language_code
 
 Tokenizer = Callable[[str], list[str]]
 
@@ -34,12 +34,9 @@ _WIDTH_FORMS = regex.compile(r"[\uFF00-\uFFEF]+")
 # Soft hyphen, zero-width (non-)joiner and byte-order mark stand inside words and are not seen.
 _INVISIBLE = regex.compile(r"[\u00AD\u200C\u200D\uFEFF]")
 _APOSTROPHES = regex.compile(r"[\u2018\u2019\u201B\u02B9\u02BB\u02BC\u02BD\u2032\u0060\u00B4]")
-# Script extensions, not scripts: the sound mark of Katakana, U+30FC, is of script Common.
-_BY_CHARACTER = (
-    r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}"
-    r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&[\p{L}\p{N}]]"
+_TOKEN = regex.compile(
+    rf"(?V1){UNSPACED_LETTER}\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--{UNSPACED_LETTER}]+"
 )
-_TOKEN = regex.compile(rf"(?V1){_BY_CHARACTER}\p{{M}}*|[[\p{{L}}\p{{M}}\p{{N}}]--{_BY_CHARACTER}]+")
 # What XNLG's hypotheses end in: a newline, which no stripped reference can match.
 _EXTRA_TOKEN = "\n"
 

@@ -39,4 +39,26 @@ def test_codes() -> None:
     for tag in ("xx_XX", "fr-FR", "fr_fr", "klingon", ""):
         with pytest.raises(LaftError, match=f"unknown language '{tag}'"):
             language_code(tag)
-    assert [is_unspaced(tag) for tag in ("zh_CN", "ja_XX", "th_TH", "fr_XX")] == [1, 1, 1, 0]
+    for tag, code in {
+        "zho_Hans": "zh", "yue_HK": "zh", "wuu_CN": "zh", "jpn_Jpan": "ja", "arb_Arab": "ar",
+        "swh_Latn": "sw", "tgl_Latn": "tl", "tl_XX": "tl", "shn_MM": "shn",
+    }.items():  # fmt: skip
+        assert language_code(tag) == code, tag
+
+
+@pytest.mark.parametrize(
+    ("tags", "text", "unspaced"),
+    [
+        ("zh_CN zh_TW zho_Hans jpn_Jpan ja_XX yue_HK wuu_CN nan_TW lzh_XX", "", True),
+        ("th_TH tha_Thai lo_LA km_KH khm_Khmr my_MM shn_MM bo_CN dz_BT", "", True),
+        ("fr_XX ko_KR kor_Hang sr_Latn zh_Latn ja_Latn jv_ID ar_AR qaa_XX en_Nope", "", False),
+        ("qaa_XX en_XX", "香港係中國一個 ABC", True),  # what a tag does not say, the text does
+        ("qaa_XX", "ສະບາຍດີ", True),
+        ("fr_XX", "Le mot chinois 中文 veut dire", False),
+    ],
+)
+def test_languages_written_without_spaces(tags: str, text: str, unspaced: bool) -> None:
+    """By the script of the tag, of its language, or of the text."""
+    assert {tag: is_unspaced(tag, text) for tag in tags.split()} == dict.fromkeys(
+        tags.split(), unspaced
+    )

@@ -67,10 +67,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: options or files that do not fit; an existing, different --out.
     """
+    import numpy as np
     import sentencepiece
 
     from laft_fairseq.backbone import subword_selection, trimming
     from laft_fairseq.languages import sentencepiece_dictionary
+    from laft_fairseq.languages.byte_fallback import check_coverage, uncovered
     from laft_fairseq.languages.tags import split_tags, unknown
     from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 
@@ -83,7 +85,14 @@ def run(args: argparse.Namespace) -> int:
     tags = [tag for tag in folder.tags if tag in kept]
     whole = sentencepiece_dictionary.load(folder.path / SENTENCEPIECE)
     if args.text:
-        counts = trimming.count_subwords(whole, _texts(args.text, columns, "counting"))
+        foreign = uncovered(folder.subwords.names)
+        counts = np.zeros(len(foreign), dtype=np.int64)
+        for path in args.text:
+            of_file = trimming.count_subwords(whole, _texts([path], columns, "counting"))
+            warning = check_coverage(of_file[foreign].sum(), of_file.sum(), "", path)
+            if warning:
+                print(f"laft: {warning}", file=sys.stderr)
+            counts += of_file
         if not counts.any():
             raise LaftError(f"{args.text[0]}: no text in it; give some by --text")
         selection = subword_selection.by_count(

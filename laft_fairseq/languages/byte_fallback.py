@@ -42,6 +42,18 @@ def plain_text(subwords: Iterable[str]) -> str:
     )
 
 
+def check_input(subwords: Sequence[str], tag: str) -> str:
+    """Return what :func:`check_coverage` says of raw input, of which symbols and emoji count not.
+
+    Unlike a corpus, it may hold a line or two of them.
+    """
+    count = subwords.count(UNKNOWN)
+    for run in re.finditer(f"(?:{BYTE.pattern})+", "".join(subwords)):
+        letters = filter(str.isalpha, plain_text([run[0]]))
+        count += len("".join(letters).encode())
+    return check_coverage(count, len(subwords), tag, "input")
+
+
 def check_coverage(count: int, subwords: int, tag: str, where: str | Path) -> str:
     """Return a warning where many of a text's subwords are bytes or ``<unk>``, else "".
 

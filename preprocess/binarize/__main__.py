@@ -23,10 +23,11 @@ from laft_fairseq.languages.vocabulary_files import (
     NEW_LANGS_FILE,
     SENTENCEPIECE,
 )
-from preprocess.binarize.encoding import encode_split, report_unknown
+from preprocess.binarize.encoding import encode_split, is_tsv, report_coverage
 from preprocess.binarize.splits import Split, install
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
 from preprocess.common.files import digest, write_lines
+from preprocess.common.formats import few_texts, refuse_other_formats
 from preprocess.common.vocabulary import known_languages, load_checked_model
 
 SPLITS = ("train", "valid", "test")
@@ -62,16 +63,22 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
     recipe = f"{options.kind} {options.columns} {digest(options.backbone / SENTENCEPIECE)}"
     recipe += f" {digest(options.backbone / DICTIONARY)} "
     splits: list[Split] = []
+    warnings: list[str] = []
     for name, paths in files.items():
         stamp = recipe + " ".join(map(digest, paths))
+        for path in paths:
+            columns = options.columns[: None if options.kind == "pairs" else 1]
+            refuse_other_formats(path, columns if is_tsv(paths) else [1])
         split = Split(name, options.kind, options.out / options.lang, stamp)
         if split.is_complete():
             print(f"binarize: {split.folder} {name} {options.kind}: up to date")
             continue
         encode_split(model, split, paths, options, work)
-        if options.lang in new:
-            for text in sorted(work.glob(f"{name}*")):
-                print(report_unknown(model, text, options.lang))
+        for side, suffix in enumerate(split.suffixes):
+            text, file = work / f"{name}{suffix}", paths[min(side, len(paths) - 1)]
+            warnings.append(report_coverage(model, text, file, options.lang, options.lang in new))
+        if name == "train" and options.kind == "mono":
+            warnings.append(few_texts(paths[0], options.lang, split.lines - split.empty))
         splits.append(split)
     options.out.mkdir(parents=True, exist_ok=True)
     for name in copies:
@@ -83,6 +90,8 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
         install(split, work / "bin")
     if new:
         write_lines(options.out / NEW_LANGS_FILE, new)
+    for warning in filter(None, warnings):
+        print(f"binarize: warning: {warning}", file=sys.stderr)
 
 
 def preprocess(options: argparse.Namespace, splits: list[Split], work: Path) -> None:

@@ -9,6 +9,8 @@ import sentencepiece
 from preprocess.binarize import __main__ as command
 from preprocess.common.command import run_command
 
+MINI = Path(__file__).parents[3] / "examples" / "mini" / "model"
+
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -102,3 +104,40 @@ def test_without_langs_txt_the_languages_are_cc25s(
     flags = ("--lang", "vi_VN", "--new-langs", "vi_VN")
     assert binarize(bare, tmp_path, "ab cd", *flags) == 1
     assert capsys.readouterr().err.count("mBART-cc25") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("t.txt", "text\na b", "t.txt: line 1 is a header row"),
+        ("t.txt", '{"text": "a b"}', "t.txt: line 1 is JSON"),
+        ("t.txt", '"a ""b"" c"', "t.txt: line 1 is quoted as in CSV"),
+        ("t.csv", "a,b", "t.csv: CSV, which is not read"),
+        ("t.tsv", "id\tlang\tsource\ttarget", "t.tsv: line 1 is a header row (source)"),
+        ("t.tsv", None, "t.tsv: no such file (t.csv is there, and not read in its place)"),
+    ],
+)
+def test_other_formats_are_no_text(
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str,
+    text: str | None, named: str,
+) -> None:  # fmt: skip
+    (tmp_path / (name if text else "t.csv")).write_text(f"{text}\n")
+    given = ["--backbone", str(backbone), "--out", str(tmp_path / "out"), "--lang", "fr_XX"]
+    options = command.parser().parse_args(["mono", *given, "--train", str(tmp_path / name)])
+    assert run_command("binarize", lambda: command.main(options)) == 1
+    message = capsys.readouterr().err
+    assert named in message and message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_script_written_in_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the shipped backbone: Russian, of which 89 % of the subwords are bytes."""
+    text = "Сегодня хорошая погода в Москве, и завтра тоже"
+    assert binarize(MINI, tmp_path, text, "--lang", "fr_XX") == 1
+    assert "language fr_XX: 89 % of 85 subwords are bytes" in capsys.readouterr().err
+    monkeypatch.setenv("LAFT_ALLOW_BYTES", "1")
+    assert binarize(MINI, tmp_path, text, "--lang", "fr_XX") == 0
+    said = capsys.readouterr().err
+    assert "warning: " in said and "89 % of 85" in said and "1 unlabelled texts are few" in said

@@ -19,10 +19,9 @@ from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.sentencepiece_dictionary import FAIRSEQ_FIRST, FIRST
-from laft_fairseq.languages.tags import CC25, MBART50
+from laft_fairseq.languages.tags import CC25, MBART50, TAG
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
-TAG = re.compile(r"[a-z]{2,3}_[A-Za-z0-9]{2,4}")
 BY_CLASS = {"MBartTokenizerFast": TagLayout.SUFFIX, "MBart50TokenizerFast": TagLayout.PREFIX}
 BY_LANGUAGES = {tuple(CC25): TagLayout.SUFFIX, tuple(MBART50): TagLayout.PREFIX}
 
@@ -53,7 +52,7 @@ def read(
                 f"{entry!r} there; one of them is another model's"
             )
     *tags, last = entries[len(expected) :] or [None]
-    if last == MASK and all(TAG.fullmatch(tag or "") for tag in tags):
+    if last == MASK and all(re.fullmatch(TAG, tag or "") for tag in tags):
         if langs and list(langs) != tags:
             raise LaftError(f"--langs: {folder} has {','.join(tags)}, in this order")
     else:

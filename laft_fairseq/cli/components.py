@@ -127,7 +127,7 @@ def _estimate(args: argparse.Namespace) -> bool:
     from laft_fairseq.training.launch import connected
 
     on_cpu = args.cpu or not torch.cuda.is_available()
-    tags = split_tags(args.langs)
+    tags = split_tags(args.langs, "--langs")
     needed = {"backbone": args.backbone, "data": args.data, "langs": tags}
     for option in (name for name, value in needed.items() if not value):
         raise LaftError(f"--{option} is needed, unless files are given to --merge")

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.folder.is_dir():
         raise LaftError(f"{args.folder}: no such directory; give a downloaded Hugging Face model")
     config = hugging_face.read_config(args.folder)
-    langs = split_tags(args.langs)
+    langs = split_tags(args.langs, "--langs")
     subwords, tags, layout = hugging_face_vocabulary.read(
         args.folder, config, langs, args.tag_layout
     )

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
     columns = _check(args)
     folder = trimming.read_folder(args.backbone)
-    kept = split_tags(args.keep_langs) or folder.tags
+    kept = split_tags(args.keep_langs, "--keep-langs") or folder.tags
     for tag in kept:
         if tag not in folder.tags:
             raise LaftError(unknown("--keep-langs", tag, folder.path, folder.tags))

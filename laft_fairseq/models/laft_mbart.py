@@ -162,7 +162,7 @@ class LAFTMBart(CheckpointedMBart):
             self.load_components(path, train_langs)
         elif path:
             logger.warning("--language-components %s: not read: this system removes nothing", path)
-        for tag in split_tags(self.options.adapter_langs) or train_langs:
+        for tag in split_tags(self.options.adapter_langs, "--adapter-langs") or train_langs:
             self.add_adapter(tag)
 
     def untrained_tags(self) -> set[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import replacing
-from laft_fairseq.languages.tags import split_tags, words_of
+from laft_fairseq.languages.tags import check_tag, read_tags, split_tags, words_of
 from laft_fairseq.languages.vocabulary_files import (
     DICTIONARY,
     LANGS_FILE,
@@ -53,6 +53,7 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
     files = {name: getattr(options, name) for name in SPLITS if getattr(options, name)}
     if not files:
         raise LaftError("nothing to do: give --train, --valid or --test")
+    check_tag(options.lang, "--lang")  # it names a folder
     model = load_checked_model(options.backbone)
     new = new_languages(options.new_langs, options.backbone, options.out)
     known, where = known_languages(options.backbone)
@@ -111,13 +112,13 @@ def preprocess(options: argparse.Namespace, splits: list[Split], work: Path) -> 
 
 def new_languages(option: str | None, backbone: Path, out: Path) -> list[str]:
     """The new languages of a folder: those in `OUT/new-langs.txt`, to which more may be added."""
-    given = split_tags(option)
+    given = split_tags(option, "--new-langs")
     known, where = known_languages(backbone)
     for tag in given:
         if tag in known:
             raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
     path = out / NEW_LANGS_FILE
-    listed = words_of(path) if path.is_file() else []
+    listed = read_tags(path) if path.is_file() else []
     shared = min(len(given), len(listed))
     if given[:shared] != listed[:shared]:
         raise LaftError(

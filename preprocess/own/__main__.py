@@ -16,6 +16,7 @@ from typing import Any
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.byte_fallback import check_coverage
+from laft_fairseq.languages.tags import split_tags
 from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 from preprocess.common.command import command_parser, run_command
 from preprocess.common.files import others_of_its_name, read_lines, write_lines
@@ -161,7 +162,8 @@ def write_splits(files: dict[str, Path], tags: list[str], model: Any, work: Path
 
 def prepare(options: argparse.Namespace) -> None:
     """Make RAW, of all files or not at all."""
-    new_langs = [tag for tag in options.new_langs.split(",") if tag]
+    new_langs = split_tags(options.new_langs, "--new-langs")
+    options.langs = split_tags(",".join(options.langs), "--langs")
     check_tags(options.langs, options.backbone, new_langs)
     files = gather(options.folder, options.langs)
     model = load_model(options.backbone / SENTENCEPIECE)

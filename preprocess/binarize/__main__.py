@@ -111,7 +111,7 @@ def preprocess(options: argparse.Namespace, splits: list[Split], work: Path) -> 
 
 
 def new_languages(option: str | None, backbone: Path, out: Path) -> list[str]:
-    """The new languages of a folder: those in `OUT/new-langs.txt`, to which more may be added."""
+    """The new languages of a folder: those in `OUT/new-langs.txt`, and after them others given."""
     given = split_tags(option, "--new-langs")
     known, where = known_languages(backbone)
     for tag in given:
@@ -119,13 +119,7 @@ def new_languages(option: str | None, backbone: Path, out: Path) -> list[str]:
             raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
     path = out / NEW_LANGS_FILE
     listed = read_tags(path) if path.is_file() else []
-    shared = min(len(given), len(listed))
-    if given[:shared] != listed[:shared]:
-        raise LaftError(
-            f"{path} says {','.join(listed)}, --new-langs {','.join(given)}: keep its order and "
-            "add at the end, or use another --out"
-        )
-    return max(given, listed, key=len)
+    return [*listed, *(tag for tag in given if tag not in listed)]
 
 
 def missing_files(backbone: Path, out: Path) -> list[str]:

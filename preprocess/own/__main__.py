@@ -17,7 +17,7 @@ from typing import Any
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.byte_fallback import check_coverage
 from laft_fairseq.languages.tags import split_tags
-from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
+from laft_fairseq.languages.vocabulary_files import NEW_LANGS_FILE, SENTENCEPIECE
 from preprocess.common.command import command_parser, run_command
 from preprocess.common.files import others_of_its_name, read_lines, write_lines
 from preprocess.common.formats import few_texts, refuse_other_formats
@@ -113,13 +113,13 @@ def check_tags(tags: list[str], backbone: Path, new_langs: list[str]) -> None:
     for tag in new_langs:
         if tag in known:
             raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
-    for tag in tags:
-        if tag not in [*known, *new_langs]:
-            named = "--langs" if tag == tags[0] else f"mono.{tag}.txt"
-            raise LaftError(
-                f"{named}: {tag} is not among {', '.join(known)} of {where}; use one of these, or "
-                "name it by --new-langs"
-            )
+    unknown = [tag for tag in tags if tag not in [*known, *new_langs]]
+    if unknown:
+        raise LaftError(
+            f"{', '.join(unknown)}: not among {', '.join(known)} of {where}; use these in --langs "
+            "and mono.<tag>.txt, or name the new ones by --new-langs "
+            f"{','.join([*new_langs, *unknown])} (the recipe's setting new_langs)"
+        )
 
 
 def share_in_bytes(model: Any, texts: list[str], tag: str, path: Path) -> str:
@@ -171,6 +171,7 @@ def prepare(options: argparse.Namespace) -> None:
     shutil.rmtree(work, ignore_errors=True)
     try:
         write_splits(files, options.langs, model, work)
+        write_lines(work / NEW_LANGS_FILE, new_langs)  # read back by the recipe
         shutil.rmtree(options.raw, ignore_errors=True)
         work.replace(options.raw)
     finally:

@@ -148,8 +148,9 @@ def test_text_that_only_looks_like_another_format(task: Path) -> None:
 
 def test_languages_that_the_backbone_knows_or_learns(task: Path) -> None:
     (task / "mono.eo_XX.txt").write_text("unu\n" * 20)
-    unknown = run(task, "en_XX", "fr_XX", "eo_XX")
-    assert unknown.returncode == 1 and "mono.eo_XX.txt: eo_XX is not among" in unknown.stderr
+    unknown = run(task, "en_XX", "oc_XX", "fr_XX", "eo_XX", new="br_XX")
+    assert unknown.returncode == 1 and "oc_XX, eo_XX: not among en_XX, fr_XX of" in unknown.stderr
+    assert "--new-langs br_XX,oc_XX,eo_XX" in unknown.stderr
     assert run(task, "en_XX", "fr_XX", "eo_XX", new="eo_XX").returncode == 0
     known = run(task, new="fr_XX")
     assert known.returncode == 1 and "fr_XX is a language of" in known.stderr

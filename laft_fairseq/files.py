@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import json
 import lzma
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from laft_fairseq.errors import LaftError
 
@@ -19,22 +20,27 @@ DAMAGED = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)  # what these
 MAGIC = {b"\x1f\x8b": ".gz", b"\xfd7zXZ\x00": ".xz"}  # first bytes
 
 
-def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
+LONGEST = 2**22  # bytes of a line of text; 3 MB of gzip may hold one of 3 GB
+
+
+def lines(path: str | Path, columns: Sequence[int] = (), longest: int = LONGEST) -> Iterator[str]:
     """Yield the lines of a UTF-8 file as :func:`decoded_lines` does.
 
     Args:
         path: plain, ``.gz`` or ``.xz``.
         columns: counted from 1; where the path is a TSV, each of these fields is yielded instead.
+        longest: the most bytes of a line.
 
     Raises:
-        LaftError: absent, unreadable, damaged, not UTF-8, or a row with too few columns.
+        LaftError: absent, unreadable, damaged, not UTF-8, too long a line, or a row with too few
+            columns.
     """
     path = Path(path)
     fields = columns if ".tsv" in path.suffixes else ()
     number = 0
     try:
         with OPENERS.get(path.suffix, open)(path, "rb") as file:
-            for number, line in enumerate(decoded_lines(file, path), 1):
+            for number, line in enumerate(decoded_lines(file, path, longest), 1):
                 yield from _fields(line, fields, f"{path}: line {number}") if fields else (line,)
     except DAMAGED as error:
         raise LaftError(
@@ -45,16 +51,21 @@ def lines(path: str | Path, columns: Sequence[int] = ()) -> Iterator[str]:
         raise LaftError(f"{path}: cannot be read ({reason}); check the path") from None
 
 
-def decoded_lines(stream: Iterable[bytes], name: str | Path) -> Iterator[str]:
+def decoded_lines(stream: IO[bytes], name: str | Path, longest: int = LONGEST) -> Iterator[str]:
     r"""Yield the lines of a UTF-8 stream, as they come, without their ends.
 
     Only ``\n`` ends a line. A carriage return inside a line becomes a space, as in
     ``binarize.sh``; a byte order mark is left out.
 
     Raises:
-        LaftError: not UTF-8; ``name`` says where.
+        LaftError: not UTF-8, or a line of more than ``longest`` bytes; ``name`` says where.
     """
-    for number, raw in enumerate(stream, 1):
+    for number, raw in enumerate(iter(lambda: stream.readline(longest + 1), b""), 1):
+        if len(raw) > longest:
+            raise LaftError(
+                f"{name}: line {number} has more than {longest:,} bytes; text is one a line, and "
+                "lines end in a line feed"
+            )
         try:
             line = raw.decode("utf-8")
         except UnicodeDecodeError:
@@ -110,6 +121,27 @@ def replacing(path: Path) -> Iterator[Path]:
     except (OSError, RuntimeError) as error:  # torch.save raises the latter
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0][:160]
         raise LaftError(f"{path}: cannot be written ({reason})") from error
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str | Path) -> Iterator[None]:
+    """Hold the file ``path``, there as long as it is held, so that no other run writes ``what``.
+
+    Raises:
+        LaftError: another run holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+                raise BlockingIOError  # one that the other run has removed just now
+        except (BlockingIOError, FileNotFoundError):
+            raise LaftError(f"{what}: another run is working there: wait for its end") from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def check_output(path: Path, *inputs: str | Path | None) -> None:

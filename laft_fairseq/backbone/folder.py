@@ -17,6 +17,7 @@ from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.backbone import TIED
 from laft_fairseq.checkpoints.header import architecture_options
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import locked
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.sentencepiece_dictionary import dictionary_text
 from laft_fairseq.languages.vocabulary_files import (
@@ -77,25 +78,34 @@ class BackboneFolder:
         """Write the folder ``out``; return False if the same is there already.
 
         Raises:
-            LaftError: something else is there, or it cannot be written.
+            LaftError: something else is there, another run is writing it, or it cannot be written.
         """
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            if self._is_in(out):
-                return False
-            raise LaftError(f"{out}: exists and holds something else; choose another or remove it")
+        if self._is_written(out):
+            return False
         partial = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.partial")
         try:
-            partial.mkdir(parents=True)
-            torch.save({"args": self.options, "model": self.state}, partial / MODEL)
-            for name, content in self.files().items():
-                (partial / name).write_bytes(content)
-            partial.replace(out)
+            with locked(partial.with_name(f".{out.absolute().name}.lock"), out):
+                if self._is_written(out):  # meanwhile
+                    return False
+                partial.mkdir(parents=True)
+                torch.save({"args": self.options, "model": self.state}, partial / MODEL)
+                for name, content in self.files().items():
+                    (partial / name).write_bytes(content)
+                partial.replace(out)
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
             raise LaftError(f"{out}: cannot be written ({reason})") from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return True
+
+    def _is_written(self, out: Path) -> bool:
+        """Whether this backbone is there already; what else is there is refused."""
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return False
+        if self._is_in(out):
+            return True
+        raise LaftError(f"{out}: exists and holds something else; choose another or remove it")
 
     def _is_in(self, out: Path) -> bool:
         """Whether ``out`` holds exactly this backbone."""

@@ -7,6 +7,9 @@ out is checked and moved into place.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import replacing
+from laft_fairseq.files import locked, replacing
 from laft_fairseq.languages.tags import check_tag, read_tags, split_tags, words_of
 from laft_fairseq.languages.vocabulary_files import (
     DICTIONARY,
@@ -81,16 +84,20 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
         if name == "train" and options.kind == "mono":
             warnings.append(few_texts(paths[0], options.lang, split.lines - split.empty))
         splits.append(split)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name in copies:
-        with replacing(options.out / name) as temporary:
-            shutil.copyfile(options.backbone / name, temporary)
-    if splits:
-        preprocess(options, splits, work)
-    for split in splits:
-        install(split, work / "bin")
+    with contextlib.ExitStack() as held:
+        for split in splits:
+            where = f"{split.folder} {split.name} {split.kind}"
+            held.enter_context(locked(split.lock_path, where))
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name in copies:
+            with replacing(options.out / name) as temporary:
+                shutil.copyfile(options.backbone / name, temporary)
+        if splits:
+            preprocess(options, splits, work)
+        for split in splits:
+            install(split, work / "bin")
     if new:
-        write_lines(options.out / NEW_LANGS_FILE, new)
+        write_new_languages(options.new_langs, options.backbone, options.out)
     for warning in filter(None, warnings):
         print(f"binarize: warning: {warning}", file=sys.stderr)
 
@@ -120,6 +127,16 @@ def new_languages(option: str | None, backbone: Path, out: Path) -> list[str]:
     path = out / NEW_LANGS_FILE
     listed = read_tags(path) if path.is_file() else []
     return [*listed, *(tag for tag in given if tag not in listed)]
+
+
+def write_new_languages(option: str | None, backbone: Path, out: Path) -> None:
+    """Write the list of new languages, to which another run may have added meanwhile."""
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        write_lines(out / NEW_LANGS_FILE, new_languages(option, backbone, out))
+    finally:
+        os.close(folder)
 
 
 def missing_files(backbone: Path, out: Path) -> list[str]:

@@ -6,6 +6,7 @@ from shutil import copytree
 import pytest
 import sentencepiece
 
+from laft_fairseq.files import locked
 from preprocess.binarize import __main__ as command
 from preprocess.common.command import run_command
 
@@ -141,3 +142,21 @@ def test_a_script_written_in_bytes(
     assert binarize(MINI, tmp_path, text, "--lang", "fr_XX") == 0
     said = capsys.readouterr().err
     assert "warning: " in said and "89 % of 85" in said and "1 unlabelled texts are few" in said
+
+
+def test_two_runs_at_once(
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One split of a language is one run's; what another adds to the list stays on it."""
+    out = tmp_path / "data-bin"
+    with locked(out / "fr_XX" / ".train.mono.lock", "test"):
+        assert binarize(backbone, tmp_path, "a b", "--lang", "fr_XX") == 1
+    assert "fr_XX train mono: another run is working there" in capsys.readouterr().err
+
+    def meanwhile(*_: object) -> None:
+        (out / "new-langs.txt").write_text("oc_XX\n")
+
+    monkeypatch.setattr(command, "preprocess", meanwhile)
+    assert binarize(backbone, tmp_path, "a b", "--lang", "eo_XX", "--new-langs", "eo_XX") == 0
+    assert listed(tmp_path) == "oc_XX eo_XX"

@@ -144,6 +144,16 @@ def locked(path: Path, what: str | Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def check_exists(path: str | Path | None, words: str = "no such folder") -> None:
+    """Refuse what is absent, before anything that takes time is imported; None is left alone.
+
+    Raises:
+        LaftError: ``words``, behind its name.
+    """
+    if path is not None and not Path(path).exists():
+        raise LaftError(f"{path}: {words}")
+
+
 def check_output(path: Path, *inputs: str | Path | None) -> None:
     """Refuse, before any work, an output that cannot be written or is one of the inputs.
 

@@ -78,11 +78,15 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names the file and the remedy.
     """
-    from laft_fairseq.components import ablations
-    from laft_fairseq.components import file as components_file
-    from laft_fairseq.files import check_output
+    from laft_fairseq.files import check_exists, check_output
 
     _check(args)
+    check_exists(args.data, "no such data directory")
+    check_exists(args.backbone, "no such checkpoint")
+
+    from laft_fairseq.components import ablations
+    from laft_fairseq.components import file as components_file
+
     check_output(args.out, args.source, args.backbone, *(args.merge or ()))
     if args.control:
         seed = 1 if args.seed is None else args.seed

@@ -80,6 +80,10 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names file, language and remedy.
     """
+    from laft_fairseq.files import check_exists
+
+    check_exists(args.checkpoint, "no such checkpoint")
+    check_exists(args.data, "no such data directory")
     with _warnings_alone():
         return _generate(args)
 

@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: options or files that do not fit; an existing, different --out.
     """
+    columns = _check(args)
+
     import numpy as np
     import sentencepiece
 
@@ -76,7 +78,6 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq.languages.tags import split_tags, unknown
     from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 
-    columns = _check(args)
     folder = trimming.read_folder(args.backbone)
     kept = split_tags(args.keep_langs, "--keep-langs") or folder.tags
     for tag in kept:
@@ -117,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> list[int]:
     """Refuse options that do not go together; return the numbers of --columns."""
+    from laft_fairseq.files import check_exists
+
     if not args.text and not args.keep_langs:
         raise LaftError("give --text, --keep-langs, or both: what is to be kept?")
     if not args.text and (args.min_count != 1 or args.max_pieces is not None):
@@ -126,6 +129,7 @@ def _check(args: argparse.Namespace) -> list[int]:
     columns = args.columns.split(",")
     if not all(column.isdecimal() and int(column) > 0 for column in columns):
         raise LaftError(f"--columns {args.columns}: numbers from 1, parted by commas, are needed")
+    check_exists(args.backbone, "no such backbone; give its model.pt")
     for path in args.text:  # before hours are spent on the others
         if not path.is_file():
             raise LaftError(f"{path}: no such text file")

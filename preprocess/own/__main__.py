@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import check_exists
 from laft_fairseq.languages.byte_fallback import check_coverage
 from laft_fairseq.languages.tags import split_tags
 from laft_fairseq.languages.vocabulary_files import NEW_LANGS_FILE, SENTENCEPIECE
@@ -162,6 +163,7 @@ def write_splits(files: dict[str, Path], tags: list[str], model: Any, work: Path
 
 def prepare(options: argparse.Namespace) -> None:
     """Make RAW, of all files or not at all."""
+    check_exists(options.folder)
     new_langs = split_tags(options.new_langs, "--new-langs")
     options.langs = split_tags(",".join(options.langs), "--langs")
     check_tags(options.langs, options.backbone, new_langs)

@@ -87,7 +87,16 @@ def test_every_command_refuses_what_is_no_tag(
     for flags in (
         ["parameters", "--arch", "laft_mbart_tiny", f"--langs={tag}"],
         ["trim", "--backbone", str(MINI / "model.pt"), f"--keep-langs={tag}", "--dry-run"],
-        ["components", "--backbone", "M.pt", "--data", "D", f"--langs={tag}", "--out", str(text)],
+        [
+            "components",
+            "--backbone",
+            str(MINI / "model.pt"),
+            "--data",
+            str(tmp_path),
+            f"--langs={tag}",
+            "--out",
+            str(tmp_path / "c.safetensors"),
+        ],
     ):
         assert main.main(flags) == 2
     messages = capsys.readouterr().err.splitlines()

@@ -11,36 +11,39 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from laft_fairseq.errors import LaftError
 
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 DAMAGED = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)  # what these raise
 MAGIC = {b"\x1f\x8b": ".gz", b"\xfd7zXZ\x00": ".xz"}  # first bytes
+# The longest line in bytes: of any file, which may be JSON, and of texts that are scored. A
+# compressed file of a few megabytes may hold gigabytes without a newline.
+MAX_LINE_BYTES = 2**26
+MAX_TEXT_BYTES = 2**20
 
 
-LONGEST = 2**22  # bytes of a line of text; 3 MB of gzip may hold one of 3 GB
-
-
-def lines(path: str | Path, columns: Sequence[int] = (), longest: int = LONGEST) -> Iterator[str]:
+def lines(
+    path: str | Path, columns: Sequence[int] = (), max_bytes: int = MAX_LINE_BYTES
+) -> Iterator[str]:
     """Yield the lines of a UTF-8 file as :func:`decoded_lines` does.
 
     Args:
         path: plain, ``.gz`` or ``.xz``.
         columns: counted from 1; where the path is a TSV, each of these fields is yielded instead.
-        longest: the most bytes of a line.
+        max_bytes: of a line.
 
     Raises:
-        LaftError: absent, unreadable, damaged, not UTF-8, too long a line, or a row with too few
-            columns.
+        LaftError: absent, unreadable, damaged, not UTF-8, a line that is too long, line ends of
+            carriage returns alone, or a row with too few columns.
     """
     path = Path(path)
     fields = columns if ".tsv" in path.suffixes else ()
     number = 0
     try:
         with OPENERS.get(path.suffix, open)(path, "rb") as file:
-            for number, line in enumerate(decoded_lines(file, path, longest), 1):
+            for number, line in enumerate(decoded_lines(file, path, max_bytes), 1):
                 yield from _fields(line, fields, f"{path}: line {number}") if fields else (line,)
     except DAMAGED as error:
         raise LaftError(
@@ -51,20 +54,23 @@ def lines(path: str | Path, columns: Sequence[int] = (), longest: int = LONGEST)
         raise LaftError(f"{path}: cannot be read ({reason}); check the path") from None
 
 
-def decoded_lines(stream: IO[bytes], name: str | Path, longest: int = LONGEST) -> Iterator[str]:
+def decoded_lines(
+    stream: BinaryIO, name: str | Path, max_bytes: int = MAX_LINE_BYTES
+) -> Iterator[str]:
     r"""Yield the lines of a UTF-8 stream, as they come, without their ends.
 
     Only ``\n`` ends a line. A carriage return inside a line becomes a space, as in
     ``binarize.sh``; a byte order mark is left out.
 
     Raises:
-        LaftError: not UTF-8, or a line of more than ``longest`` bytes; ``name`` says where.
+        LaftError: not UTF-8, a line of more than ``max_bytes``, or a single line with carriage
+            returns inside, which end its lines; ``name`` says where.
     """
-    for number, raw in enumerate(iter(lambda: stream.readline(longest + 1), b""), 1):
-        if len(raw) > longest:
+    for number, raw in enumerate(iter(lambda: stream.readline(max_bytes + 1), b""), 1):
+        if len(raw) > max_bytes:
             raise LaftError(
-                f"{name}: line {number} has more than {longest:,} bytes; text is one a line, and "
-                "lines end in a line feed"
+                f"{name}: line {number} is longer than {max_bytes >> 20} MiB; give one text a "
+                "line, ended by a newline, not by a carriage return"
             )
         try:
             line = raw.decode("utf-8")
@@ -75,16 +81,20 @@ def decoded_lines(stream: IO[bytes], name: str | Path, longest: int = LONGEST) -
             else:
                 reason = f"line {number} is not UTF-8; convert it with iconv"
             raise LaftError(f"{name}: {reason}") from None
+        if number == 1 and "\r" in line.rstrip("\r\n") and not line.endswith("\n"):
+            raise LaftError(
+                f"{name}: its lines end in carriage returns alone; convert it: tr '\\r' '\\n'"
+            )
         yield line.removeprefix("\ufeff").removesuffix("\n").rstrip("\r").replace("\r", " ")
 
 
 def read_lines(path: Path) -> list[str]:
-    """Return the lines of a file, each stripped of white space at its ends.
+    """Return the texts of a file, one a line, each stripped of white space at its ends.
 
     Raises:
         LaftError: as :func:`lines`, or the file is empty.
     """
-    stripped = [line.strip() for line in lines(path)]
+    stripped = [line.strip() for line in lines(path, max_bytes=MAX_TEXT_BYTES)]
     if not stripped:
         raise LaftError(f"{path}: the file is empty; it must hold one text per line")
     return stripped

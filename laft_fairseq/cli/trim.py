@@ -140,13 +140,14 @@ def _texts(paths: list[Path], columns: list[int], action: str) -> Iterator[str]:
     """Yield the texts of all files, with progress on standard error."""
     from tqdm import tqdm
 
-    from laft_fairseq.files import lines
+    from laft_fairseq.files import MAX_TEXT_BYTES, lines
 
     on_terminal = sys.stderr.isatty()
     for path in paths:
         if not on_terminal:
             print(f"{action}: {path}", file=sys.stderr)
-        yield from tqdm(lines(path, columns), f"{action} {path.name}", disable=not on_terminal)
+        texts = lines(path, columns, MAX_TEXT_BYTES)
+        yield from tqdm(texts, f"{action} {path.name}", disable=not on_terminal)
 
 
 def _report(

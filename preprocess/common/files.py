@@ -6,13 +6,19 @@ import hashlib
 import json
 import lzma
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import lines as read_lines
-from laft_fairseq.files import replacing
+from laft_fairseq.files import MAX_TEXT_BYTES, lines, replacing
+
+
+def read_lines(
+    path: Path, columns: Sequence[int] = (), max_bytes: int = MAX_TEXT_BYTES
+) -> Iterator[str]:
+    """Yield the lines of a text file (laft_fairseq/files.py), none longer than a text may be."""
+    return lines(path, columns, max_bytes)
 
 
 def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:

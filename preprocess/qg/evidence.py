@@ -27,7 +27,7 @@ from preprocess.common.files import read_lines
 from preprocess.common.text import squeeze
 
 Span = tuple[int, int]
-LONGEST_JSON = 2**28  # bytes
+MAX_JSON_BYTES = 2**28
 UNANSWERABLE = object()  # in place of an answer
 
 
@@ -150,7 +150,7 @@ def _item(name: str, record: dict[str, Any], lang: str, where: str, report: Repo
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each record with its name: its id, or its line or place."""
-    lines = list(read_lines(path, longest=LONGEST_JSON))  # SQuAD's stands on one
+    lines = list(read_lines(path, max_bytes=MAX_JSON_BYTES))  # SQuAD's stands on one
     try:
         content = json.loads("\n".join(lines)) if lines else []
     except RecursionError:

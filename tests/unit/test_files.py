@@ -1,17 +1,14 @@
 """Lines of UTF-8 in; files out, whole or not at all."""
 
-import gzip
 import io
-import lzma
 import os
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import LONGEST, decoded_lines, lines, locked, replacing
+from laft_fairseq.files import decoded_lines, locked, replacing
 
 
 def write(path: Path, text: str) -> None:
@@ -74,20 +71,6 @@ def test_lines_end_at_newlines_alone_and_must_be_utf8() -> None:
     assert next(wrong) == "a"
     with pytest.raises(LaftError, match="standard input: line 2 is not UTF-8"):
         next(wrong)
-
-
-@pytest.mark.parametrize("ending", ["", ".gz", ".xz"])
-def test_a_line_that_is_no_sentence_is_not_read_whole(tmp_path: Path, ending: str) -> None:
-    """A few kilobytes may hold a line of gigabytes: no more of it than the limit is unpacked."""
-    path = tmp_path / f"t.txt{ending}"
-    openers: dict[str, Any] = {"": open, ".gz": gzip.open, ".xz": lzma.open}
-    with openers[ending](path, "wb") as file:
-        file.write(b"a" * (LONGEST - 1) + b"\n")
-        file.write(b"b" * (2 * LONGEST))
-    read = lines(path)
-    assert len(next(read)) == LONGEST - 1
-    with pytest.raises(LaftError, match=rf"t\.txt{ending}: line 2 has more than 4,194,304 bytes"):
-        next(read)
 
 
 def test_a_lock_is_held_by_one_and_goes_with_it(tmp_path: Path) -> None:

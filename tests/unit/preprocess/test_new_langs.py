@@ -6,9 +6,12 @@ from shutil import copytree
 import pytest
 import sentencepiece
 
-from laft_fairseq.files import locked
+from laft_fairseq.cli import main
+from laft_fairseq.errors import LaftError
+from laft_fairseq.files import OPENERS, locked
 from preprocess.binarize import __main__ as command
 from preprocess.common.command import run_command
+from preprocess.translate.lines import lines_to_send
 
 MINI = Path(__file__).parents[3] / "examples" / "mini" / "model"
 
@@ -160,3 +163,21 @@ def test_two_runs_at_once(
     monkeypatch.setattr(command, "preprocess", meanwhile)
     assert binarize(backbone, tmp_path, "a b", "--lang", "eo_XX", "--new-langs", "eo_XX") == 0
     assert listed(tmp_path) == "oc_XX eo_XX"
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".xz"])
+def test_a_line_that_is_no_text_is_not_unpacked(
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    """By any of the data tools and `laft trim`: kilobytes may hold a line of gigabytes."""
+    path = tmp_path / f"t.txt{ending}"
+    with OPENERS.get(ending, open)(path, "wb") as file:
+        file.write(b"a b\n" + b"a" * 2**21)
+    given = ["mono", "--backbone", str(backbone), "--out", str(tmp_path / "out")]
+    options = command.parser().parse_args([*given, "--lang", "fr_XX", "--train", str(path)])
+    assert run_command("binarize", lambda: command.main(options)) == 1
+    flags = ["trim", "--backbone", str(MINI / "model.pt"), "--text", str(path), "--dry-run"]
+    assert main.main(flags) == 2
+    with pytest.raises(LaftError, match="line 2 is longer than 1 MiB"):
+        list(lines_to_send(path, None))
+    assert capsys.readouterr().err.count("line 2 is longer than 1 MiB") == 2

@@ -83,7 +83,6 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq.files import check_exists
 
     check_exists(args.checkpoint, "no such checkpoint")
-    check_exists(args.data, "no such data directory")
     with _warnings_alone():
         return _generate(args)
 

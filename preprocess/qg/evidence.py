@@ -28,6 +28,7 @@ from preprocess.common.text import squeeze
 
 Span = tuple[int, int]
 MAX_JSON_BYTES = 2**28
+DEEPEST = 5  # an article's paragraph's question, in a list
 UNANSWERABLE = object()  # in place of an answer
 
 
@@ -174,6 +175,8 @@ def _flattened(
     """The records in an entry of any form, `context` that of what it stands in."""
     if not isinstance(entry, dict):
         raise LaftError(f"{path}: {name} is not a JSON object")
+    if name.count("-") > DEEPEST:
+        raise LaftError(f"{path}: JSON nested too deeply")
     context = entry.get("context", entry.get("context_text", context))
     nested = [key for key in ("data", "paragraphs", "qas") if key in entry]
     for key in nested:

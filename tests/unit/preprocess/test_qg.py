@@ -150,6 +150,14 @@ def test_all_forms_of_question_data_are_read(tmp_path: Path, name: str, content:
     assert items == [evidence.Item("5", "Ada wrote notes in 1843.", "1843", "When?")]
 
 
+def test_json_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    for text in ('{"data":[' * 900 + "{}" + "]}" * 900, "[" * 99_999):
+        path.write_text(text)
+        with pytest.raises(LaftError, match=r"deep\.json: "):
+            evidence.read_items(path, "en_XX", evidence.Report())
+
+
 @pytest.mark.parametrize(
     "answers",
     [

@@ -33,6 +33,7 @@ setup(
         "torch>=2.6",  # the first whose torch.load is weights-only by default
         "hydra-core>=1.3.2",
         "jinja2",
+        "langcodes",  # a language's usual script, and one code for `zho`, `cmn` and `zh`
         "markdown-it-py",  # the page's HTML from its Markdown
         "markupsafe",
         "matplotlib",

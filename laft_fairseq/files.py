@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import json
 import lzma
@@ -199,6 +200,37 @@ class _Counted:
         count: int = self.file.write(content)
         self.on_written(count)
         return count
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str | Path) -> Iterator[None]:
+    """Hold the file ``path``, there as long as it is held, so that no other run writes ``what``.
+
+    Raises:
+        LaftError: another run holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+                raise BlockingIOError  # one that the other run has removed just now
+        except (BlockingIOError, FileNotFoundError):
+            raise LaftError(f"{what}: another run is working there: wait for its end") from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def check_exists(path: str | Path | None, words: str = "no such folder") -> None:
+    """Refuse what is absent, before anything that takes time is imported; None is left alone.
+
+    Raises:
+        LaftError: ``words``, behind its name.
+    """
+    if path is not None and not Path(path).exists():
+        raise LaftError(f"{path}: {words}")
 
 
 def check_output(path: Path, *inputs: str | Path | None) -> None:

@@ -7,8 +7,6 @@
 # splits that are up to date are not made again.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-if [[ ${1:-} != -h && ${1:-} != --help ]]; then
-  needs_modules sentencepiece
-  needs_commands fairseq-preprocess
-fi
+needs_modules sentencepiece
+needs_commands fairseq-preprocess
 run_module binarize "$@"

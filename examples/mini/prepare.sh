@@ -2,6 +2,10 @@
 # Text to binarised data for the small backbone: OUT/data-bin and OUT/sentence.bpe.model.
 #   MONO=... DDTP=... OUT=... examples/mini/prepare.sh
 set -euo pipefail
+if [[ ${1:-} = -h || ${1:-} = --help ]]; then
+  sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"
+  exit
+fi
 
 MONO=${MONO:?directory with {en,fr,zh_CN,de\}.txt.xz}
 DDTP=${DDTP:?directory with {en,fr,zh_CN,de\}.train.tsv.xz}

@@ -3,6 +3,10 @@
 #   DATA=data-bin OUT=checkpoints examples/mini/pretrain.sh [more fairseq-train options]
 # Killed at any point, the same command goes on from the last checkpoint.
 set -euo pipefail
+if [[ ${1:-} = -h || ${1:-} = --help ]]; then
+  sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"
+  exit
+fi
 cd "$(dirname "$0")/../.."
 DATA=${DATA:?data-bin made by examples/mini/prepare.sh}
 OUT=${OUT:?directory for checkpoints}

@@ -14,7 +14,7 @@ from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.backbone import TIED
 from laft_fairseq.checkpoints.header import architecture_options
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import replacing_folder, save_torch
+from laft_fairseq.files import locked, replacing_folder, save_torch
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.sentencepiece_dictionary import dictionary_text
 from laft_fairseq.languages.vocabulary_files import (
@@ -75,17 +75,26 @@ class BackboneFolder:
         """Write the folder ``out``; return False if the same is there already.
 
         Raises:
-            LaftError: something else is there, or it cannot be written.
+            LaftError: something else is there, another run is writing it, or it cannot be written.
         """
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            if self._is_in(out):
+        if self._is_written(out):
+            return False
+        with locked(out.absolute().with_name(f".{out.absolute().name}.lock"), out):
+            if self._is_written(out):  # meanwhile
                 return False
-            raise LaftError(f"{out}: exists and holds something else; choose another or remove it")
-        with replacing_folder(out) as partial:
-            save_torch({"args": self.options, "model": self.state}, partial / MODEL)
-            for name, content in self.files().items():
-                (partial / name).write_bytes(content)
+            with replacing_folder(out) as partial:
+                save_torch({"args": self.options, "model": self.state}, partial / MODEL)
+                for name, content in self.files().items():
+                    (partial / name).write_bytes(content)
         return True
+
+    def _is_written(self, out: Path) -> bool:
+        """Whether this backbone is there already; what else is there is refused."""
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return False
+        if self._is_in(out):
+            return True
+        raise LaftError(f"{out}: exists and holds something else; choose another or remove it")
 
     def _is_in(self, out: Path) -> bool:
         """Whether ``out`` holds exactly this backbone."""

@@ -60,8 +60,12 @@ def read_config(folder: Path) -> Any:
             way.
     """
     transformers = load_transformers()
-    if (folder / "adapter_config.json").exists():
-        raise LaftError(f"{folder}: holds a PEFT adapter; merge it first (`merge_and_unload`)")
+    if any(folder.glob("adapter_*")):
+        raise LaftError(
+            f"{folder}: holds a PEFT adapter, and not the model; merge it first, by "
+            "PeftModel.from_pretrained(MODEL, ADAPTER).merge_and_unload().save_pretrained(FOLDER), "
+            "and import that folder"
+        )
     try:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False

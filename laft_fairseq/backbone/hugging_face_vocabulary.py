@@ -19,10 +19,9 @@ from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.sentencepiece_dictionary import FAIRSEQ_FIRST, FIRST
-from laft_fairseq.languages.tags import CC25, MBART50
+from laft_fairseq.languages.tags import CC25, MBART50, TAG
 
 SENTENCEPIECE = "sentencepiece.bpe.model"
-TAG = re.compile(r"[a-z]{2,3}_[A-Za-z0-9]{2,4}")
 BY_CLASS = {"MBartTokenizerFast": TagLayout.SUFFIX, "MBart50TokenizerFast": TagLayout.PREFIX}
 BY_LANGUAGES = {tuple(CC25): TagLayout.SUFFIX, tuple(MBART50): TagLayout.PREFIX}
 
@@ -52,20 +51,40 @@ def read(
                 f"{path}: row {row} of the embedding would be {subword!r}, but the tokenizer has "
                 f"{entry!r} there; one of them is another model's"
             )
-    *tags, last = entries[len(expected) :] or [None]
-    if last == MASK and all(TAG.fullmatch(tag or "") for tag in tags):
-        if langs and list(langs) != tags:
-            raise LaftError(f"--langs: {folder} has {','.join(tags)}, in this order")
-    else:
-        tags = list(langs)
-    if not tags or len(tags) != languages:
+    after = entries[len(expected) :]
+    named = after[: after.index(MASK)] if MASK in after else []
+    added = after[len(named) + 1 :]
+    if not named or not all(re.fullmatch(TAG, tag or "") for tag in named):
+        named = []
+    tags = named if named and not added else list(langs)
+    if tags == named and langs and list(langs) != tags:
+        raise LaftError(f"--langs: {folder} has {','.join(tags)}, in this order")
+    is_own = any(folder.glob("*token*.json"))  # else transformers takes mBART-cc25's languages
+    continued = named and added and (is_own or tags[: len(named)] == named)
+    if not tags or len(tags) != languages or continued:
         raise LaftError(
             f"{folder}: its embedding has {config.vocab_size} rows; {len(subwords)} subwords of "
-            f"{SENTENCEPIECE}, <pad> and {MASK} leave {languages} for languages, which its "
-            "tokenizer does not name; name them by --langs (entries added after "
-            f"{MASK} cannot be imported)"
-        )
+            f"{SENTENCEPIECE}, <pad> and {MASK} leave {languages} for languages, "
+            + (_added_rows(len(expected) + len(named) + 1, added) if is_own and continued else
+               "which its tokenizer does not name; put its own tokenizer.json beside it, or name "
+               f"them by --langs (entries added after {MASK} cannot be imported)")
+        )  # fmt: skip
     return subwords, tags, find_layout(folder, tokenizer, tags, layout)
+
+
+def _added_rows(rows: int, added: Sequence[str | None]) -> str:
+    """Words on the rows after ``<mask>``, the last of ``rows``, and how they are cut off."""
+    names = [entry for entry in added if entry is not None]
+    shown = ", ".join(names[:5]) + ", ..." * (len(names) > 5)
+    unnamed = f"{len(added) - len(names)} without a name"
+    described = " and ".join(
+        [*([shown] if names else []), *([unnamed] * (len(names) < len(added)))]
+    )
+    return (
+        f"but {len(added)} rows after {MASK} were added, or pad it ({described}); "
+        f"entries added after {MASK} cannot be imported: cut them off with "
+        f"model.resize_token_embeddings({rows}) and save the model again"
+    )
 
 
 def read_tokenizer(folder: Path, rows: int, languages: int) -> Any:

@@ -78,11 +78,15 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names the file and the remedy.
     """
-    from laft_fairseq.components import ablations
-    from laft_fairseq.components import file as components_file
-    from laft_fairseq.files import check_output
+    from laft_fairseq.files import check_exists, check_output
 
     _check(args)
+    check_exists(args.data, "no such data directory")
+    check_exists(args.backbone, "no such checkpoint")
+
+    from laft_fairseq.components import ablations
+    from laft_fairseq.components import file as components_file
+
     check_output(args.out, args.source, args.backbone, *(args.merge or ()))
     if args.control:
         seed = 1 if args.seed is None else args.seed
@@ -129,7 +133,7 @@ def _estimate(args: argparse.Namespace) -> bool:
     from laft_fairseq.training.launch import connected
 
     on_cpu = args.cpu or not torch.cuda.is_available()
-    tags = split_tags(args.langs)
+    tags = split_tags(args.langs, "--langs")
     needed = {"backbone": args.backbone, "data": args.data, "langs": tags}
     for option in (name for name, value in needed.items() if not value):
         raise LaftError(f"--{option} is needed, unless files are given to --merge")

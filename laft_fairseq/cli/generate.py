@@ -82,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: wrong input, in one line that names file, language and remedy.
     """
+    from laft_fairseq.files import check_exists
+
+    check_exists(args.checkpoint, "no such checkpoint")
     with _warnings_alone():
         return _generate(args)
 

@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from laft_fairseq.errors import LaftError
-
 EPILOG = """\
 example:
   laft import-hf mbart-large-cc25 backbone
@@ -42,14 +40,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert the directory, check it, write the backbone folder; return the exit state."""
+    from laft_fairseq.files import check_exists
+
+    check_exists(args.folder, "no such directory; give a downloaded Hugging Face model")
+
     from laft_fairseq.backbone import hugging_face, hugging_face_vocabulary
     from laft_fairseq.backbone.folder import BackboneFolder, footprint, to_fp16
     from laft_fairseq.languages.tags import split_tags
 
-    if not args.folder.is_dir():
-        raise LaftError(f"{args.folder}: no such directory; give a downloaded Hugging Face model")
     config = hugging_face.read_config(args.folder)
-    langs = split_tags(args.langs)
+    langs = split_tags(args.langs, "--langs")
     subwords, tags, layout = hugging_face_vocabulary.read(
         args.folder, config, langs, args.tag_layout
     )

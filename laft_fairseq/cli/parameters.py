@@ -55,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json is not None:
         check_output(args.json)
-    langs, new = split_tags(args.langs), split_tags(args.new_langs)
+    langs = split_tags(args.langs, "--langs")
+    new = split_tags(args.new_langs, "--new-langs")
     split_tags(",".join([*langs, *new]))  # refuses what both list
     counts = count(args.arch, args.method, langs, args.vocab, new)
     if args.json is not None:

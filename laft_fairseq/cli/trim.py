@@ -67,23 +67,33 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         LaftError: options or files that do not fit; an existing, different --out.
     """
+    columns = _check(args)
+
+    import numpy as np
     import sentencepiece
 
     from laft_fairseq.backbone import subword_selection, trimming
     from laft_fairseq.languages import sentencepiece_dictionary
+    from laft_fairseq.languages.byte_fallback import check_coverage, uncovered
     from laft_fairseq.languages.tags import split_tags, unknown
     from laft_fairseq.languages.vocabulary_files import SENTENCEPIECE
 
-    columns = _check(args)
     folder = trimming.read_folder(args.backbone)
-    kept = split_tags(args.keep_langs) or folder.tags
+    kept = split_tags(args.keep_langs, "--keep-langs") or folder.tags
     for tag in kept:
         if tag not in folder.tags:
             raise LaftError(unknown("--keep-langs", tag, folder.path, folder.tags))
     tags = [tag for tag in folder.tags if tag in kept]
     whole = sentencepiece_dictionary.load(folder.path / SENTENCEPIECE)
     if args.text:
-        counts = trimming.count_subwords(whole, _texts(args.text, columns, "counting"))
+        foreign = uncovered(folder.subwords.names)
+        counts = np.zeros(len(foreign), dtype=np.int64)
+        for path in args.text:
+            of_file = trimming.count_subwords(whole, _texts([path], columns, "counting"))
+            warning = check_coverage(of_file[foreign].sum(), of_file.sum(), "", path)
+            if warning:
+                print(f"laft: {warning}", file=sys.stderr)
+            counts += of_file
         if not counts.any():
             raise LaftError(f"{args.text[0]}: no text in it; give some by --text")
         selection = subword_selection.by_count(
@@ -108,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> list[int]:
     """Refuse options that do not go together; return the numbers of --columns."""
+    from laft_fairseq.files import check_exists
+
     if not args.text and not args.keep_langs:
         raise LaftError("give --text, --keep-langs, or both: what is to be kept?")
     if not args.text and (args.min_count != 1 or args.max_pieces is not None):
@@ -117,6 +129,7 @@ def _check(args: argparse.Namespace) -> list[int]:
     columns = args.columns.split(",")
     if not all(column.isdecimal() and int(column) > 0 for column in columns):
         raise LaftError(f"--columns {args.columns}: numbers from 1, parted by commas, are needed")
+    check_exists(args.backbone, "no such backbone; give its model.pt")
     for path in args.text:  # before hours are spent on the others
         if not path.is_file():
             raise LaftError(f"{path}: no such text file")
@@ -125,7 +138,7 @@ def _check(args: argparse.Namespace) -> list[int]:
 
 def _texts(paths: list[Path], columns: list[int], action: str) -> Iterator[str]:
     """Yield the texts of all files, with progress on standard error."""
-    from laft_fairseq.files import lines
+    from laft_fairseq.files import MAX_TEXT_BYTES, lines
     from laft_fairseq.progress import progress
 
     size = sum(path.stat().st_size for path in paths)
@@ -133,7 +146,7 @@ def _texts(paths: list[Path], columns: list[int], action: str) -> Iterator[str]:
         for path in paths:
             if not sys.stderr.isatty():
                 print(f"{action}: {path}", file=sys.stderr)
-            yield from lines(path, columns, bar.update)
+            yield from lines(path, columns, MAX_TEXT_BYTES, bar.update)
 
 
 def _report(

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq.hub.loading import load_model
     from laft_fairseq.languages.tags import split_tags
 
-    tags = split_tags(args.langs)
+    tags = split_tags(args.langs, "--langs")
     _check(args, tags)
     model, task = load_model(
         args.checkpoint, args.data, backbone=args.backbone, layout=args.tag_layout

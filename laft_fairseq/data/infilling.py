@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,16 @@ from torch import Tensor
 
 from laft_fairseq.data.tagged_texts import TaggedTexts, batch_of
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.byte_fallback import is_byte, plain_text
 from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.scripts import is_unspaced
 
+logger = logging.getLogger(__name__)
+
 WORD_START = "\u2581"  # sentencepiece's mark
+SAMPLE = 1000  # texts of a language that tell its script and its words
+NO_TOKEN = torch.empty(0, dtype=torch.long)
+FEW_WORDS = 0.04  # share of the subwords after a text's first that begin a word
 SPANS = (0.01, 16.0)  # mean lengths for which fairseq's table of Poisson probabilities is right
 
 
@@ -34,23 +41,43 @@ def seeded(*parts: int) -> Iterator[None]:
         generator.set_state(before)
 
 
-def word_starts(dictionary: Dictionary, tag: str) -> Tensor:
+def word_starts(dictionary: Dictionary, tag: str, text: str = "") -> Tensor:
     """Return (V,) uint8, 1 where a subword begins a word of this language.
 
-    Words begin at ``▁``. In languages written without spaces each subword is a word, or one mask
-    would hide a whole sentence. A character written in bytes begins at its first byte.
+    Words begin at ``▁``. In languages written without spaces, as the tag or some ``text`` of it
+    tells, each subword is a word, or one mask would hide a whole sentence. A character written in
+    bytes begins at its first byte.
     """
-    unspaced = is_unspaced(tag)
+    unspaced = is_unspaced(tag, text)
     starts = torch.zeros(len(dictionary), dtype=torch.uint8)
     for index in range(dictionary.nspecial, len(dictionary)):
         subword = dictionary[index]
-        if len(subword) == 6 and subword.startswith("<0x"):
+        if is_byte(subword):
             inside_character = 0x80 <= int(subword[3:5], 16) < 0xC0
             starts[index] = unspaced and not inside_character
         else:
             starts[index] = unspaced or subword.startswith(WORD_START)
     starts[dictionary.unk()] = 1
     return starts
+
+
+def warn_of_few_words(texts: Sequence[Tensor], starts: Tensor, name: str, tag: str) -> None:
+    """Warn where texts, (t,) each, have hardly a word boundary, so that a mask hides all of one.
+
+    Args:
+        texts: some texts of a language, without ``</s>``.
+        starts: of :func:`word_starts`.
+        name: of their file.
+        tag: their language.
+    """
+    after_first = torch.cat([NO_TOKEN, *(text[1:] for text in texts)])
+    if len(after_first) and starts[after_first].float().mean() < FEW_WORDS:
+        logger.warning(
+            "%s: language %s: the texts have hardly a space between words, so that a mask hides a "
+            "whole text and little is learned; write spaces, or, where the language has none, name "
+            "its script in the tag, such as zho_Hans",
+            name, tag,
+        )  # fmt: skip
 
 
 class InfillingDataset(BaseWrapperDataset):
@@ -94,8 +121,13 @@ class InfillingDataset(BaseWrapperDataset):
             )
         self.dictionary = dictionary
         self.seed, self.fixed, self.epoch = seed, fixed, 1
+        chosen = np.linspace(0, len(texts) - 1, min(SAMPLE, len(texts))).astype(int)
+        sample = [texts.text(index)[:-1] for index in chosen.tolist()]  # X
+        text = plain_text(dictionary[token] for token in torch.cat([*sample, NO_TOKEN]).tolist())
+        starts = word_starts(dictionary, tag, text)
+        warn_of_few_words(sample, starts, texts.name, tag)
         self.noise = DenoisingDataset(
-            texts, texts.sizes, dictionary, dictionary.index(MASK), word_starts(dictionary, tag),
+            texts, texts.sizes, dictionary, dictionary.index(MASK), starts,
             shuffle=False, seed=seed, mask=mask, mask_random=0.0, insert=0.0, rotate=0.0,
             permute_sentences=0.0, bpe=None, replace_length=1, mask_length="span-poisson",
             poisson_lambda=poisson_lambda,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from fairseq.data.language_pair_dataset import LanguagePairDataset, collate
 from torch import Tensor
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.byte_fallback import check_coverage, uncovered
 from laft_fairseq.languages.layout import TagLayout
 
 logger = logging.getLogger(__name__)
 
 SHORTEST = 3  # tokens: one of the text, </s> and the tag
+CHUNK = 2**22  # tokens that are checked at once
 MMAP_MAGIC = b"MMIDIDX\x00\x00"  # begins an index of fairseq's default format
 
 
@@ -26,7 +29,8 @@ def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
     """Return the indexed sentences ``X </s>`` of ``prefix`` (``data-bin/fr_XX/train``).
 
     Raises:
-        LaftError: absent, empty, unreadable, or made with a larger dictionary.
+        LaftError: absent, empty, damaged, made with another dictionary, or of a script that the
+            dictionary lacks (byte_fallback.py).
     """
     folder = os.path.dirname(prefix)
     for file in (f"{prefix}.idx", f"{prefix}.bin"):
@@ -40,22 +44,19 @@ def load_texts(prefix: str, dictionary: Dictionary, tag: str) -> Any:
         if not _is_whole(prefix):
             raise ValueError("its index and its data do not match")
         texts = data_utils.load_indexed_dataset(prefix, dictionary)
-        size = len(texts)
-    except (AssertionError, ValueError, OSError, EOFError, struct.error) as error:
+        _check_tokens(texts, prefix, dictionary, tag)
+    except (AssertionError, KeyError, ValueError, OSError, EOFError, struct.error) as error:
         raise LaftError(
             f"{prefix}.idx: damaged data of language {tag} ({error}); binarise it again"
         ) from None
-    highest = max(int(texts[index].max()) for index in {0, size // 2, size - 1})
-    if highest >= len(dictionary):
-        raise LaftError(
-            f"{prefix}.bin: token {highest} of language {tag} is outside the dictionary of "
-            f"{len(dictionary)} entries; binarise with the backbone's dict.txt"
-        )
     return texts
 
 
 def _is_whole(prefix: str) -> bool:
-    """Return whether .idx and .bin of fairseq's mmap format are as long as the index says."""
+    """Return whether .idx and .bin of fairseq's mmap format fit each other.
+
+    Texts follow each other without a gap, so that their places are the sums of their sizes.
+    """
     with open(f"{prefix}.idx", "rb") as file:
         if file.read(len(MMAP_MAGIC)) != MMAP_MAGIC:
             return True  # another format, or none, which fairseq checks
@@ -64,8 +65,59 @@ def _is_whole(prefix: str) -> bool:
         if os.fstat(file.fileno()).st_size != len(MMAP_MAGIC) + len(header) + 12 * count:
             return False
         sizes = np.frombuffer(file.read(4 * count), dtype=np.int32)  # (n,) tokens
+        pointers = np.frombuffer(file.read(8 * count), dtype=np.int64)  # (n,) bytes
     width = np.dtype(indexed_dataset._code_to_dtype[kind]).itemsize
-    return os.path.getsize(f"{prefix}.bin") == int(sizes.sum(dtype=np.int64)) * width
+    ends = sizes.cumsum(dtype=np.int64) * width  # (n,) bytes
+    return (
+        os.path.getsize(f"{prefix}.bin") == (ends[-1] if count else 0)
+        and bool((sizes > 0).all())
+        and np.array_equal(pointers[1:], ends[:-1])
+        and not pointers[:1].any()
+    )
+
+
+def _check_tokens(texts: Any, prefix: str, dictionary: Dictionary, tag: str) -> None:
+    """Check every token of binarised texts against the dictionary.
+
+    Raises:
+        ValueError: ``<s>``, padding, or ``</s>`` elsewhere than at the end of a text.
+        LaftError: a token outside the dictionary; or most of them are bytes or ``<unk>``.
+    """
+    framing = [dictionary.bos(), dictionary.pad()]
+    kind = uncovered(dictionary.symbols).astype(np.uint8)  # (V,) 1: bytes and <unk>
+    kind[framing], kind[dictionary.eos()] = 2, 3
+    counts = np.zeros(4, dtype=np.int64)  # tokens of each kind
+    for tokens in _token_chunks(texts, prefix):
+        lowest, highest = int(tokens.min()), int(tokens.max())
+        if highest >= len(dictionary) or lowest < 0:
+            raise LaftError(
+                f"{prefix}.bin: token {highest if lowest >= 0 else lowest} of language {tag} is "
+                f"outside the dictionary of {len(dictionary)} entries; binarise with the "
+                "backbone's dict.txt"
+            )
+        counts += np.bincount(kind[tokens], minlength=4)
+    if counts[2] or counts[3] != len(texts) or _ends(texts, prefix) != {dictionary.eos()}:
+        raise ValueError("not all texts end at their own </s>, without <s> and padding in them")
+    warning = check_coverage(int(counts[1]), int(counts[:2].sum()), tag, prefix)
+    if warning:
+        logger.warning("%s", warning)
+
+
+def _token_chunks(texts: Any, prefix: str) -> Iterator[np.ndarray]:
+    """Yield all tokens of binarised texts, some at a time: (t,) integers."""
+    if isinstance(texts, indexed_dataset.MMapIndexedDataset):
+        tokens = np.memmap(f"{prefix}.bin", dtype=texts._index.dtype, mode="r")
+        yield from (tokens[start : start + CHUNK] for start in range(0, len(tokens), CHUNK))
+    else:  # an older format
+        yield from (texts[index].numpy() for index in range(len(texts)))
+
+
+def _ends(texts: Any, prefix: str) -> set[int]:
+    """Return the last tokens that occur in binarised texts."""
+    if isinstance(texts, indexed_dataset.MMapIndexedDataset):
+        tokens = np.memmap(f"{prefix}.bin", dtype=texts._index.dtype, mode="r")
+        return set(np.unique(tokens[texts.sizes.cumsum(dtype=np.int64) - 1]).tolist())
+    return {int(texts[index][-1]) for index in range(len(texts))}
 
 
 class TaggedTexts(BaseWrapperDataset):

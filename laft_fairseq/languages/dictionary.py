@@ -10,14 +10,13 @@ characters comes out as ``<unk>`` and cannot be learned this way.
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from fairseq.data import Dictionary
 
 from laft_fairseq.errors import LaftError, in_one_line
-from laft_fairseq.languages.tags import CC25, TAG, split_tags, symbol, words_of
+from laft_fairseq.languages.tags import CC25, read_tags, split_tags, symbol
 from laft_fairseq.languages.vocabulary_files import DICTIONARY, LANGS_FILE, NEW_LANGS_FILE
 
 MASK = "<mask>"
@@ -30,11 +29,11 @@ def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:
         LaftError: a language listed twice, or a file without any.
     """
     if langs:
-        return split_tags(langs)
+        return split_tags(langs, "--langs")
     path = Path(data) / LANGS_FILE
     if not path.is_file():
         return list(CC25)
-    tags = split_tags(",".join(words_of(path)))
+    tags = read_tags(path)
     if not tags:
         raise LaftError(f"{path}: no language in it; write one tag a line, in dictionary order")
     return tags
@@ -52,13 +51,10 @@ def read_new_langs(data: str | Path, option: str | None, tags: Sequence[str]) ->
         LaftError: listed twice, among the backbone's, or no tag such as eo_XX.
     """
     path = Path(data) / NEW_LANGS_FILE
-    where = "--new-langs"
-    if not option and path.is_file():
-        where, option = str(path), ",".join(words_of(path))
-    new = split_tags(option)
+    from_file = not option and path.is_file()
+    where = str(path) if from_file else "--new-langs"
+    new = read_tags(path) if from_file else split_tags(option, where)
     for tag in new:
-        if not re.fullmatch(TAG, tag):  # it names folders and parameters
-            raise LaftError(f"{where}: {tag!r} is no language tag such as eo_XX")
         if tag in tags:
             raise LaftError(
                 f"{where}: {tag} is among the backbone's languages already "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+import langcodes
 import regex
 
 from laft_fairseq.errors import LaftError
@@ -44,8 +45,22 @@ OTHERS = frozenset(
     "lg ln lo mg ms mt nn no oc om or pa qu rw sa se sk sn so sq sr st tg tk tt ug uz vo wa yo "
     "zu".split()
 )
-# Written without spaces between words: sentencepiece's word starts mean nothing there.
-UNSPACED = frozenset({"zh", "ja", "th", "my", "km", "lo"})
+# Scripts written without spaces between words: sentencepiece's word starts mean nothing there.
+UNSPACED = ("Han", "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan",
+            "Tai_Tham", "New_Tai_Lue", "Tai_Viet", "Javanese", "Balinese", "Yi")  # fmt: skip
+# The same as tags write them (ISO 15924); Hans, Hant, Hanb, Jpan and Hrkt are mixtures.
+_UNSPACED_CODES = frozenset(
+    "Hani Hans Hant Hanb Jpan Hrkt Hira Kana Bopo Thai Laoo Khmr Mymr Tibt Lana Talu Tavt Java "
+    "Bali Yiii".split()
+)
+_HAN_CODES = ("Hani", "Hans", "Hant")
+_ALIASES = {"fil": "tl", "nb": "no"}  # langcodes' name of a language -> the list's
+_LETTER = regex.compile(r"\p{L}")
+# A character class for `(?V1)` patterns. Of Kana script extensions too: its sound mark, U+30FC, is
+# of script Common.
+_PROPERTIES = [*(f"Script={name}" for name in UNSPACED), "scx=Han", "scx=Hiragana", "scx=Katakana"]
+UNSPACED_LETTER = "[[" + "".join(rf"\p{{{name}}}" for name in _PROPERTIES) + r"]&&[\p{L}\p{N}]]"
+_UNSPACED_LETTER = regex.compile(f"(?V1){UNSPACED_LETTER}")
 # Digits, punctuation, symbols and the word start; combining marks.
 SHARED = ("Common", "Inherited", "Latin")
 
@@ -58,7 +73,7 @@ def scripts(tags: Iterable[str]) -> list[str]:
     """
     names = set(SHARED)
     for tag in tags:
-        language = tag.split("_")[0]
+        language = _find_code(tag)
         if language not in SCRIPTS:
             raise LaftError(f"language {tag}: its script is not known here; give text by --text")
         names.update(SCRIPTS[language])
@@ -72,26 +87,61 @@ def written_in(texts: Sequence[str], tags: Iterable[str]) -> list[bool]:
     return [pattern.fullmatch(text) is not None for text in texts]
 
 
-def is_unspaced(tag: str) -> bool:
-    """Return whether a language is written without spaces (Chinese, Japanese, Thai ...)."""
-    return tag.split("_")[0] in UNSPACED
+def is_unspaced(tag: str, text: str = "") -> bool:
+    """Return whether a language is written without spaces (Chinese, Japanese, Thai ...).
+
+    The script that the tag names decides (``zho_Hans``, ``zh_Latn``), or that its language is
+    usually written in (``yue_HK``); and so does that of most letters of ``text``, whatever its tag.
+    """
+    letters = len(_LETTER.findall(text))
+    return _usual_script(tag) in _UNSPACED_CODES or (
+        letters > 0 and 2 * len(_UNSPACED_LETTER.findall(text)) > letters
+    )
+
+
+def _usual_script(tag: str) -> str:
+    """Return the ISO 15924 code of a tag's script, empty where it is not known."""
+    try:
+        # XX, "any region", is none that a script could depend on.
+        language = langcodes.get(tag.removesuffix("_XX"))
+    except langcodes.LanguageTagError:
+        return ""
+    return language.maximize().script or ""
 
 
 def language_code(tag: str) -> str:
-    """Return the plain code of a tag: ``fr_XX``, ``[fr_XX]`` and ``fr`` are all ``fr``.
+    """Return the plain code of a tag: ``fr_XX``, ``[fr_XX]``, ``fr`` and ``fra_Latn`` are ``fr``.
+
+    A language without a code of its own in the list has that of the macrolanguage that it belongs
+    to (``arb_Arab`` is ``ar``), and one written in Han characters ``zh`` (``yue_HK``).
 
     Raises:
-        LaftError: the tag is malformed, or its language is not in the list.
+        LaftError: the tag is malformed, or there is no such language.
     """
+    code = _find_code(tag)
+    if code is None:
+        raise LaftError(
+            f"unknown language {tag!r}: give an mBART tag such as fr_XX or zh_CN, "
+            f"one of {', '.join(sorted(SCRIPTS.keys() | OTHERS))}"
+        )
+    return code
+
+
+def _find_code(tag: str) -> str | None:
+    """Return the code of :func:`language_code`, None where there is no such language."""
     plain = tag.removeprefix("[").removesuffix("]")
     code = plain.split("_")[0] if re.fullmatch(TAG, plain) else plain
     known = SCRIPTS.keys() | OTHERS
-    if code not in known:
-        raise LaftError(
-            f"unknown language {tag!r}: give an mBART tag such as fr_XX or zh_CN, "
-            f"one of {', '.join(sorted(known))}"
-        )
-    return code
+    if code in known:
+        return code
+    if not re.fullmatch("[a-z]{2,3}", code):
+        return None
+    language = langcodes.get(code)
+    name = str(language.language)
+    written_in_han = _usual_script(code) in _HAN_CODES
+    macro = "zh" if written_in_han else str(language.prefer_macrolanguage().language)
+    names = [candidate for candidate in (_ALIASES.get(name, name), macro) if candidate in known]
+    return names[0] if names else name if language.is_valid() else None
 
 
 def language_codes(tags: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,13 +37,39 @@ def symbol(tag: str) -> str:
     return f"[{tag}]"
 
 
-def split_tags(text: str | None) -> list[str]:
-    """``"en_XX,fr_XX"`` -> ``["en_XX", "fr_XX"]``; duplicates are refused."""
+def check_tag(tag: str, where: str | Path) -> None:
+    """Refuse what is no tag: tags name folders, parameters and dictionary entries.
+
+    Raises:
+        LaftError: names ``where`` the tag stands, and the one that may be meant.
+    """
+    if not re.fullmatch(TAG, tag):
+        code = re.split("[^a-z]", tag.lower())[0]
+        alike = [known for known in MBART50 if known.split("_")[0] == code]
+        meant = f" (did you mean {alike[0]}?)" if alike else ""
+        raise LaftError(
+            f"{where}: {tag!r} is no language tag{meant}; write it as fr_XX, zh_TW or zho_Hans"
+        )
+
+
+def split_tags(text: str | None, where: str | Path = "languages") -> list[str]:
+    """``"en_XX,fr_XX"`` -> ``["en_XX", "fr_XX"]``; duplicates and what is no tag are refused."""
     tags = [tag.strip() for tag in (text or "").split(",") if tag.strip()]
+    for tag in tags:
+        check_tag(tag, where)
     repeated = sorted({tag for tag in tags if tags.count(tag) > 1})
     if repeated:
-        raise LaftError(f"language {repeated[0]} is listed twice in {text!r}")
+        raise LaftError(f"{where}: language {repeated[0]} is listed twice in {text!r}")
     return tags
+
+
+def read_tags(path: Path) -> list[str]:
+    """Return the tags in a file, parted by white space.
+
+    Raises:
+        LaftError: what is no UTF-8 text or no tag, or a tag listed twice.
+    """
+    return split_tags(",".join(words_of(path)), path)
 
 
 def unknown(option: str, tag: str, where: str | Path, tags: Sequence[str]) -> str:

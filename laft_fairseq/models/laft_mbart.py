@@ -162,7 +162,7 @@ class LAFTMBart(CheckpointedMBart):
             self.load_components(path, train_langs)
         elif path:
             logger.warning("--language-components %s: not read: this system removes nothing", path)
-        adapted = split_tags(self.options.adapter_langs) or train_langs
+        adapted = split_tags(self.options.adapter_langs, "--adapter-langs") or train_langs
         without = [tag for tag in train_langs if tag not in adapted]
         if self.decoder.has_adapters and without:
             raise LaftError(

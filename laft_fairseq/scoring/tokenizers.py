@@ -5,12 +5,12 @@ backbone. References and sources do not, so every measure normalises both sides 
 first, by any protocol: otherwise a perfect output would lose `m²`, `℃` or a Persian word with a
 zero-width non-joiner.
 
-`unicode` (the default) serves every language. Apostrophes and case are unified. Han, Hiragana and
-Katakana count by character, and so do Thai, Lao, Khmer and Myanmar, whose words are not spaced;
-anything else by word, marks included, so that a run of Latin letters or digits is one token even
-inside Chinese (`用GTK3写` is `用 gtk3 写`). Punctuation, apostrophes among it, separates:
-`l'homme` is `l homme`, `don't` is `don t` (as in ROUGE-1.5.5). The tokens do not depend on the
-language, so an output in the wrong language is cut the same way.
+`unicode` (the default) serves every language. Apostrophes and case are unified. Scripts written
+without spaces between words (Han, Kana, Thai and the others in languages/scripts.py) count by
+character; anything else by word, marks included, so that a run of Latin letters or digits is one
+token even inside Chinese (`用GTK3写` is `用 gtk3 写`). Punctuation, apostrophes among it,
+separates: `l'homme` is `l homme`, `don't` is `don t` (as in ROUGE-1.5.5). The tokens do not depend
+on the language, so an output in the wrong language is cut the same way.
 
 `xnlg` is how the data sets of XNLG (Chi et al., 2020) were scored: ROUGE-1.5.5 with Porter stems
 for en and fr, where accented letters separate; for zh, one token a character with spaces removed.
@@ -27,7 +27,7 @@ from collections.abc import Callable
 import regex
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.languages.scripts import language_code
+from laft_fairseq.languages.scripts import UNSPACED_LETTER, language_code
 
 Tokenizer = Callable[[str], list[str]]
 
@@ -38,13 +38,9 @@ NORMALISATION = "nmt_nfkc"  # sentencepiece's name of it
 # Soft hyphen and zero-width joiner stand inside words and are not seen.
 _INVISIBLE = regex.compile(r"[\u00AD\u200D]")
 _APOSTROPHES = regex.compile(r"[\u2018\u2019\u201B\u02B9\u02BB\u02BC\u02BD\u2032\u0060\u00B4]")
-# Script extensions, not scripts: the sound mark of Katakana, U+30FC, is of script Common.
-_BY_CHARACTER = (
-    r"[[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}"
-    r"\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&[\p{L}\p{N}]]"
+_TOKEN = regex.compile(
+    rf"(?V1){UNSPACED_LETTER}\p{{M}}*|(?!\p{{M}})[[\p{{L}}\p{{M}}\p{{N}}]--{UNSPACED_LETTER}]+"
 )
-_WORD_CHARACTER = rf"[[\p{{L}}\p{{M}}\p{{N}}]--{_BY_CHARACTER}]"
-_TOKEN = regex.compile(rf"(?V1){_BY_CHARACTER}\p{{M}}*|(?!\p{{M}}){_WORD_CHARACTER}+")
 # What XNLG's hypotheses end in: a newline, which no stripped reference can match.
 _EXTRA_TOKEN = "\n"
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from laft_fairseq.data.tagged_texts import TaggedPairDataset, TaggedTexts
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import tags as language_tags
+from laft_fairseq.languages.byte_fallback import check_input
 from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.layout import TagLayout
@@ -205,6 +206,11 @@ class Decoding:
         if len(tags) != 1:
             raise LaftError("--gen-lang: name the one language of the input, such as fr_XX")
         tag = tags[0]
+        subwords = [self.dictionary[token] for text in src_tokens for token in text[:-1].tolist()]
+        warning = check_input(subwords, tag)
+        if warning and "subwords" not in self.warned:
+            self.warned.add("subwords")
+            logger.warning("%s", warning)
         raw = ListDataset(src_tokens, [len(tokens) for tokens in src_tokens])
         name = f"input in {tag}"
         limit = self.cfg.max_source_positions

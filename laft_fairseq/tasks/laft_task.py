@@ -79,7 +79,7 @@ class LaftTask(Decoding, FairseqTask):
 
     def checked(self, listed: str | None, option: str) -> list[str]:
         """Return a list of tags, split and checked. Raises LaftError for an unknown language."""
-        tags = language_tags.split_tags(listed)
+        tags = language_tags.split_tags(listed, option)
         for tag in tags:
             if tag not in self.tag_ids:
                 reason = language_tags.unknown(option, tag, self.cfg.data, self.tags)

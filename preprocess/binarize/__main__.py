@@ -7,6 +7,9 @@ out is checked and moved into place.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -14,8 +17,8 @@ import tempfile
 from pathlib import Path
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import replacing
-from laft_fairseq.languages.tags import split_tags, words_of
+from laft_fairseq.files import locked, replacing
+from laft_fairseq.languages.tags import check_tag, read_tags, split_tags, words_of
 from laft_fairseq.languages.vocabulary_files import (
     DICTIONARY,
     LANGS_FILE,
@@ -23,10 +26,11 @@ from laft_fairseq.languages.vocabulary_files import (
     NEW_LANGS_FILE,
     SENTENCEPIECE,
 )
-from preprocess.binarize.encoding import encode_split, report_unknown
+from preprocess.binarize.encoding import encode_split, is_tsv, report_coverage
 from preprocess.binarize.splits import Split, install
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
 from preprocess.common.files import digest, write_lines
+from preprocess.common.formats import few_texts, refuse_other_formats
 from preprocess.common.vocabulary import known_languages, load_checked_model
 
 SPLITS = ("train", "valid", "test")
@@ -52,6 +56,7 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
     files = {name: getattr(options, name) for name in SPLITS if getattr(options, name)}
     if not files:
         raise LaftError("nothing to do: give --train, --valid or --test")
+    check_tag(options.lang, "--lang")  # it names a folder
     model = load_checked_model(options.backbone)
     new = new_languages(options.new_langs, options.backbone, options.out)
     known, where = known_languages(options.backbone)
@@ -62,27 +67,39 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
     recipe = f"{options.kind} {options.columns} {digest(options.backbone / SENTENCEPIECE)}"
     recipe += f" {digest(options.backbone / DICTIONARY)} "
     splits: list[Split] = []
+    warnings: list[str] = []
     for name, paths in files.items():
         stamp = recipe + " ".join(map(digest, paths))
+        for path in paths:
+            columns = options.columns[: None if options.kind == "pairs" else 1]
+            refuse_other_formats(path, columns if is_tsv(paths) else [1])
         split = Split(name, options.kind, options.out / options.lang, stamp)
         if split.is_complete():
             print(f"binarize: {split.folder} {name} {options.kind}: up to date")
             continue
         encode_split(model, split, paths, options, work)
-        if options.lang in new:
-            for text in sorted(work.glob(f"{name}*")):
-                print(report_unknown(model, text, options.lang))
+        for side, suffix in enumerate(split.suffixes):
+            text, file = work / f"{name}{suffix}", paths[min(side, len(paths) - 1)]
+            warnings.append(report_coverage(model, text, file, options.lang, options.lang in new))
+        if name == "train" and options.kind == "mono":
+            warnings.append(few_texts(paths[0], options.lang, split.lines - split.empty))
         splits.append(split)
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name in copies:
-        with replacing(options.out / name) as temporary:
-            shutil.copyfile(options.backbone / name, temporary)
-    if splits:
-        preprocess(options, splits, work)
-    for split in splits:
-        install(split, work / "bin")
+    with contextlib.ExitStack() as held:
+        for split in splits:
+            where = f"{split.folder} {split.name} {split.kind}"
+            held.enter_context(locked(split.lock_path, where))
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name in copies:
+            with replacing(options.out / name) as temporary:
+                shutil.copyfile(options.backbone / name, temporary)
+        if splits:
+            preprocess(options, splits, work)
+        for split in splits:
+            install(split, work / "bin")
     if new:
-        write_lines(options.out / NEW_LANGS_FILE, new)
+        write_new_languages(options.new_langs, options.backbone, options.out)
+    for warning in filter(None, warnings):
+        print(f"binarize: warning: {warning}", file=sys.stderr)
 
 
 def preprocess(options: argparse.Namespace, splits: list[Split], work: Path) -> None:
@@ -101,21 +118,25 @@ def preprocess(options: argparse.Namespace, splits: list[Split], work: Path) -> 
 
 
 def new_languages(option: str | None, backbone: Path, out: Path) -> list[str]:
-    """The new languages of a folder: those in `OUT/new-langs.txt`, to which more may be added."""
-    given = split_tags(option)
+    """The new languages of a folder: those in `OUT/new-langs.txt`, and after them others given."""
+    given = split_tags(option, "--new-langs")
     known, where = known_languages(backbone)
     for tag in given:
         if tag in known:
             raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
     path = out / NEW_LANGS_FILE
-    listed = words_of(path) if path.is_file() else []
-    shared = min(len(given), len(listed))
-    if given[:shared] != listed[:shared]:
-        raise LaftError(
-            f"{path} says {','.join(listed)}, --new-langs {','.join(given)}: keep its order and "
-            "add at the end, or use another --out"
-        )
-    return max(given, listed, key=len)
+    listed = read_tags(path) if path.is_file() else []
+    return [*listed, *(tag for tag in given if tag not in listed)]
+
+
+def write_new_languages(option: str | None, backbone: Path, out: Path) -> None:
+    """Write the list of new languages, to which another run may have added meanwhile."""
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        write_lines(out / NEW_LANGS_FILE, new_languages(option, backbone, out))
+    finally:
+        os.close(folder)
 
 
 def missing_files(backbone: Path, out: Path) -> list[str]:

@@ -8,13 +8,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.byte_fallback import check_coverage, is_byte, uncovered
 from preprocess.binarize.splits import Split
 from preprocess.common.files import read_lines
 
 BATCH = 10_000
 WARNED, REFUSED = 0.1, 0.5  # shares of a new language's characters that are <unk>
-MAX_LINES = 100_000  # of a new language's text are looked at
+MAX_LINES = 100_000  # of a text are looked at
 WORD_START = "\u2581"  # sentencepiece's mark
 
 
@@ -67,30 +70,42 @@ def encode_split(
     split.lines = counts[0]
 
 
-def report_unknown(model: Any, encoded: Path, lang: str) -> str:
-    """A line on how much of a new language's text became `<unk>`, or bytes.
+def report_coverage(model: Any, encoded: Path, file: Path, lang: str, is_new: bool) -> str:
+    """Return a warning where much of a text became bytes or `<unk>`; print how much of a new one.
 
-    Counted in characters, as sentencepiece makes one `<unk>` of a run of foreign letters, and
-    writes a word's beginning as a subword before it.
+    Of a new language characters are counted too, as sentencepiece makes one `<unk>` of a run of
+    foreign letters, and writes a word's beginning as a subword before it.
+
+    Args:
+        model: the backbone's sentencepiece model.
+        encoded: the text as subwords, a line each.
+        file: where it comes from.
+        lang: its language.
+        is_new: whether the backbone never saw the language.
 
     Raises:
-        LaftError: most is unknown: the backbone has no subwords for this script.
+        LaftError: most is: the backbone has no subwords for this script.
     """
-    characters = unknown = count = in_bytes = 0
+    vocabulary = [model.id_to_piece(number) for number in range(model.get_piece_size())]
+    foreign = uncovered(vocabulary)  # (V,)
+    counts = np.zeros(len(vocabulary), dtype=np.int64)
+    characters = unknown = 0
     for line in islice(read_lines(encoded), MAX_LINES):
         subwords = line.split()
-        for subword, number in zip(subwords, model.piece_to_id(subwords), strict=True):
-            is_byte = model.is_byte(number)
-            length = 1 if is_byte else len(subword.replace(WORD_START, ""))
-            characters += length
-            unknown += length * (number == model.unk_id())
-            in_bytes += is_byte
-        count += len(subwords)
-    share = unknown / max(characters, 1)
-    text = f"{lang} {encoded.name}: {100 * share:.1f} % of {characters:,} characters are <unk>"
-    if share > REFUSED:
-        raise LaftError(f"{text}; the sentencepiece model lacks this script")
-    text += f", {100 * in_bytes / max(count, 1):.1f} % of {count:,} subwords are bytes"
-    if share > WARNED:
-        return f"binarize: warning: {text}; text with <unk> cannot be learned"
-    return f"binarize: {text}"
+        ids = np.array(model.piece_to_id(subwords), dtype=np.int64)
+        counts += np.bincount(ids, minlength=len(counts))
+        if is_new:
+            for subword, number in zip(subwords, ids.tolist(), strict=True):
+                length = 1 if is_byte(subword) else len(subword.replace(WORD_START, ""))
+                characters += length
+                unknown += length * (number == model.unk_id())
+    total, in_bytes = int(counts.sum()), int(counts[foreign].sum() - counts[model.unk_id()])
+    if is_new:
+        share = unknown / max(characters, 1)
+        text = f"{lang} {encoded.name}: {100 * share:.1f} % of {characters:,} characters are <unk>"
+        if share > REFUSED:
+            raise LaftError(f"{text}; the sentencepiece model lacks this script")
+        text += f", {100 * in_bytes / max(total, 1):.1f} % of {total:,} subwords are bytes"
+        much = share > WARNED
+        print(f"binarize: {'warning: ' * much}{text}{'; text with <unk> cannot be learned' * much}")
+    return check_coverage(int(counts[foreign].sum()), total, lang, file)

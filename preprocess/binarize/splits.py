@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import replacing
 
 INDEX_HEADER = struct.Struct("<9sQBQ")  # magic, version, dtype, number of items
 
@@ -25,6 +26,7 @@ class Split:
 
     def __post_init__(self) -> None:
         self.stamp_path = self.folder / f".{self.name}.{self.kind}.stamp"
+        self.lock_path = self.folder / f".{self.name}.{self.kind}.lock"
         self.suffixes = (".src", ".tgt") if self.kind == "pairs" else ("",)  # of its sides' texts
         stem = f"{self.name}.src-tgt" if self.kind == "pairs" else self.name
         self.files = [f"{stem}{suffix}.{end}" for suffix in self.suffixes for end in ("bin", "idx")]
@@ -51,8 +53,8 @@ def install(split: Split, folder: Path) -> None:
     split.folder.mkdir(parents=True, exist_ok=True)
     split.stamp_path.unlink(missing_ok=True)
     for name in split.files:
-        shutil.move(folder / name, split.folder / f"{name}.part")
-        (split.folder / f"{name}.part").replace(split.folder / name)
+        with replacing(split.folder / name) as temporary:  # in another file system, it may be
+            shutil.move(folder / name, temporary)
     split.stamp_path.write_text(f"{split.stamp}\n")
     empty = f" ({split.empty} empty texts kept)" if split.empty else ""
     print(f"binarize: {split.folder} {split.name} {split.kind}: {split.lines:,} lines{empty}")

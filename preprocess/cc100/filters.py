@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.languages.scripts import SCRIPTS
+from laft_fairseq.languages.scripts import SCRIPTS, language_code
+from laft_fairseq.languages.tags import check_tag
 
 MAX_CHARS = 16_000
 DENSE = ("Han", "Hangul")  # scripts of which a character says more than a letter
@@ -13,7 +14,8 @@ DENSE = ("Han", "Hangul")  # scripts of which a character says more than a lette
 
 def scripts_of(tag: str) -> list[str]:
     """The scripts of a language such as `fr_XX`, the main one first."""
-    code = tag.split("_")[0]
+    check_tag(tag, "--lang")
+    code = language_code(tag)
     if code not in SCRIPTS:
         raise LaftError(f"--lang {tag}: its script is not known; name it with --script")
     names = list(SCRIPTS[code] or ("Latin",))

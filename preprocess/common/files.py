@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import lines as read_lines
-from laft_fairseq.files import replacing
+from laft_fairseq.files import MAX_TEXT_BYTES, lines, replacing
+
+
+def read_lines(
+    path: Path, columns: Sequence[int] = (), max_bytes: int = MAX_TEXT_BYTES
+) -> Iterator[str]:
+    """Yield the lines of a text file (laft_fairseq/files.py), none longer than a text may be."""
+    return lines(path, columns, max_bytes)
 
 
 def read_tsv(path: Path, columns: int) -> Iterator[list[str]]:
@@ -47,10 +54,18 @@ def read_json(path: Path) -> dict[str, Any]:
         raise LaftError(f"{path}: not readable as JSON ({error}): delete it") from error
 
 
+def others_of_its_name(path: Path) -> str:
+    """Words that name the files beside a missing one with its name and another ending, if any."""
+    stem = re.split(r"\.(?:tsv|txt)\b", path.name)[0]
+    folder = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = sorted(other.name for other in folder if other.name.startswith(f"{stem}."))
+    return f" ({', '.join(names)} is there, and not read in its place)" if names else ""
+
+
 def sha256(path: Path) -> str:
     """A file's SHA-256, in hexadecimal."""
     if not path.is_file():
-        raise LaftError(f"{path}: no such file")
+        raise LaftError(f"{path}: no such file{others_of_its_name(path)}")
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.sentencepiece_dictionary import load as load_model
-from laft_fairseq.languages.tags import CC25, words_of
+from laft_fairseq.languages.tags import CC25, read_tags
 from laft_fairseq.languages.vocabulary_files import DICTIONARY, LANGS_FILE, SENTENCEPIECE
 from preprocess.common.files import read_lines
 
@@ -40,4 +40,4 @@ def known_languages(backbone: Path) -> tuple[list[str], str]:
     path = backbone / LANGS_FILE
     if not path.is_file():
         return CC25, "mBART-cc25 (the backbone has no langs.txt)"
-    return words_of(path), str(path)
+    return read_tags(path), str(path)

@@ -12,15 +12,22 @@ import argparse
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import check_exists
+from laft_fairseq.languages.byte_fallback import check_coverage
+from laft_fairseq.languages.tags import split_tags
+from laft_fairseq.languages.vocabulary_files import NEW_LANGS_FILE, SENTENCEPIECE
 from preprocess.common.command import command_parser, run_command
-from preprocess.common.files import read_lines, write_lines
+from preprocess.common.files import others_of_its_name, read_lines, write_lines
+from preprocess.common.formats import few_texts, refuse_other_formats
 from preprocess.common.text import squeeze
-from preprocess.common.vocabulary import known_languages
+from preprocess.common.vocabulary import known_languages, load_model
 
 MAX_PAIRS, MAX_SENTENCES = 500, 200  # for validation; a twentieth otherwise
 LEAST = 20
+LOOKED_AT = 10_000  # texts of a language
 PAIR = "a line is source, tab, target"
 
 
@@ -37,11 +44,13 @@ def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
     names = {"train": "train.tsv", "valid": "valid.tsv"}
     names |= {tag: f"mono.{tag}.txt" for tag in tags}
     files = {use: path for use, name in names.items() if (path := find(folder, name))}
-    if "train" not in files:
-        raise LaftError(f"{folder}/train.tsv: missing: {PAIR}")
-    for tag in tags[1:]:
-        if tag not in files:
-            raise LaftError(f"{folder}/mono.{tag}.txt: missing")
+    for use in ("train", *tags[1:]):
+        if use not in files:
+            path = folder / names[use]
+            what = PAIR if use == "train" else "one text a line"
+            raise LaftError(f"{path}: missing: {what}{others_of_its_name(path)}")
+    for use, path in files.items():
+        refuse_other_formats(path, [1, 2] if use in ("train", "valid") else [1])
     for path in sorted(set(folder.iterdir()) - set(files.values())):
         if path.name.startswith("mono."):
             raise LaftError(f"{path}: not read: a language's text is mono.<tag>.txt, plain, .gz or "
@@ -105,16 +114,27 @@ def check_tags(tags: list[str], backbone: Path, new_langs: list[str]) -> None:
     for tag in new_langs:
         if tag in known:
             raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
-    for tag in tags:
-        if tag not in [*known, *new_langs]:
-            named = "--langs" if tag == tags[0] else f"mono.{tag}.txt"
-            raise LaftError(
-                f"{named}: {tag} is not among {', '.join(known)} of {where}; use one of these, or "
-                "name it by --new-langs"
-            )
+    unknown = [tag for tag in tags if tag not in [*known, *new_langs]]
+    if unknown:
+        raise LaftError(
+            f"{', '.join(unknown)}: not among {', '.join(known)} of {where}; use these in --langs "
+            "and mono.<tag>.txt, or name the new ones by --new-langs "
+            f"{','.join([*new_langs, *unknown])} (the recipe's setting new_langs)"
+        )
 
 
-def write_splits(files: dict[str, Path], tags: list[str], work: Path) -> None:
+def share_in_bytes(model: Any, texts: list[str], tag: str, path: Path) -> str:
+    """A warning where the backbone's sentencepiece model writes much of the texts in bytes.
+
+    Raises:
+        LaftError: most of them.
+    """
+    ids = [number for text in texts for number in model.encode(text)]
+    foreign = sum(model.is_byte(number) or number == model.unk_id() for number in ids)
+    return check_coverage(foreign, len(ids), tag, path)
+
+
+def write_splits(files: dict[str, Path], tags: list[str], model: Any, work: Path) -> None:
     """Write all data into the work folder, and print how much there is of each."""
     pairs = read_pairs(files["train"])
     if "valid" in files:
@@ -124,37 +144,53 @@ def write_splits(files: dict[str, Path], tags: list[str], work: Path) -> None:
     write_lines(work / "train.tsv", train)
     write_lines(work / "valid.tsv", valid)
     print(f"own: {tags[0]}: {len(train):,} pairs, {len(valid):,} more for validation")
+    texts = [side for pair in pairs[:LOOKED_AT] for side in pair.split("\t")]
+    warnings = [share_in_bytes(model, texts, tags[0], files["train"])]
     for tag in tags:
         path = files.get(tag, files["train"])  # the first language: else the pairs' sources
         lines = read_sentences(path) if tag in files else [p.split("\t")[0] for p in pairs]
         train, valid = hold_out(lines, MAX_SENTENCES, path)
+        warnings.append(few_texts(path, tag, len(train)))
+        if tag in files:
+            warnings.append(share_in_bytes(model, train[:LOOKED_AT], tag, path))
         write_lines(work / f"mono.{tag}.train", train)
         write_lines(work / f"mono.{tag}.valid", valid)
         print(f"own: {tag}: {len(train):,} texts, {len(valid):,} more for validation, of "
               f"{path.name}")  # fmt: skip
+    for warning in filter(None, warnings):
+        print(f"own: warning: {warning}")
 
 
 def prepare(options: argparse.Namespace) -> None:
     """Make RAW, of all files or not at all."""
-    new_langs = [tag for tag in options.new_langs.split(",") if tag]
+    check_exists(options.folder)
+    new_langs = split_tags(options.new_langs, "--new-langs")
+    options.langs = split_tags(",".join(options.langs), "--langs")
     check_tags(options.langs, options.backbone, new_langs)
     files = gather(options.folder, options.langs)
+    model = load_model(options.backbone / SENTENCEPIECE)
     work = options.raw.with_name("raw.partial")
     shutil.rmtree(work, ignore_errors=True)
     try:
-        write_splits(files, options.langs, work)
+        write_splits(files, options.langs, model, work)
+        write_lines(work / NEW_LANGS_FILE, new_langs)  # read back by the recipe
         shutil.rmtree(options.raw, ignore_errors=True)
         work.replace(options.raw)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-if __name__ == "__main__":
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
     top = command_parser("python -m preprocess.own", str(__doc__))
     top.add_argument("--folder", type=Path, required=True, help="the user's files")
-    top.add_argument("--backbone", type=Path, required=True, help="folder with langs.txt")
+    top.add_argument("--backbone", type=Path, required=True, help="its folder")
     top.add_argument("--langs", nargs="+", required=True, help="tags, the pairs' language first")
     top.add_argument("--new-langs", default="", help="tags that the backbone does not know")
     top.add_argument("--raw", type=Path, required=True, help="folder to write")
-    arguments = top.parse_args()
+    return top
+
+
+if __name__ == "__main__":
+    arguments = parser().parse_args()
     sys.exit(run_command("own", lambda: prepare(arguments)))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import write_json
+from laft_fairseq.languages.tags import check_tag
 from preprocess.common.command import command_parser, positive, run_command
 from preprocess.common.files import sha256, write_lines
 from preprocess.common.text import stable_hash
@@ -22,19 +24,24 @@ from preprocess.qg.evidence import Item, Report, read_items
 from preprocess.qg.limits import Limits, encodes
 
 SEPARATOR = "⏎"  # one subword of the small backbone's sentencepiece model
-INPUTS = {"nqg": "en_XX", "xquad_en": "en_XX", "xquad_zh": "zh_CN", "cmrc": "zh_CN"}
-ORIGIN = {"en_XX.train": "nqg", "en_XX.valid": "nqg", "en_XX.test": "xquad_en",
-          "zh_CN.valid": "cmrc", "zh_CN.test": "xquad_zh"}  # fmt: skip
+# The files of XNLG's data, and what they are in the general form.
+NAMED = {"nqg": "train en_XX", "xquad_en": "test en_XX", "xquad_zh": "test zh_CN",
+         "cmrc": "valid zh_CN"}  # fmt: skip
 EXAMPLE = """\
-example:
+examples:
+  preprocess/qg.sh --train en_XX=train-v1.1.json --test en_XX=xquad.en.json \\
+      --test es_XX=xquad.es.json --test zh_CN=xquad.zh.json --valid zh_CN=cmrc2018_trial.json \\
+      --out qg
   preprocess/qg.sh --nqg nqg.test.jsonl.xz --xquad-en xquad.en.jsonl.xz \\
       --xquad-zh xquad.zh.jsonl.xz --cmrc cmrc2018.trial.jsonl.xz --out qg
   preprocess/binarize.sh pairs --backbone DIR --lang en_XX --out data-bin \\
       --train qg/en_XX.train.tsv --valid qg/en_XX.valid.tsv --test qg/en_XX.test.tsv
 """
 KINDS = {
+    "unanswerable": "left out, without an answer",
     "no_question": "left out, empty question",
     "relocated": "wrong answer offset, found at its only place",
+    "first_place": "no answer offset, the first of several places taken",
     "joined": "answer crosses a sentence end, all its sentences taken",
     "cut_evidence": "evidence cut to --max-evidence",
     "cut_answer": "answer cut to --max-answer",
@@ -75,35 +82,91 @@ def without_test(items: list[Item], test: list[Item], report: Report) -> list[It
     return fresh
 
 
+@dataclass(frozen=True)
+class Input:
+    """A file: what provenance calls it, `train`, `valid` or `test`, its language."""
+
+    name: str
+    split: str
+    lang: str
+    path: Path
+
+
+def inputs_of(options: argparse.Namespace) -> list[Input]:
+    """The files of the command line, training first.
+
+    Raises:
+        LaftError: none to train on or to test on, two for one split, or a file that is missing.
+    """
+    inputs = []
+    for name, use in NAMED.items():
+        split, lang = use.split()
+        if getattr(options, name):
+            inputs.append(Input(name, split, lang, getattr(options, name)))
+    for split in ("train", "valid", "test"):
+        for given in getattr(options, split):
+            lang, equals, path = given.partition("=")
+            if not equals or not path:
+                raise LaftError(f"--{split} {given}: give TAG=FILE, such as es_XX=xquad.es.json")
+            check_tag(lang, f"--{split}")
+            inputs.append(Input(f"{split}.{lang}", split, lang, Path(path)))
+    inputs.sort(key=lambda given: ("train", "valid", "test").index(given.split))
+    places = [(given.split, given.lang) for given in inputs]
+    for split, lang in places:
+        if places.count((split, lang)) > 1:
+            raise LaftError(f"two files for {split} in {lang}: give one")
+    if [split for split, _ in places].count("train") != 1:
+        raise LaftError("give one file to train on, by --train TAG=FILE or --nqg")
+    if "test" not in dict(places):
+        raise LaftError("give a file to test on, by --test TAG=FILE, for each language")
+    for given in inputs:
+        if not given.path.is_file():
+            raise LaftError(f"{given.path}: no such file")
+    return inputs
+
+
 def build(options: argparse.Namespace) -> tuple[Splits, dict[str, Any]]:
     """All splits, and their provenance."""
+    inputs = inputs_of(options)
     limits = limits_of(options)
-    reports = {name: Report() for name in INPUTS}
+    reports = {given.name: Report() for given in inputs}
     items = {
-        name: read_items(getattr(options, name), lang, reports[name])
-        for name, lang in INPUTS.items()
+        given.name: read_items(given.path, given.lang, reports[given.name]) for given in inputs
     }
-    for name in ("xquad_en", "xquad_zh"):
-        for lacking in reports[name].no_question:
-            raise LaftError(f"{getattr(options, name)}: {lacking}: no question")
-    unpaired = {i.name for i in items["xquad_en"]} ^ {i.name for i in items["xquad_zh"]}
-    if unpaired:
-        raise LaftError(
-            f"{options.xquad_en} and {options.xquad_zh}: only one of them has {min(unpaired)}"
-        )
-    usable = without_test(items["nqg"], items["xquad_en"], reports["nqg"])
-    train, valid = hold_out(usable, options.valid_share, options.seed)
-    for name, part in (("training", train), ("validation", valid)):
+    train_file, tests = inputs[0], [given for given in inputs if given.split == "test"]
+    for given in tests:
+        for lacking in reports[given.name].no_question:
+            raise LaftError(f"{given.path}: {lacking}: no question")
+    check_pairing(options, items)
+    of_tests = [item for given in tests for item in items[given.name]]
+    usable = without_test(items[train_file.name], of_tests, reports[train_file.name])
+    places = {f"{given.lang}.{given.split}": given.name for given in inputs}
+    chosen = {place: items[name] for place, name in places.items()}
+    train, valid = f"{train_file.lang}.train", f"{train_file.lang}.valid"
+    chosen[train] = usable
+    if valid not in chosen:
+        chosen[train], chosen[valid] = hold_out(usable, options.valid_share, options.seed)
+        places[valid] = train_file.name
+    for name, part in (("training", chosen[train]), ("validation", chosen[valid])):
         if not part:
-            raise LaftError(f"{options.nqg}: nothing for {name} of {len(usable)} items; "
+            raise LaftError(f"{train_file.path}: nothing for {name} of {len(usable)} items; "
                             "choose another --valid-share")  # fmt: skip
-    has_answers = with_answers(usable, options.source, options.nqg)
+    has_answers = with_answers(usable, options.source, train_file.path)
     splits = {}
-    for split, name in ORIGIN.items():
-        of_split = {"en_XX.train": train, "en_XX.valid": valid}.get(split, items[name])
-        kept = limits.apply(of_split, split == "en_XX.train", reports[name])
-        splits[split] = in_order(kept, options.seed)
-    return splits, provenance(options, splits, reports, has_answers)
+    for place, name in places.items():
+        kept = limits.apply(chosen[place], place == train, reports[name])
+        splits[place] = in_order(kept, options.seed)
+    return splits, provenance(options, inputs, splits, reports, has_answers)
+
+
+def check_pairing(options: argparse.Namespace, items: dict[str, list[Item]]) -> None:
+    """Refuse XQuAD's two named files where they do not hold the same items."""
+    if options.xquad_en and options.xquad_zh:
+        unpaired = {i.name for i in items["xquad_en"]} ^ {i.name for i in items["xquad_zh"]}
+        if unpaired:
+            raise LaftError(
+                f"{options.xquad_en} and {options.xquad_zh}: only one of them has {min(unpaired)}"
+            )
 
 
 def limits_of(options: argparse.Namespace) -> Limits:
@@ -128,8 +191,8 @@ def with_answers(trained: list[Item], source: str, path: Path) -> bool:
     return source != "evidence" and not missing
 
 
-def provenance(options: argparse.Namespace, splits: Splits, reports: dict[str, Report],
-               has_answers: bool) -> dict[str, Any]:  # fmt: skip
+def provenance(options: argparse.Namespace, inputs: list[Input], splits: Splits,
+               reports: dict[str, Report], has_answers: bool) -> dict[str, Any]:  # fmt: skip
     """What `provenance.json` records."""
 
     def described(path: Path) -> dict[str, str]:
@@ -145,7 +208,7 @@ def provenance(options: argparse.Namespace, splits: Splits, reports: dict[str, R
         "format": "laft-questions/1",
         "source": "evidence-answer" if has_answers else "evidence",
         "separator": mark if has_answers else None,
-        "files": {name: described(getattr(options, name)) for name in INPUTS},
+        "files": {given.name: described(given.path) for given in inputs},
         "spm": options.spm and described(options.spm),
         **{name: getattr(options, name) for name in chosen},
         "splits": {split: len(items) for split, items in splits.items()},
@@ -181,10 +244,14 @@ def parser() -> argparse.ArgumentParser:
         "qg.sh", "Question-answering data -> pairs for question generation.", EXAMPLE
     )
     add = top.add_argument
-    add("--nqg", type=Path, required=True, metavar="FILE", help="English, for train and valid")
-    add("--xquad-en", type=Path, required=True, metavar="FILE", help="XQuAD-en, for test")
-    add("--xquad-zh", type=Path, required=True, metavar="FILE", help="XQuAD-zh, for test")
-    add("--cmrc", type=Path, required=True, metavar="FILE", help="CMRC 2018 trial, for valid")
+    for split, words in (("train", "to train on, and for validation"),
+                         ("valid", "for validation; without one in the language of --train a share "
+                          "of that"), ("test", "for test; several, one a language")):  # fmt: skip
+        add(f"--{split}", action="append", default=[], metavar="TAG=FILE", help=words)
+    add("--nqg", type=Path, metavar="FILE", help="--train en_XX=FILE")
+    add("--xquad-en", type=Path, metavar="FILE", help="--test en_XX=FILE")
+    add("--xquad-zh", type=Path, metavar="FILE", help="--test zh_CN=FILE, XQuAD-en's items")
+    add("--cmrc", type=Path, metavar="FILE", help="--valid zh_CN=FILE")
     add("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     add("--source", choices=("auto", "evidence-answer", "evidence"), default="auto",
         help="what a source holds; auto: the answer too if every training item has one "
@@ -196,7 +263,7 @@ def parser() -> argparse.ArgumentParser:
     add("--max-question", type=positive, metavar="N",
         help="subwords, longer is left out of train; XNLG: 256")  # fmt: skip
     add("--valid-share", type=float, default=0.05, metavar="P",
-        help="share of --nqg held out for validation (%(default)s)")  # fmt: skip
+        help="share of --train held out for validation (%(default)s)")  # fmt: skip
     add("--seed", type=int, default=1, help="of the held-out share and the order (%(default)s)")
     return top
 

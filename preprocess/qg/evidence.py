@@ -1,11 +1,16 @@
 """Reading question data: records, and the sentence of a context that holds the answer.
 
-Two kinds of files are read, plain or compressed: one JSON object a line, of either
+A file, plain or compressed, is JSON or one JSON object a line, in any of these forms, in which the
+first answer counts:
 
-    sentence, question, optionally answer          (English training pairs)
-    id, context, question, answer, answer_start    (XQuAD, CMRC 2018)
+    sentence, question, optionally answer                English training pairs
+    id, context, question, answer, answer_start          a record
+    id, context, question, answers                       Hugging Face's columns
+    data / paragraphs / context, qas / answers           SQuAD 1.1 and 2.0, XQuAD, MLQA, CMRC 2018
+    context_text, qas / query_id, query_text, answers    CMRC 2018's own trial and development files
 
-and SQuAD's own JSON (`data` / `paragraphs` / `qas` / `answers`, of which the first answer is read).
+`answers` is a list of texts, of `text` and `answer_start`, or one of each of these lists. Where
+there is none, the question cannot be answered; it is left out and reported.
 """
 
 from __future__ import annotations
@@ -22,6 +27,9 @@ from preprocess.common.files import read_lines
 from preprocess.common.text import squeeze
 
 Span = tuple[int, int]
+MAX_JSON_BYTES = 2**28
+DEEPEST = 5  # an article's paragraph's question, in a list
+UNANSWERABLE = object()  # in place of an answer
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,9 @@ class Report:
     """The names of the items that were not taken as they stood."""
 
     no_question: list[str] = field(default_factory=list)  # left out, but not of a test
+    unanswerable: list[str] = field(default_factory=list)  # left out
     relocated: list[str] = field(default_factory=list)  # wrong offset, but one place only
+    first_place: list[str] = field(default_factory=list)  # no offset, and several places
     joined: list[str] = field(default_factory=list)  # the answer crosses a sentence end
     cut_evidence: list[str] = field(default_factory=list)
     cut_answer: list[str] = field(default_factory=list)
@@ -77,23 +87,25 @@ def evidence(context: str, answer: Span, lang: str) -> tuple[str, int]:
     return squeeze(context[touched[0][0] : touched[-1][1]]), len(touched)
 
 
-def answer_span(record: dict[str, Any], where: str) -> tuple[Span, bool]:
-    """Where the answer stands in the context, and whether the record's offset was right.
+def answer_span(record: dict[str, Any], where: str) -> tuple[Span, str]:
+    """Where the answer stands in the context, and what of `Report` the place has to be told by.
 
-    A wrong or missing offset is corrected if the context holds the answer exactly once.
+    A wrong offset is corrected if the context holds the answer exactly once. Where the record has
+    none, as in CMRC 2018's own files, the first place counts.
 
     Raises:
-        LaftError: the answer is not in the context, or there several times without a right offset.
+        LaftError: the answer is not in the context, or there several times and not at its offset.
     """
     context, answer, start = record["context"], record["answer"], record.get("answer_start")
     if isinstance(start, int) and start >= 0 and context.startswith(answer, start):
-        return (start, start + len(answer)), True
+        return (start, start + len(answer)), ""
     count = context.count(answer)
-    if count != 1:
+    if count == 0 or (count > 1 and start is not None):
         times = f"{count} times in the context" if count else "not in the context"
         raise LaftError(f"{where}: answer_start {start} is not where {answer!r} stands ({times})")
-    start = context.index(answer)
-    return (start, start + len(answer)), False
+    place = context.index(answer)
+    kind = "first_place" if count > 1 else "relocated" if start is not None else ""
+    return (place, place + len(answer)), kind
 
 
 def read_items(path: Path, lang: str, report: Report) -> list[Item]:
@@ -110,9 +122,13 @@ def read_items(path: Path, lang: str, report: Report) -> list[Item]:
         if isinstance(record.get("question"), str) and not record["question"].strip():
             report.no_question.append(name)
             continue
+        if record.get("answer") is UNANSWERABLE:
+            report.unanswerable.append(name)
+            continue
         items[name] = _item(name, record, lang, f"{path}: {name}", report)
     if not items:
-        raise LaftError(f"{path}: empty")
+        left_out = sum(map(len, vars(report).values()))
+        raise LaftError(f"{path}: empty" + f" ({left_out} questions left out)" * bool(left_out))
     return list(items.values())
 
 
@@ -124,39 +140,72 @@ def _item(name: str, record: dict[str, Any], lang: str, where: str, report: Repo
     question, answer = squeeze(record["question"]), squeeze(record.get("answer") or "")
     if "sentence" in record:
         return Item(name, squeeze(record["sentence"]), answer, question)
-    span, right = answer_span(record, where)
+    span, kind = answer_span(record, where)
     text, count = evidence(record["context"], span, lang)
-    if not right:
-        report.relocated.append(name)
+    if kind:
+        getattr(report, kind).append(name)
     if count > 1:
         report.joined.append(name)
     return Item(name, text, answer, question)
 
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each record with its name: its id, or its line."""
-    if ".json" in path.suffixes:
-        yield from _squad(path)
-        return
-    for number, line in enumerate(read_lines(path), 1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise LaftError(f"{path}: line {number} is not JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise LaftError(f"{path}: line {number} is not a JSON object")
-        yield str(record.get("id", f"line-{number}")), record
-
-
-def _squad(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    text = "\n".join(read_lines(path))
+    """Each record with its name: its id, or its line or place."""
+    lines = list(read_lines(path, max_bytes=MAX_JSON_BYTES))  # SQuAD's stands on one
     try:
-        for article in json.loads(text)["data"]:
-            for paragraph in article["paragraphs"]:
-                for qa in paragraph["qas"]:
-                    first = qa["answers"][0]
-                    record = {"context": paragraph["context"], "question": qa["question"]}
-                    record |= {"answer": first["text"], "answer_start": first["answer_start"]}
-                    yield str(qa["id"]), record
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise LaftError(f"{path}: not SQuAD's JSON ({error!r})") from error
+        content = json.loads("\n".join(lines)) if lines else []
+    except RecursionError:
+        raise LaftError(f"{path}: JSON nested too deeply") from None
+    except json.JSONDecodeError:  # several values: one a line
+        for number, line in enumerate(lines, 1):
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise LaftError(f"{path}: line {number} is not JSON ({error})") from error
+            yield from _flattened(entry, f"line-{number}", path)
+    else:
+        entries = content if isinstance(content, list) else [content]
+        for number, entry in enumerate(entries, 1):
+            yield from _flattened(entry, f"{'line' if len(lines) == 1 else 'item'}-{number}", path)
+
+
+def _flattened(
+    entry: Any, name: str, path: Path, context: Any = None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records in an entry of any form, `context` that of what it stands in."""
+    if not isinstance(entry, dict):
+        raise LaftError(f"{path}: {name} is not a JSON object")
+    if name.count("-") > DEEPEST:
+        raise LaftError(f"{path}: JSON nested too deeply")
+    context = entry.get("context", entry.get("context_text", context))
+    nested = [key for key in ("data", "paragraphs", "qas") if key in entry]
+    for key in nested:
+        inner = entry[key]
+        if not isinstance(inner, list):
+            raise LaftError(f"{path}: {name}: its {key} is no list")
+        for number, part in enumerate(inner, 1):
+            yield from _flattened(part, f"{name}-{number}", path, context)
+    if not nested:
+        names = [entry[key] for key in ("id", "query_id", "qid") if entry.get(key)]
+        record = {**entry, "question": entry.get("question", entry.get("query_text"))}
+        record |= {} if context is None else {"context": context}
+        yield str(names[0] if names else name), record | _first_answer(entry)
+
+
+def _first_answer(entry: dict[str, Any]) -> dict[str, Any]:
+    """The `answer` and `answer_start` of a question, for one that has none `UNANSWERABLE`."""
+    if "answers" not in entry:
+        return {"answer": UNANSWERABLE} if entry.get("is_impossible") is True else {}
+    texts, starts = entry["answers"], None
+    if isinstance(texts, dict):
+        texts, starts = texts.get("text"), texts.get("answer_start")
+    texts = [texts] if isinstance(texts, str) else texts
+    if entry.get("is_impossible") is True or texts == []:
+        return {"answer": UNANSWERABLE}
+    first = texts[0] if isinstance(texts, list) else None
+    if isinstance(first, dict):
+        return {"answer": first.get("text"), "answer_start": first.get("answer_start")}
+    return {
+        "answer": first,
+        "answer_start": starts[0] if isinstance(starts, list) and starts else starts,
+    }

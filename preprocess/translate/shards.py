@@ -7,7 +7,6 @@ sends and `00000.out` what came back, there only when whole.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from laft_fairseq import files
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import write_json
 from preprocess.common.files import difference, read_json, write_lines
@@ -28,12 +28,7 @@ FILES = ("[0-9]*.in", "[0-9]*.out", "[0-9]*.err", "[0-9]*.part*", "plan.json", "
 @contextlib.contextmanager
 def locked(work: Path) -> Iterator[None]:
     """Hold the work folder, so that no other run works in it; without a plan it goes at the end."""
-    work.mkdir(parents=True, exist_ok=True)
-    with (work / "lock").open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LaftError(f"{work}: another run is working there: wait for its end") from error
+    with files.locked(work / "lock", work):
         try:
             yield
         finally:

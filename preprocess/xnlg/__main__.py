@@ -256,7 +256,7 @@ def parser(layout: Layout) -> argparse.ArgumentParser:
 
 def main(layout: Layout, options: argparse.Namespace) -> None:
     """Check, write, binarise."""
-    options.tags = [ENGLISH, *split_tags(options.targets)]
+    options.tags = [ENGLISH, *split_tags(options.targets, "--targets")]
     for tag in options.tags[1:]:
         if tag not in layout.languages[1:]:
             known = ", ".join(layout.languages[1:])

@@ -149,6 +149,27 @@ def test_rows_that_do_not_add_up(bare: Path, rows: int) -> None:
         vocabulary(bare, rows)
 
 
+@pytest.mark.parametrize(
+    ("names", "rows", "said"),
+    [
+        (["<ans>", "pl_PL"], 2, r"2 rows after <mask> were added, or pad it \(<ans>, pl_PL\)"),
+        ([], 37, r"37 rows .* \(37 without a name\)"),
+        (["<ans>"], 5, r"5 rows .* \(<ans> and 4 without a name\)"),
+    ],
+)
+def test_rows_after_the_mask_are_named(names: list[str], rows: int, said: str, bare: Path) -> None:
+    """And no --langs makes a language of the mask's row, with a tokenizer or without."""
+    more = ["oc_XX", "br_XX", *(f"a{chr(97 + n)}_XX" for n in range(rows))][:rows]
+    wrong = r"cannot be imported"
+    with pytest.raises(LaftError, match=wrong):
+        vocabulary(bare, ROWS["cc25"] + rows, [*CC25, *more], "suffix")
+    save_fast(bare, [*CC25, "<mask>", *names])
+    cut = rf"{said}.* cannot be imported: .*resize_token_embeddings\({ROWS['cc25']}\)"
+    for langs in ([], CC25, [*CC25, *more]):
+        with pytest.raises(LaftError, match=cut):
+            vocabulary(bare, ROWS["cc25"] + rows, langs, "suffix")
+
+
 def test_another_tokenizers_entries(bare: Path) -> None:
     """A language added after the mask; another sentencepiece model of the same size."""
     save_fast(bare, [*CC25, "<mask>", "pl_PL"])

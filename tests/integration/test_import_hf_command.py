@@ -10,6 +10,7 @@ from laft_fairseq import progress
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import locked
 from laft_fairseq.hub.loading import load_backbone_model
 from laft_fairseq.languages.tags import CC25, MBART50
 from tests import hf_folder
@@ -124,6 +125,9 @@ def test_nothing_is_left_of_what_fails(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    with locked(tmp_path / ".out.lock", "test"):
+        assert import_hf(source, tmp_path / "out") == 2
+    assert "out: another run is working there" in capsys.readouterr().err
     full = tmp_path / "full"
     full.mkdir()
     (full / "notes.txt").write_text("mine")

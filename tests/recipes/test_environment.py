@@ -41,6 +41,22 @@ def test_packages_are_missing(bare: Path, script: str, missing: str) -> None:
     assert failed.stderr == f"{script.removesuffix('.sh')}: python lacks {missing}{REMEDY}"
 
 
+SCRIPTS = sorted({path.name for path in (ROOT / "preprocess").glob("*.sh")} - {"environment.sh"})
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_needs_no_packages(bare: Path, script: str) -> None:
+    done = run(bare, script, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert script in done.stdout
+
+
+def test_help_needs_no_python_of_that_name(tmp_path: Path) -> None:
+    """python3 serves, as where no environment is active."""
+    done = run(tmp_path, "qg.sh", "-h")
+    assert done.returncode == 0 and "usage: qg.sh" in done.stdout
+
+
 def test_a_command_is_missing(tmp_path: Path) -> None:
     """This Python by its name, but its commands are not on the path."""
     (tmp_path / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -59,8 +75,3 @@ def test_python_is_missing(tmp_path: Path) -> None:
     )  # fmt: skip
     assert failed.returncode == 1
     assert failed.stderr == f"binarize: there is no python on the PATH{REMEDY}"
-
-
-def test_help_needs_no_packages(bare: Path) -> None:
-    shown = run(bare, "binarize.sh", "--help")
-    assert shown.returncode == 0 and "--columns" in shown.stdout

@@ -1,12 +1,17 @@
 """A user's own files, as the recipe of one's own task reads them: checked, and parted."""
 
+import contextlib
 import gzip
+import io
 import lzma
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from preprocess.common.command import run_command
+from preprocess.own import __main__ as own
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,16 +24,21 @@ def task(tmp_path: Path) -> Path:
     (folder / "train.tsv").write_text("".join(f"text {n}\tshort {n}\n" for n in range(40)))
     (folder / "mono.fr_XX.txt").write_text("\n".join(f"texte {n}" for n in range(60)))
     (tmp_path / "langs.txt").write_text("en_XX\nfr_XX\n")
+    shutil.copy(ROOT / "examples" / "mini" / "model" / "sentence.bpe.model", tmp_path)
     return folder
 
 
 def run(task: Path, *langs: str, new: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "preprocess.own", "--folder", task, "--backbone",
-         task.parent, "--langs", *(langs or ("en_XX", "fr_XX")), "--new-langs", new,
-         "--raw", task / "out" / "raw"],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
+    """The command, in this process."""
+    given = ["--folder", task, "--backbone", task.parent, "--langs", *(langs or ("en_XX", "fr_XX")),
+             "--new-langs", new, "--raw", task / "out" / "raw"]  # fmt: skip
+    options = own.parser().parse_args([str(word) for word in given])
+    with (
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        status = run_command("own", lambda: own.prepare(options))
+    return subprocess.CompletedProcess([], status, out.getvalue(), err.getvalue())
 
 
 def made(task: Path, name: str) -> list[str]:
@@ -96,6 +106,13 @@ def test_compressed_files_are_read_and_others_named(task: Path) -> None:
         ("mono.zh_CN.TXT", b"a\n", "mono.zh_CN.TXT: not read"),
         ("mono.fr_XX.txt.gz", b"", "mono.fr_XX.txt: mono.fr_XX.txt.gz is there too"),
         ("mono.fr_XX.txt", b"\x1f\x8b\x08", "mono.fr_XX.txt: compressed, and not text"),
+        ("train.tsv", b"\nsource\tTarget text\na\tb\n", "train.tsv: line 2 is a header row"),
+        ("mono.fr_XX.txt", b"text\nune\n", "mono.fr_XX.txt: line 1 is a header row (text)"),
+        ("train.tsv", b'a\tb\n"x ""y"" z"\tb\n', "train.tsv: line 2 is quoted as in CSV"),
+        ("mono.fr_XX.txt", b'"une, deux"\n' * 30, "line 1 and most others are quoted as in CSV"),
+        ("mono.fr_XX.txt", b'{"text": "une"}\n' * 30, "mono.fr_XX.txt: line 1 is JSON"),
+        ("mono.fr_XX.txt", b'[\n{"text": "une"}\n]\n', "mono.fr_XX.txt: line 1 is JSON"),
+        ("mono.fr_XX.txt", "и так далее\n".encode() * 20, "language fr_XX: 86 % of "),
     ],
 )
 def test_a_wrong_file_is_named(task: Path, name: str, text: bytes | None, said: str) -> None:
@@ -110,10 +127,30 @@ def test_a_wrong_file_is_named(task: Path, name: str, text: bytes | None, said: 
     assert not (task / "out" / "raw").exists()
 
 
+@pytest.mark.parametrize("other", ["train.csv", "train.jsonl", "train.json.gz"])
+def test_a_file_in_another_format_beside_a_missing_one_is_named(task: Path, other: str) -> None:
+    (task / "train.tsv").rename(task / other)
+    failed = run(task)
+    assert failed.returncode == 1 and failed.stderr.count("\n") == 1
+    assert f"train.tsv: missing: a line is source, tab, target ({other} is there" in failed.stderr
+
+
+def test_text_that_only_looks_like_another_format(task: Path) -> None:
+    """A quotation, a brace, words that are names of columns as well."""
+    lines = ['"Go," she said, "now."', "{ is a brace", "[1] note", 'un "" vide', "a text"]
+    (task / "mono.fr_XX.txt").write_text("\n".join(lines * 220))
+    (task / "train.tsv").write_text('"Go"\tsource\n' + "a\tb\n" * 20)
+    done = run(task)
+    assert done.returncode == 0, done.stderr
+    assert "train.tsv: language en_XX: 20 unlabelled texts are few" in done.stdout
+    assert "fr_XX.txt: language" not in done.stdout
+
+
 def test_languages_that_the_backbone_knows_or_learns(task: Path) -> None:
     (task / "mono.eo_XX.txt").write_text("unu\n" * 20)
-    unknown = run(task, "en_XX", "fr_XX", "eo_XX")
-    assert unknown.returncode == 1 and "mono.eo_XX.txt: eo_XX is not among" in unknown.stderr
+    unknown = run(task, "en_XX", "oc_XX", "fr_XX", "eo_XX", new="br_XX")
+    assert unknown.returncode == 1 and "oc_XX, eo_XX: not among en_XX, fr_XX of" in unknown.stderr
+    assert "--new-langs br_XX,oc_XX,eo_XX" in unknown.stderr
     assert run(task, "en_XX", "fr_XX", "eo_XX", new="eo_XX").returncode == 0
     known = run(task, new="fr_XX")
     assert known.returncode == 1 and "fr_XX is a language of" in known.stderr

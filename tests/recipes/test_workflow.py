@@ -127,6 +127,7 @@ def in_training(run: Run) -> None:
     [
         ({"backbone": "nowhere"}, "nowhere/model.pt: missing; backbone names the folder"),
         ({"targets": ["vi_VN"]}, "no mono.vi_VN.txt.xz; mono names the folder"),
+        ({"tests": ["es_XX"]}, "tests: es_XX is neither the source nor a target (en_XX, fr_XX)"),
         ({"sistems": ["laft"]}, "sistems: no such setting"),
         ({"settings": ["few-shot-10"]}, "few-shot-10 in fr_XX: no human training pairs"),
         ({"warmup": 8}, "warmup: 8 updates, with 8 the learning rate is never reached"),

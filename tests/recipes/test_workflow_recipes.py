@@ -52,6 +52,10 @@ def test_a_task_of_ones_own(tmp_path: Path, warm: Warm) -> None:
     (folder / "mono.fr_XX.txt").write_text("".join(f"{line}\n" for line in french), "utf-8")
     assert "stage 1, laft.main" not in run("-n")
     assert "stage 1, laft.main" in run("-n", "--config", "stage1=")  # trained on the user's text
+    (folder / "mono.eo_XX.txt").write_text("unu\n")
+    (run.out / "raw/zero-shot/new-langs.txt").write_text("eo_XX\n")  # of a run that named it
+    assert "--new-langs=eo_XX" in run("-n", "-p")
+    (folder / "mono.eo_XX.txt").unlink()
     with (folder / "train.tsv").open("a") as handle:
         handle.write("one\tmore\n")
     assert "stage 2, zero-shot, laft.main" in run("-n")
@@ -99,6 +103,8 @@ def questions(tmp_path: Path) -> Path:
 def test_questions_from_evidence(tmp_path: Path, questions: Path, warm: Warm) -> None:
     """The sources hold evidence and answer."""
     settings = {"targets": ["zh_CN"], "tests": ["zh_CN"], "mono": str(questions)}
+    wrong = small(warm, tmp_path, "qg", qg=str(questions), targets=["fr_XX"], tests=["fr_XX"])
+    assert "tests: fr_XX has no questions, only en_XX, zh_CN" in wrong(code=1)
     run = small(warm, tmp_path, "qg", qg=str(questions), stage2_updates=2, **settings)
     run("raw/zero-shot.json")
     sources = (run.out / "raw/zero-shot/zh_CN.test.src").read_text("utf-8").splitlines()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import OPENERS, decoded_lines, lines, read_lines, replacing
+from laft_fairseq.files import OPENERS, decoded_lines, lines, locked, read_lines, replacing
 
 
 def write(path: Path, text: str) -> None:
@@ -121,3 +121,16 @@ def test_carriage_returns_alone_are_no_line_ends(text: str) -> None:
 )
 def test_other_carriage_returns_are_spaces(text: str, read: list[str]) -> None:
     assert list(decoded_lines(io.BytesIO(text.encode()), "in")) == read
+
+
+def test_a_lock_is_held_by_one_and_goes_with_it(tmp_path: Path) -> None:
+    lock = tmp_path / "new" / ".lock"
+    for _ in range(2):
+        with locked(lock, "OUT"):
+            with pytest.raises(LaftError, match="OUT: another run is working there"):
+                locked(lock, "OUT").__enter__()
+            assert lock.exists()
+        assert not lock.exists()
+    lock.touch()  # of a run that was killed
+    with locked(lock, "OUT"):
+        pass

@@ -1,6 +1,8 @@
 """Text, binarised text, language components."""
 
 BINARIZE = f"{ROOT}/preprocess/binarize.sh"
+if OWN and not config["new_langs"] and (OUT / "raw/zero-shot/new-langs.txt").exists():
+    config["new_langs"] = (OUT / "raw/zero-shot/new-langs.txt").read_text().split()
 NEW_LANGS = ["--new-langs", ",".join(config["new_langs"])] if config["new_langs"] else []
 TEXT = {key: config[key] for key in (
     "data", "source", "targets", "pairs", "test_items", "valid_items")}  # fmt: skip
@@ -15,6 +17,12 @@ if config["qg"] and not QG_MADE:
     for path in QG_FILES.values():
         if not path.exists():
             refuse(f"{path}: missing; qg names the folder of the four files")
+if config["data"] == "qg":
+    made = {path.name.split(".")[0] for path in place("qg").glob("*.test.tsv")} if QG_MADE else {
+        "en_XX", "zh_CN"}  # fmt: skip
+    for lang in (lang for lang in TESTS if config["qg"] and lang not in made):
+        refuse(f"tests: {lang} has no questions, only {', '.join(sorted(made))}; make them by "
+               "preprocess/qg.sh --test TAG=FILE, and let qg name its folder")  # fmt: skip
 if config["data"] == "qg" and not config["qg"]:
     refuse("qg: name the folder of the four files (--config qg=FOLDER)")
 TEXT["questions"] = str(place("qg")) if QG_MADE else "raw/qg"

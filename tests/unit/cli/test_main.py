@@ -175,3 +175,23 @@ def test_a_closed_output_is_one_line(
     assert main.main(["user-dir"]) == 2
     monkeypatch.undo()
     assert capsys.readouterr().err == "laft: error: standard output is closed\n"
+
+
+def test_what_is_missing_is_said_before_torch_is_loaded(tmp_path: Path) -> None:
+    """In a fraction of a second, and not after six."""
+    commands = [
+        ["import-hf", "none", "out"],
+        ["trim", "--backbone", "none", "--keep-langs", "fr_XX", "--dry-run"],
+        ["components", "--backbone", ".", "--data", "none", "--langs", "fr_XX", "--out", "o"],
+        ["components", "--backbone", "none", "--data", ".", "--langs", "fr_XX", "--out", "o"],
+        ["generate", "--checkpoint", "none", "--lang", "fr_XX"],
+    ]
+    code = f"""import sys
+from laft_fairseq.cli.main import main
+print([main(flags) for flags in {commands!r}], sorted({{"torch", "numpy"}} & set(sys.modules)))"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout == "[2, 2, 2, 2, 2] []\n"
+    lines = done.stderr.splitlines()
+    assert len(lines) == 5 and all("error: none: no such " in line for line in lines), lines

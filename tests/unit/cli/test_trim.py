@@ -67,6 +67,21 @@ def test_a_dry_run_reports_all_and_writes_nothing(
     assert f"{text}: no text in it" in capsys.readouterr().err
 
 
+def test_text_that_is_written_in_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By each file on its own: a trimmed backbone would have no subwords for Russian either."""
+    english, russian = tmp_path / "en.txt", tmp_path / "ru.txt"
+    english.write_text("The library reads files.\n" * 100)
+    russian.write_text("Сегодня хорошая погода в Москве, и завтра тоже.\n", encoding="utf-8")
+    flags = ("--backbone", MINI / "model.pt", "--text", english, russian, "--dry-run")
+    assert run(*flags) == 2
+    assert f"{russian}: 88 % of 86 subwords are bytes" in capsys.readouterr().err
+    monkeypatch.setenv("LAFT_ALLOW_BYTES", "1")
+    assert run(*flags) == 0
+    assert f"laft: {russian}: 88 % of 86 subwords are bytes" in capsys.readouterr().err
+
+
 def test_another_folder_in_place_is_left_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,7 +23,7 @@ ZH = tiny.ids(" ".join("一二三四五六七八"[n % 8] for n in range(WORDS)) 
 def infilling(texts: list[list[int]], tag: str = "en_XX", **options: Any) -> InfillingDataset:
     tensors = [torch.tensor(text) for text in texts]
     raw = ListDataset(tensors, [len(text) for text in texts])
-    full = tiny.dictionary()
+    full = tiny.dictionary(new=() if tag in tiny.TAGS else (tag,))
     layout = TagLayout(options.pop("layout", "suffix"))
     tagged = TaggedTexts(raw, full.index(f"[{tag}]"), 128, "texts", layout)
     chosen = {"seed": 1, "fixed": False, "mask": 0.35, "poisson_lambda": 3.5, **options}
@@ -101,6 +101,27 @@ def test_word_starts() -> None:
     starts = word_starts(full, "en_XX"), word_starts(full, "zh_CN")
     actual = {piece: tuple(int(s[full.index(piece)]) for s in starts) for piece in expected}
     assert actual == expected
+
+
+@pytest.mark.parametrize("tag", ["yue_HK", "zho_Hans", "jpn_Jpan", "qaa_XX", "en_XX"])
+def test_no_mask_hides_a_whole_text_without_spaces(
+    tag: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The script decides, that of the tag or, where it tells none, that of the text."""
+    data = infilling([[*tiny.ids("\u2581w0"), *ZH[1:]]] * 20, tag)
+    masked, masks = np.mean([masked_tokens(data, index) for index in range(20)], axis=0)
+    assert 0.2 < masked / WORDS < 0.4 and masks > 2
+    assert not caplog.messages
+
+
+def test_texts_with_hardly_a_word_boundary_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    joined = tiny.ids("\u2581w1 " + "c1 c2 c3 " * 10 + "</s>")
+    infilling([joined] * 5, "fr_XX")
+    assert "texts: language fr_XX: the texts have hardly a space" in caplog.text
+    caplog.clear()
+    infilling([EN] * 5, "fr_XX")
+    infilling([[2]], "fr_XX")
+    assert not caplog.messages
 
 
 def test_a_character_in_bytes_is_masked_whole() -> None:

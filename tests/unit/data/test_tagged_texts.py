@@ -140,3 +140,55 @@ def test_data_that_cannot_be_read(
         path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(LaftError, match=rf"train\.{named} .* fr_XX"):
         load_texts(str(prefix), tiny.dictionary(), "fr_XX")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "at", "written", "named"),
+    [  # ten texts of 3 tokens: the index's header has 26 bytes, then 40 of sizes, 80 of places
+        ("idx", 26 + 4, b"\x04\0\0\0\x02\0\0\0", "idx: damaged"),  # the sum is as it was
+        ("idx", 26 + 4, b"\x06\0\0\0\0\0\0\0", "idx: damaged"),
+        ("idx", 26 + 40 + 8, b"\x00", "idx: damaged"),
+        ("idx", 17, b"\xff", "idx: damaged"),  # no type
+        ("bin", 6 * 2, bytes(12), "idx: damaged"),  # zeroed
+        ("bin", 7 * 2, b"\x02\0", "idx: damaged"),
+        ("bin", 8 * 2, b"\x05\0", "idx: damaged"),
+        ("bin", 7 * 2, b"\xff\xff", "bin: token 65535"),
+    ],
+)
+def test_damage_inside_of_binarised_texts(
+    tmp_path: Path, suffix: str, at: int, written: bytes, named: str
+) -> None:
+    """Which changes what is trained on, not the lengths of the files."""
+    prefix = tmp_path / "fr_XX" / "train"
+    tiny.write_texts(prefix, TEN)
+    path = Path(f"{prefix}.{suffix}")
+    data = bytearray(path.read_bytes())
+    data[at : at + len(written)] = written
+    path.write_bytes(data)
+    with pytest.raises(LaftError, match=rf"train\.{named} .* fr_XX"):
+        load_texts(str(prefix), tiny.dictionary(), "fr_XX")
+
+
+def test_a_script_that_the_dictionary_lacks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Warned of above 30 % bytes and unknown subwords, refused above 60 % unless it is allowed."""
+    caplog.set_level(logging.WARNING)
+    byte, unknown, word = tiny.ids("<0xE4>")[0], 3, tiny.ids("c1")[0]
+
+    def read(foreign: int, subwords: int = 100) -> None:
+        kinds = [byte, unknown] * foreign + [word] * subwords
+        tiny.write_texts(tmp_path / "train", [[*kinds[foreign : foreign + subwords], 2]])
+        load_texts(str(tmp_path / "train"), tiny.dictionary(), "fr_XX")
+
+    read(30)
+    read(20, subwords=20)  # too few to tell
+    assert not caplog.messages
+    read(31)
+    read(60)
+    assert "language fr_XX: 31 % of 100 subwords" in caplog.text and len(caplog.messages) == 2
+    with pytest.raises(LaftError, match=r"train: language fr_XX: 61 % .* backbone that knows .*=1"):
+        read(61)
+    monkeypatch.setenv("LAFT_ALLOW_BYTES", "1")
+    read(100)
+    assert "100 % of 100 subwords" in caplog.messages[-1]

@@ -6,8 +6,14 @@ from shutil import copytree
 import pytest
 import sentencepiece
 
+from laft_fairseq.cli import main
+from laft_fairseq.errors import LaftError
+from laft_fairseq.files import OPENERS, locked
 from preprocess.binarize import __main__ as command
 from preprocess.common.command import run_command
+from preprocess.translate.lines import lines_to_send
+
+MINI = Path(__file__).parents[3] / "examples" / "mini" / "model"
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +64,9 @@ def test_the_list_is_kept_and_may_grow(
         assert listed(tmp_path) == ("eo_XX" if tag == "eo_XX" else "eo_XX sw_KE")
     assert capsys.readouterr().out.count("eo_XX train: 0.0 % of 4 characters are <unk>") == 2
     assert (tmp_path / "data-bin" / "langs.txt").read_text() == "en_XX\nfr_XX\n"
-    assert binarize(backbone, tmp_path, "a", "--lang", "eo_XX", "--new-langs", "sw_KE") == 1
-    assert "new-langs.txt" in capsys.readouterr().err
-    assert listed(tmp_path) == "eo_XX sw_KE"
+    for flags in (("--new-langs", "sw_KE"), ("--new-langs", "sw_KE,eo_XX"), ()):
+        assert binarize(backbone, tmp_path, "a b", "--lang", "eo_XX", *flags) == 0
+        assert listed(tmp_path) == "eo_XX sw_KE"
 
 
 @pytest.mark.parametrize(
@@ -102,3 +108,76 @@ def test_without_langs_txt_the_languages_are_cc25s(
     flags = ("--lang", "vi_VN", "--new-langs", "vi_VN")
     assert binarize(bare, tmp_path, "ab cd", *flags) == 1
     assert capsys.readouterr().err.count("mBART-cc25") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("t.txt", "text\na b", "t.txt: line 1 is a header row"),
+        ("t.txt", '{"text": "a b"}', "t.txt: line 1 is JSON"),
+        ("t.txt", '"a ""b"" c"', "t.txt: line 1 is quoted as in CSV"),
+        ("t.csv", "a,b", "t.csv: CSV, which is not read"),
+        ("t.tsv", "id\tlang\tsource\ttarget", "t.tsv: line 1 is a header row (source)"),
+        ("t.tsv", None, "t.tsv: no such file (t.csv is there, and not read in its place)"),
+    ],
+)
+def test_other_formats_are_no_text(
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str,
+    text: str | None, named: str,
+) -> None:  # fmt: skip
+    (tmp_path / (name if text else "t.csv")).write_text(f"{text}\n")
+    given = ["--backbone", str(backbone), "--out", str(tmp_path / "out"), "--lang", "fr_XX"]
+    options = command.parser().parse_args(["mono", *given, "--train", str(tmp_path / name)])
+    assert run_command("binarize", lambda: command.main(options)) == 1
+    message = capsys.readouterr().err
+    assert named in message and message.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_script_written_in_bytes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the shipped backbone: Russian, of which 89 % of the subwords are bytes."""
+    text = "Сегодня хорошая погода в Москве, и завтра тоже"
+    assert binarize(MINI, tmp_path, text, "--lang", "fr_XX") == 1
+    assert "language fr_XX: 89 % of 85 subwords are bytes" in capsys.readouterr().err
+    monkeypatch.setenv("LAFT_ALLOW_BYTES", "1")
+    assert binarize(MINI, tmp_path, text, "--lang", "fr_XX") == 0
+    said = capsys.readouterr().err
+    assert "warning: " in said and "89 % of 85" in said and "1 unlabelled texts are few" in said
+
+
+def test_two_runs_at_once(
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """One split of a language is one run's; what another adds to the list stays on it."""
+    out = tmp_path / "data-bin"
+    with locked(out / "fr_XX" / ".train.mono.lock", "test"):
+        assert binarize(backbone, tmp_path, "a b", "--lang", "fr_XX") == 1
+    assert "fr_XX train mono: another run is working there" in capsys.readouterr().err
+
+    def meanwhile(*_: object) -> None:
+        (out / "new-langs.txt").write_text("oc_XX\n")
+
+    monkeypatch.setattr(command, "preprocess", meanwhile)
+    assert binarize(backbone, tmp_path, "a b", "--lang", "eo_XX", "--new-langs", "eo_XX") == 0
+    assert listed(tmp_path) == "oc_XX eo_XX"
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".xz"])
+def test_a_line_that_is_no_text_is_not_unpacked(
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    """By any of the data tools and `laft trim`: kilobytes may hold a line of gigabytes."""
+    path = tmp_path / f"t.txt{ending}"
+    with OPENERS.get(ending, open)(path, "wb") as file:
+        file.write(b"a b\n" + b"a" * 2**21)
+    given = ["mono", "--backbone", str(backbone), "--out", str(tmp_path / "out")]
+    options = command.parser().parse_args([*given, "--lang", "fr_XX", "--train", str(path)])
+    assert run_command("binarize", lambda: command.main(options)) == 1
+    flags = ["trim", "--backbone", str(MINI / "model.pt"), "--text", str(path), "--dry-run"]
+    assert main.main(flags) == 2
+    with pytest.raises(LaftError, match="line 2 is longer than 1 MiB"):
+        list(lines_to_send(path, None))
+    assert capsys.readouterr().err.count("line 2 is longer than 1 MiB") == 2

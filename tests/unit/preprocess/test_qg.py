@@ -96,6 +96,10 @@ def test_the_second_of_two_equal_sentences_is_its_own() -> None:
         asked("q", "one two", " "),
         {"id": "q", "context": "one two", "question": "q?", "answer_start": 0},
         {"id": "q", "sentence": "one two"},
+        {"id": "q", "context": "one two", "question": "q?", "answers": 5},
+        {"id": "q", "context": "one two", "question": "q?", "answers": [None]},
+        {"id": "q", "context": ["one"], "question": "q?", "answers": ["one"]},
+        {"id": "q", "context": "one", "question": {"q": 1}, "answers": ["one"]},
     ],
 )
 def test_a_record_that_cannot_be_used_is_named(tmp_path: Path, record: dict[str, Any]) -> None:
@@ -115,6 +119,94 @@ def test_squad_json_is_read(tmp_path: Path) -> None:
         path.write_bytes(wrong)
         with pytest.raises(LaftError, match=r"s\.json: "):
             evidence.read_items(path, "en_XX", evidence.Report())
+
+
+ANSWERS = [{"text": "1843", "answer_start": 19}, {"text": "notes", "answer_start": 10}]
+COLUMNS = {"text": ["1843", "notes"], "answer_start": [19, 10]}
+QA = {"id": "5", "question": "When?"}
+
+
+@pytest.mark.parametrize("name", ["q.json", "q.jsonl"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {**QA, "context": EN, "answers": ANSWERS},
+        {**QA, "context": EN, "answers": COLUMNS},
+        {**QA, "context": EN, "answers": {"text": "1843", "answer_start": 19}},
+        {**QA, "context": EN, "answers": ["1843"], "is_impossible": False},
+        {"data": [{"paragraphs": [{"context": EN, "qas": [{**QA, "answers": ANSWERS}]}]}]},
+        {"data": [{**QA, "context": EN, "answers": COLUMNS}]},
+        [{"context_text": EN, "context_id": "D", "qas": [
+            {"query_id": "5", "query_text": "When?", "answers": ["1843", "notes"]}]}],
+        {"context": EN, "qas": [{"qid": "5", "question": "When?", "answers": ["1843"]}]},
+    ],
+)  # fmt: skip
+def test_all_forms_of_question_data_are_read(tmp_path: Path, name: str, content: Any) -> None:
+    """One object a line as well as a file on several lines, and a byte order mark before either."""
+    lines = name == "q.jsonl"
+    text = json.dumps(content, indent=None if lines else 1)
+    (tmp_path / name).write_text(f"\ufeff{text}\n", "utf-8")
+    items = evidence.read_items(tmp_path / name, "en_XX", evidence.Report())
+    assert items == [evidence.Item("5", "Ada wrote notes in 1843.", "1843", "When?")]
+
+
+def test_json_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    for text in ('{"data":[' * 900 + "{}" + "]}" * 900, "[" * 99_999):
+        path.write_text(text)
+        with pytest.raises(LaftError, match=r"deep\.json: "):
+            evidence.read_items(path, "en_XX", evidence.Report())
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"answers": [], "is_impossible": True},
+        {"answers": ANSWERS, "is_impossible": True},
+        {"answers": []},
+        {"answers": {"text": [], "answer_start": []}},
+    ],
+)
+def test_questions_without_an_answer_are_left_out_and_counted(
+    tmp_path: Path, answers: dict[str, Any]
+) -> None:
+    records = [{**QA, "id": "no", "context": EN, **answers}, asked("5", EN, "1843")]
+    report = evidence.Report()
+    items = evidence.read_items(write_lines(tmp_path / "x.jsonl", records), "en_XX", report)
+    assert [item.name for item in items] == ["5"]
+    assert report.unanswerable == ["no"]
+
+
+def test_an_answer_without_an_offset_stands_at_its_first_place(tmp_path: Path) -> None:
+    report = evidence.Report()
+    records = [{**QA, "context": "A gate. A gate opens.", "answers": ["gate"]}]
+    items = evidence.read_items(write_lines(tmp_path / "x.jsonl", records), "en_XX", report)
+    assert (items[0].evidence, report.first_place) == ("A gate.", ["5"])
+
+
+def test_any_language(files: dict[str, Path], tmp_path: Path) -> None:
+    spanish = "¿Quién escribió? Ada escribió notas en 1843. Eran nuevas."
+    given = {
+        "es": write_lines(tmp_path / "es.json", [asked("a", spanish, "notas")]),
+        "hi": write_lines(tmp_path / "hi.jsonl", [asked("h", "राम घर गया. वह आया.", "आया")]),
+    }
+    options = [f"--train=en_XX={files['nqg']}", f"--test=es_XX={given['es']}",
+               f"--test=hi_IN={given['hi']}", f"--valid=zh_CN={files['cmrc']}"]  # fmt: skip
+    done = run({}, tmp_path / "out", *options)
+    assert done.returncode == 0, done.stderr
+    tables = {path.stem: rows(path) for path in (tmp_path / "out").glob("*.tsv")}
+    assert set(tables) == {"en_XX.train", "en_XX.valid", "es_XX.test", "hi_IN.test", "zh_CN.valid"}
+    assert tables["es_XX.test"] == [["a", "notas", "Ada escribió notas en 1843.", "a?"]]
+    for wrong, named in (
+        (["--test=es=x"], "'es' is no language tag"),
+        (["--test=es_XX"], "give TAG=FILE"),
+        ([f"--test=es_XX={given['es']}"], "two files for test in es_XX"),
+        (["--valid=en_XX=none.json"], "none.json: no such file"),
+    ):
+        failed = run({}, tmp_path / "no", *options, *wrong)
+        assert failed.returncode == 1
+        assert named in failed.stderr and failed.stderr.count("\n") == 1
+    assert "on, by --train" in run({}, tmp_path / "no").stderr
 
 
 def test_the_command_without_answers(files: dict[str, Path], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from fairseq.logging import metrics
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.languages.byte_fallback import check_input
 from laft_fairseq.models.architectures import laft_mbart_tiny
 from laft_fairseq.tasks.laft_generation import LaftGeneration
 from tests import tiny
@@ -62,6 +63,33 @@ def test_raw_input_is_tagged_and_cut(data: Path, layout: str) -> None:
     texts = made.build_dataset_for_inference([torch.tensor([5, 6, 7, 8, 2])], [5])
     zh = made.tag_ids["zh_CN"]
     assert texts[0]["source"].tolist() == {"suffix": [5, 6, 2, zh], "prefix": [zh, 5, 6, 2]}[layout]
+
+
+def test_raw_input_of_a_script_that_the_dictionary_lacks(
+    data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In bytes, which no output can be made of; symbols in bytes are no script."""
+    made = task(data, gen_lang="zh_CN")
+    word, foreign = tiny.ids("\u2581w1"), tiny.ids(" ".join(tiny.BYTES))
+
+    def read(characters: int, words: int = 0) -> None:
+        text = torch.tensor([*foreign * characters, *word * words, 2])
+        made.build_dataset_for_inference([text], [len(text)])
+
+    read(9)  # too short to tell
+    read(10, words=70)
+    assert not caplog.messages
+    read(10, words=60)
+    read(10, words=50)
+    assert [message[:40] for message in caplog.messages] == [
+        "input: language zh_CN: 33 % of 90 subword"[:40]
+    ]
+    with pytest.raises(LaftError, match="input: language zh_CN: 61 % of 49 subwords are bytes"):
+        read(10, words=19)
+    monkeypatch.setenv("LAFT_ALLOW_BYTES", "1")
+    read(10)
+    emoji = [f"<0x{byte:02X}>" for byte in "\U0001f600".encode()]
+    assert check_input(emoji * 20, "fr_XX") == ""
 
 
 def sources(layout: str, *texts: str) -> dict[str, Any]:

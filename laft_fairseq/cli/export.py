@@ -17,6 +17,7 @@ examples:
   laft generate --checkpoint whole --lang fr_XX < in.txt
   laft export --checkpoint stage2/checkpoint_best.pt --out whole.pt
   laft export --checkpoint pretrained/checkpoint_last.pt --half --as-backbone --out model.pt
+  laft export --checkpoint stage1/checkpoint_best.pt --half --slim --out stage1.pt
 
 A folder (an --out without .pt) gets model.pt, dict.txt, langs.txt, tag-layout.txt, new-langs.txt if
 there are any, and sentence.bpe.model: `laft generate` and `hub.load` take it as it is, on any
@@ -45,6 +46,12 @@ def add_parser(subparsers: Any) -> None:
         "--as-backbone",
         action="store_true",
         help="a pretrained mbart_full as a backbone to ship: its weights and shape alone",
+    )
+    add(
+        "--slim",
+        action="store_true",
+        help="a slim checkpoint to ship: what was trained or added alone, and no path of this "
+        "machine; for --finetune-from-model, or with --backbone",
     )
     add("--data", metavar="DIR",
         help="for a folder: where dict.txt is, if not found as by `laft generate`")  # fmt: skip
@@ -80,7 +87,13 @@ def run(args: argparse.Namespace) -> int:
     content = checkpoint.usable_content()
     for name in OF_THE_CLOCK & set(content.get("extra_state") or ()):
         del content["extra_state"][name]
-    if header.kind == "slim":
+    if args.slim:
+        if is_folder or args.as_backbone or header.kind != "slim":
+            raise LaftError(f"--slim: {args.checkpoint} has to be slim, and --out a file; without "
+                            "--as-backbone")  # fmt: skip
+        _leave_out_paths(content["cfg"])
+        header.backbone = ""
+    elif header.kind == "slim":
         backbone = backbones.find(
             args.backbone, args.checkpoint, header.backbone, header.fingerprint
         )
@@ -88,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
     vocabulary = _vocabulary(checkpoint, args) if is_folder else {}
     if args.half:
         state = to_fp16(state, args.checkpoint)
-    header.kind, header.frozen = "whole", []
+    if not args.slim:
+        header.kind, header.frozen = "whole", []
     # The rest is small, and fairseq-generate asks for some of it.
     kept = {key: content[key] for key in content if key not in ("model", "last_optimizer_state")}
     if args.as_backbone:  # a plain mBART, whichever system trained it
@@ -108,6 +122,14 @@ def run(args: argparse.Namespace) -> int:
     size = (args.out / MODEL if is_folder else args.out).stat().st_size / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
     return 0
+
+
+def _leave_out_paths(groups: dict[str, Any]) -> None:
+    """Empty the places of backbone, components and data among a checkpoint's options."""
+    for group in groups.values():
+        options = vars(group) if isinstance(group, argparse.Namespace) else group
+        for name in {"backbone", "language_components", "data"} & set(options or ()):
+            options[name] = ""
 
 
 def _check_folder(out: Path) -> None:

@@ -45,6 +45,25 @@ def exported(home: Path, source: str, *flags: str) -> dict[str, Any]:
     return torch.load(out, weights_only=True)  # type: ignore[no-any-return]
 
 
+def test_a_slim_checkpoint_to_ship(home: Path) -> None:
+    """Its own tensors alone, in fp16, and no place; with the backbone it computes the same."""
+    slim = torch.load(home / "slim.pt", weights_only=True)["model"]
+    content = exported(home, "slim.pt", "--slim", "--half")
+    assert "data-bin" not in repr(content["cfg"]) and str(home) not in repr(content["cfg"])
+    header, state = pop_header(content["model"])
+    before, expected = pop_header(slim)
+    assert header is not None and before is not None
+    assert (header.kind, header.backbone, header.frozen) == ("slim", "", before.frozen)
+    assert state.keys() == expected.keys()
+    for name, tensor in state.items():
+        wanted = expected[name]
+        assert torch.equal(tensor, wanted.half() if wanted.is_floating_point() else wanted), name
+    (home / "backbone.pt").symlink_to(home / "model.pt")  # beside it
+    data = tiny.write_data(home / "data-bin")
+    loaded, _ = load_model(str(home / "out.pt"), str(data))
+    assert torch.equal(loaded.encoder.fusion.up.weight, expected["encoder.fusion.up.weight"].half())
+
+
 def test_a_slim_checkpoint_becomes_whole(home: Path) -> None:
     """The frozen tensors come from the backbone, bit for bit; the others as they were."""
     slim = torch.load(home / "slim.pt", weights_only=True)["model"]
@@ -191,6 +210,8 @@ def test_progress_while_it_is_written(
     ("source", "flags", "out", "message"),
     [
         ("slim.pt", ["--as-backbone"], "out.pt", "slim.pt: holds .*: a trained model"),
+        ("model.pt", ["--slim"], "out.pt", "--slim: .*model.pt has to be slim"),
+        ("slim.pt", ["--slim"], "folder", "--slim: .* --out a file"),
         ("absent.pt", [], "out.pt", "absent.pt: no such checkpoint"),
         ("large.pt", ["--half"], "out.pt", "large.pt: .*fc1.weight does not fit into fp16"),
         ("slim.pt", [], "no/out.pt", "out.pt: no such folder"),

@@ -166,13 +166,11 @@ def check_parts(
     """
     held, wanted = set(state), set(built)
     if held != wanted:
-        name = min(held ^ wanted)
-        holds = "holds" if name in held else "lacks"
-        lacks = "lacks" if name in held else "has"
+        name, method = min(held ^ wanted), model.options.method
         raise LaftError(
-            f"{path}: trained with --method {header.method}, it {holds} {name}, which --method "
-            f"{model.options.method} {lacks}; start from a checkpoint of --method "
-            f"{model.options.method}, or from --backbone alone"
+            f"{path}: does not fit --method {method}: trained with --method {header.method}, it "
+            f"{'holds' if name in held else 'lacks'} {name}; start from a checkpoint of --method "
+            f"{method}, or from --backbone alone"
         )
 
 

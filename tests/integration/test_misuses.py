@@ -61,8 +61,8 @@ TRAINING = """
 --finetune-from-model none.pt | --finetune-from-model none.pt: no such checkpoint
 --finetune-from-model {folder} | --finetune-from-model {folder}: no such checkpoint
 --adapter-langs fr_XX,zh_CN | --adapter-langs fr_XX,zh_CN: lacks en_XX
---method adapter | {stage1}: trained with --method laft, it holds decoder.layers.0.language_adapt
---method mbart_full | {stage1}: trained with --method laft, it holds decoder.layers.0.language_ad
+--method adapter | {stage1}: does not fit --method adapter: trained with --method laft, it holds
+--method mbart_full | {stage1}: does not fit --method mbart_full: trained with --method laft, it
 --eval-rouge --eval-rouge-beam 0 | --eval-rouge-beam 0: must be above 0
 --eval-rouge --eval-rouge-lenpen nan | --eval-rouge-lenpen nan: must be at least -100
 --best-checkpoint-metric rougeL --eval-rouge | --best-checkpoint-metric rougeL: larger is better

@@ -47,11 +47,11 @@ def exported(home: Path, source: str, *flags: str) -> dict[str, Any]:
 
 def test_a_slim_checkpoint_to_ship(home: Path) -> None:
     """Its own tensors alone, in fp16, and no place; with the backbone it computes the same."""
-    slim = torch.load(home / "slim.pt", weights_only=True)["model"]
+    expected = torch.load(home / "slim.pt", weights_only=True)["model"]
     content = exported(home, "slim.pt", "--slim", "--half")
+    state = content["model"]
     assert "data-bin" not in repr(content["cfg"]) and str(home) not in repr(content["cfg"])
-    header, state = pop_header(content["model"])
-    before, expected = pop_header(slim)
+    (header, _), (before, _) = pop_header(state), pop_header(expected)
     assert header is not None and before is not None
     assert (header.kind, header.backbone, header.frozen) == ("slim", "", before.frozen)
     assert state.keys() == expected.keys()

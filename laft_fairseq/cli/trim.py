@@ -88,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
     if args.text:
         foreign = uncovered(folder.subwords.names)
         counts = np.zeros(len(foreign), dtype=np.int64)
-        for path in args.text:
-            of_file = trimming.count_subwords(whole, _texts([path], columns, "counting"))
+        for path, texts in _files(args.text, columns, "counting"):
+            of_file = trimming.count_subwords(whole, texts)
             warning = check_coverage(of_file[foreign].sum(), of_file.sum(), "", path)
             if warning:
                 print(f"laft: {warning}", file=sys.stderr)
@@ -103,8 +103,9 @@ def run(args: argparse.Namespace) -> int:
         selection = subword_selection.by_script(folder.subwords, tags)
     model = subword_selection.trimmed(folder.subwords, selection.keep)
     small = sentencepiece.SentencePieceProcessor(model_proto=model)
-    texts = _texts(args.text, columns, "checking")
-    coverage = trimming.compare(whole, small, selection.new_ids, texts)
+    files = _files(args.text, columns, "checking")
+    all_texts = (text for _, texts in files for text in texts)
+    coverage = trimming.compare(whole, small, selection.new_ids, all_texts)
     trimmed = trimming.trimmed_folder(folder, selection, tags, model)
     _report(folder, trimmed, selection, coverage)
     if args.out is not None:
@@ -136,8 +137,10 @@ def _check(args: argparse.Namespace) -> list[int]:
     return [int(column) for column in columns]
 
 
-def _texts(paths: list[Path], columns: list[int], action: str) -> Iterator[str]:
-    """Yield the texts of all files, with progress on standard error."""
+def _files(
+    paths: list[Path], columns: list[int], action: str
+) -> Iterator[tuple[Path, Iterator[str]]]:
+    """Yield each file and its texts, with progress over all of them on standard error."""
     from laft_fairseq.files import MAX_TEXT_BYTES, lines
     from laft_fairseq.progress import progress
 
@@ -146,7 +149,7 @@ def _texts(paths: list[Path], columns: list[int], action: str) -> Iterator[str]:
         for path in paths:
             if not sys.stderr.isatty():
                 print(f"{action}: {path}", file=sys.stderr)
-            yield from lines(path, columns, MAX_TEXT_BYTES, bar.update)
+            yield path, lines(path, columns, MAX_TEXT_BYTES, bar.update)
 
 
 def _report(

@@ -13,6 +13,7 @@ import sys
 import traceback
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Mapping
+from itertools import zip_longest
 from types import TracebackType
 from typing import Any
 
@@ -53,7 +54,7 @@ def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs
     wrap(sys, excepthook)
     words = [part for word in sys.argv[1:] for part in word.split("=", 1)]
     current.clear()
-    for word, value in zip(words, [*words[1:], ""], strict=True):
+    for word, value in zip_longest(words, words[1:], fillvalue=""):
         if word.startswith("--"):
             current[word[2:].replace("-", "_")] = "" if value.startswith("--") else value
     parsed = stock(parser, *args, **kwargs)

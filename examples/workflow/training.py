@@ -18,7 +18,6 @@ import re
 import shlex
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -87,22 +86,6 @@ def validation(text: str, keep: str) -> dict[str, float]:
     return max(scores, key=lambda each: fmean(each.values()))
 
 
-def mend(folder: Path) -> None:
-    """Remove checkpoints that a kill cut short while fairseq copied the newest numbered one.
-
-    That one takes their place, and the training goes on from it; without one it starts over.
-    """
-    lost = {path for path in folder.glob("checkpoint*.pt") if not zipfile.is_zipfile(path)}
-    for path in lost:
-        path.unlink()
-    best, last = folder / "checkpoint_best.pt", folder / "checkpoint_last.pt"
-    if not last.exists():
-        lost.add(last)
-    numbered = sorted(folder.glob("checkpoint_*_*.pt"), key=lambda path: path.stat().st_mtime)
-    for path in {best, last} & lost if numbered else ():
-        copy(numbered[-1], path)
-
-
 def copy(source: Path, target: Path) -> None:
     """Copy a file to a temporary name, then rename it: a file of its own, as new as this step."""
     partial = target.with_name(f"{target.name}.partial")
@@ -123,7 +106,6 @@ def train(given: argparse.Namespace, command: list[str]) -> None:
             for path in folder.glob("checkpoint*.pt"):
                 path.unlink()
             mark.write_text(key)
-        mend(folder)
         last = folder / "checkpoint_last.pt"
         resumed = last.exists()
         if not resumed:

@@ -89,8 +89,8 @@ def without_optimizer_state(path: Path) -> None:
     """Write a checkpoint anew without its optimizer state, whole or not at all."""
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     if content.pop(STATE, None):
-        with replacing(path) as partial:
-            torch.save(content, partial)
+        with replacing(path) as partial, partial.open("wb") as file:
+            torch.save(content, file)
 
 
 def save_checkpoint(stock: Any, cfg: Any, trainer: Any, *args: Any, **kwargs: Any) -> Any:

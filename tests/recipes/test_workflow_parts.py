@@ -6,7 +6,6 @@ import lzma
 import os
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -143,38 +142,6 @@ def test_stage_1_takes_the_rate_with_the_lowest_loss(tmp_path: Path) -> None:
     given.done[0] = tmp_path / "lost"
     with pytest.raises(LaftError, match="no validation score of minus_loss at rate 1e-3"):
         report.choose(given)
-
-
-def checkpoint(folder: Path, name: str, whole: bool, time: int) -> None:
-    path = folder / f"checkpoint_{name}.pt"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("data", name)
-    if not whole:
-        path.write_bytes(path.read_bytes()[:-10])
-    os.utime(path, (time, time))
-
-
-def test_a_checkpoint_that_was_cut_short_is_replaced(tmp_path: Path) -> None:
-    """By the newest whole one; what is whole is left alone; with none it starts over."""
-    for name, whole in (
-        ("1_5", True),
-        ("1_10", True),
-        ("1_15", False),
-        ("best", False),
-        ("last", False),
-    ):
-        checkpoint(tmp_path, name, whole, int(name.partition("_")[2] or 99))
-    training.mend(tmp_path)
-    read = {path.stem: zipfile.ZipFile(path).read("data") for path in tmp_path.glob("*.pt")}
-    expected = {"1_5": b"1_5", "1_10": b"1_10", "best": b"1_10", "last": b"1_10"}
-    assert read == {f"checkpoint_{name}": content for name, content in expected.items()}
-    before = {path: path.read_bytes() for path in tmp_path.glob("*.pt")}
-    training.mend(tmp_path)
-    assert {path: path.read_bytes() for path in tmp_path.glob("*.pt")} == before
-    for path in tmp_path.glob("*.pt"):
-        path.write_bytes(path.read_bytes()[:-10])
-    training.mend(tmp_path)
-    assert not list(tmp_path.iterdir())
 
 
 GPUS = [f"GPU-{letter * 8}" for letter in "abc"]

@@ -25,6 +25,7 @@ def generate_command(wc):
         "--user-dir", f"{ROOT}/laft_fairseq",
         "--task", "laft_generation", "--gen-lang", wc.lang, "--path", f"{training(wc)}/model.pt",
         "--beam", str(config["beam"]), "--lenpen", str(LENPEN.get(wc.setting, config["lenpen"])),
+        "--no-repeat-ngram-size", str(config["no_repeat_ngram_size"]),
         "--max-len-b", str(config["max_len"]), "--batch-size", "32", "--num-workers", "0",
         "--bpe", "sentencepiece", "--sentencepiece-model", f"{BACKBONE}/sentence.bpe.model",
     ]  # fmt: skip

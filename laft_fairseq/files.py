@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.progress import progress
 
 OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 DAMAGED = (gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError)  # what these raise
@@ -181,6 +180,8 @@ def save_torch(content: dict[str, Any], path: Path) -> None:
     Equal content is equal bytes: torch would put the name of a file, a temporary one, into it.
     """
     import torch
+
+    from laft_fairseq.progress import progress
 
     storages = [tensor.untyped_storage() for tensor in content["model"].values()]
     size = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())

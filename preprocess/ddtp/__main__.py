@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="folder for the extract")
     add("--mono", type=Path, help="more text: {lang}.txt.xz (text, tab, source) or an extract")
     add("--langs", default="en,fr,zh_CN", help=f"en first, then any of {', '.join(TAGS)}")
-    add("--pairs", type=int, default=12000, help="training pairs; 0: all")
+    add("--pairs", type=int, default=0, help="training pairs; 0: all")
     add("--valid", type=int, default=500, help="English valid pairs; 0: all")
     add("--valid-target", type=int, default=200, help="valid pairs of each target; 0: all")
     add("--mono-bytes", type=int, default=1_000_000, help="of a language; 0: all")

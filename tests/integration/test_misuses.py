@@ -98,7 +98,7 @@ GENERATION = """
 --remove-bpe nosuch | --remove-bpe nosuch: Unknown post_process option
 --model-overrides x | --model-overrides x: malformed node
 --results-path {file}/x | --results-path {file}/x: [Errno
---bpe sentencepiece --sentencepiece-model none.model | --sentencepiece-model none.model: file
+--bpe sentencepiece --sentencepiece-model no.model | --sentencepiece-model no.model: no such file
 --fp16 | --fp16: is for GPUs
 """
 

@@ -158,7 +158,7 @@ def test_a_killed_run_resumes(run: Run, tmp_path: Path, monkeypatch: pytest.Monk
     [
         (["--train-langs", "en_XX,eo_XX"], "--train-langs: unknown language eo_XX.* --new-langs"),
         (["--new-langs", "zh_CN,fr_XX"], "--new-langs: fr_XX is among the backbone's languages"),
-        (["--adapter-langs", "en_XX,fr_XX"], "no adapter for language zh_CN"),
+        (["--adapter-langs", "en_XX,fr_XX"], "--adapter-langs en_XX,fr_XX: lacks zh_CN"),
         (["--new-langs", "eo_XX,zh_CN"], r"eo_XX.*: no such data|no components of language eo_XX"),
     ],
 )

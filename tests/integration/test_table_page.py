@@ -40,5 +40,6 @@ def test_a_browser_shows_the_page(tmp_path: Path) -> None:
     ]  # fmt: skip
     drawn = re.findall(r'<svg role="img" aria-label="([^"]*)"', shown)
     assert drawn == ["Headlines, zero-shot: ROUGE-L with 95 % interval",
+                     "Headlines, zero-shot: validation examples",
                      "Headlines, zero-shot: training loss"]  # fmt: skip
     assert f'<img src="data:image/png;base64,{base64.b64encode(made.PNG).decode()}"' in shown

@@ -198,7 +198,8 @@ def test_xqg_and_translated_pairs(tmp_path: Path, warm: Warm) -> None:
     assert "translated pairs" in plan and not re.search(r"Job \d+: data$", plan, re.MULTILINE)
 
 
-SYSTEMS = ["laft", "mbart_full", "mbart_enc", "mbart_enc_top2", "adapter", "tm_adv"]
+SYSTEMS = ["laft", "mbart_full", "mbart_enc", "mbart_enc_top2", "adapter", "tm_adv",
+           "tm_adv_reconstruct"]  # fmt: skip
 
 
 def planned(warm: Warm, folder: Path, recipe: str, **settings: Any) -> list[list[str]]:
@@ -238,9 +239,13 @@ def test_the_papers_settings(
     stage1 = [call for call in trainings if option(call, "--task") == "laft_denoising"]
     assert [option(call, "--train-langs") for call in stage1] == [f"en_XX,{targets}"]
     stage2 = [call for call in trainings if option(call, "--task") == "laft_generation"]
-    assert sorted((option(call, "--method"), option(call, "--lr")) for call in stage2) == sorted(
-        (system, rate) for system in SYSTEMS for rate in ("1e-4", "3e-5")
-    )
+    assert sorted(
+        (option(call, "--method") + "_reconstruct" * ("--reconstruct-target" in call),
+         option(call, "--lr"))
+        for call in stage2
+    ) == sorted((system, rate) for system in SYSTEMS for rate in ("1e-4", "3e-5"))  # fmt: skip
+    assert len({(option(call, "--adam-betas"), option(call, "--clip-norm")) for call in calls
+                if call[0] == "fairseq-train"}) == 1  # fmt: skip
     for call in stage2:
         assert option(call, "--train-langs") == option(call, "--valid-langs") == "en_XX"
         assert (option(call, "--eval-rouge-beam"), option(call, "--eval-rouge-lenpen")) == (
@@ -285,20 +290,32 @@ def test_the_whole_experiment_is_planned(
 ) -> None:
     plan = Run(warm.path(), tmp_path, "ddtp", whole=True, **everything)("-n")
     for title in (
-        "stage 2, zero-shot, mbart_enc.stage1, seed 1, rate 3e-4",
-        "stage 2, zero-shot, laft.main, seed 5, chosen rate (source)",
-        "stage 2, zero-shot, laft.random-subspace, seed 3, chosen rate (source)",
-        "stage 1, laft.no-removal, seed 1, chosen rate",
-        "stage 2, human-translation-train.fr_XX, tm_adv.main, seed 1, chosen rate (source)",
-        "stage 2, translate-train.fr_XX, adapter.main, seed 1, chosen rate (source)",
+        "stage 2, zero-shot, mbart_enc.main, seed 1, rate 3e-3",
+        "stage 2, zero-shot, tm_adv_reconstruct.main, seed 1, rate 1e-4",
+        "stage 2, zero-shot, laft.main, seed 3, chosen rate (source)",
+        "stage 2, human-translation-train.fr_XX, laft.main, seed 1, chosen rate (source)",
+        "stage 2, translate-train.fr_XX, tm_adv.main, seed 3, chosen rate (source)",
         "stage 2, few-shot-10.fr_XX, laft.main, seed 1, chosen rate (source)",
         "stage 2, supervised.fr_XX, mbart_full.main, seed 1, rate 3e-4",
-        "stage 2, questions, mbart_enc.stage1, seed 1, chosen rate (source)",
+        "stage 2, questions, mbart_enc.main, seed 1, chosen rate (source)",
+    ):
+        assert title in plan, title
+    assert "stage 1, laft.main" not in plan  # it is there
+    assert "left out: translate-train, zh_CN" in plan and "few-shot-10.zh_CN" not in plan
+
+
+def test_all_ablations_are_planned(tmp_path: Path, warm: Warm) -> None:
+    plan = Run(warm.path(), tmp_path, "ablations", whole=True, out=str(tmp_path / "out"))("-n")
+    for title in (
+        "stage 1, laft.main, seed 1, rate 3e-4",
+        "stage 2, zero-shot, mbart_enc.stage1, seed 1, rate 3e-4",
+        "stage 2, zero-shot, adapter_r16.main, seed 3, chosen rate (source)",
+        "stage 2, zero-shot, laft.random-subspace, seed 3, chosen rate (source)",
+        "stage 1, laft.no-removal, seed 1, chosen rate",
         "representations, k-12",
     ):
         assert title in plan, title
     assert "stage 1, laft.no-stage1" not in plan
-    assert "left out: translate-train, zh_CN" in plan and "few-shot-10.zh_CN" not in plan
 
 
 def test_other_settings(tmp_path: Path, warm: Warm, everything: dict[str, Any]) -> None:

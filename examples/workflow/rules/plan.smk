@@ -115,6 +115,8 @@ def results():
     files = []
     for setting in (name for name in config["settings"] if name != "ablations"):
         systems = config["systems_of"].get(setting, SYSTEMS)
+        if setting not in ("zero-shot", "questions"):  # with pairs of the targets there is nothing
+            systems = [each for each in systems if each != "tm_adv_reconstruct"]  # to reconstruct
         variants = config["variants"] if setting in ("zero-shot", "questions") else ["main"]
         langs = [SOURCE, *TARGETS] if setting == "supervised" else TESTS
         for lang in langs:

@@ -141,7 +141,8 @@ def row(result: Mapping[str, Any]) -> list[str]:
     share = f"{trained['parameters'] / 1e6:.2f}M of {trained['of'] / 1e6:.2f}M"
     share += f" ({100 * trained['parameters'] / trained['of']:.1f} %)"
     seconds = [cost[f"stage{n}_seconds"] for n in (1, 2) if cost[f"stage{n}_updates"]]
-    minutes = "-" if None in seconds else f"{sum(seconds) / 60:.1f}"
+    minutes = "-" if seconds[-1] is None else f"{sum(filter(None, seconds)) / 60:.1f}"
+    minutes += " and stage 1" * (seconds[0] is None and len(seconds) == 2)
     right, copied = percent(scores["right_language"]), percent(scores["copied"])
     right += f", undecidable {percent(scores['undecidable'])}" * (scores["undecidable"] > 0)
     length = f"{scores['length_ratio'] or 0:.2f}"

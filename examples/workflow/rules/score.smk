@@ -161,7 +161,9 @@ def facts(wc):
 def cell_commands(wc):
     """The commands behind a result after its trainings, without this machine's folders."""
     commands = [translate_test_command(wc)] if wc.setting == "translate-test" else [
-        generate_command(wc), ["laft", "score", *score_options(wc.setting, wc.lang)]]  # fmt: skip
+        generate_command(wc),
+        ["laft", "score", "--generate-log", f"outputs/{wc.setting}/{CELL.format(**wc)}/generate.log",
+         *score_options(wc.setting, wc.lang)]]  # fmt: skip
     return [shlex.join(each).replace(str(OUT), "$OUT").replace(f"{ROOT}/", "") for each in commands]
 
 

@@ -19,6 +19,7 @@ from preprocess.translate.lines import Counts, lines_to_send, read_rows, transla
 from preprocess.translate.shards import locked, plan_shards, remove_shards, run_shards, translations
 
 STOPS = (signal.SIGTERM, signal.SIGHUP)
+STOPPED = 130  # exit status
 EXAMPLE = """\
 Rows, their order and the other columns stay; ` ⏎ `, the mark between paragraphs, stays in its place
 and is not sent. OUT.provenance.json records what made the output.
@@ -122,7 +123,10 @@ def main() -> int:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)
     stopped = "stopped; the same command goes on from here"
-    return run_command("translate", lambda: translate(options), stopped)
+    code = run_command("translate", lambda: translate(options), stopped)
+    for each in STOPS if code == STOPPED else ():
+        signal.signal(each, signal.SIG_IGN)  # Python gives up its own handlers while it exits
+    return code
 
 
 if __name__ == "__main__":

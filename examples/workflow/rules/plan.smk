@@ -89,11 +89,11 @@ def has_stage1(system, variant):
     return system == "laft" or variant == "stage1"
 
 
-# Whether LAFT starts from the stage 1 beside the backbone. Ablations change stage 1 too, and are
-# compared with a LAFT whose stage 1 is as long as theirs.
+# Whether LAFT starts from the stage 1 beside the backbone. Ablations, and other systems with a
+# stage 1, are compared with a LAFT whose stage 1 is as long as theirs and on the same text.
 STAGE1_IS_GIVEN = (
     set(LANGS) <= set(STAGE1_LANGS) and "ablations" not in config["settings"]
-    and not config["options"].get("laft")
+    and "stage1" not in config["variants"] and not config["options"].get("laft")
 )  # fmt: skip
 
 

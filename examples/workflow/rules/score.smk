@@ -263,7 +263,8 @@ NOTE = " ".join([config["note"].strip(), (
     "Stage 1's unlabelled text was the source side of the task's own training files: in-domain "
     "text, where the paper's is Common Crawl." if config["mono"] == "sources" else "")]).strip()
 EXPERIMENT = {
-    "note": NOTE, "title": config["title"], "task": config["task"], "arch": config["arch"], "source": SOURCE,
+    "note": NOTE, "title": config["title"], "task": config["task"], "arch": config["arch"],
+    "source": SOURCE,
     "targets": TESTS, "contrasts": CONTRASTS, "not_testable": MISSING,
     "budget": {
         "seeds": {system: by_system("seeds", system) for system in SYSTEMS},

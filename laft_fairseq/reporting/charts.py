@@ -64,6 +64,7 @@ def overview(comparisons: Comparisons) -> Figure | None:
         axes.scatter(means, places, c=faces, edgecolors=colours, zorder=2)
         for place, mean, high, colour in zip(places, means, highs, colours, strict=True):
             axes.annotate(f"\N{NO-BREAK SPACE}{mean:.1f}", (high, place), va="center", color=colour)
+        axes.margins(x=0.15)  # room for the numbers
         axes.set_yticks(places, titles, fontsize=9)
         axes.set_xlim(max(0, math.floor(min(lows) / 5) * 5))
         axes.invert_yaxis()

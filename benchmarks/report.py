@@ -17,7 +17,8 @@ are the median over a run's updates without the first two, then over the runs (l
 beside it). CPU seconds are those of all threads together. Memory is the peak resident set of the
 process, mapped pages of the model's file included, or the peak allocated on a GPU. `time / X` is a
 system's seconds divided by those of X, measured in the same run on the same machine; memory is
-relative to the first system's.
+relative to the first system's. Growth is the resident memory at the last update, divided by that
+at update 100.
 """
 
 
@@ -32,11 +33,16 @@ def section(result: dict[str, Any]) -> str:
     """Returns one result as a Markdown section: what was run, where, and its table."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
     comparison = COMPARISONS[result["name"]]
+    lengths = (
+        "the shipped English texts' lengths, at most 1,024 tokens"
+        if result.get("real_lengths")
+        else f"source {result['source']} and target {result['target']} tokens if not stated "
+        "otherwise"
+    )
     lines = [
         f"## {result['name']}, shape {result['shape']}\n",
         f"`{result['command']}`\n",
-        f"{comparison.step} Batch {result['batch']}, source {result['source']} and target "
-        f"{result['target']} tokens if not stated otherwise; {result['repeats']} runs of "
+        f"{comparison.step} Batch {result['batch']}, {lengths}; {result['repeats']} runs of "
         f"{result['updates']} updates, {result['threads']} threads. {result['date']}, "
         f"{result['machine']}; {versions}.\n",
         table(result["systems"], comparison.baselines),
@@ -58,6 +64,7 @@ def table(systems: dict[str, dict[str, Any]], baselines: tuple[str, ...]) -> str
             **{f"time / {other}": f"{row['step_s'] / systems[other]['step_s']:.3f}"
                for other in baselines if other in systems},
             "memory": f"{row['peak_mb'] / first['peak_mb']:.2f}",
+            "growth": f"{row['growth']:.2f}" if row.get("growth") else "",
             "same outputs": f"{row['same']:.0%}" if "same" in row else "",
         }  # fmt: skip
         rows.append(cells)

@@ -136,7 +136,14 @@ def decode(setting: Setting) -> list[System]:
     program = f"python -m benchmarks.decoding {setting.folder} {setting.steps}"
     return [
         System(system, f"{program} --system {system}")
-        for system in ("fairseq", "transformers", "mbart_full", "laft")
+        for system in (
+            "fairseq",
+            "transformers",
+            "mbart_full",
+            "laft",
+            "mbart_full-half",
+            "laft-half",
+        )
     ]
 
 
@@ -182,8 +189,8 @@ COMPARISONS: dict[str, Comparison] = {
         stage2, (FAIRSEQ, TRANSFORMERS, TRANSFORMERS_BF16), "A training step."),
     "decode": Comparison(
         decode, ("fairseq", "transformers", "ctranslate2", "mbart_full"),
-        "Beam 5, fp32, a batch; each search writes as many tokens as a target has, by a lower "
-        "limit on length. laft is another model, whose outputs differ from the other systems'. "
+        "Beam 5, fp32, with `-half` bf16 on a CPU and fp16 on a GPU, a batch; each search writes as "
+        "many tokens as a target has, by a lower limit on length. laft is another model, whose outputs differ from the other systems'. "
         "ctranslate2 was measured by commit 9ce4331, which has its program."),
     "components": Comparison(
         components, ("encoder alone",), "All sentences in one pass, without loading the model."),

@@ -62,8 +62,8 @@ def fairseq(folder: Path, shape: Shape, cuda: bool) -> Search:
     return search
 
 
-def ours(folder: Path, shape: Shape, cuda: bool, method: str) -> Search:
-    """This package's model, task and generator."""
+def ours(folder: Path, shape: Shape, cuda: bool, method: str, half: bool = False) -> Search:
+    """This package's model, task and generator; with ``half`` as `laft generate --half`."""
     from fairseq.models import ARCH_CONFIG_REGISTRY
 
     import laft_fairseq
@@ -86,6 +86,8 @@ def ours(folder: Path, shape: Shape, cuda: bool, method: str) -> Search:
     else:
         model, task = load_model(str(folder / "model.pt"), data)
     prepare_for_inference(model, cuda)
+    if half:
+        model = model.half() if cuda else model.bfloat16()
     lengths = Namespace(beam=BEAM, lenpen=1.0, max_len_a=0, max_len_b=shape.target,
                         min_len=shape.target)  # fmt: skip
     generator = task.build_generator([model], lengths)
@@ -150,6 +152,8 @@ SYSTEMS: dict[str, Callable[[Path, Shape, bool], Search]] = {
     "fairseq": fairseq,
     "mbart_full": lambda *args: ours(*args, "mbart_full"),
     "laft": lambda *args: ours(*args, "laft"),
+    "mbart_full-half": lambda *args: ours(*args, "mbart_full", half=True),
+    "laft-half": lambda *args: ours(*args, "laft", half=True),
     "transformers": transformers,
 }
 

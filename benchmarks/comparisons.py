@@ -189,8 +189,8 @@ COMPARISONS: dict[str, Comparison] = {
         stage2, (FAIRSEQ, TRANSFORMERS, TRANSFORMERS_BF16), "A training step."),
     "decode": Comparison(
         decode, ("fairseq", "transformers", "ctranslate2", "mbart_full"),
-        "Beam 5, a batch, in fp32 (with `-half` in bf16 on a CPU, fp16 on a GPU); each search writes "
-        "as many tokens as a target has, by a lower limit on length. laft is another model, whose "
+        "Beam 5, a batch, in fp32; -half is bf16 on a CPU, fp16 on a GPU. Each search writes as "
+        "many tokens as a target has, by a lower limit on length. laft is another model, whose "
         "outputs differ from the other systems'. ctranslate2 was measured by commit 9ce4331, which "
         "has its program."),
     "components": Comparison(

@@ -113,7 +113,8 @@ def test_json_lines_keep_their_other_fields(
     drawn = ("--beam", "2", "--nbest", "2", "--sampling", "--sampling-topk", "5", "--seed", "4",
              "--scores", "--output-column", "headlines")  # fmt: skip
     other = laft.stage1
-    status, lines = generated(laft.stage2, given, str(other), *flags, *drawn, patch=monkeypatch)
+    both = ("--checkpoint", laft.stage2, other)
+    status, lines = generated(laft.stage2, given, *both, *flags, *drawn, patch=monkeypatch)
     assert status == 0
     outputs = [json.loads(line) for line in lines]
     kept = [{k: v for k, v in one.items() if k in records[0]} for one in outputs]

@@ -28,7 +28,7 @@ examples:
   laft generate --checkpoint a.pt b.pt c.pt --lang fr_XX < in.txt            # an ensemble
   laft generate --checkpoint c.pt --lang fr_XX --input-format jsonl --source-column news < in.jsonl
   laft generate --checkpoint c.pt --lang fr_XX --beam 1 --sampling --sampling-topp 0.9 < in.txt
-  printf 'un long texte\tcastor\n' | laft generate --checkpoint c.pt --lang fr_XX --constraints
+  printf 'un long texte\\tcastor\\n' | laft generate --checkpoint c.pt --lang fr_XX --constraints
 
 dict.txt, langs.txt and sentence.bpe.model are looked for in --data, beside the checkpoint, beside
 its backbone, and in the data-bin that it was trained on.

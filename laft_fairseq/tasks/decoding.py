@@ -24,6 +24,7 @@ from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.beam_search import improve_search
+from laft_fairseq.training.precision import to_half
 
 logger = logging.getLogger(__name__)
 
@@ -126,12 +127,18 @@ class Decoding:
     ) -> Any:  # fmt: skip
         """Build a search that ends on ``</s>`` and writes no tag, ``<mask>``, ``<s>`` or unk.
 
+        With ``--half`` models that are in eval are converted to half precision.
+
         Raises:
             LaftError: options that no search is made with.
         """
         check_search(args if isinstance(args, Mapping) else vars(args))
         if getattr(args, "print_alignment", None):
             raise LaftError("--print-alignment: attention weights are not computed; leave it out")
+        if getattr(self.cfg, "half", False):
+            for model in models:
+                if not model.training:
+                    to_half(model)
         args = copy.copy(args)
         args.unkpen = math.inf
         symbols = [language_tags.symbol(tag) for tag in self.tags]

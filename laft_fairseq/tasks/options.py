@@ -67,7 +67,7 @@ class LaftTaskOptions(FairseqDataclass):
     )
     half: bool = field(
         default=False,
-        metadata={"help": "generate in fp16 on a GPU, in bf16 elsewhere; not in training"},
+        metadata={"help": "generate in fp16 on a GPU, in bf16 elsewhere; training ignores it"},
     )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")

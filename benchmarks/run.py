@@ -49,6 +49,7 @@ def parse() -> argparse.Namespace:
     add("--only", default="", help="regular expression of systems to run")
     add("--real-lengths", action="store_true", help="of the shipped English texts, in batches of "
         "similar lengths, instead of one length")  # fmt: skip
+    add("--busy", action="store_true", help="the machine does other work: compare CPU seconds")
     add("--list", action="store_true", help="name the systems, run nothing")
     add("--work", type=Path, default=folder / "out", help="data and weights, made once and kept")
     add("--results", type=Path, default=folder, help="folder of results/ and RESULTS.md")
@@ -141,7 +142,7 @@ def main() -> int:
     result: dict[str, Any] = {
         "name": args.name, "shape": args.shape, "batch": batch, "source": shape.source,
         "target": shape.target, "real_lengths": args.real_lengths, "threads": args.threads,
-        "repeats": args.repeats,
+        "busy": args.busy, "repeats": args.repeats,
         "updates": args.updates, "date": date.today().isoformat(),
         "machine": measure.machine(args.cuda), "versions": measure.versions(),
         "command": shlex.join(["python", *sys.argv]), "systems": {}, "failed": {},

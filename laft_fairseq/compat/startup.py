@@ -75,7 +75,8 @@ def reuse_freed_blocks() -> None:
     configured = any(name.startswith(("GLIBC_TUNABLES", "MALLOC_")) for name in os.environ)
     if not configured and platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        # an older glibc takes at most 32 MB, and the next call would leave it at 128 kB
+        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30) or libc.mallopt(M_MMAP_THRESHOLD, 1 << 25)
         libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 

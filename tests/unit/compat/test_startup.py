@@ -4,7 +4,7 @@ import pickle
 import sys
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, call
 
 import numpy as np
 import pytest
@@ -153,6 +153,9 @@ def test_the_environments_caches_and_allocator_stay(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(startup.platform, "libc_ver", lambda: ("glibc", "2.36"))
     startup.reuse_freed_blocks()
     assert calls.return_value.mallopt.call_count == 2
+    calls.return_value.mallopt.side_effect = lambda _, value: int(value <= 1 << 25)  # an older glibc
+    startup.reuse_freed_blocks()
+    assert call(startup.M_MMAP_THRESHOLD, 1 << 25) in calls.return_value.mallopt.mock_calls
     calls.reset_mock()
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
     startup.reuse_freed_blocks()

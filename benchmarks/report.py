@@ -32,15 +32,15 @@ def write(folder: Path) -> None:
 def section(result: dict[str, Any]) -> str:
     """Returns one result as a Markdown section: what was run, where, and its table."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    comparison = COMPARISONS[result["name"]]
+    comparison, is_real = COMPARISONS[result["name"]], result.get("real_lengths")
     lengths = (
         "the shipped English texts' lengths, at most 1,024 tokens"
-        if result.get("real_lengths")
+        if is_real
         else f"source {result['source']} and target {result['target']} tokens if not stated "
         "otherwise"
     )
     lines = [
-        f"## {result['name']}, shape {result['shape']}\n",
+        f"## {result['name']}, shape {result['shape']}{', real lengths' if is_real else ''}\n",
         f"`{result['command']}`\n",
         f"{comparison.step} Batch {result['batch']}, {lengths}; {result['repeats']} runs of "
         f"{result['updates']} updates, {result['threads']} threads. {result['date']}, "

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from laft_fairseq.errors import LaftError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from torch import Tensor
 
     from laft_fairseq.checkpoints.record import Checkpoint
@@ -60,21 +58,17 @@ def run(args: argparse.Namespace) -> int:
         if checkpoint.header is None:
             raise LaftError(f"{checkpoint.path}: {NOT_OURS}")
         records.append(_record(checkpoint))
-        different = [key for key, value in records[0].items() if records[-1].get(key) != value]
-        if different:
-            raise LaftError(
-                f"{checkpoint.path}: its {different[0]} is not that of {opened[0].path}; average "
-                "checkpoints of one training"
-            )
+        for name, value in records[0].items():
+            if records[-1].get(name) != value:
+                raise _different(checkpoint.path, name, opened[0].path)
     content, header = opened[-1].usable_content(), opened[-1].header
     assert header is not None
     content.pop("last_optimizer_state", None)
     for name in OF_THE_CLOCK & set(content.get("extra_state") or ()):
         del content["extra_state"][name]
-    criterions = [checkpoint.content.get("criterion") or {} for checkpoint in opened]
     if content.get("criterion"):
-        content["criterion"] = _mean(opened, criterions.__getitem__)
-    state = _mean(opened, lambda number: opened[number].state)
+        content["criterion"] = _mean([c.content.get("criterion") or {} for c in opened], opened)
+    state = _mean([checkpoint.state for checkpoint in opened], opened)
     content["model"] = state | {HEADER_KEY: header.to_tensor()}
     with replacing(args.out) as temporary:
         save_torch(content, temporary)
@@ -83,50 +77,55 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _different(path: str, what: str, first: str) -> LaftError:
+    return LaftError(
+        f"{path}: its {what} is not that of {first}; average checkpoints of one training"
+    )
+
+
 def _record(checkpoint: "Checkpoint") -> dict[str, Any]:
-    """Everything but weights that checkpoints of one training share, by name."""
+    """Everything but tensors that checkpoints of one training share, by name."""
     cfg = checkpoint.usable_content()["cfg"]
-    record = {name: value for name, value in vars(checkpoint.header).items() if name not in PATHS}
-    for group in ("model", "task"):
-        options = cfg.get(group) or {}
-        options = vars(options) if isinstance(options, argparse.Namespace) else options
-        record |= {f"{group} option {name}": value for name, value in options.items()
-                   if name not in PATHS}  # fmt: skip
-    for name, tensor in checkpoint.state.items():
-        record[f"tensor {name}"] = (tensor.shape, tensor.dtype)
-    return record | {"number of tensors": len(checkpoint.state)}
+    tables = {
+        "": checkpoint.header,
+        "option ": cfg["model"] or {},
+        "task option ": cfg["task"] or {},
+    }
+    return {
+        f"{kind}{name}": value
+        for kind, table in tables.items()
+        for name, value in (table if isinstance(table, dict) else vars(table)).items()
+        if name not in PATHS
+    }
 
 
-def _mean(
-    opened: "Sequence[Checkpoint]", state_of: "Callable[[int], dict[str, Tensor]]"
-) -> dict[str, "Tensor"]:
+def _mean(states: "list[dict[str, Tensor]]", opened: "list[Checkpoint]") -> "dict[str, Tensor]":
     """Return the mean of each tensor, summed in float64; what is tied stays tied.
 
     Raises:
-        LaftError: language components, or whole numbers, are not the same in all.
+        LaftError: the tensors are not of the same names and shapes, or language components or
+            whole numbers are not equal.
     """
     import torch
 
-    states = [state_of(number) for number in range(len(opened))]
-    first, means = states[0], dict[str, Any]()
-    places: dict[Any, str] = {}
-    for name, tensor in first.items():
-        others = [state[name] for state in states[1:]]
+    means: dict[Any, Tensor] = {}  # by place in the first checkpoint
+    for checkpoint, state in zip(opened, states, strict=True):
+        for name in sorted(state.keys() ^ states[0].keys()):
+            raise _different(checkpoint.path, name, opened[0].path)
+    for name, tensor in states[0].items():
+        is_fixed = not tensor.is_floating_point() or ".language_components." in name
+        for checkpoint, state in zip(opened, states, strict=True):
+            other = state[name]
+            same = (other.shape, other.dtype) == (tensor.shape, tensor.dtype)
+            if not same or (is_fixed and (other != tensor).any()):
+                raise _different(checkpoint.path, name, opened[0].path)
         place = (tensor.data_ptr(), tensor.shape, tensor.stride())
-        if place in places and tensor.numel():
-            means[name] = means[places[place]]
-        elif not tensor.is_floating_point() or ".language_components." in name:
-            for checkpoint, other in zip(opened[1:], others, strict=True):
-                if not torch.equal(tensor, other):
-                    raise LaftError(
-                        f"{checkpoint.path}: its {name} is not that of {opened[0].path}; average "
-                        "checkpoints of one training"
-                    )
-            means[name] = tensor
-        else:
-            total = tensor.double()
-            for other in others:
-                total = total + other.double()
-            means[name] = (total / len(states)).to(tensor.dtype)
-        places.setdefault(place, name)
-    return means
+        if is_fixed:
+            means[place] = tensor
+        elif place not in means:
+            total = torch.zeros_like(tensor, dtype=torch.float64)
+            for state in states:
+                total += state[name]
+            means[place] = (total / len(states)).to(tensor.dtype)
+    return {name: means[tensor.data_ptr(), tensor.shape, tensor.stride()]
+            for name, tensor in states[0].items()}  # fmt: skip

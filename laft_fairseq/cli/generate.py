@@ -211,12 +211,11 @@ def _texts_of(
                 f"{where}: no text in the field {args.source_column!r}; --source-column names one "
                 f"of {', '.join(record) or 'none'}"
             )
-        for name in (args.output_column, *(["score"] if args.scores else [])):
-            if name in record:
-                raise LaftError(
-                    f"{where}: has a field {name!r} already; --output-column names another, and "
-                    "--scores adds one"
-                )
+        if args.output_column in record or (args.scores and "score" in record):
+            raise LaftError(
+                f"{where}: has a field {args.output_column!r} or, with --scores, 'score' already; "
+                "--output-column names another"
+            )
         words = record.get("constraints", []) if args.constraints else []
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise LaftError(f"{where}: its constraints are no list of texts")

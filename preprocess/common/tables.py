@@ -172,7 +172,10 @@ def records(path: Path) -> Iterator[Record]:
     if kind == ".csv":
         yield from _csv_records(path)
     elif kind in JSON:
-        yield from _json_records(path, whole=kind == ".json")
+        for number, value in enumerate(_json_values(path), 1):
+            if not isinstance(value, dict):
+                raise LaftError(f"{path}: record {number} is no JSON object")
+            yield number, value
     else:
         yield from _arrow_records(path)
 
@@ -202,50 +205,33 @@ def _csv_rows(path: Path, delimiter: str, may_span: bool) -> Iterator[tuple[int,
 def _csv_records(path: Path) -> Iterator[Record]:
     first = next(iter(read_lines(path)), "")
     delimiter = next((mark for mark in DELIMITERS if mark in first), DELIMITERS[0])
-    header: list[str] = []
-    for number, row in _csv_rows(path, delimiter, True):
-        if not row:
-            continue
-        if not header:
-            header = [name.strip() for name in row]
-            if len(set(header)) < len(header):
-                raise LaftError(f"{path}: two columns have one name: {', '.join(header)}")
-        elif len(row) != len(header):
+    rows = (row for row in _csv_rows(path, delimiter, True) if row[1])
+    _, header = next(rows, (0, []))
+    for number, row in rows:
+        if len(row) != len(header):
             raise LaftError(f"{path}: line {number} has {len(row)} columns, not {len(header)}")
-        else:
-            yield number, dict(zip(header, row, strict=True))
+        yield number, dict(zip(map(str.strip, header), row, strict=True))
 
 
-def _json_records(path: Path, whole: bool) -> Iterator[Record]:
-    """Yield the objects of JSON lines; of ``whole`` JSON, those of its list."""
+def _json_values(path: Path) -> Iterator[Any]:
+    """Yield the values of JSON lines, or of the list in whole JSON; None for what is no JSON."""
     lines = read_lines(path, max_bytes=MAX_LINE_BYTES)
-    if whole:
+    if format_of(path) == ".json":
         text = "\n".join(lines)
-        try:
-            content = json.loads(text)
-        except RecursionError:
-            raise LaftError(f"{path}: JSON nested too deeply") from None
-        except ValueError:  # JSON lines by another name
-            content, lines = None, iter(text.split("\n"))
+        content = _parsed(text)
         if isinstance(content, dict) and isinstance(content.get("data"), list):
             content = content["data"]
-        if content is not None:
-            values = content if isinstance(content, list) else [content]
-            yield from ((n, _object(value, path, n)) for n, value in enumerate(values, 1))
-            return
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                value = None
-            yield number, _object(value, path, number)
+        if isinstance(content, list):
+            return iter(content)
+        lines = iter(text.split("\n"))  # JSON lines by another name
+    return map(_parsed, filter(str.strip, lines))
 
 
-def _object(value: Any, path: Path, number: int) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise LaftError(f"{path}: record {number} is no JSON object")
-    return value
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _arrow_records(path: Path) -> Iterator[Record]:

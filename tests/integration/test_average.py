@@ -97,4 +97,4 @@ def test_checkpoints_of_several_trainings(
     assert f"{other}: its {name} is not that of {first}" in refused(first, other)
     del content["model"][name]
     torch.save(content, other)
-    assert f"{other}: its tensor {name} is not that of {first}" in refused(first, other)
+    assert f"{other}: its {name} is not" in refused(first, other)

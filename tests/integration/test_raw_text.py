@@ -237,7 +237,7 @@ def test_a_cut_line_is_named(
         (
             (*JSON, "--lang", "fr_XX"),
             '{"text": "a", "output": 3}\n',
-            "standard input: line 1: has a field 'output' already",
+            "standard input: line 1: has a field 'output' or",
         ),
     ],
 )

@@ -240,6 +240,8 @@ def test_words_inside_a_text_without_spaces_have_no_word_start(french: hub.Gener
         french.generate(["一二\tЖ"], "zh_CN", **search)
     with pytest.raises(LaftError, match="number 2: --constraints: 10 tokens, but outputs have at"):
         french.generate(["一", "一\tw1c1 w2c2 w3c3\tw1c1 w2c2"], "fr_XX", **search)
+    with pytest.raises(LaftError, match="--constraints: no output was found that holds them"):
+        french.generate(["一\tw1c1\tw1c1"], "fr_XX", **search, no_repeat_ngram_size=1)
     with pytest.raises(LaftError, match="--prefix: 4 tokens, but outputs have at most 3"):
         french.generate(["一"], "fr_XX", prefix="w1c1 w2c2", max_len_b=3)
 

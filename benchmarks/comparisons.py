@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import System
-from benchmarks.shapes import BATCHES, MONO, SHAPES, Shape
+from benchmarks.shapes import BATCHES, SHAPES, Shape
 
 PRECISIONS = (("fp32", "none"), ("bf16", "bf16"))  # name, --autocast
 FAIRSEQ = "fairseq, mBART (full), fp32"
@@ -30,6 +30,12 @@ class Setting:
     batch: int
     updates: int
     cuda: bool = False
+    real_lengths: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the folder of data and weights."""
+        return f"{self.shape_name}{'-real' if self.real_lengths else ''}"
 
     @property
     def shape(self) -> Shape:
@@ -39,7 +45,7 @@ class Setting:
     @property
     def folder(self) -> str:
         """The folder of data and weights, made by benchmarks/data.py, as a word of a command."""
-        return shlex.quote(str(self.work.absolute() / self.shape_name))
+        return shlex.quote(str(self.work.absolute() / self.name))
 
     @property
     def fairseq_train(self) -> str:
@@ -85,12 +91,9 @@ class Setting:
             f"--method {method} --backbone {self.folder}/model.pt --train-langs {langs} {options}",
         )
 
-    def transformers(self, source: int, target: int) -> str:
+    def transformers(self, data: str) -> str:
         """Returns full finetuning by transformers: its MBart, stepped as its Trainer does."""
-        return (
-            f"python -m benchmarks.steps transformers {self.steps} --source {source} "
-            f"--target {target}"
-        )
+        return f"python -m benchmarks.steps transformers {self.steps} --data {self.folder}/{data}"
 
 
 def ours(setting: Setting, stage: str) -> list[System]:
@@ -106,14 +109,14 @@ def stage1(setting: Setting) -> list[System]:
     """Returns LAFT's stage 1 and continued pretraining."""
     return [
         System(FAIRSEQ, setting.fairseq("stock-stage1")),
-        System(TRANSFORMERS, setting.transformers(MONO, MONO)),
+        System(TRANSFORMERS, setting.transformers("stock-stage1")),
         *ours(setting, "denoising"),
     ]
 
 
 def stage2(setting: Setting) -> list[System]:
     """Returns LAFT's stage 2, with and without a cache of the encoder's output, and finetuning."""
-    transformers = setting.transformers(setting.shape.source, setting.shape.target)
+    transformers = setting.transformers("stock")
     systems = [
         System(FAIRSEQ, setting.fairseq("stock")),
         System(TRANSFORMERS, transformers),
@@ -133,7 +136,14 @@ def decode(setting: Setting) -> list[System]:
     program = f"python -m benchmarks.decoding {setting.folder} {setting.steps}"
     return [
         System(system, f"{program} --system {system}")
-        for system in ("fairseq", "transformers", "mbart_full", "laft")
+        for system in (
+            "fairseq",
+            "transformers",
+            "mbart_full",
+            "laft",
+            "mbart_full-half",
+            "laft-half",
+        )
     ]
 
 
@@ -179,9 +189,10 @@ COMPARISONS: dict[str, Comparison] = {
         stage2, (FAIRSEQ, TRANSFORMERS, TRANSFORMERS_BF16), "A training step."),
     "decode": Comparison(
         decode, ("fairseq", "transformers", "ctranslate2", "mbart_full"),
-        "Beam 5, fp32, a batch; each search writes as many tokens as a target has, by a lower "
-        "limit on length. laft is another model, whose outputs differ from the other systems'. "
-        "ctranslate2 was measured by commit 9ce4331, which has its program."),
+        "Beam 5, a batch, in fp32; -half is bf16 on a CPU, fp16 on a GPU. Each search writes as "
+        "many tokens as a target has, by a lower limit on length. laft is another model, whose "
+        "outputs differ from the other systems'. ctranslate2 was measured by commit 9ce4331, which "
+        "has its program."),
     "components": Comparison(
         components, ("encoder alone",), "All sentences in one pass, without loading the model."),
     "processes": Comparison(

@@ -11,18 +11,22 @@ import argparse
 import json
 from argparse import Namespace
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from fairseq.utils import convert_padding_direction
 from torch import Tensor
 
-from benchmarks.data import FIRST, LANGS, subword_dictionary
-from benchmarks.shapes import BEAM, SHAPES, Shape
-from benchmarks.steps import add_step_options, print_cuda_peak
+from benchmarks.data import LANGS, subword_dictionary
+from benchmarks.shapes import BEAM, LENGTHS, SHAPES, Shape
+from benchmarks.steps import PAD, add_step_options, batches, print_cuda_peak, random_rows
 
 EOS = 2
-Search = Callable[[Tensor], list[list[int]]]  # (B, S) sources -> the best hypothesis of each
+# (B, S) sources, padded at the right -> the best hypothesis of each
+Search = Callable[[Tensor], list[list[int]]]
 
 
 def fairseq(folder: Path, shape: Shape, cuda: bool) -> Search:
@@ -58,8 +62,8 @@ def fairseq(folder: Path, shape: Shape, cuda: bool) -> Search:
     return search
 
 
-def ours(folder: Path, shape: Shape, cuda: bool, method: str) -> Search:
-    """This package's model, task and generator."""
+def ours(folder: Path, shape: Shape, cuda: bool, method: str, half: bool = False) -> Search:
+    """This package's model, task and generator; with ``half`` as `laft generate --half`."""
     from fairseq.models import ARCH_CONFIG_REGISTRY
 
     import laft_fairseq
@@ -82,6 +86,8 @@ def ours(folder: Path, shape: Shape, cuda: bool, method: str) -> Search:
     else:
         model, task = load_model(str(folder / "model.pt"), data)
     prepare_for_inference(model, cuda)
+    if half:
+        model = model.half() if cuda else model.bfloat16()
     lengths = Namespace(beam=BEAM, lenpen=1.0, max_len_a=0, max_len_b=shape.target,
                         min_len=shape.target)  # fmt: skip
     generator = task.build_generator([model], lengths)
@@ -104,11 +110,11 @@ def prepare_for_inference(model: Any, cuda: bool) -> None:
 
 
 def sample(sources: Tensor) -> dict[str, Any]:
-    """Returns a batch as fairseq's generators expect it."""
-    lengths = torch.full((len(sources),), sources.size(1), device=sources.device)
+    """Returns a batch as fairseq's generators expect it, padded at the left."""
+    tokens = convert_padding_direction(sources, PAD, right_to_left=True)
     return {
         "id": torch.arange(len(sources), device=sources.device),
-        "net_input": {"src_tokens": sources, "src_lengths": lengths},
+        "net_input": {"src_tokens": tokens, "src_lengths": tokens.ne(PAD).sum(1)},
     }
 
 
@@ -131,7 +137,7 @@ def transformers(folder: Path, shape: Shape, cuda: bool) -> Search:
     def search(sources: Tensor) -> list[list[int]]:
         with torch.no_grad():
             hypotheses = model.generate(
-                sources, attention_mask=torch.ones_like(sources), num_beams=BEAM,
+                sources, attention_mask=sources.ne(PAD), num_beams=BEAM,
                 length_penalty=1.0, min_new_tokens=shape.target + 1,
                 max_new_tokens=shape.target + 1, decoder_start_token_id=tag, do_sample=False,
                 forced_eos_token_id=EOS, early_stopping=True,
@@ -146,6 +152,8 @@ SYSTEMS: dict[str, Callable[[Path, Shape, bool], Search]] = {
     "fairseq": fairseq,
     "mbart_full": lambda *args: ours(*args, "mbart_full"),
     "laft": lambda *args: ours(*args, "laft"),
+    "mbart_full-half": lambda *args: ours(*args, "mbart_full", half=True),
+    "laft-half": lambda *args: ours(*args, "laft", half=True),
     "transformers": transformers,
 }
 
@@ -160,14 +168,14 @@ def main() -> None:
     shape = SHAPES[args.shape]
     search = SYSTEMS[args.system](args.folder, shape, args.cuda)
     generator = torch.Generator().manual_seed(2)
-    size = (args.batch, shape.source - 2)
-    ends = torch.tensor([EOS, shape.subwords]).expand(args.batch, 2)  # the first tag
+    lengths = np.load(args.folder / "stock" / LENGTHS)[0]
     hypotheses: list[list[int]] = []
     print("update 0", flush=True)
-    for update in range(args.updates):
-        sentences = torch.randint(FIRST, shape.subwords, size, generator=generator)
-        sources = torch.cat([sentences, ends], dim=1).to("cuda" if args.cuda else "cpu")  # (B, S)
-        hypotheses += search(sources)
+    for update, chosen in enumerate(islice(cycle(batches(lengths, args.batch)), args.updates)):
+        sources = random_rows(lengths[chosen], shape.subwords, generator)  # (B, S)
+        ends = torch.from_numpy(lengths[chosen]).unsqueeze(1)  # (B, 1)
+        sources.scatter_(1, ends - 2, EOS).scatter_(1, ends - 1, shape.subwords)  # the first tag
+        hypotheses += search(sources.to("cuda" if args.cuda else "cpu"))
         print(f"update {update + 1}", flush=True)
     lengths = {len(row) for row in hypotheses}
     assert lengths == {shape.target + 1}, lengths

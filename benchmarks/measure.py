@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent  # where commands run
 UPDATE = r"train_inner \||^update \d+|'num_updates'|\"num_updates\"|num_updates="
 CUDA_PEAK = re.compile(r"^cuda_peak_bytes (\d+)", re.MULTILINE)
 TICKS = os.sysconf("SC_CLK_TCK")  # of /proc/PID/stat, a second
+PAGES = 2**20 / os.sysconf("SC_PAGESIZE")  # a MB
+SETTLED = 100  # steps after which memory is expected to stay
 CORES = len(os.sched_getaffinity(0))
 PACKAGES = ("torch", "ve-fairseq", "transformers")
 
@@ -43,6 +45,7 @@ class Run:
 
     seconds: list[float]  # wall clock, between the lines of consecutive steps
     cpu: list[float]  # CPU seconds of all threads, between the same lines
+    memory_mb: list[float]  # resident set at each line, mapped files included; 0 where unknown
     peak_mb: float  # peak resident set of the process, or what CUDA allocated at most
     whole: float  # seconds from start to end
     output: str
@@ -56,6 +59,12 @@ class Run:
     def cpu_step(self) -> float:
         """Median CPU seconds of a step, which hold on a busy machine too."""
         return _median(self.cpu)
+
+    @property
+    def growth(self) -> float:
+        """Resident memory at the last step over that at step 100; 0 for fewer than 200 steps."""
+        memory = self.memory_mb
+        return memory[-1] / memory[SETTLED] if len(memory) > 2 * SETTLED else 0.0
 
 
 def _median(values: list[float]) -> float:
@@ -79,7 +88,7 @@ def run(system: System, threads: int, log: Path) -> Run:
     if system.warm_up:
         subprocess.run(command, env=environment, capture_output=True, cwd=ROOT)
     marks = re.compile(system.marks)
-    times, busy, lines = [], [], []
+    times, busy, memory, lines = [], [], [], []
     start = time.monotonic()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
@@ -89,7 +98,9 @@ def run(system: System, threads: int, log: Path) -> Run:
     for line in process.stdout:
         if marks.search(line):
             times.append(time.monotonic())
-            busy.append(_cpu_seconds(process.pid))
+            seconds, megabytes = _cpu_and_memory(process.pid)
+            busy.append(seconds)
+            memory.append(megabytes)
         lines.append(line)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -100,20 +111,20 @@ def run(system: System, threads: int, log: Path) -> Run:
         raise Failed("".join(lines[-15:]).strip())
     cuda = CUDA_PEAK.search(output)
     peak = int(cuda[1]) / 2**20 if cuda else usage.ru_maxrss / 1024
-    return Run(_differences(times), _differences(busy), peak, whole, output)
+    return Run(_differences(times), _differences(busy), memory, peak, whole, output)
 
 
 def _differences(values: list[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(values)]
 
 
-def _cpu_seconds(pid: int) -> float:
-    """CPU seconds that a process has used, all its threads; 0 where unknown."""
+def _cpu_and_memory(pid: int) -> tuple[float, float]:
+    """CPU seconds that a process has used, all its threads, and its resident MB; 0 if unknown."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS
+        return 0.0, 0.0
+    return (int(fields[11]) + int(fields[12])) / TICKS, int(fields[21]) / PAGES
 
 
 def machine(cuda: bool) -> str:

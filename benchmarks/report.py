@@ -16,8 +16,9 @@ Written by `benchmarks/run.py`; above each table is the command that measured it
 are the median over a run's updates without the first two, then over the runs (lowest to highest
 beside it). CPU seconds are those of all threads together. Memory is the peak resident set of the
 process, mapped pages of the model's file included, or the peak allocated on a GPU. `time / X` is a
-system's seconds divided by those of X, measured in the same run on the same machine; memory is
-relative to the first system's.
+system's seconds divided by those of X, measured in the same run on the same machine; `CPU time / X`
+compares CPU seconds, where the machine did other work (`--busy`). Memory is relative to the first
+system's. Growth is the resident memory at the last update, divided by that at update 100.
 """
 
 
@@ -31,22 +32,36 @@ def write(folder: Path) -> None:
 def section(result: dict[str, Any]) -> str:
     """Returns one result as a Markdown section: what was run, where, and its table."""
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    comparison = COMPARISONS[result["name"]]
+    comparison, is_real = COMPARISONS[result["name"]], result.get("real_lengths")
+    lengths = (
+        "the shipped English texts' lengths, at most 1,024 tokens"
+        if is_real
+        else f"source {result['source']} and target {result['target']} tokens if not stated "
+        "otherwise"
+    )
     lines = [
-        f"## {result['name']}, shape {result['shape']}\n",
+        f"## {result['name']}, shape {result['shape']}{', real lengths' if is_real else ''}\n",
         f"`{result['command']}`\n",
-        f"{comparison.step} Batch {result['batch']}, source {result['source']} and target "
-        f"{result['target']} tokens if not stated otherwise; {result['repeats']} runs of "
+        f"{comparison.step} Batch {result['batch']}, {lengths}; {result['repeats']} runs of "
         f"{result['updates']} updates, {result['threads']} threads. {result['date']}, "
         f"{result['machine']}; {versions}.\n",
-        table(result["systems"], comparison.baselines),
+        table(result["systems"], comparison.baselines, bool(result.get("busy"))),
     ]
     lines += [f"\n{name}: failed: {reason}" for name, reason in result.get("failed", {}).items()]
     return "\n".join([*lines, ""])
 
 
-def table(systems: dict[str, dict[str, Any]], baselines: tuple[str, ...]) -> str:
-    """Returns the Markdown table of a comparison; columns without a number are left out."""
+def table(
+    systems: dict[str, dict[str, Any]], baselines: tuple[str, ...], busy: bool = False
+) -> str:
+    """Returns the Markdown table of a comparison; columns without a number are left out.
+
+    Args:
+        systems: the summary of each.
+        baselines: those that the others' times are divided by.
+        busy: whether these are CPU times, as the machine did other work.
+    """
+    key, prefix = ("cpu_s", "CPU ") if busy else ("step_s", "")
     first = next(iter(systems.values()))
     rows = []
     for name, row in systems.items():
@@ -55,9 +70,10 @@ def table(systems: dict[str, dict[str, Any]], baselines: tuple[str, ...]) -> str
             "seconds": "{step_s:.3f} ({step_low_s:.3f} to {step_high_s:.3f})".format_map(row),
             "CPU seconds": f"{row['cpu_s']:.2f}" if row["cpu_s"] > 0.05 * row["step_s"] else "",
             "peak MB": f"{row['peak_mb']:.0f}",
-            **{f"time / {other}": f"{row['step_s'] / systems[other]['step_s']:.3f}"
+            **{f"{prefix}time / {other}": f"{row[key] / systems[other][key]:.3f}"
                for other in baselines if other in systems},
             "memory": f"{row['peak_mb'] / first['peak_mb']:.2f}",
+            "growth": f"{row['growth']:.2f}" if row.get("growth") else "",
             "same outputs": f"{row['same']:.0%}" if "same" in row else "",
         }  # fmt: skip
         rows.append(cells)

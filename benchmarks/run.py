@@ -47,6 +47,9 @@ def parse() -> argparse.Namespace:
     add("--repeats", type=int, default=3, help="runs of each system, in turn")
     add("--threads", type=int, default=measure.CORES)
     add("--only", default="", help="regular expression of systems to run")
+    add("--real-lengths", action="store_true", help="of the shipped English texts, in batches of "
+        "similar lengths, instead of one length")  # fmt: skip
+    add("--busy", action="store_true", help="the machine does other work: compare CPU seconds")
     add("--list", action="store_true", help="name the systems, run nothing")
     add("--work", type=Path, default=folder / "out", help="data and weights, made once and kept")
     add("--results", type=Path, default=folder, help="folder of results/ and RESULTS.md")
@@ -63,6 +66,7 @@ def summary(system: System, runs: Sequence[Run]) -> dict[str, Any]:
         "step_high_s": max(steps),
         "cpu_s": statistics.median(each.cpu_step for each in runs),
         "peak_mb": statistics.median(each.peak_mb for each in runs),
+        "growth": statistics.median(each.growth for each in runs),
         "runs": len(runs),
         "command": system.command.replace(f"{ROOT}/", ""),
     }
@@ -96,7 +100,8 @@ def measure_systems(
 ) -> None:
     """Run the systems in turn; record each run, or why there is none, and write the results."""
     runs: dict[str, list[Run]] = {system.name: [] for system in systems}
-    file = f"{args.name}-{args.shape}{'-cuda' if args.cuda else ''}.json"
+    kind = f"{'-real' if args.real_lengths else ''}{'-cuda' if args.cuda else ''}"
+    file = f"{args.name}-{args.shape}{kind}.json"
     for repeat in range(args.repeats):
         for system in systems:
             name = system.name
@@ -125,7 +130,7 @@ def main() -> int:
     args = parse()
     shape = SHAPES[args.shape]
     batch = args.batch or shape.batch
-    setting = Setting(args.work, args.shape, batch, args.updates, args.cuda)
+    setting = Setting(args.work, args.shape, batch, args.updates, args.cuda, args.real_lengths)
     systems = COMPARISONS[args.name].systems(setting)
     systems = [system for system in systems if re.search(args.only, system.name)]
     if args.list:
@@ -133,10 +138,11 @@ def main() -> int:
         return 0
     from benchmarks import data  # imports torch and fairseq, which --help does not need
 
-    data.prepare(args.work.absolute() / args.shape, args.shape, batch)
+    data.prepare(setting)
     result: dict[str, Any] = {
         "name": args.name, "shape": args.shape, "batch": batch, "source": shape.source,
-        "target": shape.target, "threads": args.threads, "repeats": args.repeats,
+        "target": shape.target, "real_lengths": args.real_lengths, "threads": args.threads,
+        "busy": args.busy, "repeats": args.repeats,
         "updates": args.updates, "date": date.today().isoformat(),
         "machine": measure.machine(args.cuda), "versions": measure.versions(),
         "command": shlex.join(["python", *sys.argv]), "systems": {}, "failed": {},

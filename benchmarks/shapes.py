@@ -45,6 +45,7 @@ class Shape:
 BEAM = 5  # of every search
 BATCHES = 32  # of each data set
 MONO = 128  # tokens of a monolingual sentence, tag included
+LENGTHS = "lengths.npy"  # (2, items): tokens of the source and target of each pair of a data set
 
 SHAPES = {
     "mini": Shape("laft_mbart_mini", 4, 256, 1024, 4, 8000, 32, 160, 24),

@@ -10,10 +10,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.shapes import SHAPES
+from benchmarks.shapes import LENGTHS, SHAPES
+
+PAD = 1
 
 
 def add_step_options(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +34,25 @@ def print_cuda_peak() -> None:
     print(f"cuda_peak_bytes {torch.cuda.max_memory_allocated()}", flush=True)
 
 
+def batches(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Returns the item numbers of each batch, longest first: items of similar lengths together."""
+    order = np.argsort(lengths, kind="stable")[::-1].tolist()
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def random_rows(
+    lengths: Sequence[int], entries: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Returns (B, T) random tokens: rows of these lengths, padded at the right."""
+    rows = [torch.randint(4, entries, (length,), generator=generator) for length in lengths]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
+
+
 def transformers(arguments: Sequence[str]) -> None:
-    """Train on random tokens; print `update N` after each."""
+    """Train on random tokens, in batches of similar lengths; print `update N` after each."""
     parser = argparse.ArgumentParser()
     add_step_options(parser)
-    parser.add_argument("--source", type=int, required=True, help="tokens")
-    parser.add_argument("--target", type=int, required=True, help="tokens")
+    parser.add_argument("--data", type=Path, required=True, help="folder that has the lengths")
     parser.add_argument("--bf16", action="store_true", help="autocast, as the Trainer's --bf16")
     args = parser.parse_args(arguments)
     shape = SHAPES[args.shape]
@@ -43,13 +61,17 @@ def transformers(arguments: Sequence[str]) -> None:
     entries = shape.subwords + 4
     model = shape.hugging_face(entries).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
+    lengths = np.load(args.data / LENGTHS)
+    ready = batches(lengths[0], args.batch)
+    order = np.random.default_rng(1).permutation(len(ready))
     for update in range(args.updates):
-        source, target = (
-            torch.randint(4, entries, (args.batch, length), device=device)
-            for length in (args.source, args.target)
-        )
+        chosen = ready[order[update % len(ready)]]
+        source, target = (random_rows(side[chosen], entries).to(device) for side in lengths)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=args.bf16):
-            loss = model(input_ids=source, labels=target).loss
+            loss = model(
+                input_ids=source, attention_mask=source.ne(PAD),
+                labels=target.masked_fill(target.eq(PAD), -100),
+            ).loss  # fmt: skip
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -7,7 +7,7 @@ from pathlib import Path
 from laft_fairseq.errors import LaftError
 
 _DESCRIPTION = """\
-Score generated text: ROUGE-1/2/L F with 95 % bootstrap intervals, BLEU, chrF, the share in the
+Score generated text: ROUGE-1/2/L/Lsum F with 95 % bootstrap intervals, BLEU, chrF, the share in the
 right language, known words, the share copied from the source, novel-token ROUGE-L, length ratio,
 empty outputs. Percentages and scores are 0 to 100.
 
@@ -37,7 +37,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     outputs.add_argument("--hyp", type=Path, metavar="H", help="outputs, one a line")
     add = parser.add_argument
-    add("--ref", type=Path, metavar="R", help="references, one a line")
+    add("--ref", type=Path, nargs="+", metavar="R",
+        help="references, one a line; of several files the best for each item counts in ROUGE, and "
+        "all in BLEU and chrF")  # fmt: skip
     add("--src", type=Path, metavar="S", help="sources, one a line")
     add("--lang", required=True, help="language of the references, such as zh_CN")
     add("--protocol", default="unicode", choices=("unicode", "xnlg", "xnlg-literal"),
@@ -81,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
         )
     inputs = (args.generate_log, args.hyp, args.ref, args.src, args.english_ref)
     for path in filter(None, (args.json, args.write_hypotheses)):
-        check_output(path, *inputs)
+        check_output(
+            path, args.generate_log, args.hyp, *(args.ref or ()), args.src, args.english_ref
+        )
     langs = None
     if args.langs is not None:
         langs = [lang.strip() for lang in args.langs.split(",") if lang.strip()]
@@ -91,10 +95,11 @@ def run(args: argparse.Namespace) -> int:
         raise LaftError(f"--trivial-baselines needs the source texts of {args.lang}: give --src")
     for note in given.notes:
         print(f"note: {note}", file=sys.stderr)
-    report, rouge_l = score(given.hypotheses, given.references, settings, given.sources)
+    texts = (given.hypotheses, given.references, settings, given.sources)
+    report, rouge_l = score(*texts, given.more)
     sources = given.sources if args.trivial_baselines else None
     report["floors"] = score_trivial_baselines(
-        given.references, settings, sources, given.english, rouge_l
+        given.references, settings, sources, given.english, rouge_l, given.more
     )
     if args.items:
         report["items"] = {"rougeL": [round(float(item), 4) for item in rouge_l]}

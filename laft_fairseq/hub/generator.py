@@ -24,14 +24,17 @@ StrPath = str | os.PathLike[str]
 
 
 def load(
-    checkpoint: StrPath,
+    checkpoint: StrPath | Sequence[StrPath],
     data: StrPath | None = None,
     sentencepiece_model: StrPath | None = None,
     backbone: StrPath | None = None,
     langs: str | None = None,
     device: str | None = None,
+    half: bool = False,
 ) -> Generator:
     """Load a checkpoint, slim or whole, or a plain mBART backbone, for raw text; weights only.
+
+    Several are an ensemble: their probabilities of the next token are averaged.
 
     Args:
         checkpoint: as fairseq-train or `laft export` wrote it, or the folder of a model.pt.
@@ -41,17 +44,31 @@ def load(
         backbone: of a slim checkpoint, where it is not found by itself (backbone.py).
         langs: the dictionary's tags in order, where no langs.txt says them.
         device: ``cpu``, ``cuda`` or ``cuda:1``; default: cuda where there is one.
+        half: compute in fp16 on a GPU, in bf16 elsewhere.
 
     Raises:
         LaftError: a file is missing, damaged or does not fit the others; no such device.
     """
     target = _device(device)
-    opened = open_checkpoint(checkpoint_file(checkpoint))
+    paths = [checkpoint] if isinstance(checkpoint, str | os.PathLike) else list(checkpoint)
+    if not paths:
+        raise LaftError("no checkpoint is given")
     named = None if backbone is None else os.fspath(backbone)
-    files = vocabulary_of(opened, data, sentencepiece_model, named)
-    model, task = load_model(opened, str(files.dictionary.parent), langs, named)
-    tokenizer = SubwordTokenizer(files.sentencepiece, task.dictionary)
-    return Generator(model.to(target), task, tokenizer, opened.path)
+    generator: Generator | None = None
+    for path in paths:
+        opened = open_checkpoint(checkpoint_file(path))
+        files = vocabulary_of(opened, data, sentencepiece_model, named)
+        model, task = load_model(opened, str(files.dictionary.parent), langs, named)
+        if half:
+            model = model.half() if target.type == "cuda" else model.bfloat16()
+        model = model.to(target)
+        if generator is None:
+            tokenizer = SubwordTokenizer(files.sentencepiece, task.dictionary)
+            generator = Generator(model, task, tokenizer, opened.path)
+        else:
+            generator.add(model, task, opened.path)
+    assert generator is not None
+    return generator
 
 
 def _device(name: str | None) -> torch.device:
@@ -73,7 +90,7 @@ class Generator:
     the decoder's beam is that of one search.
 
     Args:
-        model: in eval and fp32.
+        model: in eval.
         task: with the model's dictionary; its ``gen_lang`` is set here.
         tokenizer: of the dictionary's sentencepiece model.
         name: of the checkpoint, for errors.
@@ -83,7 +100,27 @@ class Generator:
         self, model: LAFTMBart, task: LaftGeneration, tokenizer: SubwordTokenizer, name: str
     ) -> None:
         self.model, self.task, self.tokenizer, self.name = model, task, tokenizer, name
+        self.models = {name: model}  # of an ensemble more than one
         self._one_search = threading.Lock()
+
+    def add(self, model: LAFTMBart, task: LaftGeneration, name: str) -> None:
+        """Make the model one more of an ensemble.
+
+        Raises:
+            LaftError: it has another dictionary, other languages or another tag layout.
+        """
+        first, second = ((t.dictionary.indices, t.tags, t.layout) for t in (self.task, task))
+        for what, one, other in zip(
+            ("dictionary", "list of languages", "tag layout"), first, second, strict=True
+        ):
+            if one != other:
+                raise LaftError(
+                    f"{name}: its {what} is not that of {self.name}; checkpoints of an ensemble "
+                    "share both dictionary and tag layout"
+                )
+        for side in ("max_source_positions", "max_target_positions"):
+            setattr(self.task.cfg, side, min(getattr(t.cfg, side) for t in (self.task, task)))
+        self.models[name], self.task.checkpoint = model, ""
 
     def generate(
         self, texts: Sequence[str], lang: str, output_lang: str | None = None, **search: Any
@@ -151,7 +188,7 @@ class Generator:
         options, output = Search(**search), output_lang or lang
         self._check_languages(lang, output)
         run = SearchRun(
-            self.model, self.task, self.tokenizer, options, lang,
+            list(self.models.values()), self.task, self.tokenizer, options, lang,
             None if output == lang else output, self._one_search,
         )  # fmt: skip
         return _stream(iter(texts), run, buffer_size, on_done)
@@ -163,23 +200,25 @@ class Generator:
                 raise LaftError(f"{option} {tag}: name one language, such as fr_XX")
             if tag not in self.task.tag_ids:
                 raise LaftError(unknown(option, tag, self.name, self.task.tags))
-        encoder, decoder = self.model.encoder, self.model.decoder
-        if encoder.needs_components:
-            components = list(encoder.language_components)
-            remedy = "train both stages with {} in --language-components"
-            self._expect(lang, components, "components", remedy)
-            if encoder.fusion is not None:
-                self._expect(output, components, "mean s_L, to be fused in,", remedy)
-        if decoder.has_adapters:
-            remedy = "train stage 1 with {} among --train-langs"
-            self._expect(output, decoder.adapter_tags(), "adapter", remedy)
+        for name, model in self.models.items():
+            encoder, decoder = model.encoder, model.decoder
+            if encoder.needs_components:
+                components = list(encoder.language_components)
+                remedy = "train both stages with {} in --language-components"
+                _expect(name, lang, components, "components", remedy)
+                if encoder.fusion is not None:
+                    _expect(name, output, components, "mean s_L, to be fused in,", remedy)
+            if decoder.has_adapters:
+                remedy = "train stage 1 with {} among --train-langs"
+                _expect(name, output, decoder.adapter_tags(), "adapter", remedy)
 
-    def _expect(self, tag: str, held: Sequence[str], part: str, remedy: str) -> None:
-        if tag not in held:
-            raise LaftError(
-                f"{self.name}: holds no {part} of language {tag}, only of "
-                f"{', '.join(held) or 'none'}; {remedy.format(tag)}"
-            )
+
+def _expect(name: str, tag: str, held: Sequence[str], part: str, remedy: str) -> None:
+    if tag not in held:
+        raise LaftError(
+            f"{name}: holds no {part} of language {tag}, only of {', '.join(held) or 'none'}; "
+            f"{remedy.format(tag)}"
+        )
 
 
 def _stream(

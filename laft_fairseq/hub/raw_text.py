@@ -23,6 +23,7 @@ from laft_fairseq.languages.vocabulary_files import DICTIONARY, SENTENCEPIECE
 
 # A line end would make two lines of one text; byte fallback can write one, and a tab.
 WHITE = str.maketrans("\r\n\t", "   ")
+WORD_START = "\u2581"  # sentencepiece's mark
 REMEDIES = {
     DICTIONARY: "--data names the folder that has it (a data-bin, or the backbone's)",
     SENTENCEPIECE: "give the backbone's by --sentencepiece-model",
@@ -96,9 +97,13 @@ class SubwordTokenizer:
         self.bpe = SentencepieceBPE(SentencepieceConfig(sentencepiece_model=str(path)))
         self.dictionary = dictionary
 
-    def encode(self, text: str) -> Tensor:
-        """The ids of a text, line ends in it read as spaces: (n,) int64 ``X </s>``."""
+    def encode(self, text: str, inside: bool = False) -> Tensor:
+        """The ids of a text, line ends in it read as spaces: (n,) int64 ``X </s>``.
+
+        ``inside`` a text without spaces it has no word start before it.
+        """
         subwords = self.bpe.encode(text.replace("\r", " ").replace("\n", " "))
+        subwords = subwords.removeprefix(f"{WORD_START} ") if inside else subwords
         ids = self.dictionary.encode_line(subwords, add_if_not_exist=False, append_eos=True)
         return torch.as_tensor(ids).long()
 

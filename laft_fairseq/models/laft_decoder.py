@@ -110,10 +110,22 @@ class LAFTDecoder(TransformerDecoderBase):
                 groups=groups,
             )  # (T, B, d)
         if incremental_state is not None:
+            self._pack_encoder_states(incremental_state)
             x = x[-1:]  # (1, B, d)
         if self.layer_norm is not None:
             x = self.layer_norm(x)
         return x.transpose(0, 1), {"attn": [None], "inner_states": [], "encoder": encoder_out}
+
+    def _pack_encoder_states(self, incremental_state: dict[str, Any]) -> None:
+        """Make the keys and values of the encoder's output contiguous, which no later step changes.
+
+        Otherwise each step copies them for a product in bf16, a tenth of the time at mBART-large's
+        shape.
+        """
+        for layer in self.layers:
+            buffer = layer.encoder_attn._get_input_buffer(incremental_state)
+            for name in {"prev_key", "prev_value"} & buffer.keys():
+                buffer[name] = buffer[name].contiguous()
 
     def _embed(
         self, tokens: Tensor, incremental_state: dict[str, Any] | None

@@ -1,6 +1,6 @@
 """Bring together what belongs to one test set, from files and logs."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ class Inputs:
     references: list[str]
     sources: list[str] | None
     english: list[str] | None
+    more: list[list[str]] = field(default_factory=list)  # further references
     notes: list[str] = field(default_factory=list)
 
 
@@ -24,7 +25,7 @@ def read_inputs(
     lang: str,
     log: Path | None,
     hyp: Path | None,
-    ref: Path | None,
+    ref: Sequence[Path] | None,
     src: Path | None,
     english: Path | None,
 ) -> Inputs:
@@ -33,7 +34,8 @@ def read_inputs(
     Args:
         lang: the language of the references, named in errors.
         log: output of fairseq-generate; without `ref` and `src` its T- and S- lines serve.
-        hyp, ref, src: hypotheses, references and sources, one a line; `hyp` or `log` is given.
+        hyp, src: hypotheses and sources, one a line; `hyp` or `log` is given.
+        ref: files of references, one a line.
         english: English references of the same items, one a line.
 
     Raises:
@@ -41,7 +43,8 @@ def read_inputs(
             another language.
     """
     name, notes = str(log or hyp), []
-    paths = {"ref": ref, "src": src, "english": english}
+    paths: dict[str, Path | None] = {"ref": None, "src": src, "english": english}
+    paths |= {f"ref {n}" if n > 1 else "ref": path for n, path in enumerate(ref or (), 1)}
     columns: dict[str, list[str] | None] = dict.fromkeys(paths)
     if hyp is not None:
         hypotheses = read_lines(hyp)
@@ -69,7 +72,8 @@ def read_inputs(
     references = columns["ref"]
     if references is None:
         raise LaftError(f"{name}: no references for {lang}: give them with --ref")
-    return Inputs(hypotheses, references, columns["src"], columns["english"], notes)
+    more = [column for name, column in columns.items() if name.startswith("ref ") and column]
+    return Inputs(hypotheses, references, columns["src"], columns["english"], more, notes)
 
 
 def _check_language(name: str, ends: Iterable[Collection[str]], lang: str) -> None:

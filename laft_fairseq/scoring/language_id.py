@@ -13,6 +13,10 @@ sound Chinese headlines Wu or Cantonese and a sixth of the English ones not Engl
 4. An output with a replacement character (U+FFFD), without a letter, or of whose tokens fewer than
    half are in a script of the language found is in no language.
 
+Of a language that py3langid does not know, such as Tibetan, the script decides alone: an output is
+in it if half of its tokens or more are in the script that the tag names or the language is usually
+written in. In a script that other languages share, such as Latin, this says little.
+
 The share in the right language is one of all outputs. The undecidable ones are not right, and their
 own share is given. The references' shares are the ceiling to compare with.
 
@@ -25,12 +29,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import langcodes
 import numpy as np
 import numpy.typing as npt
 import regex
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.languages.scripts import SCRIPTS, language_code, language_codes
+from laft_fairseq.languages.scripts import OTHERS, SCRIPTS, language_code, language_codes
 from laft_fairseq.scoring.tokenizers import normalise, unicode_tokens
 
 DEFAULT_LANGUAGES = ("de", "en", "fr", "zh")
@@ -58,6 +63,7 @@ class RightLanguage:
     right: npt.NDArray[np.bool_]  # (n,) decided, and right
     share: float  # of all
     undecidable: float  # of all
+    by_script: bool = False  # alone, as py3langid does not know the language
 
 
 def strip_copied_names(text: str, source: str) -> str:
@@ -84,22 +90,45 @@ def _classifier(codes: tuple[str, ...]) -> Callable[[str], str]:
     return lambda text: str(identifier.classify(text)[0])
 
 
-def identify(text: str, langs: Sequence[str], source: str | None = None) -> str | None:
+@functools.cache
+def _labels() -> frozenset[str]:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return frozenset(map(str, LanguageIdentifier.from_model_file(MODEL_FILE).nb_classes))
+
+
+def _is_identifiable(code: str) -> bool:
+    """Return whether py3langid knows a language; that it knows the listed ones is known."""
+    return code in SCRIPTS or code in OTHERS or code in _labels()
+
+
+def _script_of(tag: str) -> str:
+    """Return the script that a tag names, or its language is usually written in (ISO 15924)."""
+    language = langcodes.get(tag.strip("[]").removesuffix("_XX"))
+    return language.maximize().script or "Latn"
+
+
+def identify(
+    text: str, langs: Sequence[str], source: str | None = None, by_script: str | None = None
+) -> str | None:
     """Return the code of the language of `text`, NO_LANGUAGE, or None where it is undecidable.
 
     `text` is an output (case matters to the identifier), `source` what it was generated from; both
-    are normalised. `langs` are tags or codes of the experiment's languages.
+    are normalised. `langs` are tags or codes of the experiment's languages, of which those that
+    py3langid does not know are left out, but for `by_script`, which its script decides.
 
     Raises:
         LaftError: a language is unknown.
     """
-    codes = language_codes(langs)
+    codes = tuple(filter(_is_identifiable, language_codes(langs)))
     rest = normalise(text)
     if _REPLACEMENT in text or not _LETTER.search(rest):
         return NO_LANGUAGE
     if source is not None:
         rest = strip_copied_names(rest, normalise(source))
     tokens = unicode_tokens(rest)
+    if by_script is not None and _are_written_in(tokens, (_script_of(by_script),)):
+        return language_code(by_script) if len(_LETTER.findall(rest)) >= MIN_LETTERS else None
     han = sum(1 for token in tokens if _HAN.match(token))
     kana = sum(1 for token in tokens if _KANA.match(token)) if "ja" in codes else 0
     if kana and han + kana >= OWN_SCRIPT * len(tokens):
@@ -109,17 +138,18 @@ def identify(text: str, langs: Sequence[str], source: str | None = None) -> str 
             return "zh"
         codes = tuple(code for code in codes if code != "zh")
         rest = _HAN.sub(" ", rest)
-    if not codes or len(_LETTER.findall(rest)) < MIN_LETTERS:
+    if len(_LETTER.findall(rest)) < MIN_LETTERS:
         return None
+    if not codes:
+        return NO_LANGUAGE if by_script is not None else None
     code = _classifier(codes)(rest)
-    return code if _is_in_script(tokens, code) else NO_LANGUAGE
+    sound = code not in SCRIPTS or _are_written_in(tokens, SCRIPTS[code] or ("Latin",))
+    return code if sound else NO_LANGUAGE
 
 
-def _is_in_script(tokens: Sequence[str], code: str) -> bool:
-    """Return whether half of the tokens with letters are in the language's own scripts."""
-    if code not in SCRIPTS:
-        return True
-    scripts = "".join(rf"\p{{{script}}}" for script in SCRIPTS[code] or ("Latin",))
+def _are_written_in(tokens: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether half of the tokens with letters are in one of the scripts."""
+    scripts = "".join(rf"\p{{Script={name}}}" for name in names)
     words = [token for token in tokens if _LETTER.search(token)]
     own = sum(1 for word in words if regex.search(f"[{scripts}]", word))
     return own >= OWN_SCRIPT * len(words)
@@ -140,13 +170,15 @@ def right_language(
     if code not in language_codes(langs):
         raise LaftError(f"{lang} is none of the languages {', '.join(langs)}: add it to --langs")
     origins: Sequence[str | None] = [None] * len(outputs) if sources is None else sources
+    by_script = None if _is_identifiable(code) else lang
     pairs = zip(outputs, origins, strict=True)
-    identified = [identify(output, langs, origin) for output, origin in pairs]
+    identified = [identify(output, langs, origin, by_script) for output, origin in pairs]
     right = np.array([language == code for language in identified], dtype=bool)
     return RightLanguage(
         right=right,
         share=_percentage(int(right.sum()), len(outputs)),
         undecidable=_percentage(identified.count(None), len(outputs)),
+        by_script=by_script is not None,
     )
 
 

@@ -17,35 +17,44 @@ import numpy as np
 import numpy.typing as npt
 
 from laft_fairseq.languages.scripts import language_code
-from laft_fairseq.scoring.rouge import rouge_of_tokens
-from laft_fairseq.scoring.tokenizers import NORMALISATION, normalise, unicode_tokens
+from laft_fairseq.scoring.rouge import rouge_l, rouge_of_tokens
+from laft_fairseq.scoring.tokenizers import NORMALISATION, normalise, tokenizer, unicode_tokens
+from laft_fairseq.scoring.trivial_baselines import sentences
 
 COPIED_SHARE = 0.9
+LARGEST_TABLE = 10**7  # cells, of two sentences' tokens
 # sacreBLEU's tokenizers; languages without spaces count by character. The rest is 13a.
 _BLEU_TOKENIZERS = {"zh": "zh"} | dict.fromkeys(("ja", "km", "lo", "my", "th"), "char")
 
 Signed = tuple[float, str]  # a score on the scale 0 to 100, and its signature
 
 
-def bleu(hypotheses: Sequence[str], references: Sequence[str], lang: str) -> Signed:
-    """Return sacreBLEU's BLEU, whose zh tokenizer serves zh."""
+def bleu(
+    hypotheses: Sequence[str], references: Sequence[str], lang: str,
+    more: Sequence[Sequence[str]] = (),
+) -> Signed:  # fmt: skip
+    """Return sacreBLEU's BLEU, whose zh tokenizer serves zh; `more` are further references."""
     from sacrebleu.metrics.bleu import BLEU
 
     tokenize = _BLEU_TOKENIZERS.get(language_code(lang), "13a")
-    return _corpus_score(BLEU(tokenize=tokenize), hypotheses, references)
+    return _corpus_score(BLEU(tokenize=tokenize), hypotheses, [references, *more])
 
 
-def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Signed:
-    """Return sacreBLEU's chrF (order 6, beta 2)."""
+def chrf(
+    hypotheses: Sequence[str], references: Sequence[str], more: Sequence[Sequence[str]] = ()
+) -> Signed:
+    """Return sacreBLEU's chrF (order 6, beta 2); `more` are further references."""
     from sacrebleu.metrics.chrf import CHRF
 
-    return _corpus_score(CHRF(), hypotheses, references)
+    return _corpus_score(CHRF(), hypotheses, [references, *more])
 
 
-def _corpus_score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) -> Signed:
+def _corpus_score(
+    metric: Any, hypotheses: Sequence[str], references: Sequence[Sequence[str]]
+) -> Signed:
     """Return the score of the normalised texts by one of sacreBLEU's metrics."""
-    outputs, expected = ([normalise(text) for text in side] for side in (hypotheses, references))
-    score = float(metric.corpus_score(outputs, [expected]).score)
+    outputs, *expected = ([normalise(text) for text in side] for side in (hypotheses, *references))
+    score = float(metric.corpus_score(outputs, expected).score)
     return score, f"{metric.get_signature()}|norm:{NORMALISATION}"
 
 
@@ -67,21 +76,69 @@ def _spaced(tokens: Sequence[str]) -> str:
 
 
 def novel_rouge_l(
-    hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str]
-) -> npt.NDArray[np.float64]:
-    """Return ROUGE-L without the source's tokens.
+    hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str],
+    more: Sequence[Sequence[str]] = (),
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Return ROUGE-L without the source's tokens, against the best of an item's references.
 
     Returns:
-        (m,), 0 to 100: F of each item whose reference has a token that its source has not.
+        (m,), 0 to 100: F of each item with a reference that has a token that its source has not.
     """
-    kept_hypotheses, kept_references = [], []
-    for hypothesis, reference, source in zip(hypotheses, references, sources, strict=True):
+    kept_hypotheses, kept_references, items = [], [], []
+    for item, source in enumerate(sources):
         known = set(unicode_tokens(source))
-        novel = [token for token in unicode_tokens(reference) if token not in known]
-        if novel:
-            kept_references.append(novel)
-            kept_hypotheses.append([t for t in unicode_tokens(hypothesis) if t not in known])
-    return rouge_of_tokens(kept_hypotheses, kept_references, ["rougeL"])["rougeL"]
+        output = [token for token in unicode_tokens(hypotheses[item]) if token not in known]
+        for texts in (references, *more):
+            novel = [token for token in unicode_tokens(texts[item]) if token not in known]
+            if novel:
+                kept_references.append(novel)
+                kept_hypotheses.append(output)
+                items.append(item)
+    best = np.full(len(sources), -np.inf)
+    scores = rouge_of_tokens(kept_hypotheses, kept_references, ["rougeL"])["rougeL"]
+    np.maximum.at(best, np.array(items, dtype=int), scores)
+    return best[np.isfinite(best)]
+
+
+class _Spaced:
+    """A tokenizer for rouge-score that parts at spaces."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return text.split()
+
+
+def rouge_lsum(
+    hypotheses: Sequence[str], references: Sequence[str], lang: str, protocol: str = "unicode"
+) -> npt.NDArray[np.float64]:
+    """Return rouge-score's ROUGE-Lsum of each pair, of the sentences that sentencex finds.
+
+    Where both sides are one sentence, it is ROUGE-L; and so it is where two sentences are so long
+    that rouge-score's table of them would take hundreds of megabytes.
+
+    Returns:
+        (n,), 0 to 100: F.
+    """
+    # Imported late: rouge-score brings nltk, which takes a second.
+    from rouge_score.rouge_scorer import RougeScorer
+
+    cut, scorer = tokenizer(protocol, lang), RougeScorer(["rougeLsum"], tokenizer=_Spaced())
+
+    def tokens_of(text: str) -> list[list[str]]:
+        return [tokens for part in sentences(normalise(text), lang) if (tokens := cut(part))]
+
+    scores = np.zeros(len(references))
+    for item, pair in enumerate(zip(hypotheses, references, strict=True)):
+        output, expected = map(tokens_of, pair)
+        cells = max(map(len, output), default=0) * max(map(len, expected), default=0)
+        if cells > LARGEST_TABLE or len(output) <= 1 >= len(expected):
+            flat = (
+                [token for sentence in side for token in sentence] for side in (output, expected)
+            )
+            scores[item] = 100 * rouge_l(*flat)
+        else:
+            text, target = ("\n".join(map(" ".join, side)) for side in (output, expected))
+            scores[item] = 100 * scorer.score(target, text)["rougeLsum"].fmeasure
+    return scores
 
 
 def length_ratio(hypotheses: Sequence[str], references: Sequence[str]) -> float | None:

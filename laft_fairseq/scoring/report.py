@@ -32,9 +32,19 @@ class Settings:
             return language_codes(self.langs)
         return language_codes([*DEFAULT_LANGUAGES, self.lang])
 
-    def rouge(self, outputs: Sequence[str], references: Sequence[str]) -> tuple[Report, Scores]:
-        """Return ROUGE of outputs with its intervals by metric, and ROUGE-L of each item, (n,)."""
-        items = rouge_items(outputs, references, self.lang, self.protocol)
+    def rouge(
+        self, outputs: Sequence[str], references: Sequence[str], more: Sequence[Sequence[str]] = (),
+        lsum: bool = False,
+    ) -> tuple[Report, Scores]:  # fmt: skip
+        """Return ROUGE of outputs with its intervals by metric, and ROUGE-L of each item, (n,).
+
+        `more` are further references, the best of which counts; `lsum` adds ROUGE-Lsum.
+        """
+        items = rouge_items(outputs, references, self.lang, self.protocol, more=more)
+        if lsum:
+            each = [measures.rouge_lsum(outputs, texts, self.lang, self.protocol)
+                    for texts in (references, *more)]  # fmt: skip
+            items["rougeLsum"] = np.max(each, axis=0)
         return summarise(items, self.resamples, self.seed), items["rougeL"]
 
 
@@ -43,8 +53,17 @@ def score(
     references: Sequence[str],
     settings: Settings,
     sources: Sequence[str] | None = None,
+    more: Sequence[Sequence[str]] = (),
 ) -> tuple[Report, Scores]:
     """Return every score of n outputs, and ROUGE-L of each of them, (n,).
+
+    Args:
+        hypotheses: n outputs.
+        references: n references.
+        settings: how to score.
+        sources: n sources.
+        more: further references, n in each list: the best counts in ROUGE, all do in BLEU and chrF,
+            and what is said of the references is of all of them.
 
     Returns:
         By name a number: percentages and scores 0 to 100, `length_ratio` a plain ratio, `empty`
@@ -55,30 +74,36 @@ def score(
         LaftError: the language or protocol is unknown, or the language is none of `langs`.
     """
     lang, languages, n = settings.lang, settings.languages, len(references)
+    count = 1 + len(more)
+    every = [text for texts in (references, *more) for text in texts]  # (count n)
+    origins = None if sources is None else [*sources] * count
     written = right_language(hypotheses, lang, languages, sources)
-    ceiling = right_language(references, lang, languages, sources)
-    rouge, rouge_l = settings.rouge(hypotheses, references)
-    bleu, bleu_signature = measures.bleu(hypotheses, references, lang)
-    chrf, chrf_signature = measures.chrf(hypotheses, references)
-    signed = signature(settings.protocol, lang, n, settings.resamples, settings.seed)
+    ceiling = right_language(every, lang, languages, origins)
+    rouge, rouge_l = settings.rouge(hypotheses, references, more, lsum=True)
+    bleu, bleu_signature = measures.bleu(hypotheses, references, lang, more)
+    chrf, chrf_signature = measures.chrf(hypotheses, references, more)
+    signed = signature(settings.protocol, lang, n, settings.resamples, settings.seed, count)
+    signed += f"|langs:{'+'.join(languages)}" + "|right-language:script" * written.by_script
     report = {
         **rouge,
         "right_language": written.share,
+        "right_language_by": "script" if written.by_script else "identifier",
         "undecidable": written.undecidable,
         "reference_right_language": ceiling.share,
         "reference_undecidable": ceiling.undecidable,
         "rougeL_right_language": _mean(rouge_l[written.right]),
         "right_language_n": int(written.right.sum()),
         "known_words": known_words(hypotheses, lang),
-        "reference_known_words": known_words(references, lang),
-        **_copying(hypotheses, references, sources),
-        "length_ratio": measures.length_ratio(hypotheses, references),
+        "reference_known_words": known_words(every, lang),
+        **_copying(hypotheses, references, sources, more),
+        "length_ratio": measures.length_ratio([*hypotheses] * count, every),
         "empty": measures.empty(hypotheses),
-        "empty_references": measures.empty(references),
+        "empty_references": measures.empty(every),
         "bleu": bleu,
         "chrf": chrf,
         "n": n,
-        "signature": f"{signed}|langs:{'+'.join(languages)}",
+        "references": count,
+        "signature": signed,
         "bleu_signature": bleu_signature,
         "chrf_signature": chrf_signature,
     }
@@ -86,14 +111,16 @@ def score(
 
 
 def _copying(
-    hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str] | None
-) -> Report:
+    hypotheses: Sequence[str], references: Sequence[str], sources: Sequence[str] | None,
+    more: Sequence[Sequence[str]],
+) -> Report:  # fmt: skip
     if sources is None:
         return dict.fromkeys(("copied", "reference_copied", "novel_rougeL", "novel_n"))
-    novel = measures.novel_rouge_l(hypotheses, references, sources)
+    novel = measures.novel_rouge_l(hypotheses, references, sources, more)
+    rates = [float(measures.copied(texts, sources).mean()) for texts in (references, *more)]
     return {
         "copied": 100.0 * float(measures.copied(hypotheses, sources).mean()),
-        "reference_copied": 100.0 * float(measures.copied(references, sources).mean()),
+        "reference_copied": 100.0 * float(np.mean(rates)),
         "novel_rougeL": _mean(novel),
         "novel_n": len(novel),
     }
@@ -109,6 +136,7 @@ def score_trivial_baselines(
     sources: Sequence[str] | None = None,
     english: Sequence[str] | None = None,
     rouge_l: Scores | None = None,
+    more: Sequence[Sequence[str]] = (),
 ) -> dict[str, Report]:
     """Return, by name, the ROUGE intervals of each of `baseline_outputs` on the same items.
 
@@ -119,9 +147,11 @@ def score_trivial_baselines(
         LaftError: as `score`.
     """
     reports = {}
-    baselines = baseline_outputs(references, settings.lang, settings.protocol, sources, english)
+    baselines = baseline_outputs(
+        references, settings.lang, settings.protocol, sources, english, more
+    )
     for name, outputs in baselines.items():
-        reports[name], own = settings.rouge(outputs, references)
+        reports[name], own = settings.rouge(outputs, references, more)
         if rouge_l is not None:
             difference = {"difference": rouge_l - own}
             reports[name] |= summarise(difference, settings.resamples, settings.seed)

@@ -24,7 +24,9 @@ def format_report(report: Mapping[str, Any]) -> str:
 
     undecidable = f"{number('undecidable')} (references {number('reference_undecidable')})"
     novel = "" if report["novel_n"] is None else f"{report['novel_n']} items"
-    rows = [(_METRICS[m], f"{report[m]['f']:.2f}", _interval(report[m])) for m in METRICS]
+    shown = {**_METRICS, "rougeLsum": "ROUGE-Lsum"}
+    rows = [(shown[m], f"{report[m]['f']:.2f}", _interval(report[m])) for m in shown]
+    undecidable += ", by script alone" * (report["right_language_by"] == "script")
     rows += [
         ("BLEU", number("bleu"), ""),
         ("chrF", number("chrf"), ""),

@@ -40,20 +40,31 @@ def rouge_items(
     lang: str,
     protocol: str = "unicode",
     metrics: Sequence[str] = METRICS,
+    more: Sequence[Sequence[str]] = (),
 ) -> dict[str, Scores]:
-    """Return the scores of each hypothesis against its reference.
+    """Return the scores of each hypothesis against its best reference.
+
+    Args:
+        hypotheses: n of them.
+        references: n of them.
+        lang: their language.
+        protocol: what a token is.
+        metrics: of METRICS.
+        more: further references, n in each list; for each metric the best counts, as in
+            rouge-score's `score_multi`.
 
     Returns:
-        By metric (n,): F of each pair, 0 to 100.
+        By metric (n,): F of each item, 0 to 100.
 
     Raises:
         LaftError: the language or protocol is unknown.
     """
-    return rouge_of_tokens(
-        list(map(hypothesis_tokenizer(protocol, lang), hypotheses)),
-        list(map(tokenizer(protocol, lang), references)),
-        metrics,
-    )
+    outputs = list(map(hypothesis_tokenizer(protocol, lang), hypotheses))
+    cut = tokenizer(protocol, lang)
+    each = [
+        rouge_of_tokens(outputs, list(map(cut, texts)), metrics) for texts in (references, *more)
+    ]
+    return {m: np.max([scores[m] for scores in each], axis=0) for m in metrics}
 
 
 def rouge_of_tokens(
@@ -69,13 +80,13 @@ def rouge_of_tokens(
     scores = np.zeros((len(metrics), len(references)))
     for item, (hypothesis, reference) in enumerate(zip(hypotheses, references, strict=True)):
         of_pair = {m: score.fmeasure for m, score in scorer.score(reference, hypothesis).items()}
-        of_pair["rougeL"] = _rouge_l(hypothesis, reference)
+        of_pair["rougeL"] = rouge_l(hypothesis, reference)
         scores[:, item] = [of_pair[metric] for metric in metrics]
     return dict(zip(metrics, 100.0 * scores, strict=True))
 
 
-def _rouge_l(hypothesis: list[str], reference: list[str]) -> float:
-    """Return rouge-score's ROUGE-L, 0 to 1.
+def rouge_l(hypothesis: list[str], reference: list[str]) -> float:
+    """Return rouge-score's ROUGE-L of a pair, 0 to 1.
 
     rapidfuzz finds the longest common subsequence in memory linear in the lengths; rouge-score's
     own table takes gigabytes for a pair of 10,000 words.
@@ -124,11 +135,13 @@ def summarise(
 
 
 def signature(
-    protocol: str, lang: str | None, n: int, resamples: int | None = None, seed: int | None = None
-) -> str:
+    protocol: str, lang: str | None, n: int, resamples: int | None = None,
+    seed: int | None = None, references: int = 1,
+) -> str:  # fmt: skip
     """Return how a score was made, in sacreBLEU's manner: `key:value` joined by bars.
 
     `lang` is None where the protocol does not ask for it, `resamples` where there is no interval.
+    `references` is their number for an item, which is named if there are several.
     """
     code = language_code(lang) if lang is not None else "any"
     if protocol == "unicode":
@@ -139,6 +152,7 @@ def signature(
         tokens, case, stem = "a-z0-9", "lower", "porter"
     parts = {"rouge": "F", "protocol": protocol, "lang": code, "tok": tokens}
     parts |= {"norm": NORMALISATION, "case": case, "stem": stem, "n": str(n)}
+    parts |= {"refs": f"{references}-best"} if references > 1 else {}
     if resamples is not None:
         parts |= {"ci": f"{CONFIDENCE:g}", "bootstrap": str(resamples), "seed": str(seed)}
     parts |= {"rouge-score": version("rouge-score"), "version": str(SCORING_VERSION)}

@@ -11,8 +11,8 @@ import regex
 from sentencex import segment
 
 from laft_fairseq.languages.scripts import language_code
-from laft_fairseq.scoring.rouge import rouge_of_tokens
-from laft_fairseq.scoring.tokenizers import hypothesis_tokenizer, normalise, tokenizer
+from laft_fairseq.scoring.rouge import rouge_items
+from laft_fairseq.scoring.tokenizers import normalise
 
 # The mark between the paragraphs of a source that stands on one line.
 PARAGRAPH = "⏎"
@@ -51,8 +51,12 @@ def sentences(text: str, lang: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def oracle(source: str, reference: str, lang: str, protocol: str = "unicode") -> str:
+def oracle(
+    source: str, reference: str, lang: str, protocol: str = "unicode", more: Sequence[str] = ()
+) -> str:
     """Return the source's sentence with the best ROUGE-L, the first among equals.
+
+    `more` are further references of the item, the best of which counts.
 
     Raises:
         LaftError: the language or the protocol is unknown.
@@ -60,11 +64,10 @@ def oracle(source: str, reference: str, lang: str, protocol: str = "unicode") ->
     candidates = sentences(source, lang)
     if not candidates:
         return ""
-    cut = hypothesis_tokenizer(protocol, lang)
-    expected = tokenizer(protocol, lang)(reference)
-    scores = rouge_of_tokens(
-        [cut(sentence) for sentence in candidates], [expected] * len(candidates), ["rougeL"]
-    )["rougeL"]
+    scores = rouge_items(
+        candidates, [reference] * len(candidates), lang, protocol, ["rougeL"],
+        [[text] * len(candidates) for text in more],
+    )["rougeL"]  # fmt: skip
     return candidates[int(scores.argmax())]
 
 
@@ -74,6 +77,7 @@ def baseline_outputs(
     protocol: str = "unicode",
     sources: Sequence[str] | None = None,
     english: Sequence[str] | None = None,
+    more: Sequence[Sequence[str]] = (),
 ) -> dict[str, list[str]]:
     """Return the outputs of each trivial baseline for n items.
 
@@ -82,6 +86,7 @@ def baseline_outputs(
         lang: the language of references and sources.
         sources: n sources; without them only the English reference is a baseline.
         english: n English references, for what an output in the wrong language gets.
+        more: further references, n in each list.
 
     Returns:
         By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n outputs.
@@ -96,8 +101,8 @@ def baseline_outputs(
         outputs["lead1"] = [next(iter(sentences(source, lang)), "") for source in sources]
         outputs["source_copy"] = [_PARAGRAPHS.sub(" ", source) for source in sources]
         outputs["oracle"] = [
-            oracle(source, reference, lang, protocol)
-            for source, reference in zip(sources, references, strict=True)
+            oracle(source, reference, lang, protocol, others)
+            for source, reference, *others in zip(sources, references, *more, strict=True)
         ]
     if english is not None:
         outputs["english_reference"] = list(english)

@@ -112,11 +112,9 @@ class SingleModel(FiniteEnsemble):
         logits, _ = self.single_model.decoder(
             tokens, encoder_out=encoder_outs[0], incremental_state=incremental_states[0]
         )
-        last = logits[:, -1]  # (R, V), a view
+        last = logits[:, -1].float()  # (R, V), a view where they are fp32
         if temperature != 1.0:
             last.div_(temperature)
-        if last.dtype != torch.float32:
-            return self.checked(torch.log_softmax(last, dim=-1, dtype=torch.float32)), None
         return self.checked(torch.log_softmax(last, dim=-1, out=last)), None
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary, ListDataset
+from fairseq.search import DiverseBeamSearch
 from torch import Tensor
 
 from laft_fairseq.data.tagged_texts import TaggedPairDataset, TaggedTexts
@@ -23,6 +24,7 @@ from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.beam_search import improve_search
+from laft_fairseq.training.precision import to_half
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +40,14 @@ LIMITS: dict[str, tuple[float, float]] = {
     "min_len": (0, math.inf),
     "no_repeat_ngram_size": (0, math.inf),
     "prefix_size": (0, math.inf),
+    "sampling_topk": (1, math.inf),
+    "sampling_topp": (1e-3, 1),
+    "diverse_beam_groups": (1, 1000),
     "max_tokens": (1, math.inf),
     "batch_size": (1, math.inf),
 }
+OFF = -1  # what fairseq gives these three where they are not asked for
+OPTIONAL = ("sampling_topk", "sampling_topp", "diverse_beam_groups")
 
 
 def check_search(options: Mapping[str, Any]) -> None:
@@ -50,7 +57,7 @@ def check_search(options: Mapping[str, Any]) -> None:
         LaftError: one is not a finite number or out of its range, or two do not go together.
     """
     for name, value in options.items():
-        if not isinstance(value, int | float):
+        if not isinstance(value, int | float) or (name in OPTIONAL and value == OFF):
             continue
         option = f"--{name.replace('_', '-')} {value}"
         if not math.isfinite(value):
@@ -70,6 +77,36 @@ def check_search(options: Mapping[str, Any]) -> None:
                 f"--max-len-b {options['max_len_b']}: outputs of at most {shortest} tokens, "
                 f"but --min-len {min_len}"
             )
+    _check_kind(options)
+
+
+def _check_kind(options: Mapping[str, Any]) -> None:
+    """Refuse searches that fairseq does not combine, or of which it would ignore one.
+
+    Raises:
+        LaftError: names the options.
+    """
+    top_k, top_p, groups = (options.get(name, OFF) for name in OPTIONAL)
+    beam, sampling = options.get("beam", 5), options.get("sampling")
+    for kinds in (
+        {"--sampling": sampling, "--diverse-beam-groups": groups != OFF,
+         "--constraints": options.get("constraints")},
+        {"--prefix": options.get("prefix"), "--constraints": options.get("constraints")},
+        {"--sampling-topk": top_k != OFF, "--sampling-topp": top_p != OFF},
+    ):  # fmt: skip
+        given = [name for name, value in kinds.items() if value]
+        if len(given) > 1:
+            raise LaftError(f"{given[0]} and {given[1]}: cannot be combined; leave one of them out")
+    for option, value in (("topk", top_k), ("topp", top_p)):
+        if value != OFF and not sampling:
+            raise LaftError(f"--sampling-{option} {value}: needs --sampling")
+    if sampling and options.get("nbest", beam) != beam:
+        raise LaftError(
+            f"--sampling: draws --beam {beam} outputs of each text, so that --nbest must be {beam} "
+            "too; --beam 1 draws one"
+        )
+    if groups != OFF and beam % groups:
+        raise LaftError(f"--diverse-beam-groups {groups}: must divide --beam {beam}")
 
 
 class Decoding:
@@ -90,18 +127,29 @@ class Decoding:
     ) -> Any:  # fmt: skip
         """Build a search that ends on ``</s>`` and writes no tag, ``<mask>``, ``<s>`` or unk.
 
+        With ``--half`` models that are in eval are converted to half precision.
+
         Raises:
             LaftError: options that no search is made with.
         """
         check_search(args if isinstance(args, Mapping) else vars(args))
         if getattr(args, "print_alignment", None):
             raise LaftError("--print-alignment: attention weights are not computed; leave it out")
+        if getattr(self.cfg, "half", False):
+            for model in models:
+                if not model.training:
+                    to_half(model)
         args = copy.copy(args)
         args.unkpen = math.inf
         symbols = [language_tags.symbol(tag) for tag in self.tags]
         extra = dict(extra_gen_cls_kwargs or {})
         extra["tokens_to_suppress"] = (*symbols, MASK, "<s>")
         extra["symbols_to_strip_from_output"] = set(self.tag_ids.values())
+        if getattr(args, "sampling_topk", OFF) > len(self.dictionary):
+            raise LaftError(
+                f"--sampling-topk {args.sampling_topk}: the dictionary has {len(self.dictionary)} "
+                "entries"
+            )
         generator = super().build_generator(models, args, seq_gen_cls, extra, **kwargs)  # type: ignore[misc]
         if not hasattr(generator, "beam_size"):  # it scores given references
             generator.symbols_to_strip_from_output |= set(self.tag_ids.values())
@@ -158,6 +206,9 @@ class Decoding:
             return [next(searched) if full else list(empty) for full in has_text.tolist()]
         if prefix_tokens is not None:
             prefix_tokens = prefix_tokens[:, self.layout.lead :]  # the tag is the search's own
+        if isinstance(generator.search, DiverseBeamSearch):
+            # It takes the examples' numbers in the data set for their places in the batch.
+            sample = {**sample, "id": torch.arange(len(tokens), device=tokens.device)}
         set_beam(models, generator.beam_size)
         try:
             with torch.no_grad():
@@ -168,6 +219,13 @@ class Decoding:
                     constraints=constraints,
                     bos_token=token_ids[languages].repeat_interleave(generator.beam_size),
                 )
+        except AssertionError:
+            if constraints is None:
+                raise
+            raise LaftError(
+                "--constraints: no output was found that holds them; allow longer ones by "
+                "--max-len-b, or n-grams to repeat"
+            ) from None
         finally:
             set_beam(models, 1)
 

@@ -65,6 +65,10 @@ class LaftTaskOptions(FairseqDataclass):
             "help": "bf16 in training and validation: where the processor has it, always, never"
         },
     )
+    half: bool = field(
+        default=False,
+        metadata={"help": "generate in fp16 on a GPU, in bf16 elsewhere; training ignores it"},
+    )
     seed: int = II("common.seed")
     train_subset: str = II("dataset.train_subset")
     max_tokens: Optional[int] = II("dataset.max_tokens")

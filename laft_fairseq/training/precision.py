@@ -43,6 +43,11 @@ def wants_bf16(parameter: torch.Tensor, choice: str) -> bool:
     return parameter.device.type == "cpu" and cpu_has_bf16()
 
 
+def to_half(model: Any) -> Any:
+    """Return the model, converted in place to fp16 on a GPU and to bf16 elsewhere."""
+    return model.half() if next(model.parameters()).is_cuda else model.bfloat16()
+
+
 def autocast(
     model: Any, choice: str, casts: Casts | None = None
 ) -> contextlib.AbstractContextManager[Any]:

@@ -26,11 +26,11 @@ from laft_fairseq.languages.vocabulary_files import (
     NEW_LANGS_FILE,
     SENTENCEPIECE,
 )
-from preprocess.binarize.encoding import encode_split, is_tsv, report_coverage
+from preprocess.binarize.encoding import encode_split, report_coverage, tables_of
 from preprocess.binarize.splits import Split, install
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
 from preprocess.common.files import digest, write_lines
-from preprocess.common.formats import few_texts, refuse_other_formats
+from preprocess.common.formats import few_texts
 from preprocess.common.vocabulary import known_languages, load_checked_model
 
 SPLITS = ("train", "valid", "test")
@@ -66,18 +66,20 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
     copies = missing_files(options.backbone, options.out)
     recipe = f"{options.kind} {options.columns} {digest(options.backbone / SENTENCEPIECE)}"
     recipe += f" {digest(options.backbone / DICTIONARY)} "
+    recipe += "".join(f"{name} " for name in (options.source_column, options.target_column) if name)
     splits: list[Split] = []
     warnings: list[str] = []
     for name, paths in files.items():
         stamp = recipe + " ".join(map(digest, paths))
-        for path in paths:
-            columns = options.columns[: None if options.kind == "pairs" else 1]
-            refuse_other_formats(path, columns if is_tsv(paths) else [1])
+        tables = tables_of(paths, options)
         split = Split(name, options.kind, options.out / options.lang, stamp)
         if split.is_complete():
             print(f"binarize: {split.folder} {name} {options.kind}: up to date")
             continue
-        encode_split(model, split, paths, options, work)
+        for table in tables:
+            if table.remark:
+                print(f"binarize: {table.path}: {table.remark}")
+        encode_split(model, split, tables, options, work)
         for side, suffix in enumerate(split.suffixes):
             text, file = work / f"{name}{suffix}", paths[min(side, len(paths) - 1)]
             warnings.append(report_coverage(model, text, file, options.lang, options.lang in new))
@@ -175,7 +177,11 @@ def parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, help="the data-bin folder")
     for split in SPLITS:
         add(f"--{split}", type=Path, nargs="+", metavar="FILE",
-            help="TSV, or SOURCE TARGET, or TEXT")  # fmt: skip
+            help="a table (.tsv, .csv, .jsonl, .json, .parquet, or a folder that `datasets` has "
+            "saved), or SOURCE TARGET, or TEXT")  # fmt: skip
+    for side in ("source", "target"):
+        add(f"--{side}-column", metavar="NAME",
+            help=f"of a table with names (default: {side}; mono: text)")  # fmt: skip
     add("--columns", metavar="N,N", type=column_numbers, default=[3, 4],
         help="of a TSV, from 1 (3,4); mono: the first")  # fmt: skip
     add("--workers", type=positive, default=1, metavar="N", help="processes (1)")

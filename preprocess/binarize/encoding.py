@@ -14,6 +14,7 @@ from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.byte_fallback import check_coverage, is_byte, uncovered
 from preprocess.binarize.splits import Split
 from preprocess.common.files import read_lines
+from preprocess.common.tables import Table, format_of
 
 BATCH = 10_000
 WARNED, REFUSED = 0.1, 0.5  # shares of a new language's characters that are <unk>
@@ -21,19 +22,32 @@ MAX_LINES = 100_000  # of a text are looked at
 WORD_START = "\u2581"  # sentencepiece's mark
 
 
-def is_tsv(files: list[Path]) -> bool:
-    """Whether a split is columns of one file."""
-    return len(files) == 1 and ".tsv" in files[0].suffixes
+def tables_of(files: list[Path], options: argparse.Namespace) -> list[Table]:
+    """The tables of a split: one with all its columns, or a plain text for each side.
+
+    Raises:
+        LaftError: there are too few files, or too many.
+    """
+    is_pairs = options.kind == "pairs"
+    names = [options.source_column, options.target_column]
+    if len(files) == 1 and format_of(files[0]):
+        sides = 2 if is_pairs else 1
+        return [Table(files[0], names[:sides], options.columns[:sides])]
+    if len(files) != (2 if is_pairs else 1):
+        need = "one table, or source and target" if is_pairs else "one file"
+        raise LaftError(f"{options.kind}: a split is {need}, not {' '.join(map(str, files))}")
+    return [Table(file, [None]) for file in files]
 
 
-def open_sides(files: list[Path], kind: str, columns: list[int]) -> list[Iterator[str]]:
-    """The lines of each side of a split: from columns of one TSV file, or from whole files."""
-    if is_tsv(files):
-        return [read_lines(files[0], [n]) for n in (columns if kind == "pairs" else columns[:1])]
-    if len(files) != (2 if kind == "pairs" else 1):
-        need = "one TSV file, or source and target" if kind == "pairs" else "one file"
-        raise LaftError(f"{kind}: a split is {need}, not {' '.join(map(str, files))}")
-    return [read_lines(file) for file in files]
+def sides_of(tables: list[Table], kind: str) -> list[Iterator[str]]:
+    """The texts of each side of a split."""
+
+    def column(table: Table, side: int) -> Iterator[str]:
+        return (row[side] for _, row in table.rows())
+
+    if len(tables) == 1:
+        return [column(tables[0], side) for side in range(2 if kind == "pairs" else 1)]
+    return [column(table, 0) for table in tables]
 
 
 def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[int, int]:
@@ -49,17 +63,19 @@ def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[i
 
 
 def encode_split(
-    model: Any, split: Split, files: list[Path], options: argparse.Namespace, work: Path
+    model: Any, split: Split, tables: list[Table], options: argparse.Namespace, work: Path
 ) -> None:
     """Encode a split into `work / split.name` or its `.src` and `.tgt`, and count its lines."""
     counts: list[int] = []
-    sides = open_sides(files, options.kind, options.columns)
+    files = [table.path for table in tables]
+    sides = sides_of(tables, options.kind)
     for side, (suffix, lines) in enumerate(zip(split.suffixes, sides, strict=True)):
         out = work / f"{split.name}{suffix}"
         count, empty = encode(model, lines, out, options.workers)
         if count == empty:
-            column = f"column {options.columns[side]}" if is_tsv(files) else ""
-            where = f"{files[0]}: {column}" if column else f"{files[side]}:"
+            is_tsv = tables[0].format == ".tsv" and not tables[0].header
+            which = options.columns[side] if is_tsv else ("source", "target")[side]
+            where = f"{files[0]}: column {which}" if tables[0].format else f"{files[side]}:"
             raise LaftError(f"{where} holds no text in {count:,} lines ({options.lang}); "
                             "it must hold one a line")  # fmt: skip
         counts.append(count)

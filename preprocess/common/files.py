@@ -63,7 +63,10 @@ def others_of_its_name(path: Path) -> str:
 
 
 def sha256(path: Path) -> str:
-    """A file's SHA-256, in hexadecimal."""
+    """A file's SHA-256, in hexadecimal; a folder's is that of its files' names and hashes."""
+    if path.is_dir():
+        entries = "".join(f"{file.name} {sha256(file)}\n" for file in sorted(path.iterdir()))
+        return hashlib.sha256(entries.encode()).hexdigest()
     if not path.is_file():
         raise LaftError(f"{path}: no such file{others_of_its_name(path)}")
     with path.open("rb") as handle:

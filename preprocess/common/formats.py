@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -25,26 +26,43 @@ HEADER = frozenset(
     "summary synopsis target targets text texts tgt title titles translation translations trg "
     "url".split()
 )
-OTHER_FORMATS = frozenset({".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx"})
-PLAIN = "text is one a line, and in a .tsv fields are parted by tabs, without header and quoting"
+PLAIN = "text is one a line; name a table by its format: .tsv, .csv, .jsonl, .json or .parquet"
 _WORD = re.compile(r"[^\W_]+")
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')  # as CSV quotes: marks inside are doubled
 
 
-def refuse_other_formats(path: Path, columns: Sequence[int]) -> None:
-    """Refuse CSV, JSON and a header row, which would be trained on as if they were text.
+@dataclass(frozen=True)
+class Findings:
+    """What the beginning of a file shows, in words; "" for nothing."""
+
+    header: str = ""
+    quoted: str = ""
+
+
+def refuse_other_formats(path: Path) -> None:
+    """Refuse CSV, JSON and a header row in a plain text, which would be trained on as if text.
+
+    Raises:
+        LaftError: names the line and the remedy.
+    """
+    if ".xlsx" in path.suffixes:
+        raise LaftError(f"{path}: XLSX, which is not read here; {PLAIN}")
+    found = look_at(path, [1])
+    for words in filter(None, (found.quoted, found.header)):
+        raise LaftError(f"{path}: {words}; {PLAIN}")
+
+
+def look_at(path: Path, columns: Sequence[int]) -> Findings:
+    """Return whether a TSV, or a text, begins with a header row, or is quoted as CSV is.
 
     Args:
         path: a text file, or a TSV.
         columns: of a TSV, counted from 1, those that are read; of another file [1].
 
     Raises:
-        LaftError: names the line and the remedy.
+        LaftError: it is JSON.
     """
-    kinds = OTHER_FORMATS.intersection(path.suffixes)
-    if kinds:
-        raise LaftError(f"{path}: {min(kinds)[1:].upper()}, which is not read here; {PLAIN}")
-    count, first = 0, 0
+    count, first, certain = 0, 0, ""
     quoted, headers = list[int](), list[tuple[int, str]]()
     for number, line in enumerate(islice(read_lines(path), HEAD), 1):
         row = line.split("\t") if ".tsv" in path.suffixes else [line]
@@ -56,19 +74,21 @@ def refuse_other_formats(path: Path, columns: Sequence[int]) -> None:
         first = number if count == 1 else first
         if count == 1 and _is_json(line.strip()):
             raise LaftError(f"{path}: line {number} is JSON; {PLAIN}")
-        if all(map(_is_header, fields)):
+        if all(map(is_header, fields)):
             headers.append((number, ", ".join(fields)))
         marked = [field for field in fields if len(field) > 1 and _QUOTED.fullmatch(field)]
         quoted += [number] * bool(marked)
-        if any('""' in field[1:-1] for field in marked):
-            raise LaftError(f"{path}: line {number} is quoted as in CSV ({marked[0]}); {PLAIN}")
-    if len(headers) == 1 and headers[0][0] == first:  # as a text it would hardly be the only one
-        raise LaftError(f"{path}: line {first} is a header row ({headers[0][1]}); delete it")
-    if count >= QUOTED_LINES and 2 * len(quoted) > count:
-        raise LaftError(f"{path}: line {quoted[0]} and most others are quoted as in CSV; {PLAIN}")
+        if not certain and any('""' in field[1:-1] for field in marked):
+            certain = f"line {number} is quoted as in CSV ({marked[0]})"
+    if not certain and count >= QUOTED_LINES and 2 * len(quoted) > count:
+        certain = f"line {quoted[0]} and most others are quoted as in CSV"
+    # as a text it would hardly be the only one
+    is_first = len(headers) == 1 and headers[0][0] == first
+    return Findings(f"line {first} is a header row ({headers[0][1]})" if is_first else "", certain)
 
 
-def _is_header(field: str) -> bool:
+def is_header(field: str) -> bool:
+    """Whether a field is what such data's columns are called."""
     words = [word.rstrip("0123456789") for word in _WORD.findall(field.lower())]
     return bool(words) and HEADER.issuperset(words)
 

@@ -3,6 +3,7 @@
     RAW/{train,valid}.tsv              source, target
     RAW/mono.<tag>.{train,valid}       plain text, one text a line
 
+Pairs are TSV, CSV, JSON, Parquet or a folder that `datasets` has saved, and text is that or plain.
 Wrong files end in one line that names the user's own file, its line and what to do about it.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ from laft_fairseq.languages.byte_fallback import check_coverage
 from laft_fairseq.languages.tags import split_tags
 from laft_fairseq.languages.vocabulary_files import NEW_LANGS_FILE, SENTENCEPIECE
 from preprocess.common.command import command_parser, run_command
-from preprocess.common.files import others_of_its_name, read_lines, write_lines
-from preprocess.common.formats import few_texts, refuse_other_formats
+from preprocess.common.files import others_of_its_name, write_lines
+from preprocess.common.formats import few_texts
+from preprocess.common.tables import FORMATS, Table
 from preprocess.common.text import squeeze
 from preprocess.common.vocabulary import known_languages, load_model
 
@@ -31,59 +34,70 @@ LOOKED_AT = 10_000  # texts of a language
 PAIR = "a line is source, tab, target"
 
 
-def find(folder: Path, name: str) -> Path | None:
-    """The file of a name, plain, `.gz` or `.xz`."""
-    paths = [path for end in ("", ".gz", ".xz") if (path := folder / f"{name}{end}").is_file()]
+def find(folder: Path, stem: str, endings: Sequence[str]) -> Path | None:
+    """The file of a name with one of the endings, plain, `.gz` or `.xz`; or the folder."""
+    paths = [path for ending in endings for packed in ("", ".gz", ".xz")
+             if (path := folder / f"{stem}{ending}{packed}").is_file()]  # fmt: skip
+    paths += [folder / stem] if (folder / stem).is_dir() else []
     if len(paths) > 1:
         raise LaftError(f"{paths[0]}: {paths[1].name} is there too; take one of them away")
     return paths[0] if paths else None
 
 
-def gather(folder: Path, tags: list[str]) -> dict[str, Path]:
-    """The user's files by their use: `train`, `valid` and language tags."""
-    names = {"train": "train.tsv", "valid": "valid.tsv"}
-    names |= {tag: f"mono.{tag}.txt" for tag in tags}
-    files = {use: path for use, name in names.items() if (path := find(folder, name))}
-    for use in ("train", *tags[1:]):
-        if use not in files:
-            path = folder / names[use]
-            what = PAIR if use == "train" else "one text a line"
+def gather(folder: Path, tags: list[str], names: Sequence[str | None]) -> dict[str, Table]:
+    """The user's files by their use: `train`, `valid` and language tags.
+
+    Args:
+        folder: where they are.
+        tags: the languages, that of the pairs first.
+        names: of the columns of source and target.
+    """
+    stems = {"train": "train", "valid": "valid"} | {tag: f"mono.{tag}" for tag in tags}
+    files = {}
+    for use, stem in stems.items():
+        is_pairs = use in ("train", "valid")
+        path = find(folder, stem, FORMATS if is_pairs else (".txt", *FORMATS))
+        if path is not None:
+            files[use] = Table(path, names, [1, 2], exact=True) if is_pairs else Table(path, [None])
+        elif use in ("train", *tags[1:]):
+            path = folder / f"{stem}{'.tsv' if is_pairs else '.txt'}"
+            what = PAIR if is_pairs else "one text a line"
             raise LaftError(f"{path}: missing: {what}{others_of_its_name(path)}")
-    for use, path in files.items():
-        refuse_other_formats(path, [1, 2] if use in ("train", "valid") else [1])
-    for path in sorted(set(folder.iterdir()) - set(files.values())):
+    read = {table.path for table in files.values()}
+    for path in sorted(set(folder.iterdir()) - read):
         if path.name.startswith("mono."):
-            raise LaftError(f"{path}: not read: a language's text is mono.<tag>.txt, plain, .gz or "
-                            ".xz; give it that name, or take it away")  # fmt: skip
+            raise LaftError(f"{path}: not read: a language's text is mono.<tag> with .txt, "
+                            f"{', '.join(FORMATS)}, plain, .gz or .xz; give it that name, or take "
+                            "it away")  # fmt: skip
         if path.name.startswith(("train.", "valid.")):
-            print(f"own: {path.name}: not read; pairs are in train.tsv and valid.tsv, or .gz or "
-                  ".xz")  # fmt: skip
+            print(f"own: {path.name}: not read; pairs are in train and valid with "
+                  f"{', '.join(FORMATS)}, or .gz or .xz")  # fmt: skip
+    for table in files.values():
+        if table.remark:
+            print(f"own: {table.path.name}: {table.remark}")
     return files
 
 
-def read_pairs(path: Path) -> list[str]:
-    """The pairs of a TSV file as lines; prints which lines are left out, as a side is empty."""
+def read_pairs(table: Table) -> list[str]:
+    """The pairs of a file as lines; prints which lines are left out, as a side is empty."""
     pairs, empty = [], []
-    for number, line in enumerate(read_lines(path), 1):
-        sides = [squeeze(side) for side in line.split("\t")]
-        if len(sides) != 2 and any(sides):
-            columns = f"{len(sides)} column{'s' * (len(sides) > 1)}"
-            raise LaftError(f"{path}: line {number} has {columns}, not 2: {PAIR}")
-        if len(sides) == 2 and all(sides):
+    for number, row in table.rows():
+        sides = [squeeze(side) for side in row]
+        if all(sides):
             pairs.append("\t".join(sides))
         else:
             empty.append(number)
-    report_left_out(path, "with an empty side", empty)
+    report_left_out(table.path, "with an empty side", empty)
     if not pairs:
-        raise LaftError(f"{path}: empty: {PAIR}")
+        raise LaftError(f"{table.path}: empty: {PAIR}")
     return pairs
 
 
-def read_sentences(path: Path) -> list[str]:
-    """The lines of a file; prints which are left out, as they are blank."""
-    lines = [squeeze(line) for line in read_lines(path)]
-    report_left_out(path, "without text", [n for n, line in enumerate(lines, 1) if not line])
-    return [line for line in lines if line]
+def read_sentences(table: Table) -> list[str]:
+    """The texts of a file; prints which lines are left out, as they are blank."""
+    rows = [(number, squeeze(text)) for number, (text,) in table.rows()]
+    report_left_out(table.path, "without text", [number for number, text in rows if not text])
+    return [text for _, text in rows if text]
 
 
 def report_left_out(path: Path, kind: str, numbers: list[int]) -> None:
@@ -134,21 +148,22 @@ def share_in_bytes(model: Any, texts: list[str], tag: str, path: Path) -> str:
     return check_coverage(foreign, len(ids), tag, path)
 
 
-def write_splits(files: dict[str, Path], tags: list[str], model: Any, work: Path) -> None:
+def write_splits(files: dict[str, Table], tags: list[str], model: Any, work: Path) -> None:
     """Write all data into the work folder, and print how much there is of each."""
     pairs = read_pairs(files["train"])
     if "valid" in files:
         train, valid = pairs, read_pairs(files["valid"])
     else:
-        train, valid = hold_out(pairs, MAX_PAIRS, files["train"])
+        train, valid = hold_out(pairs, MAX_PAIRS, files["train"].path)
     write_lines(work / "train.tsv", train)
     write_lines(work / "valid.tsv", valid)
     print(f"own: {tags[0]}: {len(train):,} pairs, {len(valid):,} more for validation")
     texts = [side for pair in pairs[:LOOKED_AT] for side in pair.split("\t")]
-    warnings = [share_in_bytes(model, texts, tags[0], files["train"])]
+    warnings = [share_in_bytes(model, texts, tags[0], files["train"].path)]
     for tag in tags:
-        path = files.get(tag, files["train"])  # the first language: else the pairs' sources
-        lines = read_sentences(path) if tag in files else [p.split("\t")[0] for p in pairs]
+        table = files.get(tag, files["train"])  # the first language: else the pairs' sources
+        path = table.path
+        lines = read_sentences(table) if tag in files else [p.split("\t")[0] for p in pairs]
         train, valid = hold_out(lines, MAX_SENTENCES, path)
         warnings.append(few_texts(path, tag, len(train)))
         if tag in files:
@@ -167,7 +182,8 @@ def prepare(options: argparse.Namespace) -> None:
     new_langs = split_tags(options.new_langs, "--new-langs")
     options.langs = split_tags(",".join(options.langs), "--langs")
     check_tags(options.langs, options.backbone, new_langs)
-    files = gather(options.folder, options.langs)
+    names = [options.source_column, options.target_column]
+    files = gather(options.folder, options.langs, names)
     model = load_model(options.backbone / SENTENCEPIECE)
     work = options.raw.with_name("raw.partial")
     shutil.rmtree(work, ignore_errors=True)
@@ -187,6 +203,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--backbone", type=Path, required=True, help="its folder")
     top.add_argument("--langs", nargs="+", required=True, help="tags, the pairs' language first")
     top.add_argument("--new-langs", default="", help="tags that the backbone does not know")
+    for side in ("source", "target"):
+        top.add_argument(f"--{side}-column", metavar="NAME",
+                         help=f"the pairs' column of that name (default: {side})")  # fmt: skip
     top.add_argument("--raw", type=Path, required=True, help="folder to write")
     return top
 

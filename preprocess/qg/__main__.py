@@ -120,7 +120,7 @@ def inputs_of(options: argparse.Namespace) -> list[Input]:
     if "test" not in dict(places):
         raise LaftError("give a file to test on, by --test TAG=FILE, for each language")
     for given in inputs:
-        if not given.path.is_file():
+        if not given.path.exists():
             raise LaftError(f"{given.path}: no such file")
     return inputs
 

@@ -9,6 +9,7 @@ first answer counts:
     data / paragraphs / context, qas / answers           SQuAD 1.1 and 2.0, XQuAD, MLQA, CMRC 2018
     context_text, qas / query_id, query_text, answers    CMRC 2018's own trial and development files
 
+or CSV, Parquet or a folder that `datasets` has saved, with the columns of a record.
 `answers` is a list of texts, of `text` and `answer_start`, or one of each of these lists. Where
 there is none, the question cannot be answered; it is left out and reported.
 """
@@ -24,6 +25,7 @@ from typing import Any
 from laft_fairseq.errors import LaftError
 from laft_fairseq.scoring.trivial_baselines import sentences
 from preprocess.common.files import read_lines
+from preprocess.common.tables import BINARY, format_of, records
 from preprocess.common.text import squeeze
 
 Span = tuple[int, int]
@@ -97,6 +99,8 @@ def answer_span(record: dict[str, Any], where: str) -> tuple[Span, str]:
         LaftError: the answer is not in the context, or there several times and not at its offset.
     """
     context, answer, start = record["context"], record["answer"], record.get("answer_start")
+    if isinstance(start, str):  # of CSV
+        start = int(start) if start.isdecimal() else None
     if isinstance(start, int) and start >= 0 and context.startswith(answer, start):
         return (start, start + len(answer)), ""
     count = context.count(answer)
@@ -151,6 +155,10 @@ def _item(name: str, record: dict[str, Any], lang: str, where: str, report: Repo
 
 def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each record with its name: its id, or its line or place."""
+    if format_of(path) in (".csv", *BINARY):
+        for number, record in records(path):
+            yield from _flattened(record, f"record-{number}", path)
+        return
     lines = list(read_lines(path, max_bytes=MAX_JSON_BYTES))  # SQuAD's stands on one
     try:
         content = json.loads("\n".join(lines)) if lines else []

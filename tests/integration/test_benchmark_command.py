@@ -8,7 +8,7 @@ from pathlib import Path
 
 def test_our_beam_search_writes_what_fairseqs_writes(repository: Path, tmp_path: Path) -> None:
     command = [
-        sys.executable, "benchmarks/run.py", "decode", "--only", "fairseq|full", "--batch", "1",
+        sys.executable, "benchmarks/run.py", "decode", "--only", "fairseq|full$", "--batch", "1",
         "--updates", "1", "--repeats", "1", "--work", tmp_path, "--results", tmp_path,
     ]  # fmt: skip
     subprocess.run(list(map(str, command)), cwd=repository, check=True)

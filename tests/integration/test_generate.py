@@ -36,6 +36,12 @@ def outputs(lines: list[str], kind: str = "H") -> dict[int, str]:
     return dict(zip(numbers, [line[-1] for line in fields], strict=True))
 
 
+def scores(lines: list[str]) -> list[float]:
+    """The scores of fairseq's `H-<number>` lines, by number."""
+    fields = [line.removeprefix("H-").split("\t") for line in lines if line.startswith("H-")]
+    return [float(score) for _, score, *_ in sorted(fields, key=lambda line: int(line[0]))]
+
+
 @pytest.fixture(scope="module")
 def french(laft: Run) -> dict[int, str]:
     return outputs(tiny.generate(laft.data, laft.stage2, *FLAGS, "--gen-lang", "fr_XX"))
@@ -44,6 +50,16 @@ def french(laft: Run) -> dict[int, str]:
 def test_an_output_for_each_text(french: dict[int, str]) -> None:
     assert sorted(french) == list(range(5))
     assert not any(MARKS.search(text) for text in french.values())
+
+
+def test_half_precision_writes_an_output_for_each_text_too(
+    laft: Run, french: dict[int, str]
+) -> None:
+    lines = tiny.generate(laft.data, laft.stage2, *FLAGS, "--gen-lang", "fr_XX", "--half")
+    assert sorted(outputs(lines)) == sorted(french)
+    full = tiny.generate(laft.data, laft.stage2, *FLAGS, "--gen-lang", "fr_XX")
+    assert scores(lines) != scores(full)
+    assert scores(lines) == pytest.approx(scores(full), abs=0.1)
 
 
 def test_several_languages_at_once_are_numbered_throughout(

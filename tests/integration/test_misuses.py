@@ -93,8 +93,8 @@ GENERATION = """
 --max-len-a nan | --max-len-a nan: must be at least 0
 --no-repeat-ngram-size -1 | --no-repeat-ngram-size -1: must be at least 0
 --sampling | --sampling: --sampling requires --nbest
---sampling-topk 3 | --sampling-topk 3: --sampling-topk requires --sampling
---diverse-beam-groups 3 --beam 5 | --beam 5: DiverseBeamSearch requires --beam
+--sampling-topk 3 | --sampling-topk 3: needs --sampling
+--diverse-beam-groups 3 --beam 5 | --diverse-beam-groups 3: must divide --beam 5
 --remove-bpe nosuch | --remove-bpe nosuch: Unknown post_process option
 --model-overrides x | --model-overrides x: malformed node
 --results-path {file}/x | --results-path {file}/x: [Errno

@@ -1,6 +1,7 @@
 """`laft generate` and the hub: the hypotheses of fairseq-generate, from raw text."""
 
 import io
+import json
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,6 +18,7 @@ from tests import tiny, tiny_text
 from tests.integration.conftest import Run
 
 CHECKPOINT = "CHECKPOINT"
+JSON = ("--input-format", "jsonl")
 SEARCH = ("--beam", "3", "--lenpen", "0.7", "--max-len-b", "6", "--nbest", "2",
           "--batch-size", "3", "--no-repeat-ngram-size", "2")  # fmt: skip
 
@@ -94,6 +96,39 @@ def test_hypotheses_are_fairseq_generates(
     one = ("--lang", "fr_XX", *SEARCH[:6], *SEARCH[8:], "--buffer-size", "2", "--max-tokens", "20")
     status, plain = generated(laft.stage2, given, *one, patch=monkeypatch)
     assert plain == [row[3] for row in rows if row[1] == "1"]
+
+
+def test_json_lines_keep_their_other_fields(
+    laft: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ensemble of both stages that samples; then the words that an output has to contain."""
+    texts = tiny_text.raw("fr_XX", 3, seed=2)
+    records: list[dict[str, Any]] = [
+        {"id": n, "article": text, "über": ["é", None], "constraints": ["w1c1"]}
+        for n, text in enumerate(["", *texts])
+    ]
+    given = "".join(f"{json.dumps(record)}\n" for record in records)
+    flags = ("--lang", "fr_XX", "--input-format", "jsonl", "--source-column", "article",
+             "--max-len-b", "9")  # fmt: skip
+    drawn = ("--beam", "2", "--nbest", "2", "--sampling", "--sampling-topk", "5", "--seed", "4",
+             "--scores", "--output-column", "headlines")  # fmt: skip
+    other = laft.stage1
+    both = ("--checkpoint", laft.stage2, other)
+    status, lines = generated(laft.stage2, given, *both, *flags, *drawn, patch=monkeypatch)
+    assert status == 0
+    outputs = [json.loads(line) for line in lines]
+    kept = [{k: v for k, v in one.items() if k in records[0]} for one in outputs]
+    assert kept == records and all("\\u" not in line for line in lines)
+    assert outputs[0]["headlines"] == ["", ""] and outputs[0]["score"] == [0, 0]
+    assert all(len(one["headlines"]) == 2 and len(one["score"]) == 2 for one in outputs)
+    pair = hub.load([laft.stage2, other], device="cpu")
+    torch.manual_seed(4)
+    beams = pair.hypotheses(["", *texts], "fr_XX", beam=2, nbest=2, sampling=True, sampling_topk=5,
+                            max_len_b=9)  # fmt: skip
+    assert [one["headlines"] for one in outputs] == [[h.text for h in beam] for beam in beams]
+
+    _, lines = generated(laft.stage2, given, *flags, "--constraints", patch=monkeypatch)
+    assert ["w1c1" in json.loads(line)["output"] for line in lines] == [False, True, True, True]
 
 
 def test_the_hub_and_another_language(
@@ -193,6 +228,17 @@ def test_a_cut_line_is_named(
             f"{CHECKPOINT}: no dict.txt in nowhere",
         ),
         (("--lang", "fr_XX", "--nbest", "9"), "w6c6\n", "--nbest 9: at most --beam 5"),
+        ((*JSON, "--lang", "fr_XX"), "w6c6\n", "standard input: line 1 is no JSON object"),
+        (
+            (*JSON, "--lang", "fr_XX"),
+            '{"t": "a"}\n',
+            "standard input: line 1: no text in the field",
+        ),
+        (
+            (*JSON, "--lang", "fr_XX"),
+            '{"text": "a", "output": 3}\n',
+            "standard input: line 1: has a field 'output' or",
+        ),
     ],
 )
 def test_wrong_input_is_one_line_and_no_output(

@@ -12,6 +12,7 @@ import pytest
 
 from preprocess.common.command import run_command
 from preprocess.own import __main__ as own
+from tests import tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,10 +84,12 @@ def test_compressed_files_are_read_and_others_named(task: Path) -> None:
         with pack.open(task / f"{name}{'.xz' if pack is lzma else '.gz'}", "wb") as handle:
             handle.write(path.read_bytes())
         path.unlink()
-    (task / "valid.csv").write_text("a,b\n")
+    (task / "valid.xlsx").write_text("a,b\n")
     done = run(task)
     assert done.returncode == 0, done.stderr
-    assert "own: valid.csv: not read; pairs are in train.tsv and valid.tsv" in done.stdout
+    assert (
+        "own: valid.xlsx: not read; pairs are in train and valid with .tsv, .csv, " in done.stdout
+    )
     assert len(made(task, "train.tsv")) == 38 and len(made(task, "mono.fr_XX.train")) == 57
 
 
@@ -106,9 +109,9 @@ def test_compressed_files_are_read_and_others_named(task: Path) -> None:
         ("mono.zh_CN.TXT", b"a\n", "mono.zh_CN.TXT: not read"),
         ("mono.fr_XX.txt.gz", b"", "mono.fr_XX.txt: mono.fr_XX.txt.gz is there too"),
         ("mono.fr_XX.txt", b"\x1f\x8b\x08", "mono.fr_XX.txt: compressed, and not text"),
-        ("train.tsv", b"\nsource\tTarget text\na\tb\n", "train.tsv: line 2 is a header row"),
+        ("train.csv", b"a,b\n", "train.tsv: train.csv is there too; take one of them away"),
         ("mono.fr_XX.txt", b"text\nune\n", "mono.fr_XX.txt: line 1 is a header row (text)"),
-        ("train.tsv", b'a\tb\n"x ""y"" z"\tb\n', "train.tsv: line 2 is quoted as in CSV"),
+        ("train.tsv", b'"x ""y"" z"\tb\n"a" b\tc\n', "train.tsv: line 2 is not quoted as CSV is"),
         ("mono.fr_XX.txt", b'"une, deux"\n' * 30, "line 1 and most others are quoted as in CSV"),
         ("mono.fr_XX.txt", b'{"text": "une"}\n' * 30, "mono.fr_XX.txt: line 1 is JSON"),
         ("mono.fr_XX.txt", b'[\n{"text": "une"}\n]\n', "mono.fr_XX.txt: line 1 is JSON"),
@@ -127,7 +130,27 @@ def test_a_wrong_file_is_named(task: Path, name: str, text: bytes | None, said: 
     assert not (task / "out" / "raw").exists()
 
 
-@pytest.mark.parametrize("other", ["train.csv", "train.jsonl", "train.json.gz"])
+@pytest.mark.parametrize("kind", tables.FORMATS)
+def test_pairs_and_texts_in_other_formats(task: Path, kind: str) -> None:
+    """The same splits as of TSV and plain text; a header row and quotation marks are said."""
+    assert run(task).returncode == 0
+    names = ("train.tsv", "valid.tsv", "mono.en_XX.train", "mono.fr_XX.train", "mono.fr_XX.valid")
+    expected = [made(task, name) for name in names]
+    pairs = [line.split("\t") for line in (task / "train.tsv").read_text().splitlines()]
+    french = (task / "mono.fr_XX.txt").read_text().splitlines()
+    for name in ("train.tsv", "mono.fr_XX.txt"):
+        (task / name).unlink()
+    tables.write(task, "train", kind, [{"source": s, "target": t} for s, t in pairs])
+    mono = ".jsonl" if kind == ".tsv" else kind
+    tables.write(task, "mono.fr_XX", mono, [{"n": "1", "text": text} for text in french])
+    done = run(task)
+    assert done.returncode == 0, done.stderr
+    assert [made(task, name) for name in names] == expected
+    said = "own: train.tsv: line 1 is a header row (source, target), and no text\n"
+    assert (said in done.stdout) == (kind == ".tsv")
+
+
+@pytest.mark.parametrize("other", ["train.xlsx", "train.ods", "train.arrow.gz"])
 def test_a_file_in_another_format_beside_a_missing_one_is_named(task: Path, other: str) -> None:
     (task / "train.tsv").rename(task / other)
     failed = run(task)

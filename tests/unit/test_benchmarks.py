@@ -3,12 +3,13 @@
 import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import measure, run
+from benchmarks import data, measure, report, run
 from benchmarks.comparisons import COMPARISONS, Setting
 from benchmarks.measure import System
 
@@ -81,6 +82,30 @@ def test_the_table_is_written_from_all_results(tmp_path: Path) -> None:
     assert rows[0] == ["system", "seconds", "peak MB", "time / fairseq", "memory"]
     assert rows[-1] == ["laft", "1.000 (1.000 to 3.000)", "50", "0.500", "0.50"]
     assert "mbart_full: failed: out of memory" in lines
+
+
+def test_a_busy_machines_ratios_are_those_of_cpu_seconds_and_growth_is_shown() -> None:
+    times = {"step_low_s": 1.0, "step_high_s": 3.0, "peak_mb": 100.0}
+    rows = {"fairseq": {**times, "step_s": 2.0, "cpu_s": 2.0, "growth": 1.5},
+            "laft": {**times, "step_s": 8.0, "cpu_s": 1.0, "growth": 1.04}}  # fmt: skip
+    lines = [line.split("|") for line in report.table(rows, ("fairseq",), busy=True).splitlines()]
+    last = dict(zip(map(str.strip, lines[0]), map(str.strip, lines[-1]), strict=True))
+    assert (last["CPU time / fairseq"], last["growth"]) == ("0.500", "1.04")
+
+
+def test_growth_is_that_after_100_steps() -> None:
+    run_of = partial(measure.Run, [], [], peak_mb=1.0, whole=1.0, output="")
+    assert run_of(memory_mb=[500.0, *[100.0] * 100, *[120.0] * 200]).growth == pytest.approx(1.2)
+    assert run_of(memory_mb=[1.0] * 200).growth == 0
+
+
+def test_real_lengths_are_those_of_the_shipped_pairs() -> None:
+    lengths = data.real_lengths(40)
+    assert {name: len(counts) for name, counts in lengths.items()} == {
+        "source": 40, "target": 40, "mono": 40,
+    }  # fmt: skip
+    assert len(set(lengths["source"])) > 20
+    assert sum(lengths["source"]) > 3 * sum(lengths["target"])
 
 
 def test_the_shipped_results_are_in_the_shipped_table(repository: Path, tmp_path: Path) -> None:

@@ -103,18 +103,20 @@ elif OWN:
         """The user's files, checked, and parted for validation."""
         input:
             sorted(path for path in FOLDER.iterdir()
-                   if path.name.startswith(("train.", "valid.", "mono."))),
+                   if path.name.split(".")[0] in ("train", "valid", "mono")),
         output:
             "raw/zero-shot.json",
         params:
             new=",".join(config["new_langs"]),
             langs=[SOURCE, *sorted(TEXTS - {SOURCE})],
+            columns=shlex.join(f"--{side}-column={config[f'{side}_column']}"
+                               for side in ("source", "target") if config[f"{side}_column"]),
         message:
             "text of {FOLDER}"
         shell:
             "PYTHONPATH={ROOT:q} python -m preprocess.own --folder {FOLDER:q}"
             " --backbone {BACKBONE:q} --langs {params.langs} --new-langs={params.new}"
-            " --raw raw/zero-shot"
+            " --raw raw/zero-shot {params.columns}"
             " && cd raw/zero-shot &&"
             " for split in train valid; do ln -f $split.tsv {SOURCE}.$split.tsv; done &&"
             " echo '{{}}' > ../zero-shot.json"

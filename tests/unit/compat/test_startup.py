@@ -1,8 +1,10 @@
 import argparse
+import os
 import pickle
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock, call
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from fairseq.trainer import Trainer
 from laft_fairseq import compat
 from laft_fairseq.checkpoints.header import HEADER_KEY, Header
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text, text_tensor
+from laft_fairseq.compat import startup
 from laft_fairseq.errors import LaftError
 
 
@@ -140,3 +143,26 @@ def test_a_program_that_imports_the_package_keeps_its_hook(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     compat.apply()
     assert sys.excepthook is sys.__excepthook__
+
+
+def test_the_environments_caches_and_allocator_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("GLIBC_TUNABLES", "MALLOC_"))]:
+        monkeypatch.delenv(name)
+    calls = MagicMock()
+    monkeypatch.setattr(startup.ctypes, "CDLL", calls)
+    monkeypatch.setattr(startup.platform, "libc_ver", lambda: ("glibc", "2.36"))
+    startup.reuse_freed_blocks()
+    assert calls.return_value.mallopt.call_count == 2
+    calls.return_value.mallopt.side_effect = lambda _, value: int(
+        value <= 1 << 25
+    )  # an older glibc
+    startup.reuse_freed_blocks()
+    assert call(startup.M_MMAP_THRESHOLD, 1 << 25) in calls.return_value.mallopt.mock_calls
+    calls.reset_mock()
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    startup.reuse_freed_blocks()
+    assert not calls.called
+    for name in startup.KERNEL_CACHES:
+        monkeypatch.setenv(name, "1024")
+    startup.bound_kernel_caches()
+    assert {os.environ[name] for name in startup.KERNEL_CACHES} == {"1024"}

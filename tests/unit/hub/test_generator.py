@@ -28,10 +28,12 @@ def pieces(tmp_path_factory: pytest.TempPathFactory) -> SubwordTokenizer:
     return SubwordTokenizer(tiny_text.write_sentencepiece(path), tiny.dictionary())
 
 
-def generator(pieces: SubwordTokenizer, layout: str | None = None, **options: Any) -> hub.Generator:
+def generator(
+    pieces: SubwordTokenizer, layout: str | None = None, seed: int = 5, **options: Any
+) -> hub.Generator:
     """A model whose outputs differ from text to text and from language to language."""
     model = tiny.model(layout=layout, **options)
-    noise = torch.Generator().manual_seed(5)
+    noise = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:  # layer norms stay, so that no bias drowns the text
@@ -108,6 +110,140 @@ def greedy(owner: hub.Generator, text: str, lang: str, output: str) -> str:
         logits[[*forbidden, 2] if len(written) == 1 else forbidden] = -math.inf
         written.append(int(logits.argmax()))
     return owner.tokenizer.decode(torch.tensor([t for t in written[1:] if t != 2]), set())
+
+
+Searched = tuple[list[int], list[int], float]  # source, output, its log-probability
+
+
+def searched(
+    owner: hub.Generator, texts: list[str], monkeypatch: pytest.MonkeyPatch, **search: Any
+) -> tuple[list[list[str]], list[Searched]]:
+    """The outputs of each text, and what the search found."""
+    tokens: list[Searched] = []
+    stock = owner.task.inference_step
+
+    def spy(generator: Any, models: Any, batch: Any, *args: Any) -> Any:
+        found = stock(generator, models, batch, *args)
+        for source, beam in zip(batch["net_input"]["src_tokens"].tolist(), found, strict=True):
+            kept = [token for token in source if token != 1]
+            tokens.extend((kept, h["tokens"].tolist(), float(h["positional_scores"].sum()))
+                          for h in beam)  # fmt: skip
+        return found
+
+    monkeypatch.setattr(owner.task, "inference_step", spy)
+    outputs = [[one.text for one in beam] for beam in owner.hypotheses(texts, "fr_XX", **search)]
+    return outputs, tokens
+
+
+def log_probability(owner: hub.Generator, found: Searched, temperature: float) -> float:
+    """Of the output, by whole passes of each model, whose probabilities are averaged."""
+    source, output, _ = found
+    lead = owner.task.layout.lead
+    begin = [*[2] * lead, tiny.dictionary().index("[fr_XX]")]
+    given = torch.tensor([[*begin, *output[:-1]]])
+    with torch.no_grad():
+        probabilities = [
+            (model(torch.tensor([source]), None, given)[0][0, lead:] / temperature).softmax(-1)
+            for model in owner.models.values()
+        ]
+    mean = torch.stack(probabilities).mean(0)  # (T, V)
+    return float(mean.gather(1, torch.tensor(output)[:, None]).log().sum())
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "ensemble": {"nbest": 3, **SEARCH},
+    "sampling": {"sampling": True, "beam": 3, "nbest": 3, "max_len_b": 6},
+    "top-k": {"sampling": True, "sampling_topk": 1, "beam": 1, "max_len_b": 6},
+    "top-p": {"sampling": True, "sampling_topp": 0.001, "beam": 1, "max_len_b": 6},
+    "temperature": {"temperature": 2.5, "nbest": 3, **SEARCH},
+    "prefix": {"prefix": "w3c3 w4", "nbest": 3, "beam": 3, "max_len_b": 8},
+    "constraints": {"constraints": "unordered", "beam": 3, "max_len_b": 8},
+    "ordered": {"constraints": "ordered", "beam": 3, "max_len_b": 8},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout"), [*((kind, "suffix") for kind in KINDS), ("prefix", "prefix")]
+)
+def test_each_kind_of_search(
+    pieces: SubwordTokenizer, kind: str, layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its scores are log-probabilities of the models, and it does what it is asked for."""
+    owner = generator(pieces, layout)
+    greedy = owner.generate(TEXTS[:5], "fr_XX", beam=1, max_len_b=6)
+    if kind == "ensemble":
+        other = generator(pieces, layout, seed=8)
+        owner.add(other.model, other.task, "other.pt")
+    texts, search = list(TEXTS[:5]), KINDS[kind]
+    if "constraints" in search:
+        texts = [f"{text}\tw3c3\tw1" * (n != 2) or text for n, text in enumerate(texts)]
+    torch.manual_seed(1)
+    outputs, found = searched(owner, texts, monkeypatch, **search)
+    assert len(found) == 5 * search["beam"] or ("constraints" in search and len(found) >= 5)
+    for one in found:
+        expected = log_probability(owner, one, search.get("temperature", 1.0))
+        assert one[2] == pytest.approx(expected, abs=1e-3)
+    best = [beam[0] for beam in outputs]
+    if kind in ("top-k", "top-p"):
+        assert best == greedy
+    elif kind == "sampling":
+        assert len({text for beam in outputs for text in beam}) > 10
+        torch.manual_seed(1)
+        assert searched(owner, texts, monkeypatch, **search)[0] == outputs
+    elif kind == "prefix":
+        assert all(text.startswith("w3c3 w4") for beam in outputs for text in beam)
+    elif kind in ("constraints", "ordered"):
+        held = [(text.find("w3c3"), text.find("w1")) for n, text in enumerate(best) if n != 2]
+        assert all(min(places) >= 0 for places in held)
+        assert kind == "constraints" or all(first < second for first, second in held)
+
+
+def test_the_groups_of_a_diverse_beam(
+    french: hub.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unlike each other, and those of a text alone whatever its number and its batch."""
+    search = {"beam": 4, "nbest": 4, "max_len_b": 4, "lenpen": 0.0}
+    groups = {"diverse_beam_groups": 4, "diverse_beam_strength": 9.0}
+    outputs, _ = searched(french, TEXTS, monkeypatch, **search, **groups, batch_size=3)
+    alone = [searched(french, [text], monkeypatch, **search, **groups)[0][0] for text in TEXTS]
+    assert outputs == alone
+    starts = [{text.split(" ")[0][:3] for text in beam} for beam in outputs]
+    plain, _ = searched(french, TEXTS, monkeypatch, **search)
+    assert sum(map(len, starts)) > sum(len({t.split(" ")[0][:3] for t in beam}) for beam in plain)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"layout": "prefix"}, "other.pt: its tag layout is not that of checkpoint.pt; "),
+        ({"tags": ("fr_XX", "en_XX", "zh_CN")}, "other.pt: its dictionary is not that of"),
+    ],
+)
+def test_an_ensemble_of_unlike_models(
+    pieces: SubwordTokenizer, other: dict[str, Any], message: str
+) -> None:
+    first, tags = generator(pieces), other.get("tags", tiny.TAGS)
+    task = tiny.task(tags=tags, tag_layout=other.get("layout"))
+    with pytest.raises(LaftError, match=f"^{message}"):
+        first.add(first.model, task, "other.pt")
+    del first.model.encoder.language_components["fr_XX"]
+    second = generator(pieces)
+    second.add(first.model, first.task, "other.pt")
+    with pytest.raises(LaftError, match=r"^other\.pt: holds no components of language fr_XX"):
+        second.generate(["w6c6"], "fr_XX")
+
+
+def test_words_inside_a_text_without_spaces_have_no_word_start(french: hub.Generator) -> None:
+    search = {"constraints": "unordered", "beam": 3, "max_len_b": 8}
+    assert "六" in french.generate(["一二\t六"], "zh_CN", **search)[0]
+    with pytest.raises(LaftError, match="number 1: --constraints: the backbone has no subwords"):
+        french.generate(["一二\tЖ"], "zh_CN", **search)
+    with pytest.raises(LaftError, match="number 2: --constraints: 10 tokens, but outputs have at"):
+        french.generate(["一", "一\tw1c1 w2c2 w3c3\tw1c1 w2c2"], "fr_XX", **search)
+    with pytest.raises(LaftError, match="--constraints: no output was found that holds them"):
+        french.generate(["一\tw1c1\tw1c1"], "fr_XX", **search, no_repeat_ngram_size=1)
+    with pytest.raises(LaftError, match="--prefix: 4 tokens, but outputs have at most 3"):
+        french.generate(["一"], "fr_XX", prefix="w1c1 w2c2", max_len_b=3)
 
 
 def test_another_output_language(french: hub.Generator) -> None:
@@ -267,6 +403,14 @@ def test_what_the_checkpoint_lacks_is_named(pieces: SubwordTokenizer) -> None:
         ({"lang": "fr_XX", "max_len_b": 5, "min_len": 6}, "at most 5 tokens, but --min-len 6"),
         ({"lang": "fr_XX", "min_len": 64}, "--min-len 64: the model writes at most 63 tokens"),
         ({"lang": "fr_XX", "buffer_size": 0}, "--buffer-size 0: at least 1"),
+        ({"lang": "fr_XX", "sampling_topp": 0.9}, "--sampling-topp 0.9: needs --sampling"),
+        ({"lang": "fr_XX", "sampling": True}, "--sampling: draws --beam 5 outputs"),
+        ({"lang": "fr_XX", "sampling": True, "nbest": 5, "sampling_topp": 1.5}, "at most 1"),
+        ({"lang": "fr_XX", "sampling": True, "nbest": 5, "sampling_topk": 99}, "dictionary has"),
+        ({"lang": "fr_XX", "diverse_beam_groups": 2}, "--diverse-beam-groups 2: must divide"),
+        ({"lang": "fr_XX", "constraints": "yes"}, "--constraints yes: ordered or unordered"),
+        ({"lang": "fr_XX", "prefix": "w1", "constraints": "ordered"}, "--prefix and --constrai"),
+        ({"lang": "fr_XX", "diverse_beam_groups": 5, "constraints": "ordered"}, "be combined"),
     ],
 )
 def test_refusals(french: hub.Generator, arguments: dict[str, Any], message: str) -> None:
@@ -324,6 +468,13 @@ def test_plain_backbone_from_its_folder(tmp_path: Path) -> None:
     texts = tiny_text.raw("zh_CN", 3)
     assert loaded.generate(texts, "zh_CN", **SEARCH) == expected.generate(texts, "zh_CN", **SEARCH)
     named = (tmp_path / "model.pt", tmp_path, tmp_path / "sentence.bpe.model", tmp_path)
+    half = hub.load(tmp_path, device="cpu", half=True)
+    assert half.model.decoder.output_projection.weight.dtype == torch.bfloat16
+    pairs = [[next(owner.hypotheses([text], "zh_CN", **SEARCH))[0].score for text in texts]
+             for owner in (half, loaded)]  # fmt: skip
+    assert pairs[0] != pairs[1] and pairs[0] == pytest.approx(pairs[1], rel=0.05)
+    pair = hub.load([tmp_path, tmp_path / "model.pt"], device="cpu")
+    assert len(pair.models) == 1 and hub.load([tmp_path], device="cpu")
     again = hub.load(*named, device="cpu")  # a plain backbone has no use for the last
     assert again.generate(texts, "zh_CN", **SEARCH) == loaded.generate(texts, "zh_CN", **SEARCH)
     with pytest.raises(LaftError, match=r"^no/model: no such sentencepiece model"):

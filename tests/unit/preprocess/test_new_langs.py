@@ -116,8 +116,7 @@ def test_without_langs_txt_the_languages_are_cc25s(
         ("t.txt", "text\na b", "t.txt: line 1 is a header row"),
         ("t.txt", '{"text": "a b"}', "t.txt: line 1 is JSON"),
         ("t.txt", '"a ""b"" c"', "t.txt: line 1 is quoted as in CSV"),
-        ("t.csv", "a,b", "t.csv: CSV, which is not read"),
-        ("t.tsv", "id\tlang\tsource\ttarget", "t.tsv: line 1 is a header row (source)"),
+        ("t.xlsx", "a,b", "t.xlsx: XLSX, which is not read"),
         ("t.tsv", None, "t.tsv: no such file (t.csv is there, and not read in its place)"),
     ],
 )

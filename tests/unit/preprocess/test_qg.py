@@ -13,6 +13,7 @@ import sentencepiece
 from laft_fairseq.errors import LaftError
 from preprocess.qg import evidence
 from preprocess.qg.limits import shorten
+from tests import tables
 
 ZH = "山上有雪。“谁在那里？”他问！河里有鱼"
 EN = 'Ada wrote notes in 1843. She liked "loops." They were new!\n\nBabbage built little.'
@@ -156,6 +157,19 @@ def test_json_that_is_nested_too_deeply(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(LaftError, match=r"deep\.json: "):
             evidence.read_items(path, "en_XX", evidence.Report())
+
+
+@pytest.mark.parametrize("kind", [".csv", ".parquet", "folder"])
+def test_question_data_in_columns(tmp_path: Path, kind: str) -> None:
+    """CSV has its offsets as texts; the others Hugging Face's columns."""
+    record = {"id": "5", "question": "When?", "context": f"1843. {EN}"}
+    more: dict[str, Any] = {"answer": "1843", "answer_start": "25"}
+    if kind != ".csv":
+        more = {"answers": {"text": ["1843"], "answer_start": [25]}}
+    path = tables.write(tmp_path, "q", kind, [{**record, **more}])
+    report = evidence.Report()
+    (item,) = evidence.read_items(path, "en_XX", report)
+    assert (item.name, item.evidence) == ("5", "Ada wrote notes in 1843.")
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,26 @@ def test_known_words_need_a_dictionary_and_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("lang", "sound", "rubbish"),
+    [
+        ("bo_CN", "བོད་ཡིག་གི་ཚིག་གྲུབ་ཡིན", "the castle was built here"),
+        ("dv_MV", "ދިވެހިރާއްޖެއަކީ ޤައުމެކެވެ", "部长昨日宣布援助灾区"),
+        ("kas_Deva", "कश्मीर एक सुंदर जगह है", "کشمیر یک جای زیباست"),  # as the tag says
+        ("kea_CV", "es jogu é simplis i grátis", "Министр объявил о помощи"),
+    ],
+)
+def test_a_language_that_py3langid_does_not_know(lang: str, sound: str, rubbish: str) -> None:
+    """Its script decides, and it is said; short texts are undecidable, others nobody's."""
+    for langs in ([lang], [*LANGS, lang]):
+        share = right_language([sound, rubbish, sound[:3], "? \ufffd"], lang, langs)
+        assert share.right.tolist() == [True, False, False, False]
+        assert share.undecidable == 25.0 and share.by_script
+    french = right_language(["un visionneur de documents", sound], "fr_XX", [*LANGS, lang])
+    is_latin = lang == "kea_CV"  # of which the identifier knows only French and the like
+    assert french.right.tolist() == [True, is_latin] and not french.by_script
+
+
+@pytest.mark.parametrize(
     ("lang", "langs", "named"),
     [
         ("ru_RU", LANGS, "ru_RU is none of the languages"),

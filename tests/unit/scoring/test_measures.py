@@ -59,3 +59,31 @@ def test_bleu_cuts_chinese_as_chinese() -> None:
 def test_chrf_of_equal_and_of_disjoint_texts() -> None:
     assert measures.chrf(["abcdefg"], ["abcdefg"])[0] == pytest.approx(100.0)
     assert measures.chrf(["hijklmn"], ["abcdefg"])[0] == 0.0
+
+
+SUMMARIES = (
+    "The fox sleeps. It is summer. A dog barks at the fox.",
+    "A dog barks. The lazy fox sleeps in summer.",
+    "it is summer and the fox sleeps",
+    "One sentence. ",
+    "",
+)
+
+
+@pytest.mark.parametrize("protocol", ["unicode", "xnlg"])
+def test_rouge_lsum_is_the_librarys(protocol: str) -> None:
+    """Of sentences on lines, in English, where tokens agree; within one sentence it is ROUGE-L."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rougeLsum", "rougeL"], use_stemmer=protocol == "xnlg")
+    pairs = [(one, other) for one in SUMMARIES for other in SUMMARIES]
+    actual = measures.rouge_lsum(*zip(*pairs, strict=True), "en_XX", protocol)
+    expected = [
+        scorer.score(*(text.replace(". ", ".\n") for text in reversed(pair))) for pair in pairs
+    ]
+    assert actual.tolist() == pytest.approx([100 * e["rougeLsum"].fmeasure for e in expected])
+    assert any(abs(e["rougeLsum"].fmeasure - e["rougeL"].fmeasure) > 0.05 for e in expected)
+    long = " ".join(map(str, range(5000)))
+    assert measures.rouge_lsum([f"{long}. And more."], [long], "en_XX")[0] == pytest.approx(
+        100 * 2 * 5000 / (5002 + 5000)
+    )

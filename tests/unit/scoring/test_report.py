@@ -154,3 +154,53 @@ def test_the_difference_to_a_trivial_baseline_is_paired() -> None:
 
 def test_the_language_joins_the_usual_ones() -> None:
     assert Settings("ru_RU").languages == ("de", "en", "fr", "ru", "zh")
+
+
+def test_several_references() -> None:
+    """ROUGE by the best of each item, BLEU and chrF as sacrebleu has them, the rest of all."""
+    from rouge_score.rouge_scorer import RougeScorer
+    from sacrebleu import corpus_bleu, corpus_chrf
+
+    outputs = ["a dog barks at night", "the fox sleeps", ""]
+    first = ["the dog barks", "a lazy fox", "nothing"]
+    more = [["one dog barks at night", "fox", "b c"], ["x y", "the fox sleeps now", "d"]]
+    settings = Settings("en_XX", resamples=50)
+    sources = ["dog and fox", "sleeps now", "e"]
+    report, rouge_l = score(outputs, first, settings, sources, more)
+    metrics = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
+    library = RougeScorer(metrics)
+    expected = [library.score_multi(list(refs), output)
+                for output, *refs in zip(outputs, first, *more, strict=True)]  # fmt: skip
+    for metric in metrics:
+        mean = 100 * sum(item[metric].fmeasure for item in expected) / 3
+        assert report[metric]["f"] == pytest.approx(mean)
+    assert rouge_l.tolist() == pytest.approx([100 * item["rougeL"].fmeasure for item in expected])
+    everything = [first, *more]
+    assert report["bleu"] == pytest.approx(corpus_bleu(outputs, everything).score)
+    assert report["chrf"] == pytest.approx(corpus_chrf(outputs, everything).score)
+    assert report["length_ratio"] == pytest.approx(8 * 3 / (7 + 8 + 7))
+    assert (report["n"], report["references"], report["novel_n"]) == (3, 3, 3)
+    # against [one barks at night], [the fox], and [nothing], without the sources' tokens
+    assert report["novel_rougeL"] == pytest.approx(100 * (2 * 3 / 8 + 1 + 0) / 3)
+    assert "|refs:3-best|" in report["signature"] and "nrefs:3" in report["bleu_signature"]
+    baselines = score_trivial_baselines(first, settings, sources, more=more)
+    assert baselines["oracle"]["rougeL"]["f"] > baselines["oracle"]["rouge2"]["f"] > 0
+    alone, _ = score(outputs, first, settings, sources)
+    assert alone["references"] == 1 and "refs:" not in alone["signature"]
+
+
+def test_the_oracle_looks_at_every_reference() -> None:
+    sources = ["A dog barks. The fox sleeps."]
+    for references in (["a dog"], ["x"]), (["x"], ["a dog"]):
+        report = score_trivial_baselines(
+            references[0], Settings("en_XX", resamples=10), sources, more=references[1:]
+        )
+        assert report["oracle"]["rougeL"]["f"] == pytest.approx(100 * 2 * 2 / (3 + 2))
+
+
+def test_a_language_that_only_its_script_tells() -> None:
+    settings = Settings("bo_CN", resamples=10)
+    report, _ = score(["བོད་ཡིག་གི་ཚིག་གྲུབ"], ["བོད་ཡིག་གི་ཚིག་གྲུབ"], settings)
+    assert (report["right_language"], report["right_language_by"]) == (100.0, "script")
+    assert report["signature"].endswith("|langs:bo+de+en+fr+zh|right-language:script")
+    assert "by script alone" in format_report(report)

@@ -61,6 +61,17 @@ def test_table_and_json_from_files(folder: Path, capsys: pytest.CaptureFixture[s
     assert sorted(path.name for path in folder.iterdir()) == sorted([*FILES, "out.json"])
 
 
+def test_several_files_of_references(folder: Path) -> None:
+    """The best of each item; a log's T- lines are then no reference."""
+    (folder / "other").write_text("editeur\nle jeu\n", encoding="utf-8")
+    for outputs in ("--hyp hyp", "--generate-log log"):
+        words = f"{outputs} --ref ref other --src src --lang fr_XX --trivial-baselines --items"
+        assert run(f"{words} --json out.json") == 0
+        report = json.loads((folder / "out.json").read_text(encoding="utf-8"))
+        assert report["references"] == 2
+        assert report["items"] == {"rougeL": [75.0, 100.0]}
+
+
 def test_items_are_given_on_request_alone(folder: Path) -> None:
     words = "--hyp hyp --ref ref --lang fr_XX --json out.json"
     assert run(words) == 0
@@ -124,6 +135,7 @@ def test_tags_of_a_log(folder: Path) -> None:
     [
         ("--hyp hyp --ref short --lang fr_XX", "hyp has 2 hypotheses for fr_XX but short has 1"),
         ("--hyp hyp --ref ref --english-ref short --lang fr_XX", "but short has 1 lines"),
+        ("--hyp hyp --ref ref short --lang fr_XX", "but short has 1 lines"),
         ("--hyp nothing --ref ref --lang fr_XX", "nothing: the file is empty"),
         ("--hyp absent --ref ref --lang fr_XX", "absent: cannot be read"),
         ("--hyp hyp --lang fr_XX", "no references for fr_XX: give them with --ref"),

@@ -13,6 +13,7 @@ from fairseq.search import BeamSearch
 from fairseq.sequence_generator import SequenceGenerator
 from omegaconf import OmegaConf
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from laft_fairseq.checkpoints.record import shape_arguments
 from laft_fairseq.errors import LaftError
@@ -122,6 +123,30 @@ def test_other_searches_stay_as_they_are(ours: tuple[Any, Any]) -> None:
     pair = SequenceGenerator([model, model], task.dictionary)
     improve_search(pair)
     assert type(pair.model) is FiniteEnsemble and type(pair.search) is BeamSearch
+
+
+def test_half_precision_searches_in_bf16_and_leaves_training_alone() -> None:
+    """fairseq-generate --half; the source's keys and values are laid out once for all steps."""
+    task, model = tiny.task(half=True), tiny.scrambled()
+    search = Namespace(beam=2, max_len_a=0, max_len_b=4)
+    task.build_generator([model.train()], search)
+    assert model.encoder.embed_tokens.weight.dtype == torch.float32
+    generator = task.build_generator([model.eval()], search)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    attention, states = model.decoder.layers[0].encoder_attn, []
+    model.decoder.register_forward_hook(
+        lambda _, args, kwargs, result: states.append(
+            attention._get_input_buffer(kwargs["incremental_state"])["prev_key"]
+        ), with_kwargs=True,
+    )  # fmt: skip
+    rows = [tiny.ids(text) for text in SOURCES[:2]]
+    sample = {"net_input": {"src_tokens": pad_sequence([torch.tensor(row) for row in rows], True, 1,
+                                                       padding_side="left")}}  # fmt: skip
+    sample["net_input"]["src_lengths"] = torch.tensor([len(row) for row in rows])
+    outputs = task.inference_step(generator, [model], sample)
+    assert [len(beam) for beam in outputs] == [2, 2]
+    assert all(beam[0]["score"].dtype == torch.float32 for beam in outputs)
+    assert len(states) > 1 and all(keys.is_contiguous() for keys in states)
 
 
 EOS, PAD = 2, 1

@@ -66,6 +66,11 @@ def read_config(folder: Path) -> Any:
             "PeftModel.from_pretrained(MODEL, ADAPTER).merge_and_unload().save_pretrained(FOLDER), "
             "and import that folder"
         )
+    if (folder / "modeling_laft.py").is_file():
+        raise LaftError(
+            f"{folder}: holds a trained system with parts of its own, written by `laft export`, "
+            "and not a plain mBART; use the backbone that it was trained on"
+        )
     try:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False

@@ -118,7 +118,10 @@ def find_layout(folder: Path, tokenizer: Any, tags: list[str], option: str | Non
     if option:
         return TagLayout(option)
     name = type(tokenizer).__name__
-    layouts = {layout for layout in (BY_CLASS.get(name), BY_LANGUAGES.get(tuple(tags))) if layout}
+    by_class = BY_CLASS.get(name)
+    if name == "NllbTokenizerFast":  # of `laft export`, for it takes any languages
+        by_class = TagLayout.SUFFIX if tokenizer.legacy_behaviour else TagLayout.PREFIX
+    layouts = {layout for layout in (by_class, BY_LANGUAGES.get(tuple(tags))) if layout}
     if len(layouts) != 1:
         raise LaftError(
             f"{folder}: its tokenizer ({name}) and its {len(tags)} languages tell "

@@ -28,7 +28,7 @@ EMBEDDING = "encoder.embed_tokens.weight"
 MARKS = (EMBEDDING, "encoder.layer_norm.weight", "decoder.layer_norm.weight",
          "encoder.embed_positions.weight", "encoder.layernorm_embedding.weight")  # fmt: skip
 ADDED = (".task_module.", ".fusion.", ".language_adapter.", ".language_components.", ".gate.",
-         ".task_adapter.", ".new_tag_rows.")  # fmt: skip
+         ".task_adapter.", ".lora.", ".new_tag_rows.")  # fmt: skip
 
 
 def is_added(name: str) -> bool:

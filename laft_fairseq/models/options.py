@@ -30,6 +30,7 @@ MODULES = {
     "task_module_init": "task_module",
     "task_module_layers": "task_module",
     "task_adapter_reduction": "task_adapter",
+    "lora_rank": "lora",
 }
 
 
@@ -78,6 +79,10 @@ class LAFTOptions(FairseqDataclass):
     )
     task_adapter_reduction: int = field(
         default=2, metadata={"help": "width over bottleneck of the task adapter"}
+    )
+    lora_rank: int = field(
+        default=0,
+        metadata={"help": "rank of LoRA's updates; 0: as many parameters as LAFT's task module"},
     )
     mask_source_tag: bool = field(
         default=False, metadata={"help": "the encoder sees <mask> in place of the source's tag"}

@@ -62,11 +62,7 @@ def build(model: Any, state: dict[str, Tensor], dictionary: Dictionary, lang: st
         kind, configuration = transformers.MBartForConditionalGeneration, transformers.MBartConfig
     with torch.device("meta"):
         built = kind(configuration(**config))
-    missing, unknown = built.load_state_dict(_renamed(state, model), strict=False, assign=True)
-    assert not unknown and all(
-        name in built._tied_weights_keys or name == "final_logits_bias" for name in missing
-    ), (unknown, missing)
-    built.final_logits_bias = torch.zeros(1, config["vocab_size"])
+    built.load_state_dict(_renamed(state, model), assign=True)
     built.tie_weights()
     built.generation_config = transformers.GenerationConfig(**generation)
     return built.eval()
@@ -130,7 +126,11 @@ def _added(model: Any, state: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def _renamed(state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
-    """Return the tensors under transformers' names, components stacked by language."""
+    """Return the tensors under transformers' names, components stacked by language.
+
+    Added are the output bias, which mBART's own weights have as zero, and the copies of the
+    embedding.
+    """
     left_out = (EMBEDDING, *TIED)
     renamed = {
         f"model.{name}": tensor
@@ -139,7 +139,9 @@ def _renamed(state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
         and not name.endswith(".version")
         and ".language_components." not in name
     }
-    renamed["model.shared.weight"] = state[EMBEDDING]
+    places = ("model.shared", "model.encoder.embed_tokens", "model.decoder.embed_tokens", "lm_head")
+    renamed |= dict.fromkeys([f"{place}.weight" for place in places], state[EMBEDDING])
+    renamed["final_logits_bias"] = torch.zeros(1, len(state[EMBEDDING]))
     entries = model.encoder.language_components.values() if model.encoder.needs_components else ()
     if entries:
         for name in ("components", "mean_removed"):
@@ -160,7 +162,7 @@ def build_tokenizer(sentencepiece: Path, model: Any, dictionary: Dictionary, lan
 
     tags = model.encoder.language_tags
 
-    class Converter(SpmConverter):  # type: ignore[misc]
+    class Converter(SpmConverter):
         """transformers' conversion of a sentencepiece model, with our entries and byte fallback."""
 
         handle_byte_fallback = True

@@ -59,7 +59,7 @@ def model_card(
         model_name=name,
         eval_results=[
             EvalResult("text2text-generation", "custom", data, measure, round(value, 2),
-                       metric_args={"signature": signature})
+                       dataset_config=data, metric_args={"signature": signature})
             for data, measure, value, signature in rows
         ] or None,
     )  # fmt: skip

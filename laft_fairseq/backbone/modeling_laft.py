@@ -259,7 +259,7 @@ class LaftDecoder(MBartDecoder):
             return
         languages = places(output_tag, self.config.adapter_languages, self.config)  # (B,)
 
-        def adapt(layer: nn.Module, _: Any, output: Any) -> Any:
+        def adapt(layer: Any, _: Any, output: Any) -> Any:
             z = hidden_states(output)  # (B, T, d)
             adapted = torch.empty_like(z)
             for place, adapter in enumerate(layer.language_adapter.values()):
@@ -314,6 +314,7 @@ class LaftForConditionalGeneration(MBartForConditionalGeneration):
     """LAFT with mBART's language-modelling head."""
 
     config_class = LaftConfig
+    supports_gradient_checkpointing = False  # its second forward pass would lack the adapters
 
     def __init__(self, config: LaftConfig) -> None:
         super().__init__(config)

@@ -8,7 +8,7 @@ bit. The update is not scaled (alpha is the rank) and has no dropout.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -38,8 +38,10 @@ def add_lora(model: nn.Module, rank: int) -> None:
         rank: of B A; 0: :func:`rank_at_share_of_laft`.
 
     Raises:
-        LaftError: peft is not installed.
+        LaftError: peft is not installed, or a negative rank.
     """
+    if rank < 0:
+        raise LaftError(f"--lora-rank {rank}: must be positive, or 0 for LAFT's share")
     try:
         from peft import LoraConfig, inject_adapter_in_model
         from peft.tuners.lora import Linear
@@ -48,7 +50,7 @@ def add_lora(model: nn.Module, rank: int) -> None:
             "peft, which --method lora needs, is not installed: pip install 'laft_fairseq[lora]'"
         ) from None
 
-    class Projection(Linear):  # type: ignore[misc]
+    class Projection(Linear):
         """peft's projection with W under its own name, also for those who read ``weight``.
 
         W and the bias keep the names that they have in the backbone, by which checkpoints and
@@ -81,6 +83,6 @@ def merged_state(model: nn.Module) -> dict[str, Tensor]:
     """Return all tensors of a model, with LoRA's updates, if it has any, added to W."""
     for module in model.modules():
         if hasattr(module, "lora_A"):
-            module.merge()
+            cast(Any, module).merge()
     state = nn.Module.state_dict(model)  # whole, whatever a checkpoint would leave out
     return {name: tensor for name, tensor in state.items() if f".{NAME}." not in name}

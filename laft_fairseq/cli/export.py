@@ -170,7 +170,7 @@ def _to_hugging_face(args: argparse.Namespace) -> int:
         out.name,
         str(model.options.method),
         model.decoder.adapter_tags() or model.tags,
-        f"{kind.get(recorded.get('_name'), 'text')} in {trained}",
+        f"{kind.get(str(recorded.get('_name')), 'text')} in {trained}",
         task.layout,
         built.config.model_type != "mbart",
         args.scores,

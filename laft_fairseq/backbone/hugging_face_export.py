@@ -53,7 +53,7 @@ def build(model: Any, state: dict[str, Tensor], dictionary: Dictionary, lang: st
     }  # fmt: skip
     begin = "forced_bos_token_id" if tags.layout is TagLayout.PREFIX else "decoder_start_token_id"
     generation[begin] = dictionary.index(f"[{lang}]")
-    if any(map(is_added, state)):
+    if any(map(is_added, state)) or model.encoder.mask_source_tag:
         from laft_fairseq.backbone import modeling_laft
 
         config |= _added(model, state)
@@ -105,6 +105,8 @@ def _added(model: Any, state: dict[str, Tensor]) -> dict[str, Any]:
         model.encoder, model.decoder, model.options, model.encoder.language_tags,
     )  # fmt: skip
     entries = encoder.language_components if encoder.needs_components else {}
+    if encoder.needs_components and not entries:
+        raise LaftError("the checkpoint holds no language components; train both stages with them")
     task_adapter = state.get("encoder.layers.0.task_adapter.down.weight")
     return {
         "language_ids": dict(zip(tags.tags, tags.token_ids, strict=True)),
@@ -118,7 +120,7 @@ def _added(model: Any, state: dict[str, Tensor]) -> dict[str, Any]:
         "component_languages": list(entries),
         "fusion_dim": options.fusion_dim if encoder.fusion is not None else 0,
         "fusion_input": str(options.fusion_input),
-        "language_adapter_dim": options.language_adapter_dim if decoder.adapter_tags() else 0,
+        "language_adapter_dim": options.language_adapter_dim if decoder.has_adapters else 0,
         "adapter_languages": decoder.adapter_tags(),
         "adapter_norm": str(options.adapter_norm),
         "task_adapter_dim": 0 if task_adapter is None else len(task_adapter),

@@ -84,6 +84,8 @@ Cross-lingual text generation on mBART, trained by laft_fairseq.
 
 ## Use
 
+With `pip install 'transformers>=4.57,<5' torch`:
+
 ```python
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 

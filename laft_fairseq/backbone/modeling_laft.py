@@ -40,43 +40,24 @@ from transformers.models.mbart.modeling_mbart import (
 
 
 class LaftConfig(MBartConfig):
-    """mBART's configuration and the sizes of the added parts; a size of 0 is a part left out.
-
-    Attributes:
-        language_ids: the token id of each language's tag.
-        tag_layout: where the tag stands: ``suffix``, X </s> [l], or ``prefix``, [l] X </s>.
-        mask_source_tag: whether the encoder sees ``<mask>`` in place of the source's tag.
-        mask_token_id: of ``<mask>``.
-        task_module_layers: encoder layers of the task module.
-        gate: whether it is gated, as in TM + adv.
-        removal: how s_L is formed: ``scaled`` (as above), ``projection`` (not divided by ‖e_L‖₂),
-            ``mean`` (the mean e_L of the language) or ``none``.
-        num_components: k.
-        component_languages: the languages that can be read.
-        fusion_dim: width of the fusion's bottleneck.
-        fusion_input: what the fusion sees: ``subtracted``, s_L, or ``mean``, the language's mean.
-        language_adapter_dim: width of a language adapter's bottleneck.
-        adapter_languages: the languages that can be written.
-        adapter_norm: where an adapter's layer norm stands: ``inside``, ``outside`` or ``none``.
-        task_adapter_dim: width of a task adapter's bottleneck.
-    """
+    """mBART's configuration and the added parts; a part whose size is 0 is left out."""
 
     model_type = "laft_mbart"
-    language_ids: dict[str, int] = {}  # noqa: RUF012
-    tag_layout = "suffix"
-    mask_source_tag = False
-    mask_token_id = 0
-    task_module_layers = 0
-    gate = False
-    removal = "none"
-    num_components = 0
-    component_languages: Sequence[str] = ()
-    fusion_dim = 0
-    fusion_input = "subtracted"
-    language_adapter_dim = 0
-    adapter_languages: Sequence[str] = ()
-    adapter_norm = "inside"
-    task_adapter_dim = 0
+    language_ids: dict[str, int] | None = None  # the token of each language's tag
+    tag_layout: str = "suffix"  # X </s> [l]; or prefix, [l] X </s>
+    mask_source_tag: bool = False  # the encoder sees <mask> in place of the source's tag
+    mask_token_id: int = 0
+    task_module_layers: int = 0
+    gate: bool = False  # of TM + adv
+    removal: str = "none"  # scaled, as above; projection, without ‖e_L‖₂; mean, the mean e_L; none
+    num_components: int = 0  # k
+    component_languages: list[str] | tuple[str, ...] = ()  # those that can be read
+    fusion_dim: int = 0
+    fusion_input: str = "subtracted"  # s_L; or mean, the language's mean s_L
+    language_adapter_dim: int = 0
+    adapter_languages: list[str] | tuple[str, ...] = ()  # those that can be written
+    adapter_norm: str = "inside"  # or outside, none: where an adapter's layer norm stands
+    task_adapter_dim: int = 0
 
 
 class Fusion(nn.Module):
@@ -206,7 +187,7 @@ class LaftEncoder(MBartEncoder):
         h = (e - s_L.unsqueeze(1)).to(e.dtype)  # (B, T, d), r
         bias = torch.zeros_like(mask, dtype=e.dtype).masked_fill(~mask, torch.finfo(e.dtype).min)
         for layer in self.task_module:
-            h = hidden_states(layer(h, bias[:, None, None], layer_head_mask=None))
+            h = layer(h, bias[:, None, None], layer_head_mask=None)[0]
         if self.gate is not None:
             return self.gate(h, e)
         if self.fusion is None:
@@ -260,13 +241,13 @@ class LaftDecoder(MBartDecoder):
         languages = places(output_tag, self.config.adapter_languages, self.config)  # (B,)
 
         def adapt(layer: Any, _: Any, output: Any) -> Any:
-            z = hidden_states(output)  # (B, T, d)
+            z = output[0]  # (B, T, d)
             adapted = torch.empty_like(z)
             for place, adapter in enumerate(layer.language_adapter.values()):
                 rows = languages.eq(place)
                 if rows.any():
                     adapted[rows] = adapter(z[rows])
-            return with_hidden_states(output, adapted)
+            return (adapted, *output[1:])
 
         hooks = [layer.register_forward_hook(adapt) for layer in self.layers]
         try:
@@ -367,23 +348,13 @@ def places(tag: Tensor, languages: Sequence[str], config: LaftConfig) -> Tensor:
 
 def add_task_adapters(layers: nn.ModuleList, d: int, dim: int) -> None:
     """Put a task adapter after each layer."""
+
+    def adapt(layer: Any, _: Any, output: Any) -> Any:
+        return (layer.task_adapter(output[0]), *output[1:])
+
     for layer in layers:
         layer.task_adapter = Adapter(d, dim)
-        layer.register_forward_hook(
-            lambda layer, _, output: with_hidden_states(
-                output, layer.task_adapter(hidden_states(output))
-            )
-        )
-
-
-def hidden_states(output: Any) -> Tensor:
-    """Return the hidden states in a layer's output, which newer versions give alone."""
-    return output if isinstance(output, Tensor) else output[0]
-
-
-def with_hidden_states(output: Any, x: Tensor) -> Any:
-    """Return a layer's output with other hidden states."""
-    return x if isinstance(output, Tensor) else (x, *output[1:])
+        layer.register_forward_hook(adapt)
 
 
 LaftConfig.register_for_auto_class()

@@ -44,10 +44,11 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "adapter": {"method": "adapter", "activation_fn": "relu"},
     "tm_adv": {"method": "tm_adv_frozen", "layout": "prefix"},
     "plain": {"method": "mbart_enc_top2"},
+    "tag-masked": {"method": "mbart_full", "mask_source_tag": True},
     "lora": {"method": "lora", "lora_rank": 4},
     "plain-prefix": {"method": "mbart_full", "layout": "prefix", "no_scale_embedding": True},
 }
-WITH_CODE = {"laft", "laft-prefix", "laft-mean", "adapter", "tm_adv"}
+WITH_CODE = {"laft", "laft-prefix", "laft-mean", "adapter", "tm_adv", "tag-masked"}
 TEXTS = ["▁w1 c1 ▁w2 c2 </s> [en_XX]", "▁w6 c6 </s> [fr_XX]", "一 二 三 <mask> </s> [zh_CN]"]
 WRITTEN = ["[en_XX] ▁w1 c1", "[fr_XX] ▁w6 c6", "[zh_CN] 一 二"]
 IN_OTHERS = ["[fr_XX] ▁w1 c1", "[fr_XX] ▁w6 c6", "[en_XX] 一 二"]

@@ -104,7 +104,7 @@ def fill_defaults(args: Any, **architecture: Any) -> None:
 
 def warn_of_unused(args: Any) -> None:
     """Log one line that names the given options that ``--method`` has no module for, if any."""
-    defaults = Namespace()
+    defaults = Namespace(backbone=args.backbone)  # which has the shape of laft_m2m
     ARCH_CONFIG_REGISTRY.get(getattr(args, "arch", ""), fill_defaults)(defaults)
     unused = []
     for name, module in MODULES.items():

@@ -1,7 +1,8 @@
 """A trained model as a Hugging Face directory: the way back from hugging_face.py.
 
-A system that adds nothing to mBART, or whose parts are merged, becomes a plain
-``MBartForConditionalGeneration``; the others come with their modelling file, modeling_laft.py.
+A system that adds nothing to its backbone, or whose parts are merged, becomes a plain
+``MBartForConditionalGeneration`` or ``M2M100ForConditionalGeneration``; the others come with their
+modelling file, modeling_laft.py.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor
 
-from laft_fairseq.backbone.hugging_face import load_transformers
+from laft_fairseq.backbone.hugging_face import CLASSES, M2M, MBART, load_transformers
 from laft_fairseq.checkpoints.backbone import EMBEDDING, TIED, is_added
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.byte_fallback import is_byte
 from laft_fairseq.languages.dictionary import MASK
 from laft_fairseq.languages.layout import TagLayout
 
+POSITIONS = "encoder.embed_positions.weight"  # M2M-100, whose positions are sinusoidal, has none
 MAX_NEW_TOKENS = 200  # as laft generate's --max-len-b
 
 
@@ -34,14 +36,14 @@ def build(model: Any, state: dict[str, Tensor], dictionary: Dictionary, lang: st
         lang: the language written where none is named.
 
     Raises:
-        LaftError: what transformers' mBART has no place for.
+        LaftError: what transformers' models have no place for.
     """
     transformers = load_transformers()
     if model.encoder.new_tag_rows:
         raise LaftError(
             f"{next(iter(model.encoder.new_tag_rows))}: new to the backbone; its tag has one "
-            "embedding in the encoder and another in the decoder, for which transformers' mBART "
-            "has no place"
+            "embedding in the encoder and another in the decoder, for which transformers' models "
+            "have no place"
         )
     tags, config = model.encoder.language_tags, _shape(model.recorded, state)
     generation = {
@@ -53,26 +55,29 @@ def build(model: Any, state: dict[str, Tensor], dictionary: Dictionary, lang: st
     }  # fmt: skip
     begin = "forced_bos_token_id" if tags.layout is TagLayout.PREFIX else "decoder_start_token_id"
     generation[begin] = dictionary.index(f"[{lang}]")
+    renamed, is_mbart = _renamed(state, model), POSITIONS in state
     if any(map(is_added, state)) or model.encoder.mask_source_tag:
         from laft_fairseq.backbone import modeling_laft
 
-        config |= _added(model, state)
-        kind, configuration = modeling_laft.LaftForConditionalGeneration, modeling_laft.LaftConfig
+        config |= _added(model, state) | {"sinusoidal_positions": not is_mbart}
+        kind = modeling_laft.LaftForConditionalGeneration
     else:
-        kind, configuration = transformers.MBartForConditionalGeneration, transformers.MBartConfig
+        kind = getattr(transformers, CLASSES[MBART if is_mbart else M2M])
+        if not is_mbart:
+            del renamed["final_logits_bias"]
     with torch.device("meta"):
-        built = kind(configuration(**config))
-    built.load_state_dict(_renamed(state, model), assign=True)
+        built = kind(kind.config_class(**config))
+    built.load_state_dict(renamed, assign=True)
     built.tie_weights()
     built.generation_config = transformers.GenerationConfig(**generation)
     return built.eval()
 
 
 def _shape(options: Any, state: dict[str, Tensor]) -> dict[str, Any]:
-    """Return mBART's configuration of fairseq's options and a model's tensors."""
-    positions = {
-        len(state[f"{side}.embed_positions.weight"]) - 2 for side in ("encoder", "decoder")
-    }
+    """Return the configuration of fairseq's options and a model's tensors."""
+    tables = [state.get(POSITIONS), state.get(POSITIONS.replace("encoder", "decoder"))]
+    positions = {len(table) - 2 for table in tables if table is not None}
+    positions = positions or {max(options.max_source_positions, options.max_target_positions)}
     if len(positions) > 1:
         raise LaftError(
             f"the encoder and the decoder have different numbers of positions {sorted(positions)}, "
@@ -93,6 +98,8 @@ def _shape(options: Any, state: dict[str, Tensor]) -> dict[str, Any]:
         "max_position_embeddings": positions.pop(),
         "activation_function": options.activation_fn,
         "scale_embedding": not options.no_scale_embedding,
+        "encoder_layerdrop": 0.0,
+        "decoder_layerdrop": 0.0,
         "dropout": options.dropout,
         "attention_dropout": options.attention_dropout,
         "activation_dropout": options.activation_dropout,
@@ -130,7 +137,7 @@ def _added(model: Any, state: dict[str, Tensor]) -> dict[str, Any]:
 def _renamed(state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
     """Return the tensors under transformers' names, components stacked by language.
 
-    Added are the output bias, which mBART's own weights have as zero, and the copies of the
+    Added are the output bias, which mBART has as zero, and the copies of the
     embedding.
     """
     left_out = (EMBEDDING, *TIED)
@@ -138,7 +145,7 @@ def _renamed(state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
         f"model.{name}": tensor
         for name, tensor in state.items()
         if name not in left_out
-        and not name.endswith(".version")
+        and not name.endswith((".version", "._float_tensor"))
         and ".language_components." not in name
     }
     places = ("model.shared", "model.encoder.embed_tokens", "model.decoder.embed_tokens", "lm_head")

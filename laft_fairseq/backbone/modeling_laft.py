@@ -1,5 +1,7 @@
 """LAFT (Wu, Zheng, Zhou, Yu, INLG 2022), and baselines with added parts, on transformers' mBART.
 
+M2M-100 and NLLB-200 are an mBART with sinusoidal positions and no layer norm of the embedding.
+
 This file lies beside the weights and needs torch and transformers alone.
 
 e    (B, T, d)  output of mBART's encoder
@@ -30,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import MBartConfig, MBartForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.m2m_100.modeling_m2m_100 import M2M100SinusoidalPositionalEmbedding
 from transformers.models.mbart.modeling_mbart import (
     MBartDecoder,
     MBartEncoder,
@@ -43,8 +46,9 @@ class LaftConfig(MBartConfig):
     """mBART's configuration and the added parts; a part whose size is 0 is left out."""
 
     model_type = "laft_mbart"
-    language_ids: dict[str, int] | None = None  # the token of each language's tag
+    language_ids: Any = None  # by language, the token of its tag
     tag_layout: str = "suffix"  # X </s> [l]; or prefix, [l] X </s>
+    sinusoidal_positions: bool = False  # as M2M-100
     mask_source_tag: bool = False  # the encoder sees <mask> in place of the source's tag
     mask_token_id: int = 0
     task_module_layers: int = 0
@@ -103,6 +107,16 @@ class Adapter(nn.Module):
         return self.layer_norm(z + x) if self.norm == "outside" else z + self.layer_norm(x)
 
 
+class SinusoidalPositions(M2M100SinusoidalPositionalEmbedding):
+    """M2M-100's positions in mBART's place."""
+
+    def forward(
+        self, input_ids: Tensor, past_key_values_length: int = 0, position_ids: Any = None
+    ) -> Tensor:
+        """Return (B, T, d) for (B, T) tokens, of which ``past_key_values_length`` came before."""
+        return super().forward(input_ids, None, past_key_values_length)
+
+
 @dataclass
 class LaftEncoderOutput(BaseModelOutput):
     """mBART's encoder output, with the (B,) tags of the languages to write."""
@@ -119,8 +133,7 @@ class LaftEncoder(MBartEncoder):
     def __init__(self, config: LaftConfig, embed_tokens: nn.Embedding | None = None) -> None:
         super().__init__(config, embed_tokens)
         d = config.d_model
-        if config.task_adapter_dim:
-            add_task_adapters(self.layers, d, config.task_adapter_dim)
+        adapt_stack(self, config)
         self.task_module = nn.ModuleList(
             MBartEncoderLayer(config) for _ in range(config.task_module_layers)
         )
@@ -223,8 +236,7 @@ class LaftDecoder(MBartDecoder):
 
     def __init__(self, config: LaftConfig, embed_tokens: nn.Embedding | None = None) -> None:
         super().__init__(config, embed_tokens)
-        if config.task_adapter_dim:
-            add_task_adapters(self.layers, config.d_model, config.task_adapter_dim)
+        adapt_stack(self, config)
         if config.language_adapter_dim:
             shape = config.d_model, config.language_adapter_dim, config.adapter_norm
             for layer in self.layers:
@@ -346,14 +358,20 @@ def places(tag: Tensor, languages: Sequence[str], config: LaftConfig) -> Tensor:
     return found.int().argmax(1)
 
 
-def add_task_adapters(layers: nn.ModuleList, d: int, dim: int) -> None:
-    """Put a task adapter after each layer."""
+def adapt_stack(stack: Any, config: LaftConfig) -> None:
+    """Give an encoder or a decoder M2M-100's embedding, and a task adapter after each layer."""
+    if config.sinusoidal_positions:
+        shape = config.max_position_embeddings, config.d_model, config.pad_token_id
+        stack.embed_positions = SinusoidalPositions(*shape)
+        stack.layernorm_embedding = nn.Identity()
+    if not config.task_adapter_dim:
+        return
 
     def adapt(layer: Any, _: Any, output: Any) -> Any:
         return (layer.task_adapter(output[0]), *output[1:])
 
-    for layer in layers:
-        layer.task_adapter = Adapter(d, dim)
+    for layer in stack.layers:
+        layer.task_adapter = Adapter(config.d_model, config.task_adapter_dim)
         layer.register_forward_hook(adapt)
 
 

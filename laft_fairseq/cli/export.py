@@ -25,9 +25,9 @@ there are any, and sentence.bpe.model: `laft generate` and `hub.load` take it as
 machine, and `fairseq-generate` as its data folder.
 
 --hugging-face writes what AutoModelForSeq2SeqLM and AutoTokenizer of transformers load: weights as
-safetensors, configuration, tokenizer and model card. A system that adds nothing to mBART, and LoRA,
-which is merged, become a plain mBART; the others have their modelling file beside them and are
-loaded with trust_remote_code=True.
+safetensors, configuration, tokenizer and model card. A system that adds nothing to its backbone,
+and LoRA, which is merged, become a plain mBART or M2M-100; the others have their modelling file
+beside them and are loaded with trust_remote_code=True.
 
 A slim checkpoint finds its backbone by --backbone, the environment variable LAFT_BACKBONE,
 backbone.pt beside it, or the path that it recorded. The result holds weights and options alone:
@@ -172,7 +172,7 @@ def _to_hugging_face(args: argparse.Namespace) -> int:
         model.decoder.adapter_tags() or model.tags,
         f"{kind.get(str(recorded.get('_name')), 'text')} in {trained}",
         task.layout,
-        built.config.model_type != "mbart",
+        built.config.model_type == "laft_mbart",
         args.scores,
     )
     tokenizer = hugging_face_export.build_tokenizer(

@@ -32,6 +32,8 @@ REAL = ("fr_XX", "zh_CN")
 SHAPE = {"arch": "laft_mbart_tiny", "max_source_positions": 64, "max_target_positions": 64}
 OTHER = {"removal": "projection", "fusion_input": "mean", "adapter_norm": "outside",
          "mask_source_tag": True, "layout": "prefix"}  # fmt: skip
+M2M = {"layout": "prefix", "activation_fn": "relu", "layernorm_embedding": False,
+       "encoder_learned_pos": False, "decoder_learned_pos": False}  # fmt: skip
 SYSTEMS: dict[str, dict[str, Any]] = {
     "laft": {"method": "laft"},
     "laft-prefix": {"method": "laft", **OTHER},
@@ -44,11 +46,14 @@ SYSTEMS: dict[str, dict[str, Any]] = {
     "adapter": {"method": "adapter", "activation_fn": "relu"},
     "tm_adv": {"method": "tm_adv_frozen", "layout": "prefix"},
     "plain": {"method": "mbart_enc_top2"},
+    "laft-m2m": {"method": "laft", **M2M},
+    "plain-m2m": {"method": "mbart_full", **M2M},
     "tag-masked": {"method": "mbart_full", "mask_source_tag": True},
     "lora": {"method": "lora", "lora_rank": 4},
     "plain-prefix": {"method": "mbart_full", "layout": "prefix", "no_scale_embedding": True},
 }
-WITH_CODE = {"laft", "laft-prefix", "laft-mean", "adapter", "tm_adv", "tag-masked"}
+PLAIN = {"plain": "MBart", "plain-prefix": "MBart", "lora": "MBart", "plain-m2m": "M2M100"}
+WITH_CODE = SYSTEMS.keys() - PLAIN
 TEXTS = ["▁w1 c1 ▁w2 c2 </s> [en_XX]", "▁w6 c6 </s> [fr_XX]", "一 二 三 <mask> </s> [zh_CN]"]
 WRITTEN = ["[en_XX] ▁w1 c1", "[fr_XX] ▁w6 c6", "[zh_CN] 一 二"]
 IN_OTHERS = ["[fr_XX] ▁w1 c1", "[fr_XX] ▁w6 c6", "[en_XX] 一 二"]
@@ -175,8 +180,7 @@ def test_every_system_computes_the_same_elsewhere(
         assert not torch.allclose(*result["logits"], atol=1e-2), name
         ours = [[text_ids(ids) for ids in each] for each in texts]
         assert [[text_ids(ids) for ids in each] for each in result["texts"]] == ours, name
-        plain = "MBartForConditionalGeneration"
-        assert result["class"] == ("LaftForConditionalGeneration" if name in WITH_CODE else plain)
+        assert result["class"] == PLAIN.get(name, "Laft") + "ForConditionalGeneration"
         assert (Path(job["folder"]) / "modeling_laft.py").exists() == (name in WITH_CODE)
     assert len({str(texts) for _, _, texts in prepared.values()}) > 5
 

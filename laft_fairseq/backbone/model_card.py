@@ -55,7 +55,7 @@ def model_card(
         language=list(language_codes(languages)),
         library_name="transformers",
         pipeline_tag="text2text-generation",
-        tags=["cross-lingual-generation", "mbart", method],
+        tags=["cross-lingual-generation", method],
         model_name=name,
         eval_results=[
             EvalResult("text2text-generation", "custom", data, measure, round(value, 2),
@@ -73,7 +73,7 @@ def model_card(
 ---
 # {name}
 
-Cross-lingual text generation on mBART, trained by laft_fairseq.
+Cross-lingual text generation, trained by laft_fairseq.
 
 | | |
 |---|---|
@@ -101,7 +101,7 @@ print(tokenizer.batch_decode(outputs, skip_special_tokens=True))
 {parts if with_code else ""}
 ## Scores
 
-{_table(rows) if rows else "None were recorded."}
+{_table(rows) if rows else "None are given."}
 
 ## Citation
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from argparse import Namespace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,17 @@ from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.cli import main
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.loading import load_backbone_model
+from laft_fairseq.hub.raw_text import SubwordTokenizer
+from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary
 from laft_fairseq.languages.layout import TagLayout
+from laft_fairseq.languages.tags import symbol
 from tests import hf_folder, tiny, tiny_text
 
-pytest.importorskip("transformers")
+AutoTokenizer = pytest.importorskip("transformers").AutoTokenizer
 
 MINI = hf_folder.REPOSITORY / "examples" / "mini" / "model"
 BACKBONE = MINI / "model.pt"
+ODD = ["  two  spaces ", "café \u1234 \U0001f600x", "a\tb", "", "ﬁ ² ｱ", "<0xE4>", "a ⏎ b"]
 REAL = ("fr_XX", "zh_CN")
 SHAPE = {"arch": "laft_mbart_tiny", "max_source_positions": 64, "max_target_positions": 64}
 OTHER = {"removal": "projection", "fusion_input": "mean", "adapter_norm": "outside",
@@ -155,19 +160,27 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Any, A
 
 
 @pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped LAFT, after stage 1, exported."""
+    out = tmp_path_factory.mktemp("shipped") / "hf"
+    return export(MINI / "laft-stage1.pt", out, "--backbone", BACKBONE)
+
+
+@pytest.fixture(scope="module")
 def results(
-    prepared: dict[str, tuple[Any, Any, Any]], tmp_path_factory: pytest.TempPathFactory
-) -> list[Any]:
+    prepared: dict[str, tuple[Any, Any, Any]], shipped: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Any]:  # fmt: skip
     """Of each system, then of the shipped model on real sentences, then of the pipeline."""
-    home = tmp_path_factory.mktemp("elsewhere")
-    shipped = {
-        "folder": str(export(MINI / "laft-stage1.pt", home / "hf", "--backbone", BACKBONE)),
+    real = {
+        "folder": str(shipped),
         "code": True, "tokens": None, "written": [], "start": "decoder_start_token_id",
         "searches": [((tag, tag, real_sentences(tag, 50)),
                       {**search_of_transformers(**search), "max_new_tokens": 41})
                      for tag in REAL for search in SEARCHES],
     }  # fmt: skip
-    return elsewhere([*(job for job, _, _ in prepared.values()), shipped], home)
+    jobs = [*(job for job, _, _ in prepared.values()), real]
+    return elsewhere(jobs, tmp_path_factory.mktemp("elsewhere"))
 
 
 def test_every_system_computes_the_same_elsewhere(
@@ -197,6 +210,25 @@ def test_100_real_sentences_of_the_shipped_model(results: list[Any]) -> None:
     assert [each["generated_text"].strip() for each in piped] == ours[:2]
 
 
+def test_token_ids_are_ours(shipped: Path) -> None:
+    """1,000 real sentences in three languages, and what is odd: bytes, spaces, full width."""
+    dictionary = load_dictionary(MINI, dictionary_tags(MINI))
+    ours = SubwordTokenizer(MINI / "sentence.bpe.model", dictionary)
+    theirs = AutoTokenizer.from_pretrained(shipped)
+    count = 0
+    for tag in ("en_XX", "fr_XX", "zh_CN"):
+        path = hf_folder.REPOSITORY / "examples" / "ddtp" / "data" / f"mono.{tag}.txt.xz"
+        with lzma.open(path, "rt", encoding="utf-8") as file:
+            lines = [line.strip() for line in islice(file, 334)] + ODD
+        theirs.src_lang = tag
+        for line, ids in zip(lines, theirs(lines)["input_ids"], strict=True):
+            assert ids == [*ours.encode(line).tolist(), dictionary.index(symbol(tag))], line
+            text = ours.decode(torch.tensor(ids[:-1]), {2})
+            assert theirs.decode(ids, skip_special_tokens=True).strip() == text
+        count += len(lines)
+    assert count > 1000
+
+
 def test_a_plain_export_is_a_backbone_again(
     prepared: dict[str, tuple[Any, Any, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -214,7 +246,12 @@ def test_a_plain_export_is_a_backbone_again(
     model, _ = load_backbone_model(str(tmp_path / "again" / "model.pt"), str(tmp_path / "again"))
     content = torch.load(folder / "whole.pt", weights_only=True)["model"]
     assert model.fingerprint == backbones.fingerprint(content)
-    capsys.readouterr()
+    out = str(tmp_path / "no")
+    words = ["export", "--checkpoint", str(folder / "whole.pt"), "--scores", "fr.json"]
+    assert main.main([*words, "--out", out]) == 2
+    assert main.main([*words, "--hugging-face", out]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert "for the model card of --hugging-face" in errors[0] and "fr.json: no scores" in errors[1]
     assert main.main(["import-hf", prepared["laft"][0]["folder"], str(tmp_path / "no")]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "a trained system with parts of its own" in error

@@ -1,5 +1,6 @@
 """LoRA: the backbone when fresh; the same model when merged; a slim checkpoint of its own parts."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from laft_fairseq.baselines import lora
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.header import HEADER_KEY
+from laft_fairseq.errors import LaftError
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from tests import tiny
 
@@ -95,3 +97,11 @@ def test_a_slim_checkpoint_holds_the_updates_alone(fresh: LAFTMBart, backbone: P
     loaded = tiny.model(method="lora", backbone=str(backbone))
     loaded.load_state_dict(state)
     assert torch.equal(logits(loaded.eval()), expected)
+
+
+def test_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LaftError, match="--lora-rank -1: must be positive"):
+        lora.add_lora(torch.nn.Module(), -1)
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(LaftError, match=r"pip install 'laft_fairseq\[lora\]'"):
+        lora.add_lora(torch.nn.Module(), 1)

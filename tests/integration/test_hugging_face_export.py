@@ -248,6 +248,7 @@ def test_a_plain_export_is_a_backbone_again(
     assert model.fingerprint == backbones.fingerprint(content)
     out = str(tmp_path / "no")
     words = ["export", "--checkpoint", str(folder / "whole.pt"), "--scores", "fr.json"]
+    capsys.readouterr()
     assert main.main([*words, "--out", out]) == 2
     assert main.main([*words, "--hugging-face", out]) == 2
     errors = capsys.readouterr().err.splitlines()

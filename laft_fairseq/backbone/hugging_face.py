@@ -6,7 +6,6 @@ The tensors are the same and lie the same way round; only their names differ, an
 
 from __future__ import annotations
 
-import re
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +21,6 @@ MBART, M2M = "mbart", "m2m_100"  # by model_type; the second is NLLB-200's too
 CLASSES = {MBART: "MBartForConditionalGeneration", M2M: "M2M100ForConditionalGeneration"}
 ARCHITECTURES = {MBART: "laft_mbart", M2M: "laft_m2m"}
 T5 = ("t5", "mt5", "umt5")
-DOWNLOADED = ["*.json", "*.safetensors", "sentencepiece.bpe.model"]
 # What config.json may say, for fairseq to have the same model; absent, the first.
 ALLOWED: dict[str, tuple[Any, ...]] = {
     "model_type": tuple(CLASSES),
@@ -58,43 +56,6 @@ def load_transformers() -> Any:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     return transformers
-
-
-def find_directory(name: str, revision: str | None = None) -> tuple[Path, str]:
-    """Return a directory, or a model's of this name on the Hub, downloaded, and its commit or "".
-
-    Of the Hub only safetensors, JSON files and the sentencepiece model are fetched, into
-    huggingface_hub's own cache.
-
-    Raises:
-        LaftError: there is none, or it cannot be fetched, or has no safetensors.
-    """
-    path = Path(name)
-    if path.exists():
-        return path, ""
-    if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
-        raise LaftError(
-            f"{name}: no such directory; give a downloaded Hugging Face model, or its name on the "
-            "Hub, such as facebook/nllb-200-distilled-600M"
-        )
-    load_transformers()  # which needs huggingface_hub
-    import huggingface_hub
-
-    try:
-        path = Path(
-            huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=DOWNLOADED)
-        )
-    except Exception as error:  # of huggingface_hub or the network, of any kind
-        raise LaftError(
-            f"{name}: no such directory, and it cannot be downloaded ({in_one_line(error)}); "
-            "download it where there is a network, and give the directory"
-        ) from None
-    if not any(path.glob("*.safetensors")):
-        raise LaftError(
-            f"{name}: has no safetensors at this revision; name one that has them by --revision "
-            f"(refs/pr/N), or give the directory of `hf download {name} --local-dir DIR`"
-        )
-    return path, path.name
 
 
 def read_config(folder: Path) -> Any:

@@ -43,12 +43,15 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert the directory, check it, write the backbone folder; return the exit state."""
+    from laft_fairseq.backbone.download import find_directory
+
+    folder, commit = find_directory(args.folder, args.revision)
+
     from laft_fairseq.backbone import hugging_face, hugging_face_vocabulary
     from laft_fairseq.backbone.folder import BackboneFolder, footprint, to_fp16
     from laft_fairseq.checkpoints.backbone import EMBEDDING
     from laft_fairseq.languages.tags import split_tags
 
-    folder, commit = hugging_face.find_directory(args.folder, args.revision)
     if commit:
         print(f"downloaded {args.folder}, revision {commit}", file=sys.stderr, flush=True)
     config = hugging_face.read_config(folder)

@@ -42,7 +42,7 @@ class LAFTOptions(FairseqDataclass):
         default="laft", metadata={"help": "the system"}
     )
     backbone: Optional[str] = field(
-        default=None, metadata={"help": "pretrained mBART (model.pt) to start from"}
+        default=None, metadata={"help": "model.pt of the pretrained backbone to start from"}
     )
     language_components: Optional[str] = field(
         default=None, metadata={"help": "components file written by `laft components`"}

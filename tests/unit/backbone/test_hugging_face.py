@@ -130,45 +130,6 @@ def test_t5_is_refused_in_one_line(folder: Path, model_type: str) -> None:
     refused(folder, r"a T5 model, which cannot be imported: .*docs/backbones\.md")
 
 
-def test_a_name_is_downloaded_and_a_directory_is_not(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub
-
-    asked: list[Any] = []
-
-    def snapshot_download(name: str, revision: str | None, allow_patterns: list[str]) -> str:
-        asked.append((name, revision, set(allow_patterns)))
-        return str(folder)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    monkeypatch.chdir(tmp_path)
-    assert hugging_face.find_directory(str(folder)) == (folder, "")
-    assert hugging_face.find_directory("facebook/nllb-200", "abc") == (folder, folder.name)
-    files = {"*.json", "*.safetensors", "sentencepiece.bpe.model"}
-    assert asked == [("facebook/nllb-200", "abc", files)]
-    for name in ("absent", "/no/such/folder", "a/b/c"):
-        with pytest.raises(LaftError, match=f"^{name}: no such directory; give a downloaded"):
-            hugging_face.find_directory(name)
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(LaftError, match=r"^facebook/nllb-200: has no safetensors .*--revision"):
-        hugging_face.find_directory("facebook/nllb-200")
-    assert len(asked) == 2
-
-
-def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub
-
-    def snapshot_download(*_: Any, **__: Any) -> str:
-        raise huggingface_hub.errors.LocalEntryNotFoundError("Cannot find\nthe snapshot folder")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    with pytest.raises(LaftError) as caught:
-        hugging_face.find_directory("facebook/nllb-200")
-    assert str(caught.value).startswith("facebook/nllb-200: no such directory, and it cannot be")
-    assert "\n" not in str(caught.value) and "Cannot find" in str(caught.value)
-
-
 def refused(folder: Path, message: str) -> None:
     with pytest.raises(LaftError, match=message) as caught:
         read(folder)

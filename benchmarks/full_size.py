@@ -23,6 +23,7 @@ import lzma
 import shlex
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -138,7 +139,8 @@ def main() -> None:
     langs = NLLB_LANGS if args.model == "nllb" else LANGS
     write_sentences(work / "raw", langs)
     if not (work / "hf" / "sentencepiece.bpe.model").exists():
-        write_random_model(work / "hf", shape, more_rows)
+        with ProcessPoolExecutor(1) as pool:  # or the commands' peaks would begin at its own
+            pool.submit(write_random_model, work / "hf", shape, more_rows).result()
     results = work / "full-size.json"
     rows = json.loads(results.read_text()) if results.is_file() else {}
     for name, (written, command) in chain(work, shape, langs).items():

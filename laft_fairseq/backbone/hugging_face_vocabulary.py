@@ -124,18 +124,23 @@ def _read_m2m(
     special = getattr(tokenizer, "lang_token_to_id", None) or {  # M2M-100's; NLLB-200's
         token: entries[token] for token in tokenizer.additional_special_tokens
     }
-    named = {re.sub(M2M_TAG, r"\1_XX", token): row for token, row in special.items()}
-    tags = sorted((tag for tag in named if re.fullmatch(TAG, tag)), key=named.__getitem__)
+    written = {token: re.sub(M2M_TAG, r"\1_XX", token) for token in special}
+    languages = [token for token in sorted(special, key=special.__getitem__)
+                 if re.fullmatch(TAG, written[token])]  # fmt: skip
+    tags = [written[token] for token in languages]
     if not tags or (langs and list(langs) != tags):
         raise LaftError(
             f"{folder}: its tokenizer names {','.join(tags) or 'no language'}"
             + (f", --langs {','.join(langs)}" if langs else "; fetch all of its files again")
         )
+    absent = [name for name in FAIRSEQ_FIRST if name not in entries]
+    if absent:
+        raise LaftError(f"{folder}: its tokenizer has no {absent[0]}, which M2M-100 and NLLB need")
     keep = [number < len(FIRST) or name in entries for number, name in enumerate(subwords)]
     kept = list(itertools.compress(subwords, keep))
     names = [*FAIRSEQ_FIRST, *kept[len(FIRST) :]]
     mask = entries.get(MASK, entries[UNKNOWN])
-    rows = torch.tensor([*map(entries.__getitem__, names), *map(named.__getitem__, tags), mask])
+    rows = torch.tensor([*(entries[name] for name in names), *map(special.get, languages), mask])
     missing, unused = len(subwords) - len(kept), size - len(rows.unique())
     if missing > MOST_MISSING * len(subwords) or int(rows.max()) >= size:
         raise LaftError(
@@ -147,7 +152,7 @@ def _read_m2m(
             f"{folder}: its tokenizer was saved with legacy_behaviour, X </s> [l], which is not "
             "how NLLB-200 was trained; say by --tag-layout prefix or suffix what this model learned"
         )
-    others = sorted(entries.keys() - {*names, *special, MASK}, key=entries.__getitem__)
+    others = sorted(entries.keys() - {*names, *languages, MASK}, key=entries.__getitem__)
     shown = f" ({', '.join(others[:5])}{', ...' * (len(others) > 5)})" if others else ""
     remarks = [
         f"{missing:,} subwords without a row are left out" * bool(missing),

@@ -141,6 +141,12 @@ def test_vocabularies_of_m2m100_that_cannot_be_told(tmp_path: Path) -> None:
     with pytest.raises(LaftError, match=r"legacy_behaviour.* say by --tag-layout"):
         hugging_face_vocabulary.read(tmp_path, config)
     assert hugging_face_vocabulary.read(tmp_path, config, [], "suffix").layout == "suffix"
+    hf_folder.change(tmp_path / "tokenizer_config.json", legacy_behaviour=None)
+    transformers.NllbTokenizer(
+        str(hf_folder.SENTENCEPIECE), additional_special_tokens=["fra_Latn", "<answer>"]
+    ).save_pretrained(tmp_path)
+    found = hugging_face_vocabulary.read(tmp_path, config)
+    assert found.tags == ["fra_Latn"] and "are left out (<answer>)" in found.remark
     tiny_vocabulary = tuple(sentencepiece_dictionary.read_subwords(hf_folder.SENTENCEPIECE)[9000:])
     hf_folder.write_tokenizer(tmp_path / "m2m", "m2m", tiny_vocabulary)
     with pytest.raises(LaftError, match=r"lacks 3,000 of 12,000 subwords"):

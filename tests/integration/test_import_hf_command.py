@@ -189,6 +189,27 @@ def test_the_folder(source: Path, imported: Path, capsys: pytest.CaptureFixture[
     ]
 
 
+def test_a_name_on_the_hub_is_downloaded(
+    source: Path, imported: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """The commit is printed; what is imported is what was downloaded."""
+    import huggingface_hub
+
+    asked: list[tuple[str, str]] = []
+
+    def snapshot_download(name: str, revision: str, **_: Any) -> str:
+        asked.append((name, revision))
+        return str(source)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    assert import_hf("facebook/mbart-large-50", imported, "--revision", "refs/pr/1") == 0
+    printed = capsys.readouterr()
+    assert asked == [("facebook/mbart-large-50", "refs/pr/1")]
+    assert f"downloaded facebook/mbart-large-50, revision {source.name}" in printed.err
+    assert printed.out.startswith(f"already there: {imported}")
+
+
 def test_fp16(
     source: Path, imported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -57,6 +57,7 @@ setup(
     extras_require={
         "cc100": ["duckdb>=2.0.1"],  # preprocess/cc100.sh
         "data": ["pyarrow>=20"],  # texts in Parquet, and in folders that `datasets` has saved
+        "lora": ["peft>=0.17"],  # --method lora; brings transformers and accelerate
         "hf": ["transformers>=4.57,<5"],  # reads Hugging Face models (laft import-hf)
         # What runs the recipes of examples/, on one machine or on a SLURM cluster.
         "workflow": ["snakemake==9.27.1", "snakemake-executor-plugin-slurm"],

@@ -30,16 +30,17 @@ class Shape:
         )
 
     def hugging_face(self, entries: int, dropout: float = 0.1) -> Any:
-        """Returns transformers' MBart with random weights and that many embeddings."""
-        from transformers import MBartConfig, MBartForConditionalGeneration
+        """Returns transformers' MBart or M2M100 with random weights and that many embeddings."""
+        import transformers
 
-        config = MBartConfig(
+        family = "M2M100" if self.arch == "laft_m2m" else "MBart"
+        config = getattr(transformers, f"{family}Config")(
             vocab_size=entries, d_model=self.d, encoder_layers=self.layers,
             decoder_layers=self.layers, encoder_ffn_dim=self.ffn, decoder_ffn_dim=self.ffn,
             encoder_attention_heads=self.heads, decoder_attention_heads=self.heads,
             scale_embedding=True, dropout=dropout, attention_dropout=dropout,
         )  # fmt: skip
-        return MBartForConditionalGeneration(config)
+        return getattr(transformers, f"{family}ForConditionalGeneration")(config)
 
 
 BEAM = 5  # of every search

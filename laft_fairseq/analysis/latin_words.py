@@ -16,9 +16,10 @@ from fairseq.data import Dictionary, ListDataset
 from numpy.typing import NDArray
 
 from laft_fairseq.data.tagged_texts import TaggedTexts
+from laft_fairseq.languages.tags import TAG
 from laft_fairseq.scoring.language_id import LATIN_WORD
 
-OPAQUE = regex.compile(r"<0x[0-9A-F]{2}>|<[a-z]+>|\[[a-z]{2,3}_[A-Z]{2}\]")  # bytes, specials, tags
+OPAQUE = regex.compile(rf"<0x[0-9A-F]{{2}}>|<[a-z]+>|\[{TAG}\]")  # bytes, specials, tags
 WORD_START = "\u2581"
 
 Keep = NDArray[np.bool_]

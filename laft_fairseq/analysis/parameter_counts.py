@@ -49,11 +49,13 @@ def count(
     langs: Sequence[str],
     vocabulary: int = CC25_ENTRIES,
     new_langs: Sequence[str] = (),
+    lora_rank: int = 0,
 ) -> dict[str, Any]:
     """Return the counts of ``method`` at ``arch``, with adapters for ``langs``.
 
     ``vocabulary`` are the backbone's entries: specials, subwords, tags and ``<mask>``; tags of
-    ``new_langs``, which have adapters too, come on top. What is tied counts once.
+    ``new_langs``, which have adapters too, come on top. What is tied counts once. ``lora_rank`` is
+    the option ``--lora-rank``.
 
     Returns:
         What was asked for, the parameters of the `backbone` and in `total`, by stage those that it
@@ -64,7 +66,7 @@ def count(
         LaftError: unknown architecture or method, no language, too small a vocabulary.
     """
     langs = [*langs, *new_langs]
-    model = _build(arch, method, langs, vocabulary, len(new_langs))
+    model = _build(arch, method, langs, vocabulary, len(new_langs), lora_rank)
     by_name: dict[str, dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         part = by_name.setdefault(
@@ -118,12 +120,13 @@ def _units(model: LAFTMBart, langs: Sequence[str]) -> dict[str, tuple[str, int]]
         "decoder layers": ("decoder layer", len(decoder.layers)),
         "task module": ("encoder layer", task_layers),
         "language adapter": ("layer and language", len(decoder.layers) * len(langs)),
+        "lora": ("layer", encoder.num_layers + len(decoder.layers)),
         "task adapter": ("layer", encoder.num_layers + len(decoder.layers)),
     }
 
 
 def _build(
-    arch: str, method: str, langs: Sequence[str], vocabulary: int, new: int = 0
+    arch: str, method: str, langs: Sequence[str], vocabulary: int, new: int = 0, lora_rank: int = 0
 ) -> LAFTMBart:
     """Return the model on the meta device; the last ``new`` of ``langs`` are new languages."""
     if arch not in architectures():
@@ -137,7 +140,7 @@ def _build(
         source_dictionary=dictionary,
         target_dictionary=dictionary,
     )
-    args = Namespace(arch=arch, method=method)
+    args = Namespace(arch=arch, method=method, lora_rank=lora_rank)
     ARCH_CONFIG_REGISTRY[arch](args)
     with torch.device("meta"):
         model = _Unfilled.build_model(args, task)

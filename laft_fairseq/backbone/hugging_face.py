@@ -1,4 +1,4 @@
-"""A Hugging Face mBART directory, read by transformers, as fairseq's tensors and options.
+"""A Hugging Face mBART or M2M-100, read by transformers, as fairseq's tensors and options.
 
 The tensors are the same and lie the same way round; only their names differ, and what
 ``config.json`` says stands among fairseq's options.
@@ -9,28 +9,34 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from laft_fairseq.checkpoints.backbone import TIED
+from laft_fairseq.checkpoints.backbone import EMBEDDING, TIED
 from laft_fairseq.errors import LaftError, in_one_line
 
+MBART, M2M = "mbart", "m2m_100"  # by model_type; the second is NLLB-200's too
+CLASSES = {MBART: "MBartForConditionalGeneration", M2M: "M2M100ForConditionalGeneration"}
+ARCHITECTURES = {MBART: "laft_mbart", M2M: "laft_m2m"}
+T5 = ("t5", "mt5", "umt5")
 # What config.json may say, for fairseq to have the same model; absent, the first.
 ALLOWED: dict[str, tuple[Any, ...]] = {
-    "model_type": ("mbart",),
+    "model_type": tuple(CLASSES),
     "is_encoder_decoder": (True,),
-    "normalize_before": (True,),
-    "add_final_layer_norm": (True,),
-    "normalize_embedding": (True,),
-    "static_position_embeddings": (False,),
-    "scale_embedding": (True,),
     "tie_word_embeddings": (True,),
     "bos_token_id": (0,),
     "pad_token_id": (1,),
     "eos_token_id": (2,),
     "activation_function": ("gelu", "relu"),  # relu: translation models made of mBART-50
+}
+ALLOWED_OF_MBART: dict[str, tuple[Any, ...]] = {
+    "normalize_before": (True,),
+    "add_final_layer_norm": (True,),
+    "normalize_embedding": (True,),
+    "static_position_embeddings": (False,),
+    "scale_embedding": (True,),
 }
 
 
@@ -53,11 +59,11 @@ def load_transformers() -> Any:
 
 
 def read_config(folder: Path) -> Any:
-    """Return the ``MBartConfig`` of a directory, checked to be one that fairseq can run.
+    """Return the ``MBartConfig`` or ``M2M100Config`` of a directory, which fairseq can run.
 
     Raises:
-        LaftError: unreadable, an adapter without its model, not an mBART, or one built in another
-            way.
+        LaftError: unreadable, an adapter without its model, another family's, or one built in
+            another way.
     """
     transformers = load_transformers()
     if any(folder.glob("adapter_*")):
@@ -65,6 +71,11 @@ def read_config(folder: Path) -> Any:
             f"{folder}: holds a PEFT adapter, and not the model; merge it first, by "
             "PeftModel.from_pretrained(MODEL, ADAPTER).merge_and_unload().save_pretrained(FOLDER), "
             "and import that folder"
+        )
+    if (folder / "modeling_laft.py").is_file():
+        raise LaftError(
+            f"{folder}: holds a trained system with parts of its own, written by `laft export`, "
+            "and not a plain mBART; use the backbone that it was trained on"
         )
     try:
         config = transformers.AutoConfig.from_pretrained(
@@ -75,18 +86,24 @@ def read_config(folder: Path) -> Any:
             f"{folder}: no config.json that transformers can read ({in_one_line(error)}); "
             "give the whole Hugging Face directory"
         ) from None
-    for key, allowed in ALLOWED.items():
+    if config.model_type in T5:
+        raise LaftError(
+            f"{folder}: a T5 model, which cannot be imported: mT5 and umT5 have no language tags, "
+            "and fairseq has no layers like theirs (docs/backbones.md says more)"
+        )
+    rules = ALLOWED | (ALLOWED_OF_MBART if config.model_type == MBART else {})
+    for key, allowed in rules.items():
         value = getattr(config, key, allowed[0])
         if value not in allowed:
             raise LaftError(
                 f"{folder / 'config.json'}: {key} is {value!r}, not {allowed[0]!r}; only models "
-                "built as mbart-large-cc25 and mbart-large-50 are can be imported"
+                "built as mBART-cc25, mBART-50, M2M-100 and NLLB-200 are can be imported"
             )
     return config
 
 
 def read_model(folder: Path, config: Any) -> Any:
-    """Return the ``MBartForConditionalGeneration`` of a directory, its weights mapped, not copied.
+    """Return the model of a directory, of the class in CLASSES, its weights mapped, not copied.
 
     Weights are read from safetensors, else weights-only from ``pytorch_model.bin``, whole or in
     shards. They keep the precision they are stored in (that of the first tensor, if they differ).
@@ -97,9 +114,11 @@ def read_model(folder: Path, config: Any) -> Any:
     """
     transformers = load_transformers()
 
-    class TiedMBart(transformers.MBartForConditionalGeneration):  # type: ignore[name-defined]
-        """An mBART that notices if the stored copies of its embedding differ."""
+    class TiedModel(getattr(transformers, CLASSES[config.model_type])):  # type: ignore[misc]
+        """A model that notices if the stored copies of its embedding differ."""
 
+        # sinusoidal ones, which some files of M2M-100 hold
+        _keys_to_ignore_on_load_unexpected: ClassVar = [r"embed_positions\.weights$"]
         copies_differ = False
 
         def tie_weights(self) -> None:
@@ -118,7 +137,7 @@ def read_model(folder: Path, config: Any) -> Any:
 
     config.dtype = None  # else it, not the file, decides the precision
     try:
-        model, loaded = TiedMBart.from_pretrained(
+        model, loaded = TiedModel.from_pretrained(
             folder,
             config=config,
             dtype="auto",
@@ -136,7 +155,7 @@ def read_model(folder: Path, config: Any) -> Any:
     for kind in ("missing", "unexpected", "mismatched"):  # the last: of another shape
         for name in loaded[f"{kind}_keys"]:
             raise LaftError(
-                f"{folder}: {kind} tensor {name}; its weights are not those of the mBART that "
+                f"{folder}: {kind} tensor {name}; its weights are not those of the model that "
                 "config.json describes"
             )
     if model.copies_differ:
@@ -147,9 +166,12 @@ def read_model(folder: Path, config: Any) -> Any:
     return model
 
 
-def converted(model: Any, folder: str | Path = "model") -> dict[str, Tensor]:
-    """Return the tensors of a Hugging Face mBART under fairseq's names; nothing is copied.
+def converted(
+    model: Any, folder: str | Path = "model", rows: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Return the tensors of a Hugging Face model under fairseq's names.
 
+    Nothing is copied but the embedding, where only some of its ``rows`` are wanted.
     ``final_logits_bias``, zero in every mBART, is left out, and fairseq's version marks are added,
     without which it drops both last layer norms.
 
@@ -157,19 +179,24 @@ def converted(model: Any, folder: str | Path = "model") -> dict[str, Tensor]:
         LaftError: an output bias that is not zero, in the directory ``folder``.
     """
     state = {name.removeprefix("model."): tensor for name, tensor in model.state_dict().items()}
-    if state.pop("final_logits_bias").count_nonzero():
+    if state.pop("final_logits_bias", torch.zeros(1)).count_nonzero():
         raise LaftError(
             f"{folder}: final_logits_bias is not zero, and fairseq has no place for an output bias"
         )
     del state["shared.weight"]
     state[TIED[1]] = state.pop("lm_head.weight")
+    if rows is not None:
+        state |= dict.fromkeys((EMBEDDING, *TIED), state[EMBEDDING][rows])
     return state | {f"{side}.version": torch.tensor([3.0]) for side in ("encoder", "decoder")}
 
 
 def arguments(config: Any, tags: Sequence[str], layout: str) -> Namespace:
-    """Return fairseq's options of this mBART, as its checkpoints record them."""
-    options: dict[str, Any] = {"arch": "laft_mbart", "langs": ",".join(tags), "tag_layout": layout}
+    """Return fairseq's options of this model, as its checkpoints record them."""
+    arch = ARCHITECTURES[config.model_type]
+    options: dict[str, Any] = {"arch": arch, "langs": ",".join(tags), "tag_layout": layout}
     options["activation_fn"] = config.activation_function
+    if not config.scale_embedding:
+        options["no_scale_embedding"] = True
     for side in ("encoder", "decoder"):
         options[f"{side}_layers"] = getattr(config, f"{side}_layers")
         options[f"{side}_embed_dim"] = config.d_model

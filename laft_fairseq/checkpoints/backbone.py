@@ -24,11 +24,10 @@ ENVIRONMENT = "LAFT_BACKBONE"
 FINGERPRINT_CHUNK = 1 << 22  # numbers rounded at once
 TIED = ("decoder.embed_tokens.weight", "decoder.output_projection.weight")
 EMBEDDING = "encoder.embed_tokens.weight"
-# Names by which a state dict shows that it is a pre-norm transformer with mBART's parts.
-MARKS = (EMBEDDING, "encoder.layer_norm.weight", "decoder.layer_norm.weight",
-         "encoder.embed_positions.weight", "encoder.layernorm_embedding.weight")  # fmt: skip
+# Names by which a state dict shows that it is a pre-norm transformer.
+MARKS = (EMBEDDING, "encoder.layer_norm.weight", "decoder.layer_norm.weight")
 ADDED = (".task_module.", ".fusion.", ".language_adapter.", ".language_components.", ".gate.",
-         ".task_adapter.", ".new_tag_rows.")  # fmt: skip
+         ".task_adapter.", ".lora.", ".new_tag_rows.")  # fmt: skip
 
 
 def is_added(name: str) -> bool:
@@ -109,8 +108,8 @@ def backbone_of(checkpoint: Checkpoint) -> Backbone:
     missing = [name for name in MARKS if name not in state]
     if missing:
         raise LaftError(
-            f"{path}: not a pre-norm mBART (no {missing[0]}); "
-            "give mBART's own model.pt, or convert one first"
+            f"{path}: not a pre-norm mBART or M2M-100 (no {missing[0]}); "
+            "give the backbone's own model.pt, or convert one first"
         )
     tie(state, path)
     tensors = {name: tensor for name, tensor in state.items() if is_backbone(name)}

@@ -137,6 +137,8 @@ def _widths(state: Mapping[str, Tensor], d: int) -> dict[str, int]:
             widths["fusion_dim"] = len(tensor)
         elif key == "encoder.layers.0.task_adapter.down.weight":  # (d / reduction, d)
             widths["task_adapter_reduction"] = d // len(tensor)
+        elif key == "encoder.layers.0.fc1.lora_A.lora.weight":  # (r, d)
+            widths["lora_rank"] = len(tensor)
         elif re.match(r"decoder\.layers\.0\.language_adapter\.[^.]+\.down\.weight", key):
             widths["language_adapter_dim"] = len(tensor)
     return widths

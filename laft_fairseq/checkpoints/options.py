@@ -27,7 +27,7 @@ GROUPS = ("model", "task", "criterion")
 # The strings that a file may say: paths, tags and names, none of which is evaluated.
 STRINGS = frozenset({"backbone", "language_components", "adapter_langs", "data", "langs",
                      "new_langs", "train_langs", "valid_langs", "gen_lang", "target_langs",
-                     "train_subset"})  # fmt: skip
+                     "mix_langs", "train_subset"})  # fmt: skip
 # Of training alone, or of no other value in an mBART.
 LEFT_BEHIND = frozenset({"min_params_to_wrap", "base_sublayers", "base_shuffle", "encoder_cache",
                          "adaptive_softmax_factor", "decoder_output_dim"})  # fmt: skip
@@ -39,7 +39,9 @@ RANGES: dict[str, tuple[int, int]] = {
     "encoder_layers": DEPTH, "decoder_layers": DEPTH, "base_layers": (0, 0),
     "task_module_layers": (0, 1 << 10), "fusion_dim": WIDTH,
     "language_adapter_dim": (0, 1 << 20), "task_adapter_reduction": WIDTH,
+    "lora_rank": (0, 1 << 20),
     "max_source_positions": (1, 1 << 40), "max_target_positions": (1, 1 << 40),
+    "mix_denoising": SHARE,
     "quant_noise_pq": SHARE, "quant_noise_scalar": SHARE, "label_smoothing": SHARE,
     "quant_noise_pq_block_size": WIDTH,
 }  # fmt: skip

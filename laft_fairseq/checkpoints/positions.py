@@ -37,7 +37,8 @@ def fit_positions(model: Any, state: Mapping[str, Tensor], path: str | None = No
     """
     for side, option in SIDES.items():
         stored, module = state.get(table(side)), getattr(model, side).embed_positions
-        if stored is None or len(stored) == len(module.weight):
+        learned = hasattr(module, "weight")
+        if stored is None or not learned or len(stored) == len(module.weight):
             continue
         positions = len(stored) - module.padding_idx - 1
         if path is not None and model.train_langs and len(stored) < len(module.weight):

@@ -143,21 +143,25 @@ def open_checkpoint(path: str, *, mmap: bool = True) -> Checkpoint:
 
 
 def shape_arguments(state: Mapping[str, Tensor], path: str) -> dict[str, int]:
-    """fairseq's options of an mBART's shape, all but the heads, read off its tensors.
+    """fairseq's options of a backbone's shape, all but the heads, read off its tensors.
+
+    Sinusoidal positions leave no tensor.
 
     Raises:
         LaftError: a tensor is missing or has another number of dimensions.
     """
-    shape: dict[str, int] = {}
+    shape: dict[str, int] = {"layernorm_embedding": "encoder.layernorm_embedding.weight" in state}
     try:
         for side, positions in (("encoder", "source"), ("decoder", "target")):
             layers = {name.split(".")[2] for name in state if name.startswith(f"{side}.layers.")}
             ffn, d = state[f"{side}.layers.0.fc1.weight"].shape
-            table = state[f"{side}.embed_positions.weight"]
+            table = state.get(f"{side}.embed_positions.weight")
             shape[f"{side}_layers"] = len(layers)
             shape[f"{side}_embed_dim"] = d
             shape[f"{side}_ffn_embed_dim"] = ffn
-            shape[f"max_{positions}_positions"] = table.size(0) - POSITION_OFFSET
+            shape[f"{side}_learned_pos"] = table is not None
+            if table is not None:
+                shape[f"max_{positions}_positions"] = table.size(0) - POSITION_OFFSET
     except (KeyError, ValueError, IndexError) as error:
         raise LaftError(f"{path}: not an mBART ({error} is missing or has another shape)") from None
     return shape

@@ -13,12 +13,13 @@ WORDS = {
     "fusion": "the fusion",
     "gate": "the gate",
     "task_adapter": "the task adapters",
+    "lora": "LoRA's updates",
     "language_adapter": "the language adapters",
     "new_tag_rows": "the new tags",
 }
 # The encoder's rows of new tags are left out: under a frozen encoder they are not to be trained.
 PART = re.compile(
-    r"^(?:encoder\.(task_module|fusion|gate)\.|.*\.(task_adapter)\.|"
+    r"^(?:encoder\.(task_module|fusion|gate)\.|.*\.(task_adapter|lora)\.|"
     r"decoder\.layers\.\d+\.(language_adapter\.[^.]+)\.|decoder\.(new_tag_rows\.[^.]+)$)"
 )
 

@@ -1,5 +1,5 @@
-"""`laft export`: make a slim checkpoint whole, with all that it needs or as one file, or a small
-fp16 backbone out of a pretrained one."""
+"""`laft export`: make a slim checkpoint whole, with all that it needs or as one file, a directory
+for Hugging Face's transformers, or a small fp16 backbone out of a pretrained one."""
 
 import argparse
 from pathlib import Path
@@ -16,12 +16,18 @@ examples:
   laft export --checkpoint stage2/checkpoint_best.pt --out whole
   laft generate --checkpoint whole --lang fr_XX < in.txt
   laft export --checkpoint stage2/checkpoint_best.pt --out whole.pt
+  laft export --checkpoint stage2/checkpoint_best.pt --hugging-face summaries --scores fr.json
   laft export --checkpoint pretrained/checkpoint_last.pt --half --as-backbone --out model.pt
   laft export --checkpoint stage1/checkpoint_best.pt --half --slim --out stage1.pt
 
 A folder (an --out without .pt) gets model.pt, dict.txt, langs.txt, tag-layout.txt, new-langs.txt if
 there are any, and sentence.bpe.model: `laft generate` and `hub.load` take it as it is, on any
 machine, and `fairseq-generate` as its data folder.
+
+--hugging-face writes what AutoModelForSeq2SeqLM and AutoTokenizer of transformers load: weights as
+safetensors, configuration, tokenizer and model card. A system that adds nothing to its backbone,
+and LoRA, which is merged, become a plain mBART or M2M-100; the others have their modelling file
+beside them and are loaded with trust_remote_code=True.
 
 A slim checkpoint finds its backbone by --backbone, the environment variable LAFT_BACKBONE,
 backbone.pt beside it, or the path that it recorded. The result holds weights and options alone:
@@ -57,8 +63,13 @@ def add_parser(subparsers: Any) -> None:
         help="for a folder: where dict.txt is, if not found as by `laft generate`")  # fmt: skip
     add("--sentencepiece-model", metavar="FILE",
         help="for a folder: the backbone's sentence.bpe.model, likewise")  # fmt: skip
-    add("--out", required=True, type=Path, metavar="FOLDER",
+    add("--scores", type=Path, nargs="+", default=[], metavar="JSON",
+        help="for --hugging-face: results of `laft score --json` for the model card")  # fmt: skip
+    out = parser.add_mutually_exclusive_group(required=True)
+    out.add_argument("--out", type=Path, metavar="FOLDER",
         help="folder to write; WHOLE.pt: that file alone")  # fmt: skip
+    out.add_argument("--hugging-face", type=Path, metavar="FOLDER",
+        help="folder to write, for transformers")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,6 +83,10 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq.files import check_output, replacing, replacing_folder, save_torch
     from laft_fairseq.hub.loading import checkpoint_file
 
+    if args.hugging_face is not None:
+        return _to_hugging_face(args)
+    if args.scores:
+        raise LaftError("--scores: are for the model card of --hugging-face")
     is_folder = args.out.is_dir() or (args.out.suffix != ".pt" and not args.out.exists())
     if is_folder:
         _check_folder(args.out)
@@ -121,6 +136,54 @@ def run(args: argparse.Namespace) -> int:
             save_torch(kept, partial)
     size = (args.out / MODEL if is_folder else args.out).stat().st_size / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
+    return 0
+
+
+def _to_hugging_face(args: argparse.Namespace) -> int:
+    """Write a directory for transformers: weights, configuration, tokenizer, model card."""
+    from laft_fairseq.backbone import hugging_face_export
+    from laft_fairseq.backbone.folder import to_fp16
+    from laft_fairseq.backbone.model_card import model_card
+    from laft_fairseq.baselines.lora import merged_state
+    from laft_fairseq.checkpoints.record import open_checkpoint
+    from laft_fairseq.files import replacing_folder
+    from laft_fairseq.hub.loading import checkpoint_file, load_model
+    from laft_fairseq.hub.raw_text import SubwordTokenizer, vocabulary_of
+
+    out = args.hugging_face
+    if args.slim or args.as_backbone:
+        raise LaftError("--hugging-face: a directory of its own; without --slim and --as-backbone")
+    _check_folder(out)
+    checkpoint = open_checkpoint(checkpoint_file(args.checkpoint))
+    files = vocabulary_of(checkpoint, args.data, args.sentencepiece_model, args.backbone)
+    model, task = load_model(checkpoint, str(files.dictionary.parent), backbone=args.backbone)
+    SubwordTokenizer(files.sentencepiece, task.dictionary)  # refuses what does not fit
+    recorded = checkpoint.options["task"]
+    trained = recorded.get("train_langs") or ",".join(model.tags)
+    kind = {"laft_generation": "pairs", "laft_denoising": "unlabelled text"}
+    lang = trained.split(",")[0]
+    state = merged_state(model)
+    if args.half:
+        state = to_fp16(state, args.checkpoint)
+    built = hugging_face_export.build(model, state, task.dictionary, lang)
+    card = model_card(
+        out.name,
+        str(model.options.method),
+        model.decoder.adapter_tags() or model.tags,
+        f"{kind.get(str(recorded.get('_name')), 'text')} in {trained}",
+        task.layout,
+        built.config.model_type == "laft_mbart",
+        args.scores,
+    )
+    tokenizer = hugging_face_export.build_tokenizer(
+        files.sentencepiece, model, task.dictionary, lang
+    )
+    with replacing_folder(out) as folder:
+        built.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        (folder / "README.md").write_text(card, "utf-8")
+    size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
+    print(f"wrote {out}: {type(built).__name__}, {size:.1f} MB, method {model.options.method}")
     return 0
 
 

@@ -40,6 +40,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--vocab", type=int, default=250_027, metavar="V",
         help="entries of the dictionary, tags and <mask> included (default: cc25's, "
         "%(default)s)")  # fmt: skip
+    add("--lora-rank", type=int, default=0, metavar="R",
+        help="of --method lora (default: LAFT's share of parameters)")  # fmt: skip
     add("--json", type=Path, metavar="OUT", help="write all numbers there")
 
 
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     langs = split_tags(args.langs, "--langs")
     new = split_tags(args.new_langs, "--new-langs")
     split_tags(",".join([*langs, *new]))  # refuses what both list
-    counts = count(args.arch, args.method, langs, args.vocab, new)
+    counts = count(args.arch, args.method, langs, args.vocab, new, args.lora_rank)
     if args.json is not None:
         write_json(args.json, counts)
     print(table(counts))

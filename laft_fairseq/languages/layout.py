@@ -1,4 +1,4 @@
-"""Where a language's tag stands: mBART-cc25 writes ``X </s> [l]``, mBART-50 ``[l] X </s>``.
+"""Where a language's tag stands: mBART-cc25 writes ``X </s> [l]``, others ``[l] X </s>``.
 
 In both the decoder's input is a target with its last token moved to the front.
 """
@@ -19,12 +19,12 @@ from laft_fairseq.languages.vocabulary_files import LAYOUT_FILE
 class TagLayout(StrEnum):
     """Where the tag stands in a text X of language l, source and target alike.
 
-    ==========  =============  =======================  ================
-    layout      text           decoder input            used by
-    ==========  =============  =======================  ================
-    ``suffix``  ``X </s> [l]``  ``[l] X </s>``           mBART-cc25
-    ``prefix``  ``[l] X </s>``  ``</s> [l] X``           mBART-50
-    ==========  =============  =======================  ================
+    ==========  ===============  ================  ===========================
+    layout      text             decoder input     used by
+    ==========  ===============  ================  ===========================
+    ``suffix``  ``X </s> [l]``   ``[l] X </s>``    mBART-cc25
+    ``prefix``  ``[l] X </s>``   ``</s> [l] X``    mBART-50, M2M-100, NLLB-200
+    ==========  ===============  ================  ===========================
     """
 
     SUFFIX = "suffix"

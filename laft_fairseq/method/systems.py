@@ -23,6 +23,7 @@ GROUPS = {
     "gate": r"encoder\.gate\.",
     "language_adapter": r".*\.language_adapter\.",
     "task_adapter": r".*\.task_adapter\.",
+    "lora": r".*\.lora\.",
     "new_tags": r"decoder\.new_tag_rows\.",
 }
 
@@ -62,6 +63,7 @@ METHODS: dict[str, System] = {  # by --method
     "adapter": System(
         "Adapter", ("task_adapter",), ("task_adapter", "new_tags"), ("task_adapter",)
     ),
+    "lora": System("LoRA, not in the paper", ("lora",), ("lora", "new_tags"), ("lora",)),
     "tm_adv": System("TM + adv", GATED, ("everything",), ("everything",)),
     "tm_adv_frozen": System("TM + adv, backbone frozen", GATED, (*GATED, "new_tags"), GATED),
     "mbart_attn_qk": _finetuned("mBART (query and key), not in the paper", "query_and_key"),

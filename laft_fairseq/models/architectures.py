@@ -1,10 +1,13 @@
-"""Shapes of mBART: ``--arch laft_mbart`` and smaller ones."""
+"""``--arch``: the shapes of mBART, and M2M-100's, which a backbone's file tells."""
 
 from argparse import Namespace
+from typing import Any
 
 from fairseq.models import ARCH_MODEL_REGISTRY, register_model_architecture
 from fairseq.models.bart import mbart_large_architecture
 
+from laft_fairseq.checkpoints import backbone as backbones
+from laft_fairseq.checkpoints.record import shape_arguments
 from laft_fairseq.models.options import fill_defaults
 
 
@@ -43,8 +46,26 @@ def laft_mbart_tiny(args: Namespace) -> None:
     laft_mbart(args)
 
 
+def laft_m2m(args: Namespace) -> None:
+    """M2M-100 and NLLB-200: sinusoidal positions, ReLU, no layer norm of the embedding.
+
+    Depth, width, heads and activation are those of ``--backbone``; without one, those of
+    NLLB-200-distilled-600M and m2m100_418M.
+    """
+    values: dict[str, Any] = {"activation_fn": "relu"}
+    if getattr(args, "backbone", None) and not hasattr(args, "encoder_layers"):
+        backbone = backbones.read(args.backbone)
+        values |= {**shape_arguments(backbone.state, backbone.path), **backbone.options}
+    values |= dict.fromkeys(
+        ("layernorm_embedding", "encoder_learned_pos", "decoder_learned_pos"), False
+    )
+    vars(args).update({**values, **vars(args)})
+    _shape(args, 12, getattr(args, "encoder_embed_dim", 1024), 4096, 16)
+    laft_mbart(args)
+
+
 def register() -> None:
     """Register each with fairseq, once the model is."""
-    for architecture in (laft_mbart, laft_mbart_base, laft_mbart_mini, laft_mbart_tiny):
+    for architecture in (laft_mbart, laft_mbart_base, laft_mbart_mini, laft_mbart_tiny, laft_m2m):
         if architecture.__name__ not in ARCH_MODEL_REGISTRY:
             register_model_architecture("laft_mbart", architecture.__name__)(architecture)

@@ -14,6 +14,7 @@ from fairseq.models import register_model
 from fairseq.models.transformer import TransformerConfig
 from torch import Tensor, nn
 
+from laft_fairseq.baselines.lora import add_lora
 from laft_fairseq.baselines.task_adapter import TaskAdapter
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.checkpointed_model import CheckpointedMBart
@@ -52,6 +53,8 @@ class LAFTMBart(CheckpointedMBart):
         super().__init__(args, encoder, decoder)
         self.options = options_from(args)
         self.stage = args.stage
+        if "lora" in find(self.options.method).modules:
+            add_lora(self, self.options.lora_rank)
         self.reset_provenance()
         if self.options.task_module_init == "identity":
             if encoder.task_module is not None:
@@ -145,7 +148,8 @@ class LAFTMBart(CheckpointedMBart):
         self.encoder.frozen = not any(
             parameter.requires_grad
             for name, parameter in self.encoder.named_parameters()
-            if not backbones.is_added(name) or ".task_adapter." in name  # runs inside the layers
+            # what is added, but runs inside the layers
+            if not backbones.is_added(name) or ".task_adapter." in name or ".lora." in name
         )
 
     def start(self, train_langs: Sequence[str]) -> None:

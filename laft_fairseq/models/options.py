@@ -30,6 +30,7 @@ MODULES = {
     "task_module_init": "task_module",
     "task_module_layers": "task_module",
     "task_adapter_reduction": "task_adapter",
+    "lora_rank": "lora",
 }
 
 
@@ -41,7 +42,7 @@ class LAFTOptions(FairseqDataclass):
         default="laft", metadata={"help": "the system"}
     )
     backbone: Optional[str] = field(
-        default=None, metadata={"help": "pretrained mBART (model.pt) to start from"}
+        default=None, metadata={"help": "model.pt of the pretrained backbone to start from"}
     )
     language_components: Optional[str] = field(
         default=None, metadata={"help": "components file written by `laft components`"}
@@ -79,6 +80,10 @@ class LAFTOptions(FairseqDataclass):
     task_adapter_reduction: int = field(
         default=2, metadata={"help": "width over bottleneck of the task adapter"}
     )
+    lora_rank: int = field(
+        default=0,
+        metadata={"help": "rank of LoRA's updates; 0: as many parameters as LAFT's task module"},
+    )
     mask_source_tag: bool = field(
         default=False, metadata={"help": "the encoder sees <mask> in place of the source's tag"}
     )
@@ -99,7 +104,7 @@ def fill_defaults(args: Any, **architecture: Any) -> None:
 
 def warn_of_unused(args: Any) -> None:
     """Log one line that names the given options that ``--method`` has no module for, if any."""
-    defaults = Namespace()
+    defaults = Namespace(backbone=args.backbone)  # which has the shape of laft_m2m
     ARCH_CONFIG_REGISTRY.get(getattr(args, "arch", ""), fill_defaults)(defaults)
     unused = []
     for name, module in MODULES.items():

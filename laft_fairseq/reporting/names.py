@@ -19,6 +19,9 @@ METHODS = {
     "mbart_enc_top2": "mBART (enc top-2)",
     "adapter": "Adapter",
     "adapter_r16": "Adapter, reduction 16",
+    "lora": "LoRA",
+    "lora_r8": "LoRA, rank 8",
+    "mbart_full_mix": "mBART (full), 10 % denoising",
     "tm_adv": "TM + adv",
     "tm_adv_reconstruct": "TM + adv, reconstructing",
     "tm_adv_frozen": "TM + adv, frozen backbone",
@@ -27,11 +30,14 @@ METHODS = {
 }
 NOTES = {  # of the rows of a table
     "adapter_r16": "an eighth of the paper's size",
+    "lora": "not in the paper; as many trained parameters as LAFT",
+    "lora_r8": "not in the paper; the usual rank",
+    "mbart_full_mix": "not in the paper; target-language text in every batch of stage 2",
     "tm_adv_reconstruct": "target text is its own target: another reading of the paper",
     "tm_adv_frozen": "not in the paper",
     "mbart_attn_qk": "not in the paper",
 }
-SIZE_VARIANTS = ("adapter_r16",)
+SIZE_VARIANTS = ("adapter_r16", "lora_r8")
 SELECTIONS = ("source", "fixed", "target")  # whose validation pairs chose the learning rate
 BY_TARGET = "learning rate chosen on target-language validation pairs"
 ABLATIONS = {

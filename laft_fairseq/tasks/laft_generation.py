@@ -13,11 +13,14 @@ from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 
 from laft_fairseq.data.adversarial_batches import TARGET_ROWS, AdversarialRows
+from laft_fairseq.data.denoising_mix import DenoisingMix
+from laft_fairseq.data.infilling import InfillingDataset
 from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedPairDataset
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.systems import find
 from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
 from laft_fairseq.scoring.rouge import PROTOCOLS
+from laft_fairseq.tasks.laft_denoising import LaftDenoisingOptions
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
 from laft_fairseq.tasks.rouge_validation import RougeValidation
@@ -28,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class LaftGenerationOptions(LaftTaskOptions):
-    """Options of validation by generated text, TM + adv's target rows and the encoder cache."""
+    """Options of validation by generated text, unlabelled text in batches and the encoder cache."""
 
     eval_rouge: bool = field(
         default=False,
@@ -50,6 +53,19 @@ class LaftGenerationOptions(LaftTaskOptions):
     )
     target_per_source: int = field(
         default=1, metadata={"help": "target rows to each annotated row, in every batch"}
+    )
+    mix_denoising: float = field(
+        default=0.0,
+        metadata={
+            "help": "share of each batch's sentences that are unlabelled text to be denoised"
+        },
+    )
+    mix_langs: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "languages of that text (default: those of the data directory that have "
+            "unlabelled text and are not trained on)"
+        },
     )
     encoder_cache: Optional[str] = field(
         default=None,
@@ -89,6 +105,10 @@ class LaftGeneration(LaftTask):
             )  # fmt: skip
         pairs = [self._pairs(tag, split, train, longest) for tag in self.split_langs(train)]
         self.datasets[split] = MultilingualDataset(pairs, shuffle=train)
+        if train and self.cfg.mix_denoising:
+            self.datasets[split] = self._with_denoising(pairs, split, longest)
+        elif train and self.cfg.mix_langs:
+            raise LaftError("--mix-langs: needs --mix-denoising, such as 0.1")
         if adversarial:
             self.datasets[split] = self._with_target_rows(self.datasets[split], split, longest)
         elif train:
@@ -111,6 +131,55 @@ class LaftGeneration(LaftTask):
                 "ones by --train-langs, such as en_XX"
             )
         return tags
+
+    def mix_langs(self) -> list[str]:
+        """Return the languages whose unlabelled text is mixed into batches.
+
+        Raises:
+            LaftError: there are none, or batches have target rows of TM + adv, unlabelled as well.
+        """
+        if self.target_langs():
+            raise LaftError(
+                "--mix-denoising: batches of TM + adv hold unlabelled target rows already; leave "
+                "it out (--reconstruct-target trains on them as text)"
+            )
+        trained, data = self.train_langs(), self.cfg.data
+        tags = self.languages("mix_langs") or [
+            tag
+            for tag in self.tags
+            if tag not in trained and os.path.exists(os.path.join(data, tag, "train.idx"))
+        ]
+        if not tags:
+            raise LaftError(
+                f"--mix-denoising: {data} has no unlabelled text but of {', '.join(trained)}, "
+                "which is trained on; binarise some of another language, or name --mix-langs"
+            )
+        return tags
+
+    def _with_denoising(
+        self, pairs: list[TaggedPairDataset], split: str, longest: int
+    ) -> DenoisingMix:
+        """Return pairs and, for the rest of each batch, text with stage 1's noise."""
+        noise, positions = LaftDenoisingOptions, min(self.max_positions())
+        limit = min(noise.tokens_per_sample, positions, longest)
+        texts = [
+            InfillingDataset(
+                self.read(os.path.join(self.cfg.data, tag, split), tag, limit),
+                self.dictionary,
+                tag,
+                seed=self.cfg.seed,
+                fixed=False,
+                mask=noise.mask,
+                poisson_lambda=noise.poisson_lambda,
+            )
+            for tag in self.mix_langs()
+        ]
+        mixed = DenoisingMix(pairs, texts, self.cfg.mix_denoising, self.cfg.seed)
+        logger.info(
+            "an epoch: %d pairs, and %d sentences to be denoised out of %d (%s)",
+            mixed.pairs, mixed.drawn, len(mixed) - mixed.pairs, ", ".join(self.mix_langs()),
+        )  # fmt: skip
+        return mixed
 
     def _with_target_rows(
         self, sources: MultilingualDataset, split: str, longest: int

@@ -81,6 +81,78 @@ def test_ids_of_1000_sentences_are_those_of_its_tokenizer(kind: str, tmp_path: P
     assert full.index("<mask>") == theirs.mask_token_id == ROWS[kind] - 1
 
 
+@pytest.mark.parametrize("kind", ["m2m", "nllb"])
+def test_ids_of_m2m100_and_nllb(kind: str, tmp_path: Path) -> None:
+    """Rows of the embedding, by the imported files, are the tokenizer's ids.
+
+    Where M2M-100's reads a subword that it lacks as <unk>, the import has others for it.
+    """
+    theirs = hf_folder.write_tokenizer(tmp_path, kind)
+    hf_folder.change(
+        tmp_path / "config.json", model_type="m2m_100", vocab_size=hf_folder.ROWS[kind]
+    )
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    found = hugging_face_vocabulary.read(tmp_path, config)
+    (tmp_path / "imported.model").write_bytes(found.sentencepiece)
+    tags = {"de_DE": "de_XX", "en_XX": "en_XX", "fr_XX": "fr_XX", "zh_CN": "zh_XX"}
+    if kind == "nllb":
+        tags = dict(zip(tags, ["deu_Latn", "eng_Latn", "fra_Latn", "zho_Hans"], strict=True))
+    assert found.rows is not None and found.layout is TagLayout.PREFIX
+    assert len(found.rows) == 4 + len(found.subwords) - 3 + len(found.tags) + 1
+    count = unknown = 0
+    for language, tag in tags.items():
+        lines = real_text(language)
+        theirs.src_lang = tag.removesuffix("_XX")
+        expected = theirs(lines)["input_ids"]
+        ids = ids_by_our_path(
+            tmp_path / "imported.model", lines, tmp_path / "work", found.tags, tag, found.layout
+        )
+        for line, own in zip(ids, expected, strict=True):
+            assert 3 not in line
+            if 3 in own:
+                unknown += 1
+                assert len(line) > len(own)
+            else:
+                assert found.rows[line].tolist() == own
+            count += 1
+    assert count == 1000 and 0 < unknown < 200 if kind == "m2m" else not unknown
+    mask = 3 if kind == "m2m" else theirs.mask_token_id
+    assert found.rows[-1] == mask and found.tags[0] == ("af_XX" if kind == "m2m" else "ace_Arab")
+    assert ("2 subwords without a row" in found.remark) == (kind == "m2m")
+
+
+def test_vocabularies_of_m2m100_that_cannot_be_told(tmp_path: Path) -> None:
+    """Languages that are others, another tokenizer, and NLLB's layout of before 2023."""
+    hf_folder.write_tokenizer(tmp_path, "nllb").save_pretrained(tmp_path)
+    rows = hf_folder.ROWS["nllb"]
+    for changed, options, message in (
+        ({}, (["fr_XX"],), r"names ace_Arab,.*, --langs fr_XX"),
+        ({"vocab_size": rows - 10}, (), r"has 12,204 rows of the model's 12,196"),
+    ):
+        hf_folder.change(
+            tmp_path / "config.json", **{"model_type": "m2m_100", "vocab_size": rows, **changed}
+        )
+        config = transformers.AutoConfig.from_pretrained(tmp_path)
+        with pytest.raises(LaftError, match=message):
+            hugging_face_vocabulary.read(tmp_path, config, *options)
+    hf_folder.change(tmp_path / "config.json", vocab_size=rows)
+    hf_folder.change(tmp_path / "tokenizer_config.json", legacy_behaviour=True)
+    config = transformers.AutoConfig.from_pretrained(tmp_path)
+    with pytest.raises(LaftError, match=r"legacy_behaviour.* say by --tag-layout"):
+        hugging_face_vocabulary.read(tmp_path, config)
+    assert hugging_face_vocabulary.read(tmp_path, config, [], "suffix").layout == "suffix"
+    hf_folder.change(tmp_path / "tokenizer_config.json", legacy_behaviour=None)
+    transformers.NllbTokenizer(
+        str(hf_folder.SENTENCEPIECE), additional_special_tokens=["fra_Latn", "<answer>"]
+    ).save_pretrained(tmp_path)
+    found = hugging_face_vocabulary.read(tmp_path, config)
+    assert found.tags == ["fra_Latn"] and "are left out (<answer>)" in found.remark
+    tiny_vocabulary = tuple(sentencepiece_dictionary.read_subwords(hf_folder.SENTENCEPIECE)[9000:])
+    hf_folder.write_tokenizer(tmp_path / "m2m", "m2m", tiny_vocabulary)
+    with pytest.raises(LaftError, match=r"lacks 3,000 of 12,000 subwords"):
+        hugging_face_vocabulary.read(tmp_path / "m2m", config)
+
+
 def test_ids_of_unknown_characters(tmp_path: Path) -> None:
     """mBART's own model has no byte subwords: what it does not know is <unk>, 3."""
     with (tmp_path / "small.model").open("wb") as writer:
@@ -100,9 +172,10 @@ def vocabulary(folder: Path, rows: int, *options: Any) -> tuple[list[str], str]:
     """Languages and layout of a directory whose embedding has these rows; else LaftError."""
     hf_folder.change(folder / "config.json", model_type="mbart", vocab_size=rows)
     config = transformers.AutoConfig.from_pretrained(folder)
-    subwords, tags, layout = hugging_face_vocabulary.read(folder, config, *options)
-    assert subwords == sentencepiece_dictionary.read_subwords(hf_folder.SENTENCEPIECE)
-    return tags, layout
+    found = hugging_face_vocabulary.read(folder, config, *options)
+    assert found.subwords == sentencepiece_dictionary.read_subwords(hf_folder.SENTENCEPIECE)
+    assert found.rows is None
+    return found.tags, found.layout
 
 
 @pytest.mark.parametrize("saved", ["bare", "", "Fast"])

@@ -4,6 +4,8 @@ ABLATIONS = {name: given or {} for name, given in config["ablations"].items()}
 # Systems that are another one with an option: its --method, options of both stages and of stage 2.
 NAMED = {
     "adapter_r16": ("adapter", "--task-adapter-reduction 16", ""),
+    "lora_r8": ("lora", "--lora-rank 8", ""),
+    "mbart_full_mix": ("mbart_full", "", "--mix-denoising 0.1"),
     "tm_adv_reconstruct": ("tm_adv", "", "--reconstruct-target"),
 }
 PAIRS = {

@@ -19,6 +19,7 @@ from laft_fairseq.languages.layout import TagLayout
         ("<0xE4> <0xB8> ▁a", "<0xE4> <unk> ▁b", "<0xE4> <0xB8> ▁a", "<0xE4> <unk> ▁b"),
         ("中 文 ▁é té", "中 文 ▁été", "中 文", "中 文"),  # Han stays
         ("", "▁a", "", "▁a"),
+        ("[eng_Latn] ▁a", "[fra_Latn] ▁b", "[eng_Latn] ▁a", "[fra_Latn] ▁b"),  # tags stay
     ],
 )  # fmt: skip
 def test_what_stays(a: str, b: str, rest_a: str, rest_b: str) -> None:

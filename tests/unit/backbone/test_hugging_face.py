@@ -105,6 +105,31 @@ def test_the_stored_precision_is_kept(built: Any, folder: Path) -> None:
     assert {t.dtype for n, t in state.items() if ".version" not in n} == {torch.float16}
 
 
+def test_m2m100_may_leave_its_embedding_unscaled_and_hold_its_positions(tmp_path: Path) -> None:
+    """What no tensor shows stands among the options; old files hold the sinusoids."""
+    theirs = hf_folder.model("m2m", vocab_size=40, scale_embedding=False)
+    folder = hf_folder.write(tmp_path, theirs, sentencepiece=None)
+    positions = {f"model.{side}.embed_positions.weights": torch.zeros(66, 32)
+                 for side in ("encoder", "decoder")}  # fmt: skip
+    hf_folder.as_torch_file(folder, **positions)
+    config = hugging_face.read_config(folder)
+    state = hugging_face.converted(hugging_face.read_model(folder, config), folder)
+    # 2 encoder layers of 16 tensors, 1 decoder layer of 26, 2 last norms, 3 + 2 added
+    assert len(state) == 2 * 16 + 26 + 2 * 2 + 3 + 2
+    options = vars(hugging_face.arguments(config, ["fr_XX"], "prefix"))
+    assert options["arch"] == "laft_m2m" and options["activation_fn"] == "relu"
+    assert options["no_scale_embedding"]
+    rows = torch.tensor([0, 1, 2, 3, 7])
+    some = hugging_face.converted(theirs, rows=rows)["decoder.output_projection.weight"]
+    assert torch.equal(some, theirs.lm_head.weight[rows])
+
+
+@pytest.mark.parametrize("model_type", ["t5", "mt5", "umt5"])
+def test_t5_is_refused_in_one_line(folder: Path, model_type: str) -> None:
+    hf_folder.change(folder / "config.json", model_type=model_type)
+    refused(folder, r"a T5 model, which cannot be imported: .*docs/backbones\.md")
+
+
 def refused(folder: Path, message: str) -> None:
     with pytest.raises(LaftError, match=message) as caught:
         read(folder)

@@ -128,7 +128,9 @@ def test_the_pinned_fingerprint() -> None:
 @pytest.mark.parametrize("missing", backbones.MARKS)
 def test_not_an_mbart(tmp_path: Path, state: State, missing: str) -> None:
     del state[missing]
-    with pytest.raises(LaftError, match=r"model\.pt: not a pre-norm mBART \(no ") as caught:
+    with pytest.raises(
+        LaftError, match=r"model\.pt: not a pre-norm mBART or M2M-100 \(no "
+    ) as caught:
         read(tmp_path, state)
     assert missing in str(caught.value)
 

@@ -89,6 +89,16 @@ def test_added_adapters(laft: dict[str, Any]) -> None:
     assert set(part["trained"].values()) == {25_202_688}
 
 
+@pytest.mark.parametrize(("rank", "trained"), [(0, 25_411_584), (8, 4_325_376)])
+def test_loras_share(rank: int, trained: int) -> None:
+    """A rank takes 144 x 2048 in attentions and 48 x 5120 beside; LAFT's 25.2M ask for 47."""
+    per_rank = 144 * 2048 + 48 * 5120
+    assert trained == (rank or round(TASK_MODULE / per_rank)) * per_rank
+    counts = parameter_counts.count("laft_mbart", "lora", LANGS, lora_rank=rank)
+    (part,) = (part for part in counts["parts"] if part["added"])
+    assert (part["name"], part["count"], part["units"]) == ("lora", trained, 24)
+
+
 def test_it_counts_what_a_real_model_has() -> None:
     model = tiny.model()
     arch, size = "laft_mbart_tiny", len(tiny.dictionary())

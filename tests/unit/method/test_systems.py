@@ -75,7 +75,21 @@ TASK_ADAPTERS = both(
     "decoder.layers.1.task_adapter.down",
     "decoder.layers.1.task_adapter.up",
 )
+LORA = {
+    f"{projection}.lora_{side}.lora.weight"
+    for projection in (
+        *(f"encoder.layers.{n}.self_attn.{name}" for n in (0, 1) for name in ATTENTION),
+        *(f"decoder.layers.{n}.self_attn.{name}" for n in (0, 1) for name in ATTENTION),
+        *(f"decoder.layers.{n}.encoder_attn.{name}" for n in (0, 1) for name in ATTENTION),
+        *("encoder.layers.0.fc1", "encoder.layers.0.fc2"),
+        *("encoder.layers.1.fc1", "encoder.layers.1.fc2"),
+        *("decoder.layers.0.fc1", "decoder.layers.0.fc2"),
+        *("decoder.layers.1.fc1", "decoder.layers.1.fc2"),
+    )
+    for side in "AB"
+}
 ADDED = {
+    "lora": LORA,
     "laft": TASK_MODULE | FUSION | ADAPTERS,
     "adapter": TASK_ADAPTERS,
     "tm_adv": TASK_MODULE | GATE,
@@ -88,6 +102,7 @@ TRAINED = [
     *(("mbart_enc", stage, ENCODER_LAYERS) for stage in methods.STAGES),
     *(("mbart_enc_top2", stage, ENCODER_LAYERS) for stage in methods.STAGES),
     *(("adapter", stage, TASK_ADAPTERS) for stage in methods.STAGES),
+    *(("lora", stage, LORA) for stage in methods.STAGES),
     *(("mbart_attn_qk", stage, QUERY_AND_KEY) for stage in methods.STAGES),
     *(("tm_adv", stage, BACKBONE | TASK_MODULE | GATE) for stage in methods.STAGES),
     *(("tm_adv_frozen", stage, TASK_MODULE | GATE) for stage in methods.STAGES),
@@ -131,6 +146,7 @@ def test_top2_of_twelve_layers() -> None:
         ("laft", True, False),
         ("tm_adv_frozen", True, False),
         ("adapter", False, False),
+        ("lora", False, False),
         ("tm_adv", False, True),
         ("mbart_enc", False, True),
         ("mbart_enc_top2", False, True),

@@ -282,3 +282,40 @@ def test_architectures(architecture: Any, shape: tuple[int, ...]) -> None:
     assert not args.no_scale_embedding
     assert args.share_all_embeddings
     assert args.activation_fn == "gelu"
+
+
+def test_laft_m2m_has_the_shape_of_its_backbone(tmp_path: Path) -> None:
+    """Depth and widths by the tensors, heads and activation as recorded; what is given stands."""
+    shape = {"encoder_layers": 3, "encoder_embed_dim": 32, "decoder_embed_dim": 32,
+             "encoder_ffn_embed_dim": 48, "decoder_layers": 1, "decoder_ffn_embed_dim": 64,
+             "encoder_attention_heads": 4, "decoder_attention_heads": 2}  # fmt: skip
+    sinusoidal = {"layernorm_embedding": False, "encoder_learned_pos": False,
+                  "decoder_learned_pos": False}  # fmt: skip
+    built = tiny.scrambled("denoising", method="mbart_full", **shape, **sinusoidal)
+    names = set(backbones.read(str(save(built, tmp_path / "m2m.pt", shape))).state)
+    assert not [name for name in names if "positions" in name or "layernorm_embedding" in name]
+    args = Namespace(backbone=str(tmp_path / "m2m.pt"), dropout=0.3)
+    architectures.laft_m2m(args)
+    made = {**shape, **sinusoidal, "activation_fn": "gelu", "no_scale_embedding": True,
+            "fusion_dim": 32, "language_adapter_dim": 16, "dropout": 0.3}  # fmt: skip
+    assert {name: getattr(args, name) for name in made} == made
+    plain = Namespace()
+    architectures.laft_m2m(plain)
+    assert (plain.encoder_layers, plain.decoder_ffn_embed_dim, plain.activation_fn) == (
+        12, 4096, "relu",
+    )  # fmt: skip
+    for architecture, other in (("laft_mbart_tiny", "m2m.pt"), ("laft_m2m", "mbart.pt")):
+        save(tiny.scrambled("denoising", method="mbart_full"), tmp_path / "mbart.pt", {})
+        model_args = Namespace(arch=architecture, backbone=str(tmp_path / other))
+        getattr(architectures, architecture)(model_args)
+        wrong = LAFTMBart.build_model(model_args, tiny.task("denoising"))
+        with pytest.raises(LaftError, match=r"embed_positions.* --arch"):
+            wrong.load_backbone(backbones.read(str(tmp_path / other)))
+
+
+def save(built: LAFTMBart, path: Path, shape: dict[str, int]) -> Path:
+    """A backbone's file that records its heads, gelu and unscaled embeddings."""
+    heads = {name: value for name, value in shape.items() if "heads" in name}
+    args = Namespace(activation_fn="gelu", no_scale_embedding=True, **heads)
+    torch.save({"args": args, "model": torch.nn.Module.state_dict(built)}, path)
+    return path

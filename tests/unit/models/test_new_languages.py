@@ -97,6 +97,7 @@ TRAINED = {  # by system: in stage 1, in stage 2
     "mbart_enc": (DECODERS, set()),
     "mbart_enc_top2": (DECODERS, set()),
     "adapter": (DECODERS, set()),
+    "lora": (DECODERS, set()),
     "tm_adv": (BOTH, BOTH),
     "tm_adv_frozen": (DECODERS, set()),
     "mbart_attn_qk": (DECODERS, set()),

@@ -15,7 +15,7 @@ from tests import tiny
 
 OTHERS = {"removal": "projection", "fusion_input": "mean", "fusion_dim": 8, "adapter_norm": "none",
           "adapter_langs": "en_XX", "language_adapter_dim": 4, "task_module_init": "random",
-          "task_module_layers": 1, "task_adapter_reduction": 8}  # fmt: skip
+          "task_module_layers": 1, "task_adapter_reduction": 8, "lora_rank": 4}  # fmt: skip
 OF_TASK_MODULE = {"task_module_init", "task_module_layers"}
 
 
@@ -36,10 +36,11 @@ def test_nothing_is_said_of_defaults(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("method", "used"),
     [
-        ("laft", set(OTHERS) - {"task_adapter_reduction"}),
+        ("laft", set(OTHERS) - {"task_adapter_reduction", "lora_rank"}),
         ("tm_adv", OF_TASK_MODULE),
         ("mbart_full", set()),
         ("adapter", {"task_adapter_reduction"}),
+        ("lora", {"lora_rank"}),
     ],
 )
 def test_one_line_names_what_a_system_does_not_use(

@@ -85,7 +85,7 @@ def test_hypotheses_are_those_of_stock_fairseq(ours: tuple[Any, Any]) -> None:
     state = torch.load(MINI / "model.pt", weights_only=True)["model"]
     options = Namespace(
         task="translation", encoder_attention_heads=4, decoder_attention_heads=4,
-        share_all_embeddings=True, layernorm_embedding=True, encoder_normalize_before=True,
+        share_all_embeddings=True, encoder_normalize_before=True,
         decoder_normalize_before=True, **shape_arguments(state, "model.pt"),
     )  # fmt: skip
     ARCH_CONFIG_REGISTRY["mbart_large"](options)

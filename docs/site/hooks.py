@@ -7,6 +7,7 @@ site has the same place, without `docs/`; a linked file that is no page is copie
 from __future__ import annotations
 
 import argparse
+import html
 import logging
 import os
 import posixpath
@@ -20,6 +21,7 @@ from typing import Any
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from omegaconf import MISSING
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 logging.root.addHandler(logging.NullHandler())  # else fairseq sets up the root logger, at DEBUG
@@ -87,6 +89,11 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     return "".join(p if p.startswith("```") else LIST.sub(r"\1\n\n", p) for p in parts)
 
 
+def on_page_content(content: str, page: Any, config: Any, files: Files) -> str:
+    """Leave out the docstrings' roles, such as `:func:`, before a name in code."""
+    return re.sub(r":(?:func|class|meth|mod):(?=<code>)", "", content)
+
+
 def on_post_build(config: Any) -> None:
     """Refuse a site of which a page or style sheet loads anything from the network.
 
@@ -102,7 +109,7 @@ def on_post_build(config: Any) -> None:
 def cell(text: str) -> str:
     """A table's cell: one line, with Markdown's and HTML's characters as they are."""
     line = " ".join(text.split())
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", line)
+    return re.sub(r"([\\`*_{}\[\]|#])", r"\\\1", html.escape(line, quote=False))
 
 
 def options(parser: argparse.ArgumentParser) -> str:
@@ -115,10 +122,12 @@ def options(parser: argparse.ArgumentParser) -> str:
         names = ", ".join(f"`{name}`" for name in action.option_strings or [action.dest])
         taken = action.metavar or ""
         if action.choices and not action.metavar:
-            taken = "{" + ",".join(map(str, action.choices)) + "}"
+            taken = ", ".join(map(str, action.choices))
         names += f" {cell(str(taken))}" if action.nargs != 0 else ""
         default = "required" if action.required and action.option_strings else ""
-        if action.default not in (None, False, argparse.SUPPRESS):
+        if action.default not in (None, False, argparse.SUPPRESS, MISSING) and not (
+            str(action.default).startswith("${")  # copied from another of fairseq's groups
+        ):
             default = f"`{action.default}`"
         rows.append(f"| {names} | {default} | {cell(formatter._expand_help(action))} |")
     return "\n".join(rows)
@@ -143,7 +152,7 @@ def option_pages() -> dict[str, str]:
         laft += [f"{sub.description or ''}\n\n{sub.epilog or ''}".strip(), "```", ""]
 
     fairseq = ["# Options of `fairseq-train`", "",
-               "With `--user-dir laft_fairseq`. fairseq's own options are in its documentation.",
+               "With `--user-dir laft_fairseq`; `fairseq-train --help` lists fairseq's own too.",
                ""]  # fmt: skip
     for title, fields in (
         ("--arch laft_mbart", LAFTOptions),

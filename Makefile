@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := requirements.txt requirements-dev.txt requirements-fairseq.txt
+REQUIREMENTS := requirements.txt requirements-dev.txt requirements-fairseq.txt requirements-serve.txt
 
 # The Python that the virtual environment is made with: the first of these that fits.
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)})
@@ -48,7 +48,7 @@ $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
 		echo "no fairseq wheel for this Python: compiling it (about five minutes)"; fi
 	$(BIN)/python -m pip install -q --prefer-binary --no-deps --no-build-isolation \
-		-r requirements-fairseq.txt
+		-r requirements-fairseq.txt -r requirements-serve.txt
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@echo '$(TORCH)' > $@
 

@@ -79,6 +79,8 @@ setup(
     extras_require={
         "cc100": ["duckdb>=2.0.1"],  # preprocess/cc100.sh
         "hf": ["transformers>=4.57,<5"],  # reads Hugging Face models (laft import-hf)
+        # laft serve; the last versions that take the huggingface-hub of transformers 4
+        "serve": ["gradio>=6.12,<6.18"],
         # What runs the recipes of examples/, on one machine or on a SLURM cluster.
         "workflow": ["snakemake==9.27.1", "snakemake-executor-plugin-slurm"],
     },

@@ -62,7 +62,7 @@ def links(name: str) -> Iterator[tuple[str, str]]:
 def on_files(files: Files, config: Any) -> Files:
     """Add the documents outside docs/, the files that documents link to, and what is generated."""
     documents = [n for n in shipped() if n.endswith(".md") and not n.endswith("/tables.md")]
-    documents = [n for n in documents if not n.startswith((".github/", "tests/"))]
+    documents = [n for n in documents if not n.startswith(".github/")]
     for name in [*documents, *(target for each in documents for _, target in links(each))]:
         source, place = REPOSITORY / name, in_site(name)
         if not source.exists():

@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,9 @@ from mkdocs.structure.files import File, Files
 from omegaconf import MISSING
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))
+from tests.house import shipped  # noqa: E402
+
 logging.root.addHandler(logging.NullHandler())  # else fairseq sets up the root logger, at DEBUG
 PACKAGE = REPOSITORY / "laft_fairseq"
 BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -35,14 +37,6 @@ LOADED = re.compile(
     r"""|<link\b(?![^>]*rel=["']?canonical)[^>]*\shref=["']?((?:https?:)?//[^"'\s>]+)"""
     r"""|(?:@import|url\()\s*["']?((?:https?:)?//[^"')\s]+)"""
 )
-
-
-@cache
-def shipped() -> tuple[str, ...]:
-    """The repository's files, by their places in it."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    return tuple(name for name in listed.stdout.splitlines() if (REPOSITORY / name).is_file())
 
 
 def in_site(name: str) -> str:
@@ -61,7 +55,11 @@ def links(name: str) -> Iterator[tuple[str, str]]:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the documents outside docs/, the files that documents link to, and what is generated."""
-    documents = [n for n in shipped() if n.endswith(".md") and not n.endswith("/tables.md")]
+    documents = [
+        n
+        for n in map(shipped.name, shipped.files())
+        if n.endswith(".md") and not n.endswith("/tables.md")
+    ]
     documents = [n for n in documents if not n.startswith(".github/")]
     for name in [*documents, *(target for each in documents for _, target in links(each))]:
         source, place = REPOSITORY / name, in_site(name)

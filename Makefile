@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
-REQUIREMENTS := requirements.txt requirements-dev.txt requirements-fairseq.txt
+REQUIREMENTS := requirements.txt requirements-dev.txt requirements-fairseq.txt requirements-serve.txt
 
 # The Python that the virtual environment is made with: the first of these that fits.
 FITS := import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in {(3, 11), (3, 12), (3, 13)})
@@ -27,7 +27,7 @@ DEMO := $(BIN)/snakemake -s examples/workflow/Snakefile --configfile examples/de
 # One thread a process: the tests run in two processes.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help install demo check test lint format clean
+.PHONY: help install demo check test docs lint format clean
 
 help: ## say what each target does
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
@@ -48,7 +48,7 @@ $(STAMP): setup.py pyproject.toml $(REQUIREMENTS)
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 13))'; then \
 		echo "no fairseq wheel for this Python: compiling it (about five minutes)"; fi
 	$(BIN)/python -m pip install -q --prefer-binary --no-deps --no-build-isolation \
-		-r requirements-fairseq.txt
+		-r requirements-fairseq.txt -r requirements-serve.txt
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@echo '$(TORCH)' > $@
 
@@ -62,6 +62,11 @@ check: install lint ## lint, types, unit tests and house rules (a minute)
 test: install lint ## everything: check, the real commands tiny, the recipes (8 minutes)
 	$(PYTEST) tests
 
+docs: install ## the documentation as a site in site/, every link and page checked
+	$(BIN)/python -m pip install -q --no-warn-conflicts --prefer-binary -r requirements-docs.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo "open site/index.html, or serve it, for the search: $(BIN)/python -m http.server -d site"
+
 lint: install ## formatting, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -72,5 +77,5 @@ format: install ## lay out the code and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 
 clean: ## remove caches and build outputs; .venv stays
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

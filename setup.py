@@ -15,6 +15,9 @@ FAIRSEQ = [
     f"fairseq-fixed==0.12.3.1; {ELSEWHERE}",
 ]
 
+# What `laft workflow` copies: recipes, scripts, the small backbone and the demo's data (40 MB).
+SHIPPED = {f"laft_fairseq.shipped.{name}": name for name in ("examples", "preprocess")}
+
 setup(
     name="laft_fairseq",
     version="0.1.0",
@@ -26,8 +29,27 @@ setup(
     license="MIT",
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["laft_fairseq", "laft_fairseq.*"]),
-    package_data={"laft_fairseq": ["py.typed", "reporting/templates/*.j2"]},
+    packages=[*find_packages(include=["laft_fairseq", "laft_fairseq.*"]), *SHIPPED],
+    package_dir=SHIPPED,
+    package_data={
+        "laft_fairseq": ["py.typed", "reporting/templates/*.j2"],
+        "laft_fairseq.shipped.examples": [
+            "*.yaml",
+            "*.md",
+            "ddtp/*.md",
+            "ddtp/data/*",
+            "mini/*.md",
+            "mini/*.py",
+            "mini/*.sh",
+            "mini/model/*",
+            "workflow/Snakefile",
+            "workflow/*.*",
+            "workflow/*/*.smk",
+            "workflow/*/config.yaml",
+            "workflow/profiles/default/config.yaml",
+        ],
+        "laft_fairseq.shipped.preprocess": ["*.sh", "*.md", "*/*.py"],
+    },
     install_requires=[
         *FAIRSEQ,
         "torch>=2.6",  # the first whose torch.load is weights-only by default
@@ -59,6 +81,8 @@ setup(
         "data": ["pyarrow>=20"],  # texts in Parquet, and in folders that `datasets` has saved
         "lora": ["peft>=0.17"],  # --method lora; brings transformers and accelerate
         "hf": ["transformers>=4.57,<5"],  # reads Hugging Face models (laft import-hf)
+        # laft serve; the last versions that take the huggingface-hub of transformers 4
+        "serve": ["gradio>=6.12,<6.18"],
         # What runs the recipes of examples/, on one machine or on a SLURM cluster.
         "workflow": ["snakemake==9.27.1", "snakemake-executor-plugin-slurm"],
     },
@@ -66,7 +90,7 @@ setup(
     classifiers=[
         "Development Status :: 4 - Beta",
         "Intended Audience :: Science/Research",
-        "Operating System :: OS Independent",
+        "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Programming Language :: Python :: 3.13",

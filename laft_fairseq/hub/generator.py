@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -192,6 +193,15 @@ class Generator:
             None if output == lang else output, self._one_search,
         )  # fmt: skip
         return _stream(iter(texts), run, buffer_size, on_done)
+
+    def languages(self) -> list[str]:
+        """Return the tags that the model can both read and write, in the dictionary's order."""
+        usable = []
+        for tag in self.task.tags:
+            with contextlib.suppress(LaftError):
+                self._check_languages(tag, tag)
+                usable.append(tag)
+        return usable
 
     def _check_languages(self, lang: str, output: str) -> None:
         """Refuse a language that the dictionary lacks, or that the checkpoint has no part for."""

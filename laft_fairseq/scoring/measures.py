@@ -18,7 +18,9 @@ import numpy.typing as npt
 
 from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.rouge import rouge_l, rouge_of_tokens
-from laft_fairseq.scoring.tokenizers import NORMALISATION, normalise, tokenizer, unicode_tokens
+from laft_fairseq.scoring.tokenizers import (
+    NORMALISATION, TOKEN, normalise, tokenizer, unicode_tokens,
+)  # fmt: skip
 from laft_fairseq.scoring.trivial_baselines import sentences
 
 COPIED_SHARE = 0.9
@@ -73,6 +75,21 @@ def _is_copied(output: str, source: str) -> bool:
 def _spaced(tokens: Sequence[str]) -> str:
     """Return tokens, which hold no space, as one text; a run of them is a part of it."""
     return f" {' '.join(tokens)} "
+
+
+def marked_words(text: str, other: str) -> list[tuple[str, bool | None]]:
+    """Return the text in parts, of which each word tells whether the other text has it.
+
+    Returns:
+        Parts that make up the text, and True or False for a word, None for what stands between.
+    """
+    known, end = set(unicode_tokens(other)), 0
+    parts: list[tuple[str, bool | None]] = []
+    for word in TOKEN.finditer(text):
+        parts.append((text[end : word.start()], None))
+        parts.append((word[0], set(unicode_tokens(word[0])) <= known))
+        end = word.end()
+    return [part for part in [*parts, (text[end:], None)] if part[0]]
 
 
 def novel_rouge_l(

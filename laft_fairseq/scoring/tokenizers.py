@@ -38,7 +38,7 @@ NORMALISATION = "nmt_nfkc"  # sentencepiece's name of it
 # Soft hyphen and zero-width joiner stand inside words and are not seen.
 _INVISIBLE = regex.compile(r"[\u00AD\u200D]")
 _APOSTROPHES = regex.compile(r"[\u2018\u2019\u201B\u02B9\u02BB\u02BC\u02BD\u2032\u0060\u00B4]")
-_TOKEN = regex.compile(
+TOKEN = regex.compile(
     rf"(?V1){UNSPACED_LETTER}\p{{M}}*|(?!\p{{M}})[[\p{{L}}\p{{M}}\p{{N}}]--{UNSPACED_LETTER}]+"
 )
 # What XNLG's hypotheses end in: a newline, which no stripped reference can match.
@@ -73,7 +73,7 @@ def normalise(text: str) -> str:
 def unicode_tokens(text: str) -> list[str]:
     """Return the tokens of a text of any language by the protocol `unicode`."""
     text = _APOSTROPHES.sub("'", _INVISIBLE.sub("", normalise(text))).casefold()
-    return _TOKEN.findall(unicodedata.normalize("NFC", text))
+    return TOKEN.findall(unicodedata.normalize("NFC", text))
 
 
 def characters(text: str) -> list[str]:

@@ -11,14 +11,19 @@ from unittest.mock import MagicMock
 
 
 class StandIns(MetaPathFinder, Loader):
-    """Finds every module that no other finder has found, but for ours."""
+    """Finds every module that no other finder has found.
+
+    Not ours, nor Python's own or those of an installed package: these do without what they lack.
+    """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the specification of a stand-in."""
-        ours = name.split(".")[0] in ("laft_fairseq", "preprocess")
-        return None if ours else ModuleSpec(name, self, is_package=True)
+        package = name.split(".")[0]
+        real = package != name and not isinstance(sys.modules[package], MagicMock)
+        own = package in ("laft_fairseq", "preprocess") or package in sys.stdlib_module_names
+        return None if own or real else ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return an object that has every attribute and can be called."""

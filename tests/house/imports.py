@@ -16,6 +16,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"tasks", "criterions"}),
     frozenset({"", "register"}),  # the package itself: imports what registers with fairseq
     frozenset({"hub", "analysis"}),
+    frozenset({"serving"}),
     frozenset({"cli"}),
 )
 NEVER = frozenset({"examples", "preprocess", "tests"})

@@ -4,33 +4,43 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+import yaml
 from packaging.markers import default_environment
+from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from tests.house import shipped
+
+WITH_THE_WHEEL = ("examples/", "preprocess/")
 PINNED = {"ve-fairseq": "==0.12.3", "fairseq-fixed": "==0.12.3.1"}
 
 
 @pytest.fixture(scope="module")
-def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy so that no build folder is left in the repository."""
-    source = tmp_path_factory.mktemp("source")
-    for name in ("setup.py", "pyproject.toml", "LICENSE", "README.md"):
-        if (repository / name).exists():
-            shutil.copy(repository / name, source)
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(repository / "laft_fairseq", source / "laft_fairseq", ignore=ignore)
-    out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "-q", "-w", out, source], check=True)
-    (built,) = out.glob("*.whl")
-    return built
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the source distribution, and of the wheel that is built from it."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    for path in shipped.files():
+        target = source / shipped.name(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    command = [sys.executable, "-m", "build", "--no-isolation", "-o", out, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (path,) = built.glob("*.whl")
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +67,46 @@ def requirements(metadata: Message, **machine: str) -> dict[str, SpecifierSet]:
     return {r.name: r.specifier for r in wanted if not r.marker or r.marker.evaluate(environment)}
 
 
-def test_every_module_and_the_license_are_in_the_wheel(wheel: Path, repository: Path) -> None:
+def test_modules_recipes_and_the_license_are_in_the_wheel(wheel: Path, repository: Path) -> None:
     source = repository / "laft_fairseq"
-    expected = {p.relative_to(repository).as_posix() for p in source.rglob("*.py")}
     folders = {p.parent for p in source.rglob("*.py")}
     missing = [f"{f.relative_to(repository)}/" for f in folders if not (f / "__init__.py").exists()]
     assert not missing, f"no __init__.py, so the wheel leaves them out: {missing}"
+    names = set(map(shipped.name, shipped.files()))
+    expected = {n for n in names if n.startswith("laft_fairseq/")}
+    expected |= {f"laft_fairseq/shipped/{n}" for n in names if n.startswith(WITH_THE_WHEEL)}
     with ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-    beside = {p.relative_to(repository).as_posix() for p in source.rglob("*.j2")}
-    assert beside, "the page's templates"
-    expected |= beside | {"laft_fairseq/py.typed"}
-    assert {n for n in names if ".dist-info/" not in n} == expected
-    assert any(n.endswith("/LICENSE") for n in names)
+        inside = set(archive.namelist())
+    assert {n for n in inside if ".dist-info/" not in n} == expected
+    assert any(n.endswith("/LICENSE") for n in inside)
+    assert wheel.stat().st_size < 60 * 2**20
+
+
+def test_the_source_distribution_is_the_repository(built: Path) -> None:
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    missing = set(map(shipped.name, shipped.files())) - inside
+    assert {name for name in missing if not name.startswith(".github/")} == set()
+
+
+def test_the_metadata_are_valid_and_true(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        checked = Metadata.from_email(archive.read(name), validate=True)
+    assert checked.description_content_type == "text/markdown"
+    systems = [c for c in checked.classifiers or () if c.startswith("Operating System")]
+    assert systems == ["Operating System :: POSIX :: Linux"]
+    assert {"hf", "serve", "workflow"} <= set(checked.provides_extra or ())
+
+
+def test_the_citation_names_this_version_and_the_paper(repository: Path) -> None:
+    cited = yaml.safe_load((repository / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "version"} <= set(cited)
+    assert f'version="{cited["version"]}"' in (repository / "setup.py").read_text()
+    paper = cited["preferred-citation"]
+    assert [author["family-names"] for author in paper["authors"]] == ["Wu", "Zheng", "Zhou", "Yu"]
+    assert paper["title"] in (repository / "README.md").read_text().replace("{LAFT}", "LAFT")
 
 
 @pytest.mark.parametrize(
@@ -107,8 +144,11 @@ def pins(path: Path) -> dict[str, Requirement]:
 
 
 def test_the_pinned_files_satisfy_the_metadata(metadata: Message, repository: Path) -> None:
-    pinned = pins(repository / "requirements.txt") | pins(repository / "requirements-fairseq.txt")
-    for name, specifier in requirements(metadata).items():
+    files = [repository / f"requirements{end}.txt" for end in ("", "-fairseq", "-serve")]
+    pinned = {name: pin for path in files for name, pin in pins(path).items()}
+    wanted = requirements(metadata) | requirements(metadata, extra="serve")
+    assert "gradio" in wanted
+    for name, specifier in wanted.items():
         if name == "torch":  # the Makefile pins it, or its user
             continue
         (pin,) = pinned[name].specifier
@@ -136,6 +176,16 @@ def test_the_installed_command_finds_its_own_package(installed: Path, tmp_path: 
     shown = run(installed, tmp_path, laft, "user-dir")
     assert Path(shown.stdout.strip()) == installed / "laft_fairseq", shown.stderr
     assert run(installed, tmp_path, laft, "--version").stdout == "laft_fairseq 0.1.0\n"
+
+
+def test_the_installed_workflow_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    laft = str(installed / "bin" / "laft")
+    plan = run(installed, tmp_path, laft, "workflow", "demo", "-n", "-p")
+    assert plan.returncode == 0, plan.stderr[-2000:]
+    assert f"--user-dir {installed / 'laft_fairseq'} " in plan.stdout
+    assert f"{tmp_path}/preprocess/binarize.sh" in plan.stdout
+    assert os.access(tmp_path / "preprocess" / "binarize.sh", os.X_OK)
+    assert not list(tmp_path.rglob("*.pyc"))
 
 
 # What `fairseq-train` does with its command line before it builds anything.
@@ -174,5 +224,5 @@ def test_make_install_shows_no_conflict_that_is_meant(repository: Path) -> None:
     """pip calls it an error that ve-fairseq goes without torchaudio, unless told not to look."""
     makefile = (repository / "Makefile").read_text().replace("\\\n", " ")
     installs = [line for line in makefile.splitlines() if "pip install -q" in line]
-    assert len(installs) == 4
+    assert len(installs) == 5
     assert all("--no-deps" in line or "--no-warn-conflicts" in line for line in installs)

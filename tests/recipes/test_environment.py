@@ -1,5 +1,6 @@
 """The scripts outside the virtual environment: one line that says how to enter it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,16 @@ SCRIPTS = sorted({path.name for path in (ROOT / "preprocess").glob("*.sh")} - {"
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_needs_no_packages(bare: Path, script: str) -> None:
     done = run(bare, script, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert script in done.stdout
+
+
+@pytest.mark.parametrize("script", ["cc100.sh", "xgiga.sh"])
+def test_help_works_beside_installed_packages(tmp_path: Path, script: str) -> None:
+    done = subprocess.run(
+        [ROOT / "preprocess" / script, "--help"], cwd=tmp_path,
+        env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert script in done.stdout
 

@@ -167,7 +167,7 @@ def common(wc, data, rate, updates, folder, tokens=1):
     interval = "1000000" if config["checkpoint"] == "last" else "1"
     method, options, _ = NAMED.get(wc.system, (wc.system, "", ""))
     return [
-        "fairseq-train", f"{OUT}/data-bin/{data}", "--user-dir", f"{ROOT}/laft_fairseq",
+        "fairseq-train", f"{OUT}/data-bin/{data}", "--user-dir", PLUGIN,
         "--arch", config["arch"], "--backbone", f"{BACKBONE}/model.pt",
         "--optimizer", "adam", "--adam-betas", "(0.9, 0.98)", "--clip-norm", "1.0",
         "--lr-scheduler", "polynomial_decay", "--lr", rate, "--warmup-updates", str(warmup),

@@ -22,7 +22,7 @@ def generate_command(wc):
     """`fairseq-generate` on a test set."""
     return [
         "fairseq-generate", f"data-bin/{data_of(pool(wc.setting, wc.lang))}",
-        "--user-dir", f"{ROOT}/laft_fairseq",
+        "--user-dir", PLUGIN,
         "--task", "laft_generation", "--gen-lang", wc.lang, "--path", f"{training(wc)}/model.pt",
         "--beam", str(config["beam"]), "--lenpen", str(LENPEN.get(wc.setting, config["lenpen"])),
         "--no-repeat-ngram-size", str(config["no_repeat_ngram_size"]),

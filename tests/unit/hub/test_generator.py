@@ -377,6 +377,7 @@ def test_an_over_long_text_is_cut_and_named(
 
 def test_what_the_checkpoint_lacks_is_named(pieces: SubwordTokenizer) -> None:
     bare = generator(pieces, adapters=("fr_XX",))
+    assert bare.languages() == ["fr_XX"]
     with pytest.raises(LaftError, match=r"checkpoint\.pt: holds no adapter of language zh_CN, onl"):
         bare.generate(["w6c6"], "fr_XX", "zh_CN")
     assert bare.generate(["w6c6"], "en_XX", "fr_XX", **SEARCH)  # the output's alone is needed

@@ -2,15 +2,25 @@
 
 import io
 import os
+import signal
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import OPENERS, decoded_lines, lines, locked, read_lines, replacing
+from laft_fairseq.files import (
+    OPENERS,
+    decoded_lines,
+    lines,
+    locked,
+    read_lines,
+    replacing,
+    replacing_folder,
+)
 
 
 def write(path: Path, text: str) -> None:
@@ -67,6 +77,32 @@ def test_a_name_may_be_as_long_as_the_system_lets_it(tmp_path: Path, stem: str) 
     write(path, "text")
     assert path.read_text() == "text"
     assert os.listdir(tmp_path) == [path.name]
+
+
+def killed_in(writes: Callable[[], Any]) -> None:
+    """Begin to write in a process of its own, which is killed there."""
+    child = os.fork()
+    if not child:
+        with writes() as name:
+            (name / "half" if name.is_dir() else name).write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_what_killed_runs_left_goes_and_what_others_write_stays(tmp_path: Path) -> None:
+    file, folder = tmp_path / "a[b].pt", tmp_path / "out"
+    for _ in range(2):
+        killed_in(lambda: replacing(file))
+        killed_in(lambda: replacing_folder(folder))
+    killed_in(lambda: replacing(tmp_path / "other.pt"))
+    assert len(os.listdir(tmp_path)) == 3
+    with replacing(file) as first, replacing(file) as second, replacing_folder(folder) as made:
+        (made / "x").touch()
+        for name in (first, second):
+            name.write_text(name.name)
+    assert file.read_text() == first.name  # the last to end
+    (other,) = set(os.listdir(tmp_path)) - {"a[b].pt", "out"}
+    assert other.startswith(".other.")
 
 
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:

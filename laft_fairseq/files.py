@@ -218,35 +218,6 @@ def _not_written(path: Path, error: BaseException) -> LaftError:
     return LaftError(f"{path}: cannot be written ({reason})")
 
 
-def save_torch(content: dict[str, Any], path: Path) -> None:
-    """Write ``content``, a checkpoint with its tensors under "model", as torch does.
-
-    Equal content is equal bytes: torch would put the name of a file, a temporary one, into it.
-    """
-    import torch
-
-    from laft_fairseq.progress import progress
-
-    storages = [tensor.untyped_storage() for tensor in content["model"].values()]
-    size = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-    with path.open("wb") as file, progress(f"writing {path.name}", size, "bytes", True) as bar:
-        counted: Any = _Counted(file, bar.update)
-        torch.save(content, counted)
-
-
-class _Counted:
-    """A file to write to that tells how much was written."""
-
-    def __init__(self, file: Any, on_written: Callable[[int], Any]) -> None:
-        self.file, self.on_written, self.flush = file, on_written, file.flush
-
-    def write(self, content: Any) -> int:
-        """Write the bytes and return their number."""
-        count: int = self.file.write(content)
-        self.on_written(count)
-        return count
-
-
 @contextlib.contextmanager
 def locked(path: Path, what: str | Path) -> Iterator[None]:
     """Hold the file ``path``, there as long as it is held, so that no other run writes ``what``.

@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq.checkpoints.completion import frozen_tensors
     from laft_fairseq.checkpoints.header import HEADER_KEY
     from laft_fairseq.checkpoints.record import open_checkpoint
-    from laft_fairseq.files import check_output, replacing, replacing_folder, save_torch
+    from laft_fairseq.checkpoints.writing import save_torch
+    from laft_fairseq.files import check_output, replacing, replacing_folder
     from laft_fairseq.hub.loading import checkpoint_file
 
     is_folder = args.out.is_dir() or (args.out.suffix != ".pt" and not args.out.exists())

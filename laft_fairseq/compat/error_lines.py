@@ -30,13 +30,15 @@ def excepthook(
     stock: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
     """Print an error of a command of fairseq's as one line; LAFT_DEBUG=1 shows the traceback."""
-    if os.environ.get("LAFT_DEBUG") == "1" or not isinstance(error, Exception):
+    if os.environ.get("LAFT_DEBUG") == "1":
         stock(kind, error, trace)
+    elif isinstance(error, KeyboardInterrupt):
+        print("laft: interrupted", file=sys.stderr)
     else:
         print(f"laft: error: {laft_error_in(error) or describe(error)}", file=sys.stderr)
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """An error that fairseq raised in one line, with the options that it speaks of, if any.
 
     Those are the options whose text the message has, or the names of which are in it or in a line

@@ -1,6 +1,6 @@
 """Text, binarised text, language components."""
 
-BINARIZE = f"{ROOT}/preprocess/binarize.sh"
+BINARIZE = f"{ROOT:q}/preprocess/binarize.sh"
 if OWN and not config["new_langs"] and (OUT / "raw/zero-shot/new-langs.txt").exists():
     config["new_langs"] = (OUT / "raw/zero-shot/new-langs.txt").read_text().split()
 NEW_LANGS = ["--new-langs", ",".join(config["new_langs"])] if config["new_langs"] else []
@@ -59,7 +59,7 @@ if config["data"] in ("xgiga", "xqg"):
     if place("xnlg") is None or not place("xnlg").is_dir():
         refuse(f"{place('xnlg') or 'xnlg'}: no such folder; --config xnlg=FOLDER names it")
     XNLG_SHELL = (
-        "{ROOT}/preprocess/{config[data]}.sh --data {params.folder:q} --backbone {BACKBONE:q}"
+        "{ROOT:q}/preprocess/{config[data]}.sh --data {params.folder:q} --backbone {BACKBONE:q}"
         " --out xnlg {params.options}"
     )
 
@@ -136,7 +136,7 @@ else:
         message:
             "text, {wildcards.data}"
         shell:
-            "python {HERE}/text.py {wildcards.data} raw/{wildcards.data}"
+            "python {HERE:q}/text.py {wildcards.data} raw/{wildcards.data}"
             " --settings {params.settings:q}"
 
 
@@ -153,7 +153,7 @@ rule question_pairs:
     message:
         "questions"
     shell:
-        "{ROOT}/preprocess/qg.sh {params.files} --spm {BACKBONE:q}/sentence.bpe.model --out raw/qg"
+        "{ROOT:q}/preprocess/qg.sh {params.files} --spm {BACKBONE:q}/sentence.bpe.model --out raw/qg"
         " {params.options} > raw/qg.log 2>&1 || {{ cat raw/qg.log >&2; exit 1; }}"
 
 
@@ -260,7 +260,7 @@ rule components:
     message:
         "language components, {wildcards.kind}"
     shell:
-        "python {HERE}/command.py --device {config[device]} --output {output}.log --"
+        "python {HERE:q}/command.py --device {config[device]} --output {output}.log --"
         " {params.command}"
 
 

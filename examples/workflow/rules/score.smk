@@ -40,8 +40,8 @@ def score_options(setting, lang):
 
 # References in English, where every test item has one.
 ENGLISH = (
-    "english=raw/{params.test}/{wildcards.lang}.test.english;"
-    " [ -e $english ] && english=\"--english-ref $PWD/$english\" || english=; "
+    "english=$PWD/raw/{params.test}/{wildcards.lang}.test.english; set --;"
+    " [ ! -e \"$english\" ] || set -- --english-ref \"$english\"; "
 )
 
 
@@ -80,7 +80,7 @@ rule generate:
         if [ ${{#twin[@]}} = 3 ] && cmp -s "${{twin[0]}}" {input.done}; then
           cp "${{twin[1]}}" {output.log} && cp "${{twin[2]}}" {output.usage}
         else
-          python {HERE}/command.py --device {config[device]} --output {output.log} \
+          python {HERE:q}/command.py --device {config[device]} --output {output.log} \
             --usage {output.usage} -- {params.command}
         fi
         """
@@ -102,7 +102,7 @@ rule score:
         "score, " + CELL_TITLE
     shell:
         ENGLISH + "for json in {output.json}; do laft score --generate-log {input} {params.options}"
-        " $english --protocol $(basename $json .json) --write-hypotheses {output.hypotheses}"
+        " \"$@\" --protocol $(basename $json .json) --write-hypotheses {output.hypotheses}"
         " --json $json > /dev/null; done"
 
 
@@ -140,7 +140,7 @@ rule translate_test:
     shell:
         ENGLISH + """
         folder={OUT:q}/$(dirname {output.json})/work && rm -rf "$folder"
-        (cd {ROOT:q} && {params.command} $english --out "$folder") > "$folder.log" 2>&1 ||
+        (cd {ROOT:q} && {params.command} "$@" --out "$folder") > "$folder.log" 2>&1 ||
           {{ tail -n 3 "$folder.log" >&2; exit 1; }}
         mv "$folder/hypotheses.{wildcards.lang}.txt" {output.hypotheses}
         echo "{{\\"seconds\\": $SECONDS}}" > {output.usage}
@@ -164,7 +164,7 @@ def cell_commands(wc):
         generate_command(wc),
         ["laft", "score", "--generate-log", f"outputs/{wc.setting}/{CELL.format(**wc)}/generate.log",
          *score_options(wc.setting, wc.lang)]]  # fmt: skip
-    return [shlex.join(each).replace(str(OUT), "$OUT").replace(f"{ROOT}/", "") for each in commands]
+    return [recorded(command, OUT, ROOT) for command in commands]
 
 
 def score_files(wc):
@@ -197,6 +197,6 @@ rule cell:
     message:
         "result, " + CELL_TITLE
     shell:
-        "python {HERE}/report.py cell {output} --facts {params.facts:q} --rates {params.rates}"
+        "python {HERE:q}/report.py cell {output} --facts {params.facts:q} --rates {params.rates}"
         " --done {input.done} --score {input.score} --hypotheses {input.hypotheses}"
         " --usage {input.usage} --data {input.data} --commands {params.commands}"

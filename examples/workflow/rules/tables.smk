@@ -31,9 +31,9 @@ rule representations:
         "representations, {wildcards.variant}"
     shell:
         """
-        python {HERE}/command.py --device {config[device]} --output {output.measures}.log -- \
+        python {HERE:q}/command.py --device {config[device]} --output {output.measures}.log -- \
           {params.command} --caption-command {params.command:q}
-        python {HERE}/report.py representations {output.json} --data {output.measures} \
+        python {HERE:q}/report.py representations {output.json} --data {output.measures} \
           --facts '{{"variant": "{wildcards.variant}"}}'
         """
 
@@ -85,7 +85,7 @@ rule experiment:
     message:
         "record of the experiment"
     shell:
-        "python {HERE}/report.py experiment {output} --facts {params.facts:q}"
+        "python {HERE:q}/report.py experiment {output} --facts {params.facts:q}"
         " --raw raw/zero-shot --backbone {BACKBONE:q}"
 
 
@@ -108,7 +108,7 @@ rule sanity_checks:
         "(cd {ROOT:q} && python examples/mini/evaluate.py --model {BACKBONE:q} --retrieval-only"
         " --components {OUT:q}/{input} --langs {params.langs} --ddtp {config[ddtp]:q}"
         " --out {OUT:q}/{output.retrieval}) > outputs/retrieval.log 2>&1 &&"
-        " python {HERE}/sanity.py {output.checks} --card {BACKBONE:q}/card.json"
+        " python {HERE:q}/sanity.py {output.checks} --card {BACKBONE:q}/card.json"
         " --retrieval {output.retrieval}"
 
 
@@ -129,7 +129,7 @@ rule table:
         "tables"
     shell:
         "laft table results --markdown tables.md --html tables.html &&"
-        " python {HERE}/report.py summary --done {input.results} --note={params.note:q}"
+        " python {HERE:q}/report.py summary --done {input.results} --note={params.note:q}"
         " > {output.summary}"
 
 

@@ -17,6 +17,7 @@ from fairseq.trainer import Trainer
 from laft_fairseq import compat
 from laft_fairseq.checkpoints.header import HEADER_KEY, Header
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text, text_tensor
+from laft_fairseq.compat import error_lines
 from laft_fairseq.errors import LaftError
 
 
@@ -140,3 +141,9 @@ def test_a_program_that_imports_the_package_keeps_its_hook(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     compat.apply()
     assert sys.excepthook is sys.__excepthook__
+
+
+def test_an_interrupted_command_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python then ends by the signal, as a shell expects."""
+    error_lines.excepthook(sys.__excepthook__, KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert capsys.readouterr().err == "laft: interrupted\n"

@@ -1,6 +1,6 @@
 """Text, binarised text, language components."""
 
-BINARIZE = f"{ROOT:q}/preprocess/binarize.sh"
+BINARIZE = f"{ROOT}/preprocess/binarize.sh"
 if OWN and not config["new_langs"] and (OUT / "raw/zero-shot/new-langs.txt").exists():
     config["new_langs"] = (OUT / "raw/zero-shot/new-langs.txt").read_text().split()
 NEW_LANGS = ["--new-langs", ",".join(config["new_langs"])] if config["new_langs"] else []

@@ -1,5 +1,6 @@
 """Lines of UTF-8 in; files out, whole or not at all."""
 
+import contextlib
 import io
 import os
 import signal
@@ -170,3 +171,32 @@ def test_a_lock_is_held_by_one_and_goes_with_it(tmp_path: Path) -> None:
     lock.touch()  # of a run that was killed
     with locked(lock, "OUT"):
         pass
+
+
+def test_runs_that_start_at_one_moment(tmp_path: Path) -> None:
+    """None disturbs another's file, and one at most works behind a lock."""
+    file, working = tmp_path / "x.txt", tmp_path / "working"
+    for _ in range(15):
+        waiting, start = os.pipe()
+        children = []
+        for _ in range(4):
+            if child := os.fork():
+                children.append(child)
+                continue
+            status = 1
+            with contextlib.suppress(BaseException):  # a fork never returns into pytest
+                os.close(start)
+                os.read(waiting, 1)
+                write(file, f"{os.getpid()} " * 1000)
+                status = 2
+                with locked(tmp_path / ".lock", "OUT"):
+                    working.mkdir()
+                    working.rmdir()
+                status = 0
+            os._exit(status)
+        os.close(waiting)
+        os.close(start)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert set(codes) <= {0, 2} and 0 in codes
+        assert len(set(file.read_text().split())) == 1
+        assert os.listdir(tmp_path) == ["x.txt"]

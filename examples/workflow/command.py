@@ -149,7 +149,7 @@ def run(
     }
 
 
-def recorded(command: Sequence[str], out: Path, root: str | Path) -> str:
+def portable(command: Sequence[str], out: Path, root: str | Path) -> str:
     """Return a command in one line, `out` in it as `$OUT` and paths below `root` relative to it."""
     words = [word.replace(str(out), "@OUT").replace(f"{root}/", "") for word in command]
     return shlex.join(words).replace("@OUT", "$OUT")  # not quoted where nothing else has to be

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from command import run
+from command import portable, run
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import replacing, write_json
@@ -127,7 +127,7 @@ def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]
     recorded = [json.loads(path.read_text()) for path in given.inputs if path.suffix == ".json"]
     stage1 = [each for each in recorded if "curve" in each]
     return {
-        "command": recorded(command, Path.cwd(), given.root),
+        "command": portable(command, Path.cwd(), given.root),
         "rate": command[command.index("--lr") + 1],
         "updates": int(command[command.index("--max-update") + 1]),
         "langs": command[command.index("--train-langs") + 1].split(","),

@@ -164,7 +164,7 @@ def cell_commands(wc):
         generate_command(wc),
         ["laft", "score", "--generate-log", f"outputs/{wc.setting}/{CELL.format(**wc)}/generate.log",
          *score_options(wc.setting, wc.lang)]]  # fmt: skip
-    return [recorded(command, OUT, ROOT) for command in commands]
+    return [portable(command, OUT, ROOT) for command in commands]
 
 
 def score_files(wc):

@@ -176,7 +176,7 @@ def test_a_lock_is_held_by_one_and_goes_with_it(tmp_path: Path) -> None:
 def test_runs_that_start_at_one_moment(tmp_path: Path) -> None:
     """None disturbs another's file, and one at most works behind a lock."""
     file, working = tmp_path / "x.txt", tmp_path / "working"
-    for _ in range(15):
+    for _ in range(5):
         waiting, start = os.pipe()
         children = []
         for _ in range(4):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import gzip
 import json
 import lzma
 import os
+import secrets
 import shutil
 import tempfile
 import zlib
@@ -125,7 +127,8 @@ def _fields(line: str, columns: Sequence[int], where: str) -> Iterator[str]:
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name to write to; it is renamed to ``path`` at the end, removed on an error.
 
-    A link's target is replaced, not the link; a device or a pipe is written to directly.
+    What killed runs left of the same file is removed. A link's target is replaced, not the link; a
+    device or a pipe is written to directly.
 
     Raises:
         LaftError: ``path`` cannot be written.
@@ -136,12 +139,9 @@ def replacing(path: Path) -> Iterator[Path]:
             return
         target = Path(os.path.realpath(path))
         stem = os.fsdecode(os.fsencode(target.stem)[:200])  # of the 255 bytes that a name may have
-        temporary = target.with_name(f".{stem}.{os.getpid()}.tmp{target.suffix}")
-        try:
+        with _temporary(target.with_name(f".{stem}"), f".tmp{target.suffix}", _make) as temporary:
             yield temporary
             temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:  # torch.save raises the latter
         raise _not_written(path, error) from error
 
@@ -150,19 +150,63 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder to write to; it is renamed to ``path``, removed on an error.
 
+    What killed runs left of the same folder is removed.
+
     Raises:
         LaftError: ``path`` cannot be written, or is there and not an empty folder.
     """
     target = path.absolute()
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        temporary.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _temporary(target.with_name(f".{target.name}"), ".partial", Path.mkdir) as temporary:
+            yield temporary
+            temporary.replace(target)
     except (OSError, RuntimeError) as error:
         raise _not_written(path, error) from error
+
+
+@contextlib.contextmanager
+def _temporary(start: Path, end: str, make: Callable[[Path], Any]) -> Iterator[Path]:
+    """Make a file or folder of a name that nothing else has, and remove it if it is still there.
+
+    It is locked while it is in use. Others of its kind that no process holds were left by killed
+    runs, and go.
+    """
+    for left in start.parent.glob(f"{glob.escape(start.name)}.{'[0-9a-f]' * 8}{glob.escape(end)}"):
+        with contextlib.suppress(OSError), _lock(left, fcntl.LOCK_NB):
+            _remove(left)
+    with contextlib.ExitStack() as held:
+        while True:  # until no other run has taken it for left before it was locked
+            temporary = start.with_name(f"{start.name}.{secrets.token_hex(4)}{end}")
+            make(temporary)
+            held.callback(_remove, temporary)
+            with contextlib.suppress(OSError):  # a file system without locks, or removed already
+                held.enter_context(_lock(temporary))
+            if temporary.exists():
+                break
+        yield temporary
+
+
+def _make(path: Path) -> None:
+    path.open("x").close()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _lock(path: Path, wait: int = 0) -> Iterator[None]:
+    """Hold a lock on a file or folder; with ``fcntl.LOCK_NB`` an OSError where another has it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | wait)
+        yield
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(handle)
 
 
 def _not_written(path: Path, error: BaseException) -> LaftError:
@@ -172,35 +216,6 @@ def _not_written(path: Path, error: BaseException) -> LaftError:
         cause = cause.__context__
     reason = getattr(cause, "strerror", None) or str(error).split("\n")[0][:160]
     return LaftError(f"{path}: cannot be written ({reason})")
-
-
-def save_torch(content: dict[str, Any], path: Path) -> None:
-    """Write ``content``, a checkpoint with its tensors under "model", as torch does.
-
-    Equal content is equal bytes: torch would put the name of a file, a temporary one, into it.
-    """
-    import torch
-
-    from laft_fairseq.progress import progress
-
-    storages = [tensor.untyped_storage() for tensor in content["model"].values()]
-    size = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-    with path.open("wb") as file, progress(f"writing {path.name}", size, "bytes", True) as bar:
-        counted: Any = _Counted(file, bar.update)
-        torch.save(content, counted)
-
-
-class _Counted:
-    """A file to write to that tells how much was written."""
-
-    def __init__(self, file: Any, on_written: Callable[[int], Any]) -> None:
-        self.file, self.on_written, self.flush = file, on_written, file.flush
-
-    def write(self, content: Any) -> int:
-        """Write the bytes and return their number."""
-        count: int = self.file.write(content)
-        self.on_written(count)
-        return count
 
 
 @contextlib.contextmanager

@@ -37,9 +37,10 @@ def progress(
         disable: show nothing.
     """
     kind, seconds, line = tqdm, 1, None
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         kind, seconds, line = LogLines, LOG_SECONDS, LINE if total else WITHOUT_TOTAL
     return kind(
-        desc=what, total=total, unit=unit, unit_scale=scale, bar_format=line, disable=disable,
-        leave=False, miniters=1, delay=seconds, mininterval=seconds, file=sys.stderr,
+        desc=what, total=total, unit=unit, unit_scale=scale, bar_format=line, leave=False,
+        disable=disable or sys.stderr is None, miniters=1, delay=seconds, mininterval=seconds,
+        file=sys.stderr,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import fcntl
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -146,6 +147,12 @@ def run(
         "seconds": round(time.monotonic() - start, 1),
         "peak_mib": round(usage.ru_maxrss / unit),
     }
+
+
+def portable(command: Sequence[str], out: Path, root: str | Path) -> str:
+    """Return a command in one line, `out` in it as `$OUT` and paths below `root` relative to it."""
+    words = [word.replace(str(out), "@OUT").replace(f"{root}/", "") for word in command]
+    return shlex.join(words).replace("@OUT", "$OUT")  # not quoted where nothing else has to be
 
 
 def main() -> int:

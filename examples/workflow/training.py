@@ -15,17 +15,16 @@ import json
 import math
 import os
 import re
-import shlex
 import shutil
 import sys
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from command import run
+from command import portable, run
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import write_json
+from laft_fairseq.files import replacing, write_json
 
 COUNTS = re.compile(r"num\. shared model params: ([\d,]+) \(num\. trained: ([\d,]+)\)")
 FINISHED = "done training in"  # fairseq-train's last words
@@ -86,13 +85,6 @@ def validation(text: str, keep: str) -> dict[str, float]:
     return max(scores, key=lambda each: fmean(each.values()))
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy a file to a temporary name, then rename it: a file of its own, as new as this step."""
-    partial = target.with_name(f"{target.name}.partial")
-    shutil.copyfile(source, partial)
-    partial.replace(target)
-
-
 def train(given: argparse.Namespace, command: list[str]) -> None:
     """Run the training, or the rest of it."""
     folder: Path = given.folder
@@ -134,11 +126,9 @@ def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]
     losses = [values["valid_loss"] for _, values in records(text) if "valid_loss" in values]
     recorded = [json.loads(path.read_text()) for path in given.inputs if path.suffix == ".json"]
     stage1 = [each for each in recorded if "curve" in each]
-    words = shlex.join(command)
-    for path, name in ((str(Path.cwd()), "$OUT"), (f"{given.root}/", "")):
-        words = words.replace(path, name)
     return {
-        "command": words, "rate": command[command.index("--lr") + 1],
+        "command": portable(command, Path.cwd(), given.root),
+        "rate": command[command.index("--lr") + 1],
         "updates": int(command[command.index("--max-update") + 1]),
         "langs": command[command.index("--train-langs") + 1].split(","),
         "seconds": usage.get("seconds"), "peak_mib": usage.get("peak_mib"),
@@ -173,7 +163,8 @@ def main() -> int:
         if given.grid:
             given.folder.mkdir(parents=True, exist_ok=True)
             for name in ("model.pt", "done.json"):
-                copy(Path(given.grid.replace("RATE", rate)) / name, given.folder / name)
+                with replacing(given.folder / name) as partial:
+                    shutil.copyfile(Path(given.grid.replace("RATE", rate)) / name, partial)
         else:
             train(given, [rate if word == "RATE" else word for word in given.command])
     except LaftError as error:

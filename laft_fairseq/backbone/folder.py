@@ -13,8 +13,9 @@ from torch import Tensor
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.backbone import TIED
 from laft_fairseq.checkpoints.header import architecture_options
+from laft_fairseq.checkpoints.writing import save_torch
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import locked, replacing_folder, save_torch
+from laft_fairseq.files import locked, replacing_folder
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.languages.sentencepiece_dictionary import dictionary_text
 from laft_fairseq.languages.vocabulary_files import (

@@ -68,7 +68,7 @@ def read_checkpoint(path: str, *, mmap: bool = False) -> dict[str, Any]:
             f"({reason}); use a file written by fairseq, torch.save or `laft export`"
         ) from None
     except Exception as error:  # what bytes that are no pickle raise in torch's reader is any
-        reason = str(error).split("\n")[0][:160]
+        reason = str(error).split("\n")[0][:160] or type(error).__name__
         raise DamagedFileError(
             f"{path}: corrupt or truncated checkpoint ({reason}); fetch it again"
         ) from None

@@ -32,19 +32,21 @@ def check_size(
     path, header = checkpoint.path, checkpoint.header
     if options is None:
         raise LaftError(f"{path}: records no options, of which a model could be built")
-    size = os.path.getsize(path)
+    size, files = os.path.getsize(path), path
     if header is not None and checkpoint.is_slim:
         given = getattr(options, "backbone", None)
         backbone = backbone or (given if given != header.backbone else None)
         places = backbones.places(backbone, path, header.backbone)
-        sizes = [os.path.getsize(place) for place in places if os.path.isfile(place)]
+        sizes = [(os.path.getsize(place), place) for place in places if os.path.isfile(place)]
         if not sizes:  # which raises an error that says so
             backbones.find(backbone, path, header.backbone, header.fingerprint)
-        size += max(sizes)
+        size += max(sizes)[0]
+        files += f" with the backbone {max(sizes)[1]}"
     count = count_parameters(options, checkpoint.state)
     if 2 * count > SLACK * size:  # no parameter takes less than fp16
         raise LaftError(
-            f"{path}: its options make a model of {count} parameters, more than {size} bytes hold"
+            f"{files}: its options make a model of {count} parameters, more than {size} bytes "
+            "hold; give the backbone that it was trained on"
         )
 
 

@@ -80,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq.checkpoints.completion import frozen_tensors
     from laft_fairseq.checkpoints.header import HEADER_KEY
     from laft_fairseq.checkpoints.record import open_checkpoint
-    from laft_fairseq.files import check_output, replacing, replacing_folder, save_torch
+    from laft_fairseq.checkpoints.writing import save_torch
+    from laft_fairseq.files import check_output, replacing, replacing_folder
     from laft_fairseq.hub.loading import checkpoint_file
 
     if args.hugging_face is not None:

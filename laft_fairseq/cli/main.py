@@ -126,6 +126,8 @@ def _drop_stdout() -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `laft` on `argv` (default: the process's own) and return the exit status."""
+    if sys.stderr is None:  # closed; what is printed there would go to the standard output
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if sys.stdout is None:
         print("laft: error: standard output is closed", file=sys.stderr)
         return WRONG_INPUT

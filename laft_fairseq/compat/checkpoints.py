@@ -125,7 +125,7 @@ def torch_persistent_save(stock: Any, obj: Any, filename: Any, async_write: bool
 def copy(stock: Any, src_path: str, dst_path: str, overwrite: bool = False) -> Any:
     """Copy a checkpoint as fairseq does, but whole or not at all."""
     with replacing(Path(dst_path)) as partial:
-        return stock(src_path, str(partial), overwrite)
+        return stock(src_path, str(partial), True)
 
 
 def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:

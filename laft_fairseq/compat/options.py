@@ -1,4 +1,4 @@
-"""fairseq's command line: numbers in their range, options that go together, errors in one line.
+"""fairseq's command line: numbers in their range, and options that go together.
 
 fairseq takes any number for any option, so that a training with ``--lr -1`` ends well, and others
 in a traceback. Every command of fairseq's parses its options here, before it does anything.
@@ -7,21 +7,16 @@ in a traceback. Every command of fairseq's parses its options here, before it do
 from __future__ import annotations
 
 import math
-import os
-import re
-import sys
-import traceback
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Mapping
-from itertools import zip_longest
-from types import TracebackType
 from typing import Any
 
 import torch
 
 from laft_fairseq.checkpoints.options import RANGES, SHARE, TASKS
+from laft_fairseq.compat.error_lines import expect_errors, flag
 from laft_fairseq.compat.patching import wrap
-from laft_fairseq.errors import LaftError, in_one_line, laft_error_in
+from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.tags import split_tags
 
 MOST = 1 << 40
@@ -42,7 +37,6 @@ LIMITS: dict[str, tuple[float, float]] = {
 HALF_PRECISION = ("fp16", "bf16", "memory_efficient_fp16", "memory_efficient_bf16", "amp")
 GENERATED = ("rougeL", "copied")  # beginnings of the metrics of --eval-rouge
 LARGER_IS_BETTER = ("rougeL", "accuracy")
-current: dict[str, str] = {}  # the options that the running command was given, by name
 
 
 def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs: Any) -> Any:
@@ -51,12 +45,7 @@ def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs
     Raises:
         LaftError: names the option and what it may be.
     """
-    wrap(sys, excepthook)
-    words = [part for word in sys.argv[1:] for part in word.split("=", 1)]
-    current.clear()
-    for word, value in zip_longest(words, words[1:], fillvalue=""):
-        if word.startswith("--"):
-            current[word[2:].replace("-", "_")] = "" if value.startswith("--") else value
+    expect_errors()
     parsed = stock(parser, *args, **kwargs)
     options = parsed[0] if isinstance(parsed, tuple) else parsed
     if getattr(options, "task", None) in (None, *TASKS):
@@ -173,40 +162,6 @@ def _check_search(given: Mapping[str, Any]) -> None:
         raise LaftError(f"--nbest {nbest}: must be at most --beam, {beam}")
     if not given["max_len_a"] and shortest > longest:
         raise LaftError(f"--min-len {shortest}: must be at most --max-len-b, {longest}")
-
-
-def excepthook(
-    stock: Any, kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Print an error of a command of fairseq's as one line; LAFT_DEBUG=1 shows the traceback."""
-    if os.environ.get("LAFT_DEBUG") == "1" or not isinstance(error, Exception):
-        stock(kind, error, trace)
-    else:
-        print(f"laft: error: {laft_error_in(error) or describe(error)}", file=sys.stderr)
-
-
-def describe(error: Exception) -> str:
-    """An error that fairseq raised in one line, with the options that it speaks of, if any.
-
-    Those are the options whose text the message has, or the names of which are in it or in a line
-    of code on the way to it, the innermost of these.
-    """
-    code = [frame.line or "" for frame in traceback.extract_tb(error.__traceback__)][::-1]
-    message = in_one_line(error) or next(iter(code), "")
-    text = f"{message} {getattr(error, 'text', None) or ''}"  # of a value that is no Python
-    values = {word.strip("'\":;,") for word in text.split()}
-    named = [name for name, value in current.items() if value.strip("-.0123456789")
-             and (value in values or (os.sep in value and value in text))]  # fmt: skip
-    for line in [text, *code]:
-        named = named or [name for name in current if name in re.findall(r"\w+", line)]
-    options = ", ".join(f"{flag(name)} {current[name]}".strip() for name in named)
-    prefix = f"{options}: " if options else ""
-    return f"{prefix}{message} ({type(error).__name__}; LAFT_DEBUG=1 shows where)"
-
-
-def flag(option: str) -> str:
-    """An option as the user writes it."""
-    return "--" + option.replace("_", "-")
 
 
 def apply() -> None:

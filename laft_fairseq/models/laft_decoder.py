@@ -99,7 +99,8 @@ class LAFTDecoder(TransformerDecoderBase):
             encoder_padding = padding if padding.any() else None
         whole = incremental_state is None or x.size(0) > 1
         causal = whole and not full_context_alignment
-        for layer in self.layers:
+        layers = list(self.layers) or [self.layers[0]]  # --decoder-layerdrop may skip all
+        for layer in layers:
             x, _, _ = layer(
                 x,
                 encoded,

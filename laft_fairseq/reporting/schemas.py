@@ -43,7 +43,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "trained?": {"parameters?": int, "of?": int},
         "cost?": {f"{stage}_seconds?": float for stage in ("stage1", "stage2", "generate")},
         "commands?": [str],
-        "curve?": [dict],
+        "curve?": [{"rougeL?": {"*": float}, "copied?": {"*": float}}],
         "outputs?": [str],
     },
     "laft-experiment/1": {

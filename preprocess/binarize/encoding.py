@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from laft_fairseq.errors import LaftError
+from laft_fairseq.files import replacing
 from laft_fairseq.languages.byte_fallback import check_coverage, is_byte, uncovered
 from preprocess.binarize.splits import Split
 from preprocess.common.files import read_lines
@@ -53,7 +54,7 @@ def sides_of(tables: list[Table], kind: str) -> list[Iterator[str]]:
 def encode(model: Any, lines: Iterator[str], out: Path, workers: int) -> tuple[int, int]:
     """Write lines as subwords with spaces between; return how many there are, and are empty."""
     count = empty = 0
-    with out.open("w", encoding="utf-8", newline="\n") as handle:
+    with replacing(out) as whole, whole.open("w", encoding="utf-8", newline="\n") as handle:
         while batch := list(islice(lines, BATCH)):
             count += len(batch)
             for subwords in model.encode(batch, out_type=str, num_threads=workers):

@@ -82,8 +82,10 @@ def kill(run: Run, moment: float) -> None:
 
 
 def test_killed_at_any_moment_it_ends_in_the_same_results(tmp_path: Path, warm: Warm) -> None:
+    """Also in a folder with a long path and with characters that have a meaning for a shell."""
+    tmp_path = tmp_path / "it's [so] $x *" / ("x" * 100) / ("y" * 100)
     for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
+        (tmp_path / name).mkdir(parents=True)
     both = ["source", "target"]
     whole, killed = (small(warm, tmp_path / name, selections=both) for name in ("whole", "killed"))
     start = time.monotonic()

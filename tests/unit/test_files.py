@@ -1,16 +1,27 @@
 """Lines of UTF-8 in; files out, whole or not at all."""
 
+import contextlib
 import io
 import os
+import signal
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.files import OPENERS, decoded_lines, lines, locked, read_lines, replacing
+from laft_fairseq.files import (
+    OPENERS,
+    decoded_lines,
+    lines,
+    locked,
+    read_lines,
+    replacing,
+    replacing_folder,
+)
 
 
 def write(path: Path, text: str) -> None:
@@ -67,6 +78,32 @@ def test_a_name_may_be_as_long_as_the_system_lets_it(tmp_path: Path, stem: str) 
     write(path, "text")
     assert path.read_text() == "text"
     assert os.listdir(tmp_path) == [path.name]
+
+
+def killed_in(writes: Callable[[], Any]) -> None:
+    """Begin to write in a process of its own, which is killed there."""
+    child = os.fork()
+    if not child:
+        with writes() as name:
+            (name / "half" if name.is_dir() else name).write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def test_what_killed_runs_left_goes_and_what_others_write_stays(tmp_path: Path) -> None:
+    file, folder = tmp_path / "a[b].pt", tmp_path / "out"
+    for _ in range(2):
+        killed_in(lambda: replacing(file))
+        killed_in(lambda: replacing_folder(folder))
+    killed_in(lambda: replacing(tmp_path / "other.pt"))
+    assert len(os.listdir(tmp_path)) == 3
+    with replacing(file) as first, replacing(file) as second, replacing_folder(folder) as made:
+        (made / "x").touch()
+        for name in (first, second):
+            name.write_text(name.name)
+    assert file.read_text() == first.name  # the last to end
+    (other,) = set(os.listdir(tmp_path)) - {"a[b].pt", "out"}
+    assert other.startswith(".other.")
 
 
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
@@ -134,3 +171,32 @@ def test_a_lock_is_held_by_one_and_goes_with_it(tmp_path: Path) -> None:
     lock.touch()  # of a run that was killed
     with locked(lock, "OUT"):
         pass
+
+
+def test_runs_that_start_at_one_moment(tmp_path: Path) -> None:
+    """None disturbs another's file, and one at most works behind a lock."""
+    file, working = tmp_path / "x.txt", tmp_path / "working"
+    for _ in range(5):
+        waiting, start = os.pipe()
+        children = []
+        for _ in range(4):
+            if child := os.fork():
+                children.append(child)
+                continue
+            status = 1
+            with contextlib.suppress(BaseException):  # a fork never returns into pytest
+                os.close(start)
+                os.read(waiting, 1)
+                write(file, f"{os.getpid()} " * 1000)
+                status = 2
+                with locked(tmp_path / ".lock", "OUT"):
+                    working.mkdir()
+                    working.rmdir()
+                status = 0
+            os._exit(status)
+        os.close(waiting)
+        os.close(start)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        assert set(codes) <= {0, 2} and 0 in codes
+        assert len(set(file.read_text().split())) == 1
+        assert os.listdir(tmp_path) == ["x.txt"]

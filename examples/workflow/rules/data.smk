@@ -59,7 +59,7 @@ if config["data"] in ("xgiga", "xqg"):
     if place("xnlg") is None or not place("xnlg").is_dir():
         refuse(f"{place('xnlg') or 'xnlg'}: no such folder; --config xnlg=FOLDER names it")
     XNLG_SHELL = (
-        "{ROOT}/preprocess/{config[data]}.sh --data {params.folder:q} --backbone {BACKBONE:q}"
+        "{ROOT:q}/preprocess/{config[data]}.sh --data {params.folder:q} --backbone {BACKBONE:q}"
         " --out xnlg {params.options}"
     )
 
@@ -138,7 +138,7 @@ else:
         message:
             "text, {wildcards.data}"
         shell:
-            "python {HERE}/text.py {wildcards.data} raw/{wildcards.data}"
+            "python {HERE:q}/text.py {wildcards.data} raw/{wildcards.data}"
             " --settings {params.settings:q}"
 
 
@@ -155,7 +155,7 @@ rule question_pairs:
     message:
         "questions"
     shell:
-        "{ROOT}/preprocess/qg.sh {params.files} --spm {BACKBONE:q}/sentence.bpe.model --out raw/qg"
+        "{ROOT:q}/preprocess/qg.sh {params.files} --spm {BACKBONE:q}/sentence.bpe.model --out raw/qg"
         " {params.options} > raw/qg.log 2>&1 || {{ cat raw/qg.log >&2; exit 1; }}"
 
 
@@ -262,7 +262,7 @@ rule components:
     message:
         "language components, {wildcards.kind}"
     shell:
-        "python {HERE}/command.py --device {config[device]} --output {output}.log --"
+        "python {HERE:q}/command.py --device {config[device]} --output {output}.log --"
         " {params.command}"
 
 

@@ -1,4 +1,4 @@
-"""Outputs, scores, representations, and the tables made of them."""
+"""Outputs, their scores, and the result file of each cell."""
 
 CELL = "{system}.{variant}.{lang}.s{seed}.{selection}"
 CELL_TITLE = ("{wildcards.setting}, {wildcards.system}.{wildcards.variant}, {wildcards.lang}, "
@@ -40,8 +40,8 @@ def score_options(setting, lang):
 
 # References in English, where every test item has one.
 ENGLISH = (
-    "english=raw/{params.test}/{wildcards.lang}.test.english;"
-    " [ -e $english ] && english=\"--english-ref $PWD/$english\" || english=; "
+    "english=$PWD/raw/{params.test}/{wildcards.lang}.test.english; set --;"
+    " [ ! -e \"$english\" ] || set -- --english-ref \"$english\"; "
 )
 
 
@@ -80,7 +80,7 @@ rule generate:
         if [ ${{#twin[@]}} = 3 ] && cmp -s "${{twin[0]}}" {input.done}; then
           cp "${{twin[1]}}" {output.log} && cp "${{twin[2]}}" {output.usage}
         else
-          python {HERE}/command.py --device {config[device]} --output {output.log} \
+          python {HERE:q}/command.py --device {config[device]} --output {output.log} \
             --usage {output.usage} -- {params.command}
         fi
         """
@@ -102,7 +102,7 @@ rule score:
         "score, " + CELL_TITLE
     shell:
         ENGLISH + "for json in {output.json}; do laft score --generate-log {input} {params.options}"
-        " $english --protocol $(basename $json .json) --write-hypotheses {output.hypotheses}"
+        " \"$@\" --protocol $(basename $json .json) --write-hypotheses {output.hypotheses}"
         " --json $json > /dev/null; done"
 
 
@@ -140,7 +140,7 @@ rule translate_test:
     shell:
         ENGLISH + """
         folder={OUT:q}/$(dirname {output.json})/work && rm -rf "$folder"
-        (cd {ROOT:q} && {params.command} $english --out "$folder") > "$folder.log" 2>&1 ||
+        (cd {ROOT:q} && {params.command} "$@" --out "$folder") > "$folder.log" 2>&1 ||
           {{ tail -n 3 "$folder.log" >&2; exit 1; }}
         mv "$folder/hypotheses.{wildcards.lang}.txt" {output.hypotheses}
         echo "{{\\"seconds\\": $SECONDS}}" > {output.usage}
@@ -164,7 +164,7 @@ def cell_commands(wc):
         generate_command(wc),
         ["laft", "score", "--generate-log", f"outputs/{wc.setting}/{CELL.format(**wc)}/generate.log",
          *score_options(wc.setting, wc.lang)]]  # fmt: skip
-    return [shlex.join(each).replace(str(OUT), "$OUT").replace(f"{ROOT}/", "") for each in commands]
+    return [portable(command, OUT, ROOT) for command in commands]
 
 
 def score_files(wc):
@@ -197,153 +197,6 @@ rule cell:
     message:
         "result, " + CELL_TITLE
     shell:
-        "python {HERE}/report.py cell {output} --facts {params.facts:q} --rates {params.rates}"
+        "python {HERE:q}/report.py cell {output} --facts {params.facts:q} --rates {params.rates}"
         " --done {input.done} --score {input.score} --hypotheses {input.hypotheses}"
         " --usage {input.usage} --data {input.data} --commands {params.commands}"
-
-
-PARALLEL = "data-bin/parallel.done" if config["data"] == "ddtp" else "data-bin/zero-shot.done"
-
-
-def tsne_command(variant):
-    """`laft tsne` on the test items that exist in all languages."""
-    data = Path(PARALLEL).stem
-    return ["laft", "tsne", "--checkpoint",
-            f"runs/stage2/zero-shot/laft.{variant}/s1.source/model.pt",
-            "--data", f"data-bin/{data}", "--langs", ",".join(LANGS), "--split", "test",
-            *(["--parallel"] if data == "parallel" else []), *shlex.split(config["figure_options"]),
-            "--out", f"outputs/representations/{variant}.png",
-            "--json", f"outputs/representations/{variant}.json"]  # fmt: skip
-
-
-rule representations:
-    """LAFT's representations after stage 2, or an ablation's: Figure 2 and its measures."""
-    input:
-        "runs/stage2/zero-shot/laft.{variant}/s1.source/model.pt",
-        PARALLEL,
-    output:
-        json="results/representations.{variant}.json",
-        figure="outputs/representations/{variant}.png",
-        measures="outputs/representations/{variant}.json",
-    params:
-        command=lambda wc: shlex.join(tsne_command(wc.variant)),
-    resources:
-        gpu=int(bool(GPU)),
-    message:
-        "representations, {wildcards.variant}"
-    shell:
-        """
-        python {HERE}/command.py --device {config[device]} --output {output.measures}.log -- \
-          {params.command} --caption-command {params.command:q}
-        python {HERE}/report.py representations {output.json} --data {output.measures} \
-          --facts '{{"variant": "{wildcards.variant}"}}'
-        """
-
-
-rule figure:
-    """Figure 2 where `laft table` looks for it."""
-    localrule: True
-    input:
-        "outputs/representations/main.png",
-    output:
-        "results/figure2.png",
-    shell:
-        "cp {input} {output}"
-
-
-REPRESENTATIONS = [f"results/representations.{name}.json"
-                   for name in (["main", *ABLATIONS] if FIGURE else [])
-                   if name == "main" or "ablations" in config["settings"]]
-CONTRASTS = [
-    {"setting": "zero-shot", "lang": lang, "method": system, "variant": variant}
-    for system in SYSTEMS for variant in config["variants"] for lang in TESTS
-    if system not in ("laft", "tm_adv_frozen") and (variant == "stage1" or system == "mbart_full")
-]  # fmt: skip
-NOTE = " ".join([config["note"].strip(), (
-    "Stage 1's unlabelled text was the source side of the task's own training files: in-domain "
-    "text, where the paper's is Common Crawl." if config["mono"] == "sources" else "")]).strip()
-EXPERIMENT = {
-    "note": NOTE, "title": config["title"], "task": config["task"], "arch": config["arch"],
-    "source": SOURCE,
-    "targets": TESTS, "contrasts": CONTRASTS, "not_testable": MISSING,
-    "budget": {
-        "seeds": {system: by_system("seeds", system) for system in SYSTEMS},
-        **{key: config[key] for key in (
-            "pairs", "stage1_updates", "stage2_updates", "supervised_updates", "max_tokens",
-            "valid_items", "grid", "stage1_grid", "warmup", "beam", "stage1_seeds")},
-    },
-}  # fmt: skip
-
-
-rule experiment:
-    """`laft-experiment/1`: what is compared with what."""
-    localrule: True
-    input:
-        "raw/zero-shot.json",
-    output:
-        "results/experiment.json",
-    params:
-        facts=json.dumps(EXPERIMENT),
-    message:
-        "record of the experiment"
-    shell:
-        "python {HERE}/report.py experiment {output} --facts {params.facts:q}"
-        " --raw raw/zero-shot --backbone {BACKBONE:q}"
-
-
-SANITY = ["results/sanity-checks.json"] if config["sanity_checks"] and "laft" in SYSTEMS and (
-    BACKBONE / "card.json").exists() else []  # fmt: skip
-
-
-rule sanity_checks:
-    """What has to hold of the backbone before differences between systems mean anything."""
-    input:
-        "components/true.safetensors",
-    output:
-        retrieval="outputs/retrieval.json",
-        checks="results/sanity-checks.json",
-    params:
-        langs=",".join(LANGS),
-    message:
-        "sanity checks of the backbone"
-    shell:
-        "(cd {ROOT:q} && python examples/mini/evaluate.py --model {BACKBONE:q} --retrieval-only"
-        " --components {OUT:q}/{input} --langs {params.langs} --ddtp {config[ddtp]:q}"
-        " --out {OUT:q}/{output.retrieval}) > outputs/retrieval.log 2>&1 &&"
-        " python {HERE}/sanity.py {output.checks} --card {BACKBONE:q}/card.json"
-        " --retrieval {output.retrieval}"
-
-
-rule table:
-    """`laft table` on all results, and in one Markdown table beside the trivial baselines."""
-    input:
-        REPRESENTATIONS,
-        SANITY,
-        "results/experiment.json",
-        results=RESULTS,
-    output:
-        "tables.md",
-        "tables.html",
-        summary="summary.md",
-    params:
-        note=NOTE,
-    message:
-        "tables"
-    shell:
-        "laft table results --markdown tables.md --html tables.html &&"
-        " python {HERE}/report.py summary --done {input.results} --note={params.note:q}"
-        " > {output.summary}"
-
-
-if OWN:
-
-    rule model:
-        """The model that both stages made."""
-        input:
-            "runs/stage2/zero-shot/laft.main/s1.source/model.pt",
-        output:
-            "model.pt",
-        message:
-            "the model"
-        shell:
-            "cp {input} {output}"

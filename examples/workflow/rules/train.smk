@@ -1,7 +1,7 @@
 """Both stages, each at every rate of its grid, and the choice of a rate."""
 
 TRAIN = (
-    "python {HERE}/training.py --folder $(dirname {output.done}) --root {ROOT:q}"
+    "python {HERE:q}/training.py --folder $(dirname {output.done}) --root {ROOT:q}"
     " --device {config[device]} --devices {config[devices]} --keep {config[checkpoint]}"
     " --inputs {input}"
 )
@@ -122,7 +122,7 @@ rule choose_rate:
     message:
         "choose the rate, {wildcards.pool}, {wildcards.system}.{wildcards.variant}"
     shell:
-        "python {HERE}/report.py choose {output} --rates {params.rates} --done {input}"
+        "python {HERE:q}/report.py choose {output} --rates {params.rates} --done {input}"
         " --selection {params.selection:q}"
 
 

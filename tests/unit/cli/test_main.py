@@ -12,6 +12,7 @@ import pytest
 
 from laft_fairseq.cli import main, user_dir
 from laft_fairseq.errors import LaftError
+from laft_fairseq.progress import progress
 
 
 def dispatch(monkeypatch: pytest.MonkeyPatch, outcome: int | BaseException) -> int:
@@ -175,6 +176,18 @@ def test_a_closed_output_is_one_line(
     assert main.main(["user-dir"]) == 2
     monkeypatch.undo()
     assert capsys.readouterr().err == "laft: error: standard output is closed\n"
+
+
+def test_nothing_takes_the_way_of_a_closed_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither a message, which would stand among the outputs, nor a progress bar."""
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress("generating", 4, "lines") as bar:
+        bar.update()
+    assert main.main(["score", "--hyp", "none", "--ref", "none", "--lang", "fr_XX"]) == 2
+    monkeypatch.undo()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_what_is_missing_is_said_before_torch_is_loaded(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from fairseq.trainer import Trainer
 from laft_fairseq import compat
 from laft_fairseq.checkpoints.header import HEADER_KEY, Header
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text, text_tensor
-from laft_fairseq.compat import startup
+from laft_fairseq.compat import error_lines, startup
 from laft_fairseq.errors import LaftError
 
 
@@ -166,3 +166,9 @@ def test_the_environments_caches_and_allocator_stay(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, "1024")
     startup.bound_kernel_caches()
     assert {os.environ[name] for name in startup.KERNEL_CACHES} == {"1024"}
+
+
+def test_an_interrupted_command_says_so_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Python then ends by the signal, as a shell expects."""
+    error_lines.excepthook(sys.__excepthook__, KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert capsys.readouterr().err == "laft: interrupted\n"

@@ -94,3 +94,12 @@ def test_adapters_get_contiguous_inputs(method: str) -> None:
             )
     built(SOURCE, None, PREVIOUS)
     assert seen and all(seen)
+
+
+def test_an_update_that_drops_every_layer_still_has_a_gradient() -> None:
+    """What LAFT trains is read through the decoder's layers; no layer, no gradient."""
+    built = tiny.scrambled("denoising", decoder_layerdrop=1.0, method="laft").train()
+    logits, _ = built(SOURCE, None, PREVIOUS)
+    logits.sum().backward()
+    gradient = built.encoder.task_module[0].fc1.weight.grad
+    assert gradient is not None and gradient.any()

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,7 @@ def test_files_without_a_format_are_left_out_and_named(tmp_path: Path) -> None:
         (cell(items={"rougeL": [20.0, 130.0, 40.0]}), "items.rougeL is no list"),
         (cell(items={"rougeL": [20.0, 31.0, 40.0]}), "mean ROUGE-L of 30.333, but .* is 30.000"),
         (cell(cost={"stage1_seconds": "long"}), "'cost.stage1_seconds' is missing"),
+        (cell(curve=[{"stage": 2, "rougeL": 20.0}]), "'curve.rougeL' is missing"),
         (made.gates("yes"), "'gates.passed' is missing"),  # type: ignore[arg-type]
         (made.experiment(contrasts=[{"lang": "fr_XX"}]), "unknown contrasts.setting None"),
     ],
@@ -80,14 +82,20 @@ def test_wrong_content_is_refused(tmp_path: Path, data: dict[str, Any], said: st
 
 
 def test_mistyped_json_gives_a_page_or_one_line_that_names_the_file(tmp_path: Path) -> None:
-    """Any value anywhere replaced by one of another type, 240 times, with the same seed."""
+    """Any value anywhere left out or replaced by one of another kind, 240 times, the same seed."""
+    deep: list[Any] = []
+    for _ in range(100):
+        deep = [deep]
     draws = random.Random(7)
     for name, given in {"cell": cell(), "experiment": made.experiment(), "gates": made.gates(True),
                         "panels": made.representations("main")}.items():  # fmt: skip
         for _ in range(60):
             data = json.loads(json.dumps(given))
             where, key = draws.choice([place for place in places(data) if place[1] != "format"])
-            where[key] = draws.choice([None, True, -1, 1e300, 10**400, "x", "\ud800", [], [1], {}])
+            values = [None, True, -1, 1e300, 10**400, math.nan, "x", "\ud800", [], [1], {}, deep]
+            where[key] = draws.choice(values)
+            if isinstance(where, dict) and draws.random() < 0.2:
+                del where[key]
             path = tmp_path / name / "wrong.json"
             path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(data), encoding="utf-8")

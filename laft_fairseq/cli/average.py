@@ -46,8 +46,9 @@ def run(args: argparse.Namespace) -> int:
     from laft_fairseq import register  # noqa: F401  whose options are checked
     from laft_fairseq.checkpoints.header import HEADER_KEY
     from laft_fairseq.checkpoints.record import NOT_OURS, open_checkpoint
+    from laft_fairseq.checkpoints.writing import save_torch
     from laft_fairseq.cli.export import OF_THE_CLOCK
-    from laft_fairseq.files import check_output, replacing, save_torch
+    from laft_fairseq.files import check_output, replacing
 
     if len(args.checkpoints) < 2:
         raise LaftError(f"--checkpoints {args.checkpoints[0]}: a mean takes two or more")

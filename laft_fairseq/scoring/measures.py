@@ -19,7 +19,11 @@ import numpy.typing as npt
 from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.rouge import rouge_l, rouge_of_tokens
 from laft_fairseq.scoring.tokenizers import (
-    NORMALISATION, TOKEN, normalise, tokenizer, unicode_tokens,
+    NORMALISATION,
+    TOKEN,
+    normalise,
+    tokenizer,
+    unicode_tokens,
 )  # fmt: skip
 from laft_fairseq.scoring.trivial_baselines import sentences
 

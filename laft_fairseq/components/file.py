@@ -218,7 +218,8 @@ class _Reader:
             )
         if "shard" in metadata:
             raise LaftError(
-                f"{path}: of a part of the text (`--shard` of version 0.1.0); {REMEDY} on all of it"
+                f"{path}: of a part of the text (`--shard`, until version 0.1.0); "
+                f"{REMEDY} on all of it"
             )
         try:
             self.counts: dict[str, int] = table(metadata["counts"], is_count)

@@ -35,7 +35,7 @@ def texts_of_file(name: str, data: bytes) -> list[str]:
         lines = enumerate(content.split("\n"), 1)
         texts = [_of_json(line, f"{name}, line {n}") for n, line in lines if line.strip()]
     elif name.lower().endswith(".csv"):
-        rows = csv.DictReader(io.StringIO(content, newline=""))
+        rows = csv.DictReader(io.StringIO(content, newline=""), strict=True)
         column = next((field for field in FIELDS if field in (rows.fieldnames or ())), None)
         if column is None:
             raise LaftError(f"{name}: its header has no column {' or '.join(FIELDS)}; name one so")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import glob
 import gzip
@@ -162,6 +163,10 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             yield temporary
             temporary.replace(target)
     except (OSError, RuntimeError) as error:
+        if getattr(error, "errno", None) in (errno.ENOTEMPTY, errno.EEXIST):
+            raise LaftError(
+                f"{path}: another run has written it meanwhile; name another folder, or remove it"
+            ) from None
         raise _not_written(path, error) from error
 
 

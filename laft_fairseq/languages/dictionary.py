@@ -79,6 +79,8 @@ def load_dictionary(
     except Exception as error:  # fairseq's own, of any kind, for lines that are not `subword count`
         reason = in_one_line(error).split(". ")[0]
         raise LaftError(f"{path}: not a dictionary ({reason}); copy the backbone's there") from None
+    if any(entry.startswith("\ufeff") for entry in dictionary.symbols):
+        raise LaftError(f"{path}: begins with a byte order mark; copy the backbone's there")
     for entry in [*map(symbol, tags), MASK, *map(symbol, new_tags)]:
         if entry in dictionary:
             raise LaftError(

@@ -106,6 +106,17 @@ def test_what_killed_runs_left_goes_and_what_others_write_stays(tmp_path: Path) 
     assert other.startswith(".other.")
 
 
+def test_of_two_runs_that_write_one_folder_the_second_to_end_says_so(tmp_path: Path) -> None:
+    with (
+        pytest.raises(LaftError, match="out: another run has written it meanwhile"),
+        replacing_folder(tmp_path / "out") as late,
+    ):
+        (late / "x").touch()
+        with replacing_folder(tmp_path / "out") as early:
+            (early / "y").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "y"]
+
+
 def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(LaftError, match=r"x\.json: cannot be written"):
         write(tmp_path / "none" / "x.json", "text")

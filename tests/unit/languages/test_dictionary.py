@@ -82,3 +82,18 @@ def test_what_is_no_dictionary_is_one_line(tmp_path: Path, content: bytes | None
     with pytest.raises(LaftError, match=r"dict\.txt: ") as caught:
         load_dictionary(tmp_path, tiny.TAGS)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\ufeff▁the 2\n▁a 1\n", "begins with a byte order mark"),
+        ("no counts\n", "not a dictionary"),
+        ("▁the 2\n[fr_XX] 1\n", r"already holds \[fr_XX\]"),
+    ],
+)
+def test_what_is_no_dictionary_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "dict.txt"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LaftError, match=rf"^\S*dict\.txt: {message}[^\n]*$"):
+        load_dictionary(tmp_path, ["fr_XX"])

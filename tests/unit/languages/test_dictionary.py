@@ -92,7 +92,7 @@ def test_what_is_no_dictionary_is_one_line(tmp_path: Path, content: bytes | None
         ("▁the 2\n[fr_XX] 1\n", r"already holds \[fr_XX\]"),
     ],
 )
-def test_what_is_no_dictionary_is_refused_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+def test_what_is_no_dictionary_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "dict.txt"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(LaftError, match=rf"^\S*dict\.txt: {message}[^\n]*$"):

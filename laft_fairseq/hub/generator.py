@@ -19,6 +19,7 @@ from laft_fairseq.hub.search import Hypothesis, Search, SearchRun
 from laft_fairseq.languages.tags import unknown
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.laft_generation import LaftGeneration
+from laft_fairseq.training.precision import to_half
 
 BUFFER = 1024  # lines read ahead, of which those of similar length share a batch
 StrPath = str | os.PathLike[str]
@@ -60,9 +61,7 @@ def load(
         opened = open_checkpoint(checkpoint_file(path))
         files = vocabulary_of(opened, data, sentencepiece_model, named)
         model, task = load_model(opened, str(files.dictionary.parent), langs, named)
-        if half:
-            model = model.half() if target.type == "cuda" else model.bfloat16()
-        model = model.to(target)
+        model = to_half(model.to(target)) if half else model.to(target)
         if generator is None:
             tokenizer = SubwordTokenizer(files.sentencepiece, task.dictionary)
             generator = Generator(model, task, tokenizer, opened.path)

@@ -101,8 +101,10 @@ def ablation_table(comparisons: Comparisons) -> Table:
     for lang in results.targets:
         header += [*_columns(lang)[:2], f"{names.language(lang)}: minus LAFT"]
     run = [variant for variant, _ in comparisons.ablations]
+    variants = dict.fromkeys(["main", *names.ABLATIONS, *run, *results.representations])
+    was_run = any(cell.row.variant in names.ABLATIONS for cell in results.cells)
     rows = []
-    for variant in dict.fromkeys(["main", *names.ABLATIONS, *run, *results.representations]):
+    for variant in variants if was_run else ():
         row = Row("headlines", "zero-shot", "laft", variant, "zh_CN")
         entries = [row.title, _trained(comparisons, row, results.targets)]
         for lang in results.targets:

@@ -55,7 +55,8 @@ REPRESENTATIONS = [f"results/representations.{name}.json"
 CONTRASTS = [
     {"setting": "zero-shot", "lang": lang, "method": system, "variant": variant}
     for system in SYSTEMS for variant in config["variants"] for lang in TESTS
-    if system not in ("laft", "tm_adv_frozen") and (variant == "stage1" or system == "mbart_full")
+    if system not in ("laft", "tm_adv_frozen")  # with stage 1 where that is run, as LAFT is
+    and (system == "mbart_full" or (variant == "stage1") == ("stage1" in config["variants"]))
 ]  # fmt: skip
 NOTE = " ".join([config["note"].strip(), (
     "Stage 1's unlabelled text was the source side of the task's own training files: in-domain "

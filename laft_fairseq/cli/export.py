@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from laft_fairseq.checkpoints.record import Checkpoint
 
 OF_THE_CLOCK = {"metrics", "previous_training_time"}  # of a training's state: differ in equal runs
+HELP = "make a slim checkpoint whole"
 EPILOG = """\
 examples:
   laft export --checkpoint stage2/checkpoint_best.pt --out whole
@@ -35,15 +36,8 @@ no optimizer state, so it is for use or as a start, not for resuming.
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `laft export`."""
-    parser = subparsers.add_parser(
-        "export",
-        help="make a slim checkpoint whole",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="C.pt", help="slim or whole")
     add("--backbone", metavar="M.pt", help="where the backbone is")

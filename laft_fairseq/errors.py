@@ -1,8 +1,11 @@
-"""The one exception that a user of laft_fairseq is meant to read."""
+"""The one exception that a user of laft_fairseq is meant to read.
+
+A function that is said to refuse or to check something raises it.
+"""
 
 
 class LaftError(Exception):
-    """Wrong input, in one clear line: what is wrong, in which file, for which language."""
+    """Wrong input, in one clear line: what is wrong, in which file or option, and the remedy."""
 
 
 def in_one_line(error: BaseException) -> str:

@@ -269,11 +269,7 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
 
 
 def check_folder_of(path: Path) -> None:
-    """Refuse, before any work, a path in a folder that is absent or cannot be written to.
-
-    Raises:
-        LaftError: names the folder.
-    """
+    """Refuse, before any work, a path in a folder that is absent or cannot be written to."""
     folder = path.parent
     if not folder.is_dir():
         raise LaftError(f"{path}: no such folder {folder}; make it first")
@@ -286,11 +282,7 @@ def check_folder_of(path: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as indented JSON.
-
-    Raises:
-        LaftError: ``path`` cannot be written.
-    """
+    """Write ``content`` as indented JSON."""
     with replacing(path) as temporary:
         text = json.dumps(content, indent=2, ensure_ascii=False)
         temporary.write_text(f"{text}\n", encoding="utf-8")

@@ -98,9 +98,6 @@ def compare(whole: Any, small: Any, new_ids: Counts, texts: Iterable[str]) -> Co
         whole, small: ``SentencePieceProcessor`` before and after.
         new_ids: (n,) of each subword in the small model, -1 where it was dropped.
         texts: raw text.
-
-    Raises:
-        LaftError: names the first such text.
     """
     coverage = Coverage()
     for batch in _batches(texts):

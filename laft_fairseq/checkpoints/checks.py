@@ -15,11 +15,7 @@ from laft_fairseq.method.systems import METHODS, trains_encoder
 
 
 def check_header(header: Header, model: Any, path: str) -> None:
-    """Refuse a checkpoint of other languages or tag layout, or of the same system otherwise made.
-
-    Raises:
-        LaftError: names the checkpoint, what differs and the remedy.
-    """
+    """Refuse a checkpoint of other languages or layout, or of the same system otherwise made."""
     built: Header = model.header("whole", [])
     if header.langs != built.langs:
         raise LaftError(
@@ -69,11 +65,7 @@ def _check_method(header: Header, built: Header, removes: bool, path: str) -> No
 
 
 def check_adapters(state: Iterable[str], has_adapters: bool, path: str) -> None:
-    """Refuse language adapters where the model of the same system has none, and the reverse.
-
-    Raises:
-        LaftError: names the checkpoint and the option.
-    """
+    """Refuse language adapters where the model of the same system has none, and the reverse."""
     held = any(".language_adapter." in key for key in state)
     if held and not has_adapters:
         raise LaftError(
@@ -91,9 +83,6 @@ def check_backbone(header: Header, model: Any, path: str) -> None:
     """Refuse a whole checkpoint, or components, of another backbone than the one given.
 
     A slim checkpoint's is checked where it is filled.
-
-    Raises:
-        LaftError: names the checkpoint or the components file.
     """
     trained_on = f"the backbone {header.fingerprint}" if header.fingerprint else "no backbone"
     if header.kind == "whole" and model.fingerprint not in ("", header.fingerprint):
@@ -111,11 +100,7 @@ def check_backbone(header: Header, model: Any, path: str) -> None:
 
 
 def check_widths(state: Mapping[str, Tensor], model: Any, path: str) -> None:
-    """Refuse added parts of another size than the model's.
-
-    Raises:
-        LaftError: names the checkpoint, the option and the checkpoint's value.
-    """
+    """Refuse added parts of another size than the model's."""
     d = model.encoder.embed_tokens.embedding_dim
     given = _widths(nn.Module.state_dict(model), d)
     if model.decoder.has_adapters:
@@ -145,11 +130,7 @@ def _widths(state: Mapping[str, Tensor], d: int) -> dict[str, int]:
 
 
 def check_shapes(state: Mapping[str, Tensor], built: Mapping[str, Tensor], path: str) -> None:
-    """Refuse what is in both, but of another shape.
-
-    Raises:
-        LaftError: names the checkpoint and the tensor.
-    """
+    """Refuse what is in both, but of another shape."""
     for key, tensor in state.items():
         if key in built and tensor.shape != built[key].shape:
             raise LaftError(
@@ -161,11 +142,7 @@ def check_shapes(state: Mapping[str, Tensor], built: Mapping[str, Tensor], path:
 def check_parts(
     state: Iterable[str], built: Iterable[str], header: Header, model: Any, path: str
 ) -> None:
-    """Refuse tensors that the model has no place for, and a lack of others.
-
-    Raises:
-        LaftError: names the checkpoint, its system and a tensor.
-    """
+    """Refuse tensors that the model has no place for, and a lack of others."""
     held, wanted = set(state), set(built)
     if held != wanted:
         name, method = min(held ^ wanted), model.options.method
@@ -177,11 +154,7 @@ def check_parts(
 
 
 def check_finite(state: Mapping[str, Tensor], path: str) -> None:
-    """Refuse weights that are no numbers, of which no output would come.
-
-    Raises:
-        LaftError: names the checkpoint and a tensor.
-    """
+    """Refuse weights that are no numbers, of which no output would come."""
     for name, tensor in state.items():
         if not is_finite(tensor):
             raise LaftError(

@@ -40,11 +40,7 @@ LARGER_IS_BETTER = ("rougeL", "accuracy")
 
 
 def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs: Any) -> Any:
-    """Parse a command line as fairseq does, and refuse what cannot be meant.
-
-    Raises:
-        LaftError: names the option and what it may be.
-    """
+    """Parse a command line as fairseq does, and refuse what cannot be meant."""
     expect_errors()
     parsed = stock(parser, *args, **kwargs)
     options = parsed[0] if isinstance(parsed, tuple) else parsed
@@ -55,11 +51,7 @@ def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs
 
 
 def check_numbers(actions: list[Action], options: Namespace) -> None:
-    """Refuse a number outside of its option's range; a default is never outside.
-
-    Raises:
-        LaftError: names the option and the range.
-    """
+    """Refuse a number outside of its option's range; a default is never outside."""
     for action in actions:
         value: Any = getattr(options, action.dest, None)
         numbers: list[Any] = value if isinstance(value, list) else [value]
@@ -86,11 +78,7 @@ def _limits(action: Action) -> tuple[float, float]:
 
 
 def check_together(given: Mapping[str, Any]) -> None:
-    """Refuse options that contradict each other, or the machine.
-
-    Raises:
-        LaftError: names the options.
-    """
+    """Refuse options that contradict each other, or the machine."""
     if given.get("cpu") or not torch.cuda.is_available():
         for name in HALF_PRECISION:
             if given.get(name):

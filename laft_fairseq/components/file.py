@@ -91,11 +91,7 @@ def save(
 
 
 def write(file: LanguageComponents) -> None:
-    """Write `file`, its statistics included, under its path, whole or not at all.
-
-    Raises:
-        LaftError: a path that cannot be written.
-    """
+    """Write `file`, its statistics included, under its path, whole or not at all."""
     tensors: dict[str, Tensor] = {}
     for tag, language in file.languages.items():
         named = {name: getattr(language.statistics, name) for name in STATISTICS}

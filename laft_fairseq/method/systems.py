@@ -85,9 +85,6 @@ def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> 
         method: the system.
         stage: one of ``STAGES``.
         encoder_layers: of the backbone.
-
-    Raises:
-        LaftError: unknown method.
     """
     layers = {"second": encoder_layers - 2, "top": encoder_layers - 1}
     groups = getattr(find(method), stage)
@@ -95,10 +92,6 @@ def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> 
 
 
 def trains_encoder(method: str) -> bool:
-    """Return whether a stage of ``method`` changes the backbone's encoder, and so every e_L.
-
-    Raises:
-        LaftError: unknown method.
-    """
+    """Return whether a stage of ``method`` changes the backbone's encoder, and so every e_L."""
     in_every_group = "encoder.layers.0.self_attn.q_proj.weight"
     return any(is_trained(in_every_group, method, stage, 1) for stage in STAGES)

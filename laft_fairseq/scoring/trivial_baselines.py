@@ -34,9 +34,6 @@ def sentences(text: str, lang: str) -> list[str]:
 
     A paragraph mark ends a sentence too. Closing quotes and brackets stay with their sentence. A
     text without a terminator is one sentence, as Thai and Lao often are.
-
-    Raises:
-        LaftError: the language is unknown.
     """
     code = language_code(lang)
     parts: list[str] = []
@@ -57,9 +54,6 @@ def oracle(
     """Return the source's sentence with the best ROUGE-L, the first among equals.
 
     `more` are further references of the item, the best of which counts.
-
-    Raises:
-        LaftError: the language or the protocol is unknown.
     """
     candidates = sentences(source, lang)
     if not candidates:
@@ -90,9 +84,6 @@ def baseline_outputs(
 
     Returns:
         By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n outputs.
-
-    Raises:
-        LaftError: the language or the protocol is unknown.
     """
     outputs: dict[str, list[str]] = {}
     if sources is not None:

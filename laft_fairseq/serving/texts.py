@@ -62,11 +62,7 @@ def _of_json(line: str, place: str) -> str:
 
 
 def check_limits(texts: Sequence[str]) -> None:
-    """Refuse more or longer texts than the page takes.
-
-    Raises:
-        LaftError: names the text and the limit.
-    """
+    """Refuse more or longer texts than the page takes."""
     if not any(text.strip() for text in texts):
         raise LaftError("no text: paste one or upload a file")
     if len(texts) > MAX_TEXTS:

@@ -115,11 +115,7 @@ class FileState:
         return cls(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def check(self) -> None:
-        """Check that the file was not written to; it may be gone or replaced by another one.
-
-        Raises:
-            LaftError: it was written to.
-        """
+        """Check that the file was not written to; it may be gone or replaced by another one."""
         if not os.path.exists(self.path):
             return
         now = FileState.of(self.path)

@@ -92,11 +92,7 @@ def expect_same_options(cfg: Any) -> None:
 
 
 def expect_same_model(model: nn.Module) -> None:
-    """Compare the sums of magnitudes of all parameters and language components, by name.
-
-    Raises:
-        LaftError: as :func:`expect_same`.
-    """
+    """Compare the sums of magnitudes of all parameters and language components, by name."""
     if not is_distributed():
         return
     buffers = {name: b for name, b in model.named_buffers() if b.is_floating_point()}
@@ -112,9 +108,6 @@ def check_sharing(batches: Any) -> None:
     Args:
         batches: fairseq's EpochBatchIterator, of which process ``shard_id`` takes every
             ``num_shards``-th batch.
-
-    Raises:
-        LaftError: another process has other data.
     """
     if not is_distributed():
         return

@@ -4,11 +4,10 @@ fairseq takes any number for any option, so that a training with ``--lr -1`` end
 in a traceback. Every command of fairseq's parses its options here, before it does anything.
 """
 
-from __future__ import annotations
-
 import math
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 import torch
@@ -37,6 +36,11 @@ LIMITS: dict[str, tuple[float, float]] = {
 HALF_PRECISION = ("fp16", "bf16", "memory_efficient_fp16", "memory_efficient_bf16", "amp")
 GENERATED = ("rougeL", "copied")  # beginnings of the metrics of --eval-rouge
 LARGER_IS_BETTER = ("rougeL", "accuracy")
+
+
+def option(default: Any, words: str) -> Any:
+    """Return the field of an option in one of fairseq's dataclasses; its help is ``words``."""
+    return field(default=default, metadata={"help": words})
 
 
 def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs: Any) -> Any:

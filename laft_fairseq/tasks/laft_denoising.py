@@ -6,13 +6,14 @@ fairseq reads the fields' types at run time, so this module keeps plain annotati
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from fairseq.data import ResamplingDataset
 from fairseq.tasks import register_task
 
+from laft_fairseq.compat.options import option
 from laft_fairseq.data.infilling import InfillingDataset
 from laft_fairseq.data.tagged_texts import MultilingualDataset
 from laft_fairseq.tasks.laft_task import LaftTask
@@ -25,14 +26,10 @@ logger = logging.getLogger(__name__)
 class LaftDenoisingOptions(LaftTaskOptions):
     """Options of noise and sampling, mBART's by default."""
 
-    mask: float = field(default=0.35, metadata={"help": "share of the words that is masked"})
-    poisson_lambda: float = field(default=3.5, metadata={"help": "mean length of a span in words"})
-    multilang_sampling_alpha: float = field(
-        default=0.7, metadata={"help": "languages are sampled in proportion to p^alpha"}
-    )
-    tokens_per_sample: int = field(
-        default=512, metadata={"help": "longer sentences are cut to this many tokens"}
-    )
+    mask: float = option(0.35, "share of the words that is masked")
+    poisson_lambda: float = option(3.5, "mean length of a span in words")
+    multilang_sampling_alpha: float = option(0.7, "languages are sampled in proportion to p^alpha")
+    tokens_per_sample: int = option(512, "longer sentences are cut to this many tokens")
 
 
 def size_ratios(sizes: Sequence[int], alpha: float) -> list[float]:

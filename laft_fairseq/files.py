@@ -1,7 +1,5 @@
 """Text files in, whole files out: the one reader and the one atomic writer of the package."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl

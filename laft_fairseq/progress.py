@@ -1,7 +1,5 @@
 """Progress of what may take long: a bar on a terminal, a line with the time left in a log."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The paper's Figure 2: where the sentences of two languages lie at each stage of the encoder."""
 
-from __future__ import annotations
-
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence

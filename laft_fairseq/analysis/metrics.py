@@ -6,8 +6,6 @@ linear probe of the language. An agnostic representation has a silhouette near 0
 chance and, if it still carries the meaning, a high retrieval.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

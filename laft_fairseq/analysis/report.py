@@ -1,7 +1,5 @@
 """All numbers of `laft tsne`: of two languages at one stage of representation."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

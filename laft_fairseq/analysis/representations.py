@@ -4,8 +4,6 @@ A sentence's representation is the mean over its own tokens, as e_L is of e: of 
 output of the mBART encoder (e), after removal (r), after fusion. Without noise, in eval, fp32.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """A backbone folder: model.pt and the files of its vocabulary, written whole or not at all."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ A system that adds nothing to its backbone, or whose parts are merged, becomes a
 modelling file, modeling_laft.py.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any

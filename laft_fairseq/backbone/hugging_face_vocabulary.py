@@ -7,8 +7,6 @@ without a name after them. M2M-100 has its subwords in another order, lacks some
 NLLB-200 the row of each entry.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import warnings

@@ -1,7 +1,5 @@
 """The model card of a Hugging Face directory, README.md: YAML front matter, then Markdown."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -18,8 +18,6 @@ unigram model; n-best lists and sampling draw on the other paths. In a BPE model
 out of others that may occur in no text, so such models are refused.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

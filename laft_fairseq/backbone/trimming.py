@@ -10,8 +10,6 @@ the same score can change places; where p is negligible they do not. Language ta
 this kind too.
 """
 
-from __future__ import annotations
-
 import itertools
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence

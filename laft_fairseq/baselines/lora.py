@@ -5,8 +5,6 @@ encoder and decoder. A begins at random and B at zero, so that a fresh LoRA is t
 bit. The update is not scaled (alpha is the rank) and has no dropout.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """Find, read and check a pretrained mBART; tell one from another by its fingerprint."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a checkpoint was trained with, against the LAFTMBart that is to read it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -4,8 +4,6 @@ The model is a :class:`~laft_fairseq.models.laft_mbart.LAFTMBart`, whose base cl
 module.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from typing import Any

@@ -7,8 +7,6 @@ its type and range; never one that fairseq evaluates or opens. The rest of a tra
 which a checkpoint records too, is left behind.
 """
 
-from __future__ import annotations
-
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from contextlib import suppress

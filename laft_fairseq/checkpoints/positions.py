@@ -4,8 +4,6 @@
 nothing; elsewhere they only cut texts (tasks/laft_task.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

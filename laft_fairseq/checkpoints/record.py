@@ -1,7 +1,5 @@
 """A checkpoint opened once: its tensors, its header, and what it records of the run behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

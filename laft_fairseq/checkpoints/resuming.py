@@ -5,8 +5,6 @@ reads ``--finetune-from-model`` only where there is none: a second run in the fo
 one would be the first one under another name.
 """
 
-from __future__ import annotations
-
 import filecmp
 import logging
 import os

@@ -1,7 +1,5 @@
 """Whether the files hold as many numbers as a checkpoint's options ask memory for."""
 
-from __future__ import annotations
-
 import os
 import re
 from argparse import Namespace

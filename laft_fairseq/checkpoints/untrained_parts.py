@@ -3,8 +3,6 @@
 A part goes by a name: ``fusion``, or with its language ``language_adapter.fr_XX``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable
 

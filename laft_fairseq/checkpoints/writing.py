@@ -1,7 +1,5 @@
 """Writing a torch file: the same content is the same bytes, and progress is shown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -6,8 +6,6 @@ And it fetches a matrix from the GPU once for each of its names, so that mBART's
 has three, would be stored three times. Of what it reads, nothing of ours reaches it unchecked.
 """
 
-from __future__ import annotations
-
 import inspect
 import logging
 import math

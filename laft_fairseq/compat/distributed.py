@@ -4,8 +4,6 @@ fairseq asks the launcher for rank and world size only where it sees several GPU
 on CPUs, or on machines with a GPU each, would train alone and write into one folder.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The last line of a command of fairseq's that fails: what is wrong, and with which option."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

@@ -1,7 +1,5 @@
 """How a function of fairseq is replaced by one of ours that calls it."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any

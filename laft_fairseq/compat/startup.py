@@ -4,8 +4,6 @@ Nothing here loosens torch's weights-only loading: the few harmless classes that
 its checkpoints are allowed by name.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import os

@@ -1,7 +1,5 @@
 """fairseq's trainer: what it silently loses when it resumes, and what it divides gradients by."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Estimation of language components (section 3.1): a corpus streamed through a backbone."""
 
-from __future__ import annotations
-
 import os
 import sys
 import zlib

@@ -10,8 +10,6 @@ source_tag (`shown` to the encoder or `masked`; absent: shown), tag_layout (`suf
 absent: suffix) and control (of an ablation: which, `ablations.py`). Equal content is equal bytes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import zlib

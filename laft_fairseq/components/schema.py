@@ -1,13 +1,11 @@
 """What a components file holds: each language's components, and which ablation they are, if any."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -58,7 +56,7 @@ class Language:
         statistics: ComponentStatistics,
         c: Tensor,
         gains: dict[str, float] | None = None,
-    ) -> Language:
+    ) -> Self:
         """Return the entry of a language with c (d, k) fp32; its singular values are ‖M_L c_j‖."""
         gains, rows = gains or {}, c.to(statistics.gram).t()  # (k, d) float64
         energy = ((rows @ statistics.gram) * rows).sum(1)  # (k)

@@ -1,7 +1,5 @@
 """mBART's text infilling: 35 % of the words, in spans of Poisson length, one mask a span."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence

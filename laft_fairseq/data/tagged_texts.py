@@ -1,7 +1,5 @@
 """Binarised sentences with their language's tag, in the data's tag layout, and their batches."""
 
-from __future__ import annotations
-
 import logging
 import os
 import struct

@@ -1,7 +1,5 @@
 """A model for evaluation: one of our checkpoints, slim or whole, or a plain mBART backbone."""
 
-from __future__ import annotations
-
 import logging
 import os
 from argparse import Namespace

@@ -3,8 +3,6 @@
 The ids are those of preprocess/binarize.sh, the text that of fairseq's ``--bpe sentencepiece``.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

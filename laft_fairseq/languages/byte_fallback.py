@@ -4,8 +4,6 @@ A model cannot learn a language from them: on the small backbone 87 to 89 % of t
 Russian and Japanese are bytes, training runs through, and what is generated is noise.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Sequence

@@ -7,8 +7,6 @@ written with the backbone's own subwords: a script of which the sentencepiece mo
 characters comes out as ``<unk>`` and cannot be learned this way.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from pathlib import Path

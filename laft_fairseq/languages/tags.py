@@ -1,7 +1,5 @@
 """Language tags as mBART writes them: ``fr_XX``, in the dictionary ``[fr_XX]``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

@@ -13,9 +13,7 @@ After each decoder layer stands the adapter of the language to be written (langu
 fusion, but a gate on h and e (baselines/gate.py).
 """
 
-from __future__ import annotations
-
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +52,7 @@ class ComponentsOfLanguage(nn.Module):
         self.register_buffer("components", components)
         self.register_buffer("mean_removed", mean_removed)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> ComponentsOfLanguage:
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
         """Follow the model to its device, but stay in fp32 when it is halved."""
         return super()._apply(lambda t: t.to(fn(t.new_empty(0)).device), recurse)
 

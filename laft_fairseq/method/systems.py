@@ -3,8 +3,6 @@
 Freezing is a pure function of a parameter's name.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """LAFT's decoder (section 3.2): mBART's, with language adapters at the end of each layer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch.nn.functional as F

@@ -1,9 +1,7 @@
 """LAFT's encoder: mBART's, then section 3 on its output (method/laft.py)."""
 
-from __future__ import annotations
-
 import contextlib
-from typing import Any
+from typing import Any, Self
 
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerEncoderBase
@@ -62,7 +60,7 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
             return with_activation_checkpointing(AdaptedEncoderLayer(cfg, reduction), cfg)
         return with_activation_checkpointing(TransformerEncoderLayerBase(cfg), cfg)
 
-    def train(self, mode: bool = True) -> LAFTEncoder:
+    def train(self, mode: bool = True) -> Self:
         """Set the mode; a frozen encoder stays in eval, without dropout."""
         super().train(mode)
         if mode and self.frozen:

@@ -1,12 +1,10 @@
 """LAFT on mBART (Wu et al., INLG 2022) as a fairseq model, and its architectures."""
 
-from __future__ import annotations
-
 import logging
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import gen_parser_from_dataclass
@@ -74,7 +72,7 @@ class LAFTMBart(CheckpointedMBart):
         gen_parser_from_dataclass(parser, LAFTOptions(), delete_default=True)
 
     @classmethod
-    def build_model(cls, args: Namespace, task: Any) -> LAFTMBart:
+    def build_model(cls, args: Namespace, task: Any) -> Self:
         """Build the bare model, for the task's stage and languages."""
         architectures.laft_mbart(args)
         if args.backbone:

@@ -1,7 +1,5 @@
 """The page: one Gradio interface on one loaded model, which calls nothing outside this machine."""
 
-from __future__ import annotations
-
 import base64
 import html
 import os

@@ -1,12 +1,10 @@
 """What the tasks of both stages share: dictionary, languages, splits, precision, checks."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from fairseq import utils
 from fairseq.data import Dictionary
@@ -49,7 +47,7 @@ class LaftTask(Decoding, FairseqTask):
         self.warned = set()
 
     @classmethod
-    def setup_task(cls, cfg: Any, **kwargs: Any) -> LaftTask:
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> Self:
         """Set the task up with the data directory's dictionary and languages."""
         refuse_lost_processes()
         if not Path(cfg.data).is_dir():

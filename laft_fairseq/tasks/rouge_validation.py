@@ -1,7 +1,5 @@
 """ROUGE-L and copied share of generated text in validation (``--eval-rouge``)."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from functools import partial
 from typing import Any

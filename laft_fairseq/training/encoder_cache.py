@@ -6,8 +6,6 @@ torn or damaged one is an example that is not there. The folder may be deleted a
 a run too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging

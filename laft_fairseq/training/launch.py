@@ -1,7 +1,5 @@
 """The processes of one training: torchrun's environment, their devices, their process group."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import os

@@ -4,8 +4,6 @@ Processes that differ would wait for each other for ever, or train something tha
 asked to. Each check is a collective operation, which every process has to reach.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

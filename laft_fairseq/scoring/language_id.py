@@ -29,13 +29,18 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import langcodes
 import numpy as np
 import numpy.typing as npt
 import regex
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.languages.scripts import OTHERS, SCRIPTS, language_code, language_codes
+from laft_fairseq.languages.scripts import (
+    OTHERS,
+    SCRIPTS,
+    language_code,
+    language_codes,
+    usual_script,
+)
 from laft_fairseq.scoring.tokenizers import normalise, unicode_tokens
 
 DEFAULT_LANGUAGES = ("de", "en", "fr", "zh")
@@ -102,12 +107,6 @@ def _is_identifiable(code: str) -> bool:
     return code in SCRIPTS or code in OTHERS or code in _labels()
 
 
-def _script_of(tag: str) -> str:
-    """Return the script that a tag names, or its language is usually written in (ISO 15924)."""
-    language = langcodes.get(tag.strip("[]").removesuffix("_XX"))
-    return language.maximize().script or "Latn"
-
-
 def identify(
     text: str, langs: Sequence[str], source: str | None = None, by_script: str | None = None
 ) -> str | None:
@@ -124,7 +123,9 @@ def identify(
     if source is not None:
         rest = strip_copied_names(rest, normalise(source))
     tokens = unicode_tokens(rest)
-    if by_script is not None and _are_written_in(tokens, (_script_of(by_script),)):
+    if by_script is not None and _are_written_in(
+        tokens, (usual_script(by_script.strip("[]")) or "Latn",)
+    ):
         return language_code(by_script) if len(_LETTER.findall(rest)) >= MIN_LETTERS else None
     han = sum(1 for token in tokens if _HAN.match(token))
     kana = sum(1 for token in tokens if _KANA.match(token)) if "ja" in codes else 0

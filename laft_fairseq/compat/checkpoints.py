@@ -24,7 +24,6 @@ import torch
 from laft_fairseq.checkpoints import resuming
 from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
-from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError, in_one_line, laft_error_in
 from laft_fairseq.files import replacing
 from laft_fairseq.training import save_folder
@@ -225,18 +224,3 @@ def move_to_cpu(stock: Any, sample: Any) -> Any:
         return moved[place]
 
     return apply_to_sample(once, sample)
-
-
-def apply() -> None:
-    """Patch fairseq, once."""
-    from fairseq import checkpoint_utils, utils
-    from fairseq.file_io import PathManager
-
-    wrap(PathManager, copy)
-    wrap(checkpoint_utils, verify_checkpoint_directory)
-    wrap(checkpoint_utils, torch_persistent_save)
-    wrap(checkpoint_utils, save_checkpoint)
-    wrap(checkpoint_utils, load_checkpoint_to_cpu)
-    wrap(checkpoint_utils, load_checkpoint)
-    wrap(checkpoint_utils, load_model_ensemble_and_task)
-    wrap(utils, move_to_cpu)

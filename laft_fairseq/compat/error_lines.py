@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from laft_fairseq.compat.patching import wrap
-from laft_fairseq.errors import in_one_line, laft_error_in
+from laft_fairseq.errors import flag, in_one_line, laft_error_in
 
 current: dict[str, str] = {}  # the options that the running command was given, by name
 
@@ -53,8 +53,3 @@ def describe(error: BaseException) -> str:
     options = ", ".join(f"{flag(name)} {current[name]}".strip() for name in named)
     prefix = f"{options}: " if options else ""
     return f"{prefix}{message} ({type(error).__name__}; LAFT_DEBUG=1 shows where)"
-
-
-def flag(option: str) -> str:
-    """An option as the user writes it."""
-    return "--" + option.replace("_", "-")

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 
 from laft_fairseq.checkpoints.options import RANGES, SHARE, TASKS
-from laft_fairseq.compat.error_lines import expect_errors, flag
-from laft_fairseq.compat.patching import wrap
-from laft_fairseq.errors import LaftError
+from laft_fairseq.compat.error_lines import expect_errors
+from laft_fairseq.errors import LaftError, flag
 from laft_fairseq.languages.tags import split_tags
 
 MOST = 1 << 40
@@ -154,10 +153,3 @@ def _check_search(given: Mapping[str, Any]) -> None:
         raise LaftError(f"--nbest {nbest}: must be at most --beam, {beam}")
     if not given["max_len_a"] and shortest > longest:
         raise LaftError(f"--min-len {shortest}: must be at most --max-len-b, {longest}")
-
-
-def apply() -> None:
-    """Patch fairseq's parser, once."""
-    from fairseq import options
-
-    wrap(options, parse_args_and_arch)

@@ -31,11 +31,11 @@ def uncovered(subwords: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([name == UNKNOWN or is_byte(name) for name in subwords], dtype=bool)
 
 
-def plain_text(subwords: Iterable[str]) -> str:
-    """Return subwords joined, bytes among them decoded and incomplete characters left out."""
+def plain_text(subwords: Iterable[str], errors: str = "ignore") -> str:
+    """Return subwords joined, bytes decoded; ``errors`` is for incomplete characters."""
     return re.sub(
         f"(?:{BYTE.pattern})+",
-        lambda run: bytes.fromhex("".join(BYTE.findall(run[0]))).decode("utf-8", "ignore"),
+        lambda run: bytes.fromhex("".join(BYTE.findall(run[0]))).decode("utf-8", errors),
         "".join(subwords),
     )
 

@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 
 if TYPE_CHECKING:
     from laft_fairseq.components.schema import LanguageComponents
@@ -104,12 +104,11 @@ def _check(args: argparse.Namespace) -> None:
         unused = (*OF_ESTIMATION, "merge" if args.source else "num_components")
         names = [name for name in unused if getattr(args, name) not in (None, False)]
         if names:
-            given = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+            given = ", ".join(map(flag, names))
             raise LaftError(f"{option} takes all that its files hold; leave {given} out")
     for name in ("num_components", "max_sentences", "max_tokens", "max_length"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
-            option = f"--{name.replace('_', '-')}"
-            raise LaftError(f"{option} {getattr(args, name)}: at least 1 is needed")
+            raise LaftError(f"{flag(name)} {getattr(args, name)}: at least 1 is needed")
 
 
 def _estimate(args: argparse.Namespace) -> bool:

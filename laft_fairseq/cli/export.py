@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 
 if TYPE_CHECKING:
     from laft_fairseq.checkpoints.record import Checkpoint
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.out, args.checkpoint, args.backbone)
         for option in ("data", "sentencepiece_model"):
             if getattr(args, option):
-                raise LaftError(f"--{option.replace('_', '-')}: only a folder holds such files")
+                raise LaftError(f"{flag(option)}: only a folder holds such files")
     checkpoint = open_checkpoint(checkpoint_file(args.checkpoint))
     header, state = checkpoint.header, checkpoint.state
     if header is None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 
 if TYPE_CHECKING:
     from laft_fairseq.analysis.figure2 import Panel
@@ -172,11 +172,10 @@ def _command(args: argparse.Namespace) -> str:
         return str(args.caption_command)
     words = ["laft", "tsne"]
     for name, value in vars(args).items():
-        option = f"--{name.replace('_', '-')}"
         if value is True:
-            words.append(option)
+            words.append(flag(name))
         elif isinstance(value, str | int | Path) and value is not False and name != "command":
-            words += [option, str(value)]
+            words += [flag(name), str(value)]
     return shlex.join(words)
 
 

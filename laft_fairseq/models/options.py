@@ -12,6 +12,7 @@ from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import ARCH_CONFIG_REGISTRY
 
 from laft_fairseq.compat.options import option
+from laft_fairseq.errors import flag
 from laft_fairseq.method.language_adapter import NORMS
 from laft_fairseq.method.removal import SCALINGS
 from laft_fairseq.method.systems import METHODS, find
@@ -97,6 +98,6 @@ def warn_of_unused(args: Any) -> None:
         value = getattr(args, name)
         if module not in find(args.method).modules and value != getattr(defaults, name):
             users = [method for method, system in METHODS.items() if module in system.modules]
-            unused.append(f"--{name.replace('_', '-')} {value} (used by {' or '.join(users)})")
+            unused.append(f"{flag(name)} {value} (used by {' or '.join(users)})")
     if unused:
         logger.warning("--method %s ignores %s", args.method, ", ".join(unused))

@@ -17,7 +17,7 @@ from laft_fairseq.data.adversarial_batches import TARGET_ROWS, AdversarialRows
 from laft_fairseq.data.denoising_mix import DenoisingMix
 from laft_fairseq.data.infilling import InfillingDataset
 from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedPairDataset
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 from laft_fairseq.method.systems import find
 from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
 from laft_fairseq.scoring.rouge import PROTOCOLS
@@ -99,8 +99,7 @@ class LaftGeneration(LaftTask):
         elif train:
             for name in ("target_rows", "target_per_source", "reconstruct_target"):
                 if getattr(self.cfg, name) != getattr(LaftGenerationOptions, name):
-                    option = "--" + name.replace("_", "-")
-                    raise LaftError(f"{option}: needs --target-langs, such as fr_XX,zh_CN")
+                    raise LaftError(f"{flag(name)}: needs --target-langs, such as fr_XX,zh_CN")
 
     def target_langs(self) -> list[str]:
         """Return the languages of TM + adv's target rows; none in other runs.

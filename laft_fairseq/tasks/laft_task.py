@@ -15,7 +15,7 @@ from laft_fairseq.checkpoints.reading import checked_tensors, read_checkpoint
 from laft_fairseq.checkpoints.untrained_parts import describe_parts
 from laft_fairseq.data.adversarial_batches import AdversarialRows
 from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts, refuse_longer
-from laft_fairseq.errors import LaftError, in_one_line
+from laft_fairseq.errors import LaftError, flag, in_one_line
 from laft_fairseq.languages import tags as language_tags
 from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary, read_new_langs
 from laft_fairseq.languages.layout import tag_layout
@@ -73,7 +73,7 @@ class LaftTask(Decoding, FairseqTask):
 
     def languages(self, option: str) -> list[str]:
         """Return the tags that a task option lists. Raises LaftError for an unknown language."""
-        return self.checked(getattr(self.cfg, option), "--" + option.replace("_", "-"))
+        return self.checked(getattr(self.cfg, option), flag(option))
 
     def checked(self, listed: str | None, option: str) -> list[str]:
         """Return a list of tags, split and checked. Raises LaftError for an unknown language."""

@@ -26,8 +26,9 @@ gives the share of the words that simplemma's dictionary of the language has.
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,30 +82,22 @@ def strip_copied_names(text: str, source: str) -> str:
 
 
 @functools.cache
-def _classifier(codes: tuple[str, ...]) -> Callable[[str], str]:
+def _identifier(codes: tuple[str, ...] = ()) -> Any:
+    """Return py3langid's identifier of these languages, without any of all that it knows."""
     # Imported late: reading the identifier's model takes half a second.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     # fairseq sets the root logger to DEBUG, which would let py3langid's messages through.
     logging.getLogger("py3langid").setLevel(logging.INFO)
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-    try:
+    if codes:
         identifier.set_languages(list(codes))
-    except ValueError as error:
-        raise LaftError(f"py3langid cannot tell these languages: {error}") from error
-    return lambda text: str(identifier.classify(text)[0])
-
-
-@functools.cache
-def _labels() -> frozenset[str]:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return frozenset(map(str, LanguageIdentifier.from_model_file(MODEL_FILE).nb_classes))
+    return identifier
 
 
 def _is_identifiable(code: str) -> bool:
     """Return whether py3langid knows a language; that it knows the listed ones is known."""
-    return code in SCRIPTS or code in OTHERS or code in _labels()
+    return code in SCRIPTS or code in OTHERS or code in _identifier().nb_classes
 
 
 def identify(
@@ -140,7 +133,7 @@ def identify(
         return None
     if not codes:
         return NO_LANGUAGE if by_script is not None else None
-    code = _classifier(codes)(rest)
+    code = str(_identifier(codes).classify(rest)[0])
     sound = code not in SCRIPTS or _are_written_in(tokens, SCRIPTS[code] or ("Latin",))
     return code if sound else NO_LANGUAGE
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -75,8 +74,8 @@ def measures(
                     "tokens": sum(map(len, drawn.values())),
                 }
             if parallel:
-                panel["retrieval"] = asdict(metrics.retrieval(a, b))
-                panel["retrieval_centred"] = asdict(metrics.retrieval(a, b, centred=True))
+                panel["retrieval"] = metrics.retrieval(a, b)
+                panel["retrieval_centred"] = metrics.retrieval(a, b, centred=True)
             if mask_latin:
                 panel["retrieval_masked"] = masked[stage]
             panels.append(panel)
@@ -114,7 +113,4 @@ def _masked_retrieval(
     sides, lost = without_shared(model.encoder.dictionary, first, second, indices)
     a, b = (represent(model, side, range(len(indices))) for side in sides)
     left_out = dict(zip(pair, lost, strict=True))
-    return {
-        stage: {**asdict(metrics.retrieval(a[stage], b[stage])), "left_out": left_out}
-        for stage in a
-    }
+    return {stage: {**metrics.retrieval(a[stage], b[stage]), "left_out": left_out} for stage in a}

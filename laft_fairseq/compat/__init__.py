@@ -10,11 +10,13 @@ def apply() -> None:
 
     from fairseq import checkpoint_utils, utils
     from fairseq import options as fairseq_options
+    from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE
     from fairseq.distributed import utils as distributed_utils
     from fairseq.file_io import PathManager
     from fairseq.models import distributed_fairseq_model
     from fairseq.trainer import Trainer
 
+    wrap(SentencepieceBPE, startup.decode)
     wrap(fairseq_options, options.parse_args_and_arch)
     wrap(distributed_utils, distributed.call_main)
     wrap(distributed_utils, distributed.distributed_init)

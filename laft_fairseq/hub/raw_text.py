@@ -14,7 +14,6 @@ from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.record import Checkpoint
-from laft_fairseq.compat.startup import decode_byte_subwords
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.vocabulary_files import DICTIONARY, SENTENCEPIECE
@@ -91,7 +90,6 @@ class SubwordTokenizer:
 
     def __init__(self, path: Path, dictionary: Dictionary) -> None:
         _check(path, sentencepiece_dictionary.read_subwords(path), dictionary)
-        decode_byte_subwords()
         self.bpe = SentencepieceBPE(SentencepieceConfig(sentencepiece_model=str(path)))
         self.dictionary = dictionary
 

@@ -59,12 +59,7 @@ class Vocabulary(NamedTuple):
 def read(
     folder: Path, config: Any, langs: Sequence[str] = (), layout: str | None = None
 ) -> Vocabulary:
-    """Return the vocabulary of a Hugging Face directory.
-
-    Args:
-        folder: the directory.
-        config: its ``MBartConfig`` or ``M2M100Config``.
-        langs, layout: what the user says; nothing: the tokenizer says.
+    """Return the vocabulary of a Hugging Face directory; ``langs`` and ``layout`` are the user's.
 
     Raises:
         LaftError: no sentencepiece model, another tokenizer's, or languages that cannot be told.

@@ -34,11 +34,9 @@ def model_card(
     """Return the text of a model card.
 
     Args:
-        name: of the model.
-        method: its system (method/systems.py).
+        name: of the model, a system `method`.
         languages: tags that it can write.
         trained_on: its data in words.
-        layout: where the tag stands.
         with_code: whether it needs its modelling file.
         results: JSON files of `laft score`, or result files of a recipe.
 

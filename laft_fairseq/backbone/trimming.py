@@ -90,12 +90,9 @@ def count_subwords(model: Any, texts: Iterable[str]) -> Counts:
 
 
 def compare(whole: Any, small: Any, new_ids: Counts, texts: Iterable[str]) -> Coverage:
-    """Segment texts by both models; refuse if one of kept subwords comes out differently.
+    """Segment raw texts by both processors; refuse if one of kept subwords comes out differently.
 
-    Args:
-        whole, small: ``SentencePieceProcessor`` before and after.
-        new_ids: (n,) of each subword in the small model, -1 where it was dropped.
-        texts: raw text.
+    ``new_ids`` (n,) are each subword's in the small model, -1 where it was dropped.
     """
     coverage = Coverage()
     for batch in _batches(texts):
@@ -140,13 +137,9 @@ def rows(selection: Selection, tags: Sequence[str], kept_tags: Sequence[str]) ->
 def trimmed_folder(
     folder: Folder, selection: Selection, tags: list[str], sentencepiece: bytes
 ) -> BackboneFolder:
-    """Return the trimmed backbone, which records what it was trimmed from.
+    """Return the trimmed backbone, with its ``sentencepiece`` model, which records its origin.
 
-    Args:
-        folder: the whole backbone.
-        selection: the subwords kept.
-        tags: the languages kept, in the whole dictionary's order.
-        sentencepiece: the trimmed sentencepiece model.
+    The kept ``tags`` are in the whole dictionary's order.
     """
     whole = open_checkpoint(folder.backbone.path)
     # Unpacked as it is read, or its fingerprint would be another one.

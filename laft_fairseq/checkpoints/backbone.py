@@ -195,16 +195,10 @@ def places(option: str | None, origin: str, recorded: str) -> list[str]:
 
 
 def find(option: str | None, origin: str, recorded: str, expected: str) -> Backbone:
-    """The backbone of a slim checkpoint: option, environment, beside the checkpoint, recorded.
-
-    Args:
-        option: path given by the user, if any.
-        origin: path of the checkpoint.
-        recorded: path that the checkpoint remembers.
-        expected: fingerprint that the checkpoint remembers.
+    """The backbone of the slim checkpoint ``origin``: option, environment, beside it, recorded.
 
     Raises:
-        LaftError: none found, or the one found is another backbone.
+        LaftError: none found, or another than that of the ``expected`` fingerprint.
     """
     named = option or os.environ.get(ENVIRONMENT)
     if named and not os.path.exists(named):

@@ -49,12 +49,7 @@ def estimate(
 ) -> dict[str, ComponentStatistics]:
     """Return the statistics of each language, over all processes of the run.
 
-    Args:
-        model: an mBART in eval, as :class:`LAFTMBart`.
-        backbone: its file, named in errors.
-        tags: languages of its dictionary.
-        k: components that each language is to have.
-        corpus: the sentences.
+    ``model`` is a LAFTMBart in eval; ``backbone``, its file, is named in errors.
 
     Raises:
         LaftError: a language has no such text, or fewer than k sentences, which is found before

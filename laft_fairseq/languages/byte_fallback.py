@@ -55,11 +55,7 @@ def check_input(subwords: Sequence[str], tag: str) -> str:
 def check_coverage(count: int, subwords: int, tag: str, where: str | Path) -> str:
     """Return a warning where many of a text's subwords are bytes or ``<unk>``, else "".
 
-    Args:
-        count: its subwords that are (:func:`uncovered`).
-        subwords: all of its subwords.
-        tag: its language, "" where it is not known.
-        where: its file.
+    ``count`` of its ``subwords`` are (:func:`uncovered`); the ``tag`` is "" where it is not known.
 
     Raises:
         LaftError: most are, and the environment variable LAFT_ALLOW_BYTES is not 1.

@@ -78,11 +78,7 @@ def find(name: str) -> System:
 def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> bool:
     """Return whether ``stage`` of ``method`` trains the parameter of this name.
 
-    Args:
-        parameter: its name in the model.
-        method: the system.
-        stage: one of ``STAGES``.
-        encoder_layers: of the backbone.
+    ``encoder_layers`` is how many layers the backbone's encoder has.
     """
     layers = {"second": encoder_layers - 2, "top": encoder_layers - 1}
     groups = getattr(find(method), stage)

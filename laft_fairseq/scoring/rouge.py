@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.tokenizers import NORMALISATION, hypothesis_tokenizer, tokenizer
-from laft_fairseq.scoring.tokenizers import PROTOCOLS as PROTOCOLS
 
 Scores = npt.NDArray[np.float64]
 
@@ -42,16 +41,10 @@ def rouge_items(
     metrics: Sequence[str] = METRICS,
     more: Sequence[Sequence[str]] = (),
 ) -> dict[str, Scores]:
-    """Return the scores of each hypothesis against its best reference.
+    """Return the scores of n hypotheses, each against its best reference.
 
-    Args:
-        hypotheses: n of them.
-        references: n of them.
-        lang: their language.
-        protocol: what a token is.
-        metrics: of METRICS.
-        more: further references, n in each list; for each metric the best counts, as in
-            rouge-score's `score_multi`.
+    `more` are further references, n in each list: for each metric the best counts, as in
+    rouge-score's `score_multi`.
 
     Returns:
         By metric (n,): F of each item, 0 to 100.

@@ -20,7 +20,7 @@ from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedPairDatase
 from laft_fairseq.errors import LaftError, flag
 from laft_fairseq.method.systems import find
 from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
-from laft_fairseq.scoring.rouge import PROTOCOLS
+from laft_fairseq.scoring.tokenizers import PROTOCOLS
 from laft_fairseq.tasks.laft_denoising import LaftDenoisingOptions
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions

@@ -91,10 +91,8 @@ class LaftTask(Decoding, FairseqTask):
     def is_train_split(self, split: str, **kwargs: Any) -> bool:
         """Return whether ``split`` is loaded to train on.
 
-        Args:
-            split: its name.
-            kwargs: fairseq's, of ``load_dataset``; ``task_cfg`` among them, the checkpoint's
-                options, says that a model is only used, so that ``--gen-lang`` decides.
+        Among fairseq's ``kwargs`` of ``load_dataset``, ``task_cfg``, the checkpoint's options, says
+        that a model is only used, so that ``--gen-lang`` decides.
         """
         if split != interpolated_or_default(self.cfg, "train_subset", "train"):
             return False
@@ -117,10 +115,7 @@ class LaftTask(Decoding, FairseqTask):
         fairseq would leave longer ones out of training, and fail at them in validation. Where a
         model is only used, nothing is cut to fit a batch: see :func:`refuse_longer`.
 
-        Args:
-            train: whether the split trains.
-            rows: the fewest rows of a batch, padded to one length.
-            kwargs: as of :meth:`is_train_split`.
+        ``rows`` are the fewest rows of a batch; ``kwargs`` are as in :meth:`is_train_split`.
         """
         name = "max_tokens" if train else "max_tokens_valid"
         most = None if "task_cfg" in kwargs else interpolated_or_default(self.cfg, name, None)

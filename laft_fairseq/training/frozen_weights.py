@@ -30,11 +30,7 @@ def adopt(parameters: Mapping[str, nn.Parameter], source: Mapping[str, Tensor]) 
     """Give each parameter the contents of ``source``; a frozen one shares its memory if possible.
 
     A trained parameter gets a copy, as it will be written to; so does one of another device or
-    dtype. Pages that were read for a copy are released at once.
-
-    Args:
-        parameters: by name, on any device.
-        source: tensors of the same names and shapes, possibly mapped from a file.
+    dtype. Pages of a mapped file that were read for a copy are released at once.
     """
     with torch.no_grad():
         for name, parameter in parameters.items():

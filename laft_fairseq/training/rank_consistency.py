@@ -103,9 +103,7 @@ def expect_same_model(model: nn.Module) -> None:
 def check_sharing(batches: Any) -> None:
     """Check that all processes cut the same batches, so that each goes to exactly one of them.
 
-    Args:
-        batches: fairseq's EpochBatchIterator, of which process ``shard_id`` takes every
-            ``num_shards``-th batch.
+    Of fairseq's EpochBatchIterator process ``shard_id`` takes every ``num_shards``-th batch.
     """
     if not is_distributed():
         return

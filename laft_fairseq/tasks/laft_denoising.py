@@ -4,7 +4,6 @@ fairseq reads the fields' types at run time, so this module keeps plain annotati
 """
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from fairseq.data import ResamplingDataset
 from fairseq.tasks import register_task
 
 from laft_fairseq.compat.options import option
-from laft_fairseq.data.infilling import InfillingDataset
 from laft_fairseq.data.tagged_texts import MultilingualDataset
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
@@ -54,7 +52,7 @@ class LaftDenoising(LaftTask):
         epoch = int(kwargs.get("epoch", 1))
         train = self.is_train_split(split, **kwargs)
         tags, longest = self.split_langs(train), self.longest(train, **kwargs)
-        parts = [self._infilling(tag, split, train, longest) for tag in tags]
+        parts = [self.infilling(tag, split, longest, self.cfg, fixed=not train) for tag in tags]
         if not train:
             self.datasets[split] = MultilingualDataset(parts, shuffle=False)
             return
@@ -70,18 +68,3 @@ class LaftDenoising(LaftTask):
             for part, r in zip(parts, ratios, strict=True)
         ]
         self.datasets[split] = MultilingualDataset(sampled, shuffle=True)
-
-    def _infilling(self, tag: str, split: str, train: bool, longest: int) -> InfillingDataset:
-        """Return a language's sentences of a split, with fixed noise where they do not train."""
-        prefix = os.path.join(self.cfg.data, tag, split)
-        positions = min(self.cfg.max_source_positions, self.cfg.max_target_positions)
-        limit = min(self.cfg.tokens_per_sample, positions, longest)
-        return InfillingDataset(
-            self.read(prefix, tag, limit),
-            self.dictionary,
-            tag,
-            seed=self.cfg.seed,
-            fixed=not train,
-            mask=self.cfg.mask,
-            poisson_lambda=self.cfg.poisson_lambda,
-        )

@@ -15,7 +15,6 @@ from fairseq.tasks import register_task
 from laft_fairseq.compat.options import option
 from laft_fairseq.data.adversarial_batches import TARGET_ROWS, AdversarialRows
 from laft_fairseq.data.denoising_mix import DenoisingMix
-from laft_fairseq.data.infilling import InfillingDataset
 from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedPairDataset
 from laft_fairseq.errors import LaftError, flag
 from laft_fairseq.method.systems import find
@@ -144,18 +143,8 @@ class LaftGeneration(LaftTask):
         self, pairs: list[TaggedPairDataset], split: str, longest: int
     ) -> DenoisingMix:
         """Return pairs and, for the rest of each batch, text with stage 1's noise."""
-        noise, positions = LaftDenoisingOptions, min(self.max_positions())
-        limit = min(noise.tokens_per_sample, positions, longest)
         texts = [
-            InfillingDataset(
-                self.read(os.path.join(self.cfg.data, tag, split), tag, limit),
-                self.dictionary,
-                tag,
-                seed=self.cfg.seed,
-                fixed=False,
-                mask=noise.mask,
-                poisson_lambda=noise.poisson_lambda,
-            )
+            self.infilling(tag, split, longest, LaftDenoisingOptions, fixed=False)
             for tag in self.mix_langs()
         ]
         mixed = DenoisingMix(pairs, texts, self.cfg.mix_denoising, self.cfg.seed)

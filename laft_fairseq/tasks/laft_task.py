@@ -14,6 +14,7 @@ from fairseq.tasks import FairseqTask
 from laft_fairseq.checkpoints.reading import checked_tensors, read_checkpoint
 from laft_fairseq.checkpoints.untrained_parts import describe_parts
 from laft_fairseq.data.adversarial_batches import AdversarialRows
+from laft_fairseq.data.infilling import InfillingDataset
 from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts, refuse_longer
 from laft_fairseq.errors import LaftError, flag, in_one_line
 from laft_fairseq.languages import tags as language_tags
@@ -108,6 +109,21 @@ class LaftTask(Decoding, FairseqTask):
         """Return the sentences of a language at ``prefix``, tagged and cut to ``limit`` tokens."""
         raw = load_texts(prefix, self.dictionary, tag)
         return TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
+
+    def infilling(
+        self, tag: str, split: str, longest: int, noise: Any, fixed: bool
+    ) -> InfillingDataset:
+        """Return a language's sentences of a split with ``noise``, stage 1's options of it.
+
+        It is the same in all epochs if ``fixed``. Sentences are cut to ``longest`` tokens, and to
+        what noise and model allow.
+        """
+        limit = min(noise.tokens_per_sample, *self.max_positions(), longest)
+        texts = self.read(os.path.join(self.cfg.data, tag, split), tag, limit)
+        return InfillingDataset(
+            texts, self.dictionary, tag, seed=self.cfg.seed, fixed=fixed, mask=noise.mask,
+            poisson_lambda=noise.poisson_lambda,
+        )  # fmt: skip
 
     def longest(self, train: bool, rows: int = 1, **kwargs: Any) -> int:
         """Return the most tokens of a row that fit into a batch, to which training cuts it.

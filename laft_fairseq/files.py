@@ -247,11 +247,7 @@ def check_exists(path: str | Path | None, words: str = "no such folder") -> None
 
 
 def check_output(path: Path, *inputs: str | Path | None) -> None:
-    """Refuse, before any work, an output that cannot be written or is one of the inputs.
-
-    Raises:
-        LaftError: the folder of ``path`` is absent, or ``path`` is a folder or an input.
-    """
+    """Refuse, before any work, an output that cannot be written or is one of the inputs."""
     if path.is_dir():
         raise LaftError(f"{path}: a folder; name a file")
     check_folder_of(path)

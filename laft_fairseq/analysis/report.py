@@ -42,9 +42,6 @@ def measures(
         seed: of draws and probes.
         parallel: whether sentences of one number are translations; adds retrieval.
         mask_latin: adds retrieval without the Latin words that both sides share.
-
-    Raises:
-        LaftError: too few sentences.
     """
     indices, states = {}, {}
     samples = {tag: TokenSample(tokens, seed) for tag in sentences if tokens}

@@ -98,9 +98,6 @@ def represent(
     Returns:
         ``e``, ``r`` and ``fused``, (n, d) fp32 each; ``e`` alone where the model's method has no
         task module. A sentence without tokens of its own is all zero.
-
-    Raises:
-        LaftError: the model lacks components of the language.
     """
     dictionary: Dictionary = model.encoder.dictionary
     device = model.encoder.embed_tokens.weight.device

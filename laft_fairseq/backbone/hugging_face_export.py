@@ -32,9 +32,6 @@ def build(model: Any, state: dict[str, Tensor], dictionary: Dictionary, lang: st
         state: all its tensors, in the precision to be written.
         dictionary: of all its languages.
         lang: the language written where none is named.
-
-    Raises:
-        LaftError: what transformers' models have no place for.
     """
     transformers = load_transformers()
     if model.encoder.new_tag_rows:

@@ -39,9 +39,6 @@ def model_card(
         trained_on: its data in words.
         with_code: whether it needs its modelling file.
         results: JSON files of `laft score`, or result files of a recipe.
-
-    Raises:
-        LaftError: a result file that cannot be read.
     """
     from huggingface_hub import EvalResult, ModelCardData
 

@@ -87,11 +87,7 @@ def read(path: str) -> Backbone:
 
 
 def backbone_of(checkpoint: Checkpoint) -> Backbone:
-    """The backbone that an open file holds.
-
-    Raises:
-        LaftError: not an mBART, which ties its embeddings.
-    """
+    """The backbone that an open file holds."""
     path, file = checkpoint.path, FileState.of(checkpoint.path)
     if not checkpoint.state:
         raise LaftError(f"{path}: not a fairseq checkpoint of mBART: it has no 'model'")

@@ -37,17 +37,11 @@ DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what o
 
 @dataclass
 class Restoring:
-    """What fairseq's reader is asked for, and what it has read.
+    """What fairseq's reader is asked for, and what it has read."""
 
-    Attributes:
-        builds: a model is built of the file's options.
-        ours_alone: every other file is refused.
-        path: of the last checkpoint of ours that was read, or "".
-    """
-
-    builds: bool = False
-    ours_alone: bool = False
-    path: str = ""
+    builds: bool = False  # a model is built of the file's options
+    ours_alone: bool = False  # every other file is refused
+    path: str = ""  # of the last checkpoint of ours that was read, or ""
 
 
 current: ContextVar[Restoring | None] = ContextVar("current", default=None)
@@ -185,9 +179,6 @@ def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwarg
     """Load as fairseq does; a task of ours then knows the file, for a criterion to be built.
 
     With such a task, or with ours as ``--user-dir`` and none, only our checkpoints are read.
-
-    Raises:
-        LaftError: a checkpoint is not there, or is refused.
     """
     given = inspect.signature(stock).bind(filenames, *args, **kwargs).arguments
     if not given.get("suffix") and given.get("num_shards", 1) == 1:

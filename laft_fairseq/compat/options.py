@@ -38,7 +38,10 @@ LARGER_IS_BETTER = ("rougeL", "accuracy")
 
 
 def option(default: Any, words: str) -> Any:
-    """Return the field of an option in one of fairseq's dataclasses; its help is ``words``."""
+    """Return the field of an option in one of fairseq's dataclasses; its help is ``words``.
+
+    fairseq reads the types of such fields at run time, and of unions Optional[...] alone.
+    """
     return field(default=default, metadata={"help": words})
 
 

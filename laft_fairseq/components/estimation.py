@@ -27,21 +27,13 @@ MAX_TOKENS = 2048, 8192
 
 @dataclass(frozen=True)
 class Corpus:
-    """The sentences that components are estimated on, and how they are read.
+    """The sentences that components are estimated on, and how they are read."""
 
-    Attributes:
-        data: data-bin folder with the monolingual text of each language, or its pairs.
-        split: which of its splits.
-        max_length: tokens that a longer sentence is cut to.
-        max_tokens: of a batch; None: `MAX_TOKENS` of the device.
-        max_sentences: the first so many of each language; None: all.
-    """
-
-    data: str
-    split: str = "train"
-    max_length: int = 512
-    max_tokens: int | None = None
-    max_sentences: int | None = None
+    data: str  # data-bin folder with the monolingual text of each language, or its pairs
+    split: str = "train"  # which of its splits
+    max_length: int = 512  # tokens that a longer sentence is cut to
+    max_tokens: int | None = None  # of a batch; None: `MAX_TOKENS` of the device
+    max_sentences: int | None = None  # the first so many of each language; None: all
 
 
 def estimate(

@@ -187,11 +187,7 @@ def merge(paths: Sequence[StrPath], out: StrPath) -> None:
 
 
 def derive(path: StrPath, out: StrPath, k: int | None = None) -> None:
-    """Compute k components (default: as many as there) anew from a file's Gram matrices.
-
-    Raises:
-        LaftError: an ablation, and whatever `load` and `save` refuse.
-    """
+    """Compute k components (default: as many as there) anew from a file's Gram matrices."""
     file = load(path, with_statistics=True)
     file.expect_true()
     save(out, file.statistics, k or file.k, file.fingerprint, file.mask_source_tag, file.layout)

@@ -17,18 +17,12 @@ from laft_fairseq.method.removal import SCALINGS, Scaling
 
 @dataclass(frozen=True)
 class Ablation:
-    """What stands in place of the true c_L (`ablations.py`).
+    """What stands in place of the true c_L (`ablations.py`)."""
 
-    Attributes:
-        kind: `other-language` or `random-subspace`.
-        of: whose c_L each tag has; empty for random ones.
-        seed: of the random subspaces; None elsewhere.
-        gains: by tag and scaling, what s_L = gain · c cᵀ e_L (/ ‖e_L‖) is multiplied by.
-    """
-
-    kind: str
-    of: dict[str, str] = field(default_factory=dict)
-    seed: int | None = None
+    kind: str  # other-language or random-subspace
+    of: dict[str, str] = field(default_factory=dict)  # whose c_L each tag has; {} for random ones
+    seed: int | None = None  # of the random subspaces; None elsewhere
+    # by tag and scaling, what s_L = gain · c cᵀ e_L (/ ‖e_L‖) is multiplied by
     gains: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property

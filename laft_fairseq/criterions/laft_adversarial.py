@@ -1,7 +1,4 @@
-"""The loss of TM + adv (appendix): L = L_cls + L_adv + L_gen.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""The loss of TM + adv (appendix): L = L_cls + L_adv + L_gen."""
 
 import logging
 import math

@@ -66,11 +66,7 @@ def vocabulary_of(
     sentencepiece_model: str | os.PathLike[str] | None,
     backbone: str | None,
 ) -> Vocabulary:
-    """Find a checkpoint's dictionary and sentencepiece model, where they are not given.
-
-    Raises:
-        LaftError: one is found nowhere; names the folders and the remedy.
-    """
+    """Find a checkpoint's dictionary and sentencepiece model, where they are not given."""
     given = None if data is None else Path(data)
     places = folders(checkpoint, None if given is None else str(given), backbone)
     dictionary = find_file(DICTIONARY, [given] if given else places, checkpoint.path)

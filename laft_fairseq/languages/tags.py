@@ -58,11 +58,7 @@ def split_tags(text: str | None, where: str | Path = "languages") -> list[str]:
 
 
 def read_tags(path: Path) -> list[str]:
-    """Return the tags in a file, parted by white space.
-
-    Raises:
-        LaftError: what is no UTF-8 text or no tag, or a tag listed twice.
-    """
+    """Return the tags in a file, parted by white space."""
     return split_tags(",".join(words_of(path)), path)
 
 

@@ -83,10 +83,7 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
         With a gate, it has ``h``, ``alpha``, ``languages`` and ``text_mask`` of all rows too.
 
         Args:
-            src_tokens: (B, T).
-            src_lengths: (B,), unused.
-            return_all_hiddens: fairseq's.
-            token_embeddings: fairseq's.
+            src_tokens, src_lengths, return_all_hiddens, token_embeddings: fairseq's.
             output_language: (B,) index of the language to write in, where it is not the source's
                 own; its mean s_L is then fused in.
             decoded_rows: (R,) the only rows that the decoder sees.

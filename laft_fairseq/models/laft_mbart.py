@@ -151,11 +151,7 @@ class LAFTMBart(CheckpointedMBart):
         )
 
     def start(self, train_langs: Sequence[str]) -> None:
-        """Set what training begins with: backbone, language components, fresh adapters.
-
-        Raises:
-            LaftError: a file is missing, damaged or does not fit.
-        """
+        """Set what training begins with: backbone, language components, fresh adapters."""
         self.train_langs = tuple(train_langs)
         if self.options.backbone:
             self.load_backbone(backbones.read(self.options.backbone))

@@ -1,7 +1,4 @@
-"""The model's options, one for each choice that the paper leaves open.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""The model's options, one for each choice that the paper leaves open."""
 
 import logging
 from argparse import Namespace

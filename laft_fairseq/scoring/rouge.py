@@ -48,9 +48,6 @@ def rouge_items(
 
     Returns:
         By metric (n,): F of each item, 0 to 100.
-
-    Raises:
-        LaftError: the language or protocol is unknown.
     """
     outputs = list(map(hypothesis_tokenizer(protocol, lang), hypotheses))
     cut = tokenizer(protocol, lang)

@@ -36,9 +36,6 @@ def results(
 
     `language` is what the output is identified as among the model's languages; `copied` the
     percentage of its words that the source has, None of an output without a word.
-
-    Raises:
-        LaftError: a limit, a language or an option of the search is refused.
     """
     page_texts.check_limits(texts)
     if not 1 <= search["beam"] <= MAX_BEAM:

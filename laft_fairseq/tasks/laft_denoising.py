@@ -1,7 +1,4 @@
-"""Stage 1 (section 3.3): unsupervised generation pretraining, restoring infilled monolingual text.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""Stage 1 (section 3.3): unsupervised generation pretraining, restoring infilled monolingual text."""
 
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,4 @@
-"""Stage 2 (section 3.3): task finetuning on annotated pairs, and zero-shot generation afterwards.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""Stage 2 (section 3.3): task finetuning on annotated pairs, and zero-shot generation afterwards."""
 
 import logging
 import os

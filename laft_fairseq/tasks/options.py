@@ -1,7 +1,4 @@
-"""Options of both tasks.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""Options of both tasks."""
 
 from dataclasses import dataclass
 from typing import Any, Optional

@@ -142,5 +142,4 @@ def trimmed(model: SubwordModel, keep: Mask) -> bytes:
     del proto.pieces[:]
     proto.pieces.extend(p for p, kept in zip(model.proto.pieces, keep, strict=True) if kept)
     proto.trainer_spec.vocab_size = len(proto.pieces)
-    data: bytes = proto.SerializeToString()
-    return data
+    return proto.SerializeToString()

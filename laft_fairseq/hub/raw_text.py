@@ -102,8 +102,7 @@ class SubwordTokenizer:
     def decode(self, tokens: Tensor, ignored: set[int]) -> str:
         """The text, in one line, of (n,) ids of an output, without ``</s>`` and ``ignored`` ids."""
         subwords = self.dictionary.string(tokens, extra_symbols_to_ignore=ignored)
-        text: str = self.bpe.decode(subwords)
-        return text.translate(WHITE).strip()
+        return self.bpe.decode(subwords).translate(WHITE).strip()
 
 
 def _check(path: Path, subwords: list[str], dictionary: Dictionary) -> None:

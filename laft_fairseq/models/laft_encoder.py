@@ -143,5 +143,4 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
         """Return the embeddings of (B, T) tokens with positions, and without: (B, T, d) each."""
         if token_embedding is None:
             token_embedding = self.new_tag_rows.embed(src_tokens, self.embed_tokens)
-        x, embedded = super().forward_embedding(src_tokens, token_embedding)
-        return x, embedded
+        return super().forward_embedding(src_tokens, token_embedding)

@@ -31,9 +31,7 @@ def rank_at_share_of_laft(model: Any) -> int:
 def add_lora(model: nn.Module, rank: int) -> None:
     """Put peft's low-rank updates beside a model's projections, in place.
 
-    Args:
-        model: with mBART's ``encoder`` and ``decoder``.
-        rank: of B A; 0: :func:`rank_at_share_of_laft`.
+    A ``rank`` of 0 stands for :func:`rank_at_share_of_laft`.
 
     Raises:
         LaftError: peft is not installed, or a negative rank.

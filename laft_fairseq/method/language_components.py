@@ -111,16 +111,12 @@ class ComponentStatistics:
         return c.float().contiguous(), eigenvalues.sqrt()
 
     def mean_removed(self, components: Tensor, scaling: Scaling) -> Tensor:
-        """Return the mean of s_L over the n sentences, (d) fp32, computed in float64.
+        """Return the mean of s_L over the n sentences, for c_L (d, k): (d) fp32, by float64.
 
         scaled:      c_L c_Lᵀ (Σ e_L / ‖e_L‖₂) / n
         projection:  c_L c_Lᵀ (Σ e_L) / n
         mean:        (Σ e_L) / n
         none:        0
-
-        Args:
-            components: c_L, (d, k).
-            scaling: one of these four.
         """
         if scaling == "none":
             return torch.zeros_like(self.sum, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Stage 1 (section 3.3): unsupervised generation pretraining, restoring infilled monolingual text."""
+"""Stage 1 (section 3.3): generation pretraining, which restores infilled monolingual text."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Stage 2 (section 3.3): task finetuning on annotated pairs, and zero-shot generation afterwards."""
+"""Stage 2 (section 3.3): task finetuning on annotated pairs, then zero-shot generation."""
 
 import logging
 import os

@@ -57,12 +57,9 @@ def key_of(tokens: Tensor) -> bytes:
 
 
 class EncoderCache:
-    """Holds bf16 vectors by example, bounded on disk, shared by processes.
+    """Holds bf16 vectors of width d by example, shared by processes, in one backbone's folder.
 
-    Args:
-        folder: of one backbone and one way of using it.
-        d: width of a vector.
-        limit: bytes that all parts together may take; beyond it nothing is added.
+    Nothing is added beyond ``limit``, the bytes that all parts together may take.
 
     Raises:
         LaftError: the folder cannot be made.

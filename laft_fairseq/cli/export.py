@@ -104,31 +104,30 @@ def run(args: argparse.Namespace) -> int:
         _leave_out_paths(content["cfg"])
         header.backbone = ""
     elif header.kind == "slim":
-        backbone = backbones.find(
-            args.backbone, args.checkpoint, header.backbone, header.fingerprint
-        )
-        state.update(frozen_tensors(header, backbone.state, args.checkpoint))
+        path = checkpoint.path
+        backbone = backbones.find(args.backbone, path, header.backbone, header.fingerprint)
+        state.update(frozen_tensors(header, backbone.state, path))
     vocabulary = _vocabulary(checkpoint, args) if is_folder else {}
     if args.half:
         state = to_fp16(state, args.checkpoint)
     if not args.slim:
         header.kind, header.frozen = "whole", []
     # The rest is small, and fairseq-generate asks for some of it.
-    kept = {key: content[key] for key in content if key not in ("model", "last_optimizer_state")}
+    content.pop("last_optimizer_state", None)
     if args.as_backbone:  # a plain mBART, whichever system trained it
-        kept = {"args": _shape(checkpoint)}
+        content = {"args": _shape(checkpoint)}
         header.method = "mbart_full"
         header.removal = header.fingerprint = header.backbone = ""
     state[HEADER_KEY] = header.to_tensor()
-    kept |= {"model": state}
+    content["model"] = state
     if is_folder:
         with replacing_folder(args.out) as folder:
-            save_torch(kept, folder / MODEL)
+            save_torch(content, folder / MODEL)
             for name, text in vocabulary.items():
                 (folder / name).write_bytes(text)
     else:
         with replacing(args.out) as partial:
-            save_torch(kept, partial)
+            save_torch(content, partial)
     size = (args.out / MODEL if is_folder else args.out).stat().st_size / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
     return 0

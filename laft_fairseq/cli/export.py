@@ -233,6 +233,7 @@ def _vocabulary(checkpoint: "Checkpoint", args: argparse.Namespace) -> dict[str,
 
 def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
     """The options of a model's shape and those that no tensor shows; no paths among them."""
+    from laft_fairseq.backbone.trimming import OPTIONS
     from laft_fairseq.checkpoints.backbone import is_added
     from laft_fairseq.checkpoints.header import architecture_options
     from laft_fairseq.checkpoints.options import model_options
@@ -243,7 +244,5 @@ def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
             f"{checkpoint.path}: holds {added}: a trained model, not a plain mBART backbone"
         )
     recorded = vars(model_options(checkpoint.options["model"], checkpoint.path))
-    widths = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
-    names = [f"{side}_{width}" for side in ("encoder", "decoder") for width in widths]
-    shape = {key: recorded[key] for key in ("arch", *names)}
+    shape = {key: recorded[key] for key in OPTIONS}
     return argparse.Namespace(**(architecture_options(recorded) | shape))

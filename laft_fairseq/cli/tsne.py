@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(args: argparse.Namespace, report: dict[str, Any], states: Any) -> None:
     """Draw a map for each panel of the report, and add its perplexity there."""
-    from laft_fairseq.analysis.figure2 import draw, save
+    from laft_fairseq.analysis.figure2 import draw
     from laft_fairseq.files import replacing
     from laft_fairseq.progress import progress
 
@@ -125,8 +125,9 @@ def _draw(args: argparse.Namespace, report: dict[str, Any], states: Any) -> None
         [STAGE_TITLES[stage] for stage in stages],
         [_caption(args, report), f"$ {report['command']}"],
     )
+    about = {"Title": "Sentence representations by language", "Description": report["command"]}
     with replacing(args.out) as temporary:
-        save(figure, temporary, report["command"])
+        figure.savefig(temporary, format="png", dpi=figure.dpi, metadata=about)
 
 
 def _check(args: argparse.Namespace, tags: list[str]) -> None:

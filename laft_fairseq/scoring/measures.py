@@ -162,8 +162,3 @@ def length_ratio(hypotheses: Sequence[str], references: Sequence[str]) -> float 
     expected = sum(len(unicode_tokens(reference)) for reference in references)
     written = sum(len(unicode_tokens(hypothesis)) for hypothesis in hypotheses)
     return written / expected if expected else None
-
-
-def empty(outputs: Sequence[str]) -> int:
-    """Return how many outputs have no character but spaces."""
-    return sum(not output.strip() for output in outputs)

@@ -58,24 +58,16 @@ class ComponentsOfLanguage(nn.Module):
 
 
 class LAFT:
-    """Section 3 as a mixin of the encoder, so that checkpoints name its parts as the encoder's.
+    """Section 3 as a mixin of the encoder, so that checkpoints name its parts as the encoder's."""
 
-    Attributes:
-        tags: the languages; an index of a language is its place here.
-        removal: how s_L is formed, or ``none``.
-        fusion_input: what stands for s_L in the fusion: ``subtracted``, ``mean`` or ``none``.
-        task_module, fusion, gate: None where the system lacks the part.
-        language_components: by tag.
-    """
-
-    tags: tuple[str, ...]
+    tags: tuple[str, ...]  # the languages; an index of a language is its place here
     embed_tokens: nn.Embedding
-    removal: Scaling = "none"
-    fusion_input: str = ""
-    task_module: TaskModule | None
+    removal: Scaling = "none"  # how s_L is formed
+    fusion_input: str = ""  # what stands for s_L in the fusion: subtracted, mean or none
+    task_module: TaskModule | None  # None, as the next two, where the system lacks the part
     fusion: Fusion | None
     gate: nn.Module | None
-    language_components: nn.ModuleDict
+    language_components: nn.ModuleDict  # by tag
 
     @property
     def needs_components(self) -> bool:

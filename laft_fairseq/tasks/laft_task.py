@@ -63,10 +63,7 @@ class LaftTask(Decoding, FairseqTask):
         """Return the dictionary, which serves both sides."""
         return self.dictionary
 
-    @property
-    def target_dictionary(self) -> Dictionary:
-        """Return the dictionary, which serves both sides."""
-        return self.dictionary
+    target_dictionary = source_dictionary
 
     def max_positions(self) -> tuple[int, int]:
         """Return the most tokens of source and target; longer ones were cut when read."""

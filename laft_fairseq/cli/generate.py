@@ -105,7 +105,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, search and write, a buffer of lines at a time, until the input ends."""
-    from laft_fairseq.files import check_exists
+    from laft_fairseq.files import check_exists, decoded_lines
 
     for checkpoint in args.checkpoint:
         check_exists(checkpoint, "no such checkpoint")
@@ -116,7 +116,6 @@ def run(args: argparse.Namespace) -> int:
     from fairseq.utils import set_torch_seed
 
     from laft_fairseq import hub
-    from laft_fairseq.files import decoded_lines
     from laft_fairseq.hub.generator import BUFFER
     from laft_fairseq.hub.search import Search
     from laft_fairseq.progress import progress

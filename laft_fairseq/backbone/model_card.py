@@ -34,7 +34,7 @@ def model_card(
     """Return the text of a model card.
 
     Args:
-        name: of the model, a system `method`.
+        name, method: of the model and of its system.
         languages: tags that it can write.
         trained_on: its data in words.
         with_code: whether it needs its modelling file.

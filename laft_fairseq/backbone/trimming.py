@@ -92,7 +92,7 @@ def count_subwords(model: Any, texts: Iterable[str]) -> Counts:
 def compare(whole: Any, small: Any, new_ids: Counts, texts: Iterable[str]) -> Coverage:
     """Segment raw texts by both processors; refuse if one of kept subwords comes out differently.
 
-    ``new_ids`` (n,) are each subword's in the small model, -1 where it was dropped.
+    ``new_ids`` (n,) holds each subword's id in the small model, -1 where it was dropped.
     """
     coverage = Coverage()
     for batch in _batches(texts):
@@ -137,9 +137,9 @@ def rows(selection: Selection, tags: Sequence[str], kept_tags: Sequence[str]) ->
 def trimmed_folder(
     folder: Folder, selection: Selection, tags: list[str], sentencepiece: bytes
 ) -> BackboneFolder:
-    """Return the trimmed backbone, with its ``sentencepiece`` model, which records its origin.
+    """Return the trimmed backbone, which records what it was trimmed from.
 
-    The kept ``tags`` are in the whole dictionary's order.
+    ``tags`` are kept, in the whole dictionary's order; ``sentencepiece`` is the trimmed model.
     """
     whole = open_checkpoint(folder.backbone.path)
     # Unpacked as it is read, or its fingerprint would be another one.

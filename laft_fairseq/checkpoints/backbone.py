@@ -191,7 +191,7 @@ def places(option: str | None, origin: str, recorded: str) -> list[str]:
 
 
 def find(option: str | None, origin: str, recorded: str, expected: str) -> Backbone:
-    """The backbone of the slim checkpoint ``origin``: option, environment, beside it, recorded.
+    """The backbone of the slim checkpoint ``origin``, as :func:`places` looks for it.
 
     Raises:
         LaftError: none found, or another than that of the ``expected`` fingerprint.

@@ -19,7 +19,7 @@ def check_size(
 ) -> None:
     """Refuse options of a model that is larger than what the files hold.
 
-    ``backbone`` is the user's, of a slim checkpoint; without it the options may have one.
+    ``backbone`` is the path given for a slim checkpoint; without it the options may have one.
 
     Raises:
         LaftError: also where there are no options, or no backbone is found.

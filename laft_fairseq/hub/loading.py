@@ -39,7 +39,7 @@ def load_model(
 
     It is one of ours, or a plain mBART, which becomes the system ``mbart_full``. What neither an
     argument nor a file in ``data`` says of languages and layout is as our checkpoint records it.
-    ``backbone`` is a slim one's, where it is not found by itself (checkpoints/backbone.py).
+    ``backbone`` is that of a slim one, where it is not found by itself (checkpoints/backbone.py).
 
     Raises:
         LaftError: a file is missing, damaged or does not fit the dictionary.

@@ -32,7 +32,7 @@ def uncovered(subwords: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def plain_text(subwords: Iterable[str], errors: str = "ignore") -> str:
-    """Return subwords joined, bytes decoded; ``errors`` is for incomplete characters."""
+    """Return subwords joined, bytes among them decoded; ``errors`` as in ``bytes.decode``."""
     return re.sub(
         f"(?:{BYTE.pattern})+",
         lambda run: bytes.fromhex("".join(BYTE.findall(run[0]))).decode("utf-8", errors),

@@ -111,7 +111,7 @@ class ComponentStatistics:
         return c.float().contiguous(), eigenvalues.sqrt()
 
     def mean_removed(self, components: Tensor, scaling: Scaling) -> Tensor:
-        """Return the mean of s_L over the n sentences, for c_L (d, k): (d) fp32, by float64.
+        """Return the mean of s_L over the n sentences, as (d) fp32, for c_L (d, k).
 
         scaled:      c_L c_Lᵀ (Σ e_L / ‖e_L‖₂) / n
         projection:  c_L c_Lᵀ (Σ e_L) / n

@@ -31,7 +31,7 @@ def read_inputs(
 ) -> Inputs:
     """Read hypotheses from `log` or `hyp`, and what they are compared with.
 
-    One of the two is given. Without `ref` and `src` the T- and S- lines of `log`, the output of
+    Either of them is given. Without `ref` and `src` the T- and S- lines of `log`, the output of
     fairseq-generate, serve. The other files hold a text a line.
 
     Raises:

@@ -83,7 +83,7 @@ def strip_copied_names(text: str, source: str) -> str:
 
 @functools.cache
 def _identifier(codes: tuple[str, ...] = ()) -> Any:
-    """Return py3langid's identifier of these languages, without any of all that it knows."""
+    """Return py3langid's identifier, restricted to these languages if any are given."""
     # Imported late: reading the identifier's model takes half a second.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 

@@ -76,7 +76,7 @@ def baseline_outputs(
     """Return the outputs of each trivial baseline for n items.
 
     The oracle measures by `protocol` against n references and further ones, n in each list of
-    `more`. Without the n sources only the n English references are a baseline.
+    `more`. Without the n sources, the n English references are the only baseline.
 
     Returns:
         By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n outputs.

@@ -110,10 +110,10 @@ class LaftTask(Decoding, FairseqTask):
     def infilling(
         self, tag: str, split: str, longest: int, noise: Any, fixed: bool
     ) -> InfillingDataset:
-        """Return a language's sentences of a split with ``noise``, stage 1's options of it.
+        """Return a language's sentences of a split with stage 1's noise, by its options ``noise``.
 
-        It is the same in all epochs if ``fixed``. Sentences are cut to ``longest`` tokens, and to
-        what noise and model allow.
+        The noise is the same in all epochs if ``fixed``. Sentences are cut to ``longest`` tokens,
+        and to what these options and the model allow.
         """
         limit = min(noise.tokens_per_sample, *self.max_positions(), longest)
         texts = self.read(os.path.join(self.cfg.data, tag, split), tag, limit)

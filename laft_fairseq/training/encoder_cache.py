@@ -200,8 +200,8 @@ def encode(
 def use_cache(model: Any, root: str, limit: int, autocast: str) -> None:
     """Keep the encoder's output for training examples below ``root``.
 
-    It holds one folder for each backbone and all that its output depends on, ``limit`` bytes all
-    together.
+    That folder holds one for each backbone and all that its output depends on; together they take
+    at most ``limit`` bytes.
 
     Raises:
         LaftError: the encoder's output changes in training, or its weights are not known to be

@@ -29,6 +29,9 @@ class LanguageTags(nn.Module):
         self.layout = layout
         self.pad, self.eos = dictionary.pad(), dictionary.eos()
         self.token_ids = [int(dictionary.index(symbol(tag))) for tag in tags]
+        for tag, token in zip(tags, self.token_ids, strict=True):
+            if token == dictionary.unk():
+                raise LaftError(f"language {tag}: not in the dictionary; check --langs")
         index_of_token = torch.full((len(dictionary),), -1)
         index_of_token[self.token_ids] = torch.arange(len(self.tags))
         is_text = index_of_token < 0

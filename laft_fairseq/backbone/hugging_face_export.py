@@ -27,11 +27,8 @@ MAX_NEW_TOKENS = 200  # as laft generate's --max-len-b
 def build(model: Any, state: dict[str, Tensor], dictionary: Dictionary, lang: str) -> Any:
     """Return the transformers model of a LAFTMBart; weights are shared, not copied.
 
-    Args:
-        model: in eval, with LoRA merged.
-        state: all its tensors, in the precision to be written.
-        dictionary: of all its languages.
-        lang: the language written where none is named.
+    ``model`` is in eval, with LoRA merged; ``state`` are all its tensors, in the precision to be
+    written; ``lang`` is the language written where none is named.
     """
     transformers = load_transformers()
     if model.encoder.new_tag_rows:

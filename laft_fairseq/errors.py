@@ -1,11 +1,8 @@
-"""The one exception that a user of laft_fairseq is meant to read.
-
-A function that is said to refuse or to check something raises it.
-"""
+"""The one exception that a user of laft_fairseq is meant to read."""
 
 
 class LaftError(Exception):
-    """Wrong input, in one clear line: what is wrong, in which file or option, and the remedy."""
+    """Wrong input, in one clear line: what is wrong, in which file, for which language."""
 
 
 def flag(option: str) -> str:

@@ -257,7 +257,11 @@ def check_output(path: Path, *inputs: str | Path | None) -> None:
 
 
 def check_folder_of(path: Path) -> None:
-    """Refuse, before any work, a path in a folder that is absent or cannot be written to."""
+    """Refuse, before any work, a path in a folder that is absent or cannot be written to.
+
+    Raises:
+        LaftError: names the folder.
+    """
     folder = path.parent
     if not folder.is_dir():
         raise LaftError(f"{path}: no such folder {folder}; make it first")
@@ -270,7 +274,11 @@ def check_folder_of(path: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as indented JSON."""
+    """Write ``content`` as indented JSON.
+
+    Raises:
+        LaftError: ``path`` cannot be written.
+    """
     with replacing(path) as temporary:
         text = json.dumps(content, indent=2, ensure_ascii=False)
         temporary.write_text(f"{text}\n", encoding="utf-8")

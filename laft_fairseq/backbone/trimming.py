@@ -93,6 +93,9 @@ def compare(whole: Any, small: Any, new_ids: Counts, texts: Iterable[str]) -> Co
     """Segment raw texts by both processors; refuse if one of kept subwords comes out differently.
 
     ``new_ids`` (n,) holds each subword's id in the small model, -1 where it was dropped.
+
+    Raises:
+        LaftError: names the first such text.
     """
     coverage = Coverage()
     for batch in _batches(texts):

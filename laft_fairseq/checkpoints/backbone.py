@@ -152,7 +152,11 @@ def unpack_attention(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def check(
     backbone: Backbone, shapes: Mapping[str, torch.Size], langs: Sequence[str], layout: TagLayout
 ) -> None:
-    """Refuse a backbone that does not fit the model's ``shapes`` or the dictionary's tags."""
+    """Refuse a backbone that does not fit the model's ``shapes`` or the dictionary's tags.
+
+    Raises:
+        LaftError: names the file, what differs and the remedy.
+    """
     path = backbone.path
     rows, entries = backbone.state[EMBEDDING].size(0), shapes[EMBEDDING][0]
     if rows != entries:

@@ -13,7 +13,11 @@ from laft_fairseq.method.systems import METHODS, trains_encoder
 
 
 def check_header(header: Header, model: Any, path: str) -> None:
-    """Refuse a checkpoint of other languages or layout, or of the same system otherwise made."""
+    """Refuse a checkpoint of other languages or tag layout, or of the same system otherwise made.
+
+    Raises:
+        LaftError: names the checkpoint, what differs and the remedy.
+    """
     built: Header = model.header("whole", [])
     if header.langs != built.langs:
         raise LaftError(
@@ -63,7 +67,11 @@ def _check_method(header: Header, built: Header, removes: bool, path: str) -> No
 
 
 def check_adapters(state: Iterable[str], has_adapters: bool, path: str) -> None:
-    """Refuse language adapters where the model of the same system has none, and the reverse."""
+    """Refuse language adapters where the model of the same system has none, and the reverse.
+
+    Raises:
+        LaftError: names the checkpoint and the option.
+    """
     held = any(".language_adapter." in key for key in state)
     if held and not has_adapters:
         raise LaftError(
@@ -81,6 +89,9 @@ def check_backbone(header: Header, model: Any, path: str) -> None:
     """Refuse a whole checkpoint, or components, of another backbone than the one given.
 
     A slim checkpoint's is checked where it is filled.
+
+    Raises:
+        LaftError: names the checkpoint or the components file.
     """
     trained_on = f"the backbone {header.fingerprint}" if header.fingerprint else "no backbone"
     if header.kind == "whole" and model.fingerprint not in ("", header.fingerprint):
@@ -98,7 +109,11 @@ def check_backbone(header: Header, model: Any, path: str) -> None:
 
 
 def check_widths(state: Mapping[str, Tensor], model: Any, path: str) -> None:
-    """Refuse added parts of another size than the model's."""
+    """Refuse added parts of another size than the model's.
+
+    Raises:
+        LaftError: names the checkpoint, the option and the checkpoint's value.
+    """
     d = model.encoder.embed_tokens.embedding_dim
     given = _widths(nn.Module.state_dict(model), d)
     if model.decoder.has_adapters:
@@ -128,7 +143,11 @@ def _widths(state: Mapping[str, Tensor], d: int) -> dict[str, int]:
 
 
 def check_shapes(state: Mapping[str, Tensor], built: Mapping[str, Tensor], path: str) -> None:
-    """Refuse what is in both, but of another shape."""
+    """Refuse what is in both, but of another shape.
+
+    Raises:
+        LaftError: names the checkpoint and the tensor.
+    """
     for key, tensor in state.items():
         if key in built and tensor.shape != built[key].shape:
             raise LaftError(
@@ -140,7 +159,11 @@ def check_shapes(state: Mapping[str, Tensor], built: Mapping[str, Tensor], path:
 def check_parts(
     state: Iterable[str], built: Iterable[str], header: Header, model: Any, path: str
 ) -> None:
-    """Refuse tensors that the model has no place for, and a lack of others."""
+    """Refuse tensors that the model has no place for, and a lack of others.
+
+    Raises:
+        LaftError: names the checkpoint, its system and a tensor.
+    """
     held, wanted = set(state), set(built)
     if held != wanted:
         name, method = min(held ^ wanted), model.options.method
@@ -152,7 +175,11 @@ def check_parts(
 
 
 def check_finite(state: Mapping[str, Tensor], path: str) -> None:
-    """Refuse weights that are no numbers, of which no output would come."""
+    """Refuse weights that are no numbers, of which no output would come.
+
+    Raises:
+        LaftError: names the checkpoint and a tensor.
+    """
     for name, tensor in state.items():
         if not is_finite(tensor):
             raise LaftError(

@@ -150,14 +150,22 @@ def architecture_options(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked_architecture_options(values: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Those of ARCHITECTURE_OPTIONS among a file's options, of mBART's types and ranges."""
+    """Those of ARCHITECTURE_OPTIONS among a file's options, of mBART's types and ranges.
+
+    Raises:
+        LaftError: names the file and the option.
+    """
     from fairseq.models.bart import BARTModel
 
     return checked_options(BARTModel.add_args, architecture_options(values), path)
 
 
 def check_options(recorded: Mapping[str, Any], given: Mapping[str, Any], path: str) -> None:
-    """Refuse a model whose options of ARCHITECTURE_OPTIONS are not those ``recorded`` in a file."""
+    """Refuse a model whose options of ARCHITECTURE_OPTIONS are not those ``recorded`` in a file.
+
+    Raises:
+        LaftError: names the file, the option and the value to give.
+    """
     for name, value in architecture_options(recorded).items():
         other, option = given.get(name, value), flag(name)
         if other == value:

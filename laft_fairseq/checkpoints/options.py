@@ -81,7 +81,11 @@ def architectures() -> list[str]:
 
 
 def model_options(recorded: Mapping[str, Any], path: str) -> Namespace:
-    """The model's options that a file may say, and its architecture."""
+    """The model's options that a file may say, and its architecture.
+
+    Raises:
+        LaftError: names the file and the option.
+    """
     from fairseq.models import ARCH_MODEL_REGISTRY
 
     names = [recorded[key] for key in ("arch", "_name") if recorded.get(key) is not None]
@@ -94,7 +98,11 @@ def model_options(recorded: Mapping[str, Any], path: str) -> Namespace:
 
 
 def configuration(groups: Mapping[str, Mapping[str, Any]], path: str) -> dict[str, Any]:
-    """fairseq's whole ``cfg``: the options that a file may say, all others at their defaults."""
+    """fairseq's whole ``cfg``: the options that a file may say, all others at their defaults.
+
+    Raises:
+        LaftError: names the file and the option.
+    """
     from fairseq.criterions import CRITERION_DATACLASS_REGISTRY
     from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
@@ -164,7 +172,11 @@ def _default_groups() -> Mapping[str, Any]:
 def checked_options(
     add_args: Callable[[ArgumentParser], None], recorded: Mapping[str, Any], path: str
 ) -> dict[str, Any]:
-    """Those of a file's options that ``add_args`` adds to a command line, in their ranges."""
+    """Those of a file's options that ``add_args`` adds to a command line, of its types and ranges.
+
+    Raises:
+        LaftError: names the file and the option.
+    """
     options: dict[str, Any] = {}
     for action in _actions(add_args):
         value = recorded.get(action.dest)

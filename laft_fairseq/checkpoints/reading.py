@@ -103,7 +103,11 @@ def tensor_text(tensor: Tensor) -> str:
 
 
 def checked_tensors(state: Any, path: str) -> dict[str, Tensor]:
-    """A copy of a state dict, all of whose entries are plain tensors."""
+    """A copy of a state dict, all of whose entries are plain tensors.
+
+    Raises:
+        LaftError: names the file and an entry.
+    """
     if not isinstance(state, dict):
         raise LaftError(f"{path}: not a checkpoint of a model: no 'model' with tensors is in it")
     for name, tensor in state.items():

@@ -108,6 +108,9 @@ class Checkpoint:
         """What may be used of a checkpoint of ours beside its model.
 
         A training's course, the criterion's tensors, and ``cfg`` in fairseq's form (options.py).
+
+        Raises:
+            LaftError: names the file and what is refused in it.
         """
         keys = ("criterion", "optimizer_history", "extra_state", "last_optimizer_state")
         content = {key: self.content[key] for key in keys if key in self.content}

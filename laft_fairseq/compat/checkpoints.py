@@ -139,7 +139,11 @@ def load_checkpoint(stock: Any, cfg: Any, trainer: Any, **kwargs: Any) -> Any:
 def load_checkpoint_to_cpu(
     stock: Any, path: Any, arg_overrides: Any = None, load_on_all_ranks: bool = False
 ) -> Any:
-    """Read as fairseq does; of a checkpoint of ours, what checkpoints/record.py lets through."""
+    """Read as fairseq does; of a checkpoint of ours give what checkpoints/record.py lets through.
+
+    Raises:
+        LaftError: names the file and what is refused in it.
+    """
     from fairseq import checkpoint_utils
     from fairseq.file_io import PathManager
 

@@ -46,7 +46,11 @@ def option(default: Any, words: str) -> Any:
 
 
 def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs: Any) -> Any:
-    """Parse a command line as fairseq does, and refuse what cannot be meant."""
+    """Parse a command line as fairseq does, and refuse what cannot be meant.
+
+    Raises:
+        LaftError: names the option and what it may be.
+    """
     expect_errors()
     parsed = stock(parser, *args, **kwargs)
     options = parsed[0] if isinstance(parsed, tuple) else parsed
@@ -57,7 +61,11 @@ def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs
 
 
 def check_numbers(actions: list[Action], options: Namespace) -> None:
-    """Refuse a number outside of its option's range; a default is never outside."""
+    """Refuse a number outside of its option's range; a default is never outside.
+
+    Raises:
+        LaftError: names the option and the range.
+    """
     for action in actions:
         value: Any = getattr(options, action.dest, None)
         numbers: list[Any] = value if isinstance(value, list) else [value]
@@ -84,7 +92,11 @@ def _limits(action: Action) -> tuple[float, float]:
 
 
 def check_together(given: Mapping[str, Any]) -> None:
-    """Refuse options that contradict each other, or the machine."""
+    """Refuse options that contradict each other, or the machine.
+
+    Raises:
+        LaftError: names the options.
+    """
     if given.get("cpu") or not torch.cuda.is_available():
         for name in HALF_PRECISION:
             if given.get(name):

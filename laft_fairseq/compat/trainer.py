@@ -68,6 +68,9 @@ def _check_grad_norms(stock: Any, trainer: Any, grad_norm: Tensor) -> None:
     """Refuse to update weights by gradients that are no numbers, before fairseq looks into them.
 
     It would save a checkpoint of the crash, and then end in an error of its own.
+
+    Raises:
+        LaftError: names update, norm, rate and what to try.
     """
     ours = hasattr(trainer.task, "stage") and not trainer.cfg.common.amp  # which skips such batches
     if ours and not torch.isfinite(grad_norm).all():
@@ -86,7 +89,11 @@ def diverged(trainer: Any, reason: str) -> LaftError:
 
 
 def save_checkpoint(stock: Any, trainer: Any, filename: str, extra_state: Any) -> Any:
-    """Save as fairseq does, but neither weights that are no numbers nor the state at a crash."""
+    """Save as fairseq does, but neither weights that are no numbers nor the state at a crash.
+
+    Raises:
+        LaftError: as :func:`diverged`.
+    """
     if hasattr(trainer.task, "stage"):
         if Path(filename).name == "crash.pt":
             return None

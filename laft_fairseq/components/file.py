@@ -89,7 +89,11 @@ def save(
 
 
 def write(file: LanguageComponents) -> None:
-    """Write `file`, its statistics included, under its path, whole or not at all."""
+    """Write `file`, its statistics included, under its path, whole or not at all.
+
+    Raises:
+        LaftError: a path that cannot be written.
+    """
     tensors: dict[str, Tensor] = {}
     for tag, language in file.languages.items():
         named = {name: getattr(language.statistics, name) for name in STATISTICS}

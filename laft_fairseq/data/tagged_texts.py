@@ -238,7 +238,11 @@ def sorted_by(order: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def refuse_longer(dataset: Any, max_tokens: int) -> None:
-    """Refuse a batch size in tokens that holds less than the longest item."""
+    """Refuse a batch size in tokens that holds less than the longest item.
+
+    Raises:
+        LaftError: names the length and the file.
+    """
     sizes = np.asarray(dataset.sizes).reshape(len(dataset), -1)  # (n, 1 or 2)
     longest = int(sizes.max(axis=1).argmax())  # an item
     tokens = int(dataset.num_tokens(longest))

@@ -36,7 +36,11 @@ def symbol(tag: str) -> str:
 
 
 def check_tag(tag: str, where: str | Path) -> None:
-    """Refuse what is no tag: tags name folders, parameters and dictionary entries."""
+    """Refuse what is no tag: tags name folders, parameters and dictionary entries.
+
+    Raises:
+        LaftError: names ``where`` the tag stands, and the one that may be meant.
+    """
     if not re.fullmatch(TAG, tag):
         code = re.split("[^a-z]", tag.lower())[0]
         alike = [known for known in MBART50 if known.split("_")[0] == code]

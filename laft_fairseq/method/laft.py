@@ -96,6 +96,9 @@ class LAFT:
             languages: (B,) index of each example's language.
             output_languages: (B,) index of the language to write in, where it is another one; its
                 mean s_L is fused in then, which the paper does not do.
+
+        Raises:
+            LaftError: no components of a language.
         """
         assert self.task_module is not None
         s_L = self.subtracted(e, text_mask, languages)  # (B, d), fp32

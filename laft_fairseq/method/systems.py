@@ -73,6 +73,9 @@ def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> 
     """Return whether ``stage`` of ``method`` trains the parameter of this name.
 
     ``encoder_layers`` is how many layers the backbone's encoder has.
+
+    Raises:
+        LaftError: unknown method.
     """
     layers = {"second": encoder_layers - 2, "top": encoder_layers - 1}
     groups = getattr(find(method), stage)
@@ -80,6 +83,10 @@ def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> 
 
 
 def trains_encoder(method: str) -> bool:
-    """Return whether a stage of ``method`` changes the backbone's encoder, and so every e_L."""
+    """Return whether a stage of ``method`` changes the backbone's encoder, and so every e_L.
+
+    Raises:
+        LaftError: unknown method.
+    """
     in_every_group = "encoder.layers.0.self_attn.q_proj.weight"
     return any(is_trained(in_every_group, method, stage, 1) for stage in STAGES)

@@ -108,6 +108,9 @@ def identify(
     `text` is an output (case matters to the identifier), `source` what it was generated from; both
     are normalised. `langs` are tags or codes of the experiment's languages, of which those that
     py3langid does not know are left out, but for `by_script`, which its script decides.
+
+    Raises:
+        LaftError: a language is unknown.
     """
     codes = tuple(filter(_is_identifiable, language_codes(langs)))
     rest = normalise(text)
@@ -182,6 +185,9 @@ def known_words(outputs: Sequence[str], lang: str) -> float | None:
 
     Words are tokens of letters, two or more. None where there is no dictionary, as for languages
     without spaces, or no word.
+
+    Raises:
+        LaftError: the language is unknown.
     """
     # Imported late: only scoring needs it.
     from simplemma import is_known

@@ -137,6 +137,9 @@ def score_trivial_baselines(
 
     With `rouge_l`, (n,) of a system's outputs, `difference` is the system minus the baseline in
     ROUGE-L, with the interval of a bootstrap of the items' differences.
+
+    Raises:
+        LaftError: as `score`.
     """
     reports = {}
     baselines = baseline_outputs(

@@ -34,6 +34,9 @@ def sentences(text: str, lang: str) -> list[str]:
 
     A paragraph mark ends a sentence too. Closing quotes and brackets stay with their sentence. A
     text without a terminator is one sentence, as Thai and Lao often are.
+
+    Raises:
+        LaftError: the language is unknown.
     """
     code = language_code(lang)
     parts: list[str] = []
@@ -54,6 +57,9 @@ def oracle(
     """Return the source's sentence with the best ROUGE-L, the first among equals.
 
     `more` are further references of the item, the best of which counts.
+
+    Raises:
+        LaftError: the language or the protocol is unknown.
     """
     candidates = sentences(source, lang)
     if not candidates:
@@ -80,6 +86,9 @@ def baseline_outputs(
 
     Returns:
         By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n outputs.
+
+    Raises:
+        LaftError: the language or the protocol is unknown.
     """
     outputs: dict[str, list[str]] = {}
     if sources is not None:

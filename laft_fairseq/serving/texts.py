@@ -60,7 +60,11 @@ def _of_json(line: str, place: str) -> str:
 
 
 def check_limits(texts: Sequence[str]) -> None:
-    """Refuse more or longer texts than the page takes."""
+    """Refuse more or longer texts than the page takes.
+
+    Raises:
+        LaftError: names the text and the limit.
+    """
     if not any(text.strip() for text in texts):
         raise LaftError("no text: paste one or upload a file")
     if len(texts) > MAX_TEXTS:

@@ -110,7 +110,11 @@ class FileState:
         return cls(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
     def check(self) -> None:
-        """Check that the file was not written to; it may be gone or replaced by another one."""
+        """Check that the file was not written to; it may be gone or replaced by another one.
+
+        Raises:
+            LaftError: it was written to.
+        """
         if not os.path.exists(self.path):
             return
         now = FileState.of(self.path)

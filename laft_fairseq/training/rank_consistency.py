@@ -90,7 +90,11 @@ def expect_same_options(cfg: Any) -> None:
 
 
 def expect_same_model(model: nn.Module) -> None:
-    """Compare the sums of magnitudes of all parameters and language components, by name."""
+    """Compare the sums of magnitudes of all parameters and language components, by name.
+
+    Raises:
+        LaftError: as :func:`expect_same`.
+    """
     if not is_distributed():
         return
     buffers = {name: b for name, b in model.named_buffers() if b.is_floating_point()}
@@ -104,6 +108,9 @@ def check_sharing(batches: Any) -> None:
     """Check that all processes cut the same batches, so that each goes to exactly one of them.
 
     Of fairseq's EpochBatchIterator process ``shard_id`` takes every ``num_shards``-th batch.
+
+    Raises:
+        LaftError: another process has other data.
     """
     if not is_distributed():
         return

@@ -5,6 +5,11 @@ class LaftError(Exception):
     """Wrong input, in one clear line: what is wrong, in which file, for which language."""
 
 
+def flag(option: str) -> str:
+    """An option as the user writes it: ``max_len_b`` -> ``--max-len-b``."""
+    return "--" + option.replace("_", "-")
+
+
 def in_one_line(error: BaseException) -> str:
     """The message of an error that another library raised, short and without line ends."""
     return " ".join(str(error).split())[:200]

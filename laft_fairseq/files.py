@@ -1,10 +1,9 @@
 """Text files in, whole files out: the one reader and the one atomic writer of the package."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fcntl
+import functools
 import glob
 import gzip
 import json
@@ -51,7 +50,7 @@ def lines(
     fields = columns if ".tsv" in path.suffixes else ()
     number = before = 0
     try:
-        with open(path, "rb") as raw, OPENERS.get(path.suffix, _as_it_is)(raw) as file:
+        with open(path, "rb") as raw, OPENERS.get(path.suffix, contextlib.nullcontext)(raw) as file:
             for number, line in enumerate(decoded_lines(file, path, max_bytes), 1):
                 if on_read is not None:
                     on_read(raw.tell() - before)
@@ -64,10 +63,6 @@ def lines(
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise LaftError(f"{path}: cannot be read ({reason}); check the path") from None
-
-
-def _as_it_is(file: Any) -> Any:
-    return file
 
 
 def decoded_lines(
@@ -140,7 +135,8 @@ def replacing(path: Path) -> Iterator[Path]:
             return
         target = Path(os.path.realpath(path))
         stem = os.fsdecode(os.fsencode(target.stem)[:200])  # of the 255 bytes that a name may have
-        with _temporary(target.with_name(f".{stem}"), f".tmp{target.suffix}", _make) as temporary:
+        make = functools.partial(Path.touch, exist_ok=False)
+        with _temporary(target.with_name(f".{stem}"), f".tmp{target.suffix}", make) as temporary:
             yield temporary
             temporary.replace(target)
     except (OSError, RuntimeError) as error:  # torch.save raises the latter
@@ -190,10 +186,6 @@ def _temporary(start: Path, end: str, make: Callable[[Path], Any]) -> Iterator[P
             if temporary.exists():
                 break
         yield temporary
-
-
-def _make(path: Path) -> None:
-    path.open("x").close()
 
 
 def _remove(path: Path) -> None:
@@ -255,11 +247,7 @@ def check_exists(path: str | Path | None, words: str = "no such folder") -> None
 
 
 def check_output(path: Path, *inputs: str | Path | None) -> None:
-    """Refuse, before any work, an output that cannot be written or is one of the inputs.
-
-    Raises:
-        LaftError: the folder of ``path`` is absent, or ``path`` is a folder or an input.
-    """
+    """Refuse, before any work, an output that cannot be written or is one of the inputs."""
     if path.is_dir():
         raise LaftError(f"{path}: a folder; name a file")
     check_folder_of(path)

@@ -1,7 +1,5 @@
 """Progress of what may take long: a bar on a terminal, a line with the time left in a log."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 
@@ -27,14 +25,8 @@ def progress(
 ) -> Any:
     """Return a context manager whose ``update(n)`` counts ``n`` more of ``total`` as done.
 
-    Nothing is shown of what ends within ten seconds, on a terminal within one.
-
-    Args:
-        what: a few words.
-        total: None where it is not known.
-        unit: in the plural.
-        scale: whether large numbers are shown as 1.2M.
-        disable: show nothing.
+    Nothing is shown of what ends within ten seconds, on a terminal within one. ``total`` is None
+    where it is not known, ``unit`` a plural; with ``scale`` large numbers are shown as 1.2M.
     """
     kind, seconds, line = tqdm, 1, None
     if sys.stderr is None or not sys.stderr.isatty():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +116,11 @@ def pair_retrieval(
     report: dict[str, Any] = {"pairs": len(stripped)}
     report["left_out"] = dict(zip(sides, np.mean(lost, axis=0).tolist(), strict=True))
     for name, (a, b) in (("encoder", encoder), ("surface", surface)):
-        report[name] = asdict(retrieval(a, b))
-        report[f"{name}_centred"] = asdict(retrieval(a, b, centred=True))
+        report[name] = retrieval(a, b)
+        report[f"{name}_centred"] = retrieval(a, b, centred=True)
     if components is not None:
         c = [components[tag] for tag in sides]
         report["after_removal"] = {
-            scaling: asdict(retrieval(*after_removal(encoder, c, scaling))) for scaling in SCALINGS
+            scaling: retrieval(*after_removal(encoder, c, scaling)) for scaling in SCALINGS
         }
     return report

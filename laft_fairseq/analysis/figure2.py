@@ -1,11 +1,8 @@
 """The paper's Figure 2: where the sentences of two languages lie at each stage of the encoder."""
 
-from __future__ import annotations
-
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,12 +67,6 @@ def draw(
         "\n".join(lines), x=0.02, ha="left", fontsize=7.3, color="#555555", parse_math=False
     )
     return figure
-
-
-def save(figure: Figure, path: Path, description: str) -> None:
-    """Write a PNG that carries ``description``, such as the command that made it."""
-    metadata = {"Title": "Sentence representations by language", "Description": description}
-    figure.savefig(path, format="png", dpi=DPI, metadata=metadata)
 
 
 def _draw_panel(axes: Any, panel: Panel, colour: Mapping[str, str]) -> None:

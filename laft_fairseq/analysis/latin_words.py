@@ -5,8 +5,6 @@ measures what the languages share beyond their spelling. Words are found in the 
 binarised text is enough; a subword that holds a letter of a shared word goes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

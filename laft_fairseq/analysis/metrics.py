@@ -6,10 +6,7 @@ linear probe of the language. An agnostic representation has a silhouette near 0
 chance and, if it still carries the meaning, a high retrieval.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,15 +15,6 @@ from numpy.typing import NDArray
 from laft_fairseq.errors import LaftError
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """Accuracy of finding a sentence's translation, in both directions."""
-
-    forward: float  # a's sentences look among b's
-    backward: float
-    chance: float  # 1 / n
 
 
 def stack(groups: Mapping[str, Array]) -> tuple[Array, Array]:
@@ -49,7 +37,7 @@ def silhouette(groups: Mapping[str, Array]) -> float:
     return float(silhouette_score(*stack(groups)))
 
 
-def retrieval(a: Array, b: Array, centred: bool = False) -> Retrieval:
+def retrieval(a: Array, b: Array, centred: bool = False) -> dict[str, float]:
     """Return how often a sentence's nearest one by cosine in the other language translates it.
 
     Args:
@@ -57,6 +45,9 @@ def retrieval(a: Array, b: Array, centred: bool = False) -> Retrieval:
         b: (n, d).
         centred: subtract each language's mean first. The default does not: that would do the
             removal's work for it. Identical sentences of one file tie; the first one is taken.
+
+    Returns:
+        `forward`, where a's sentences look among b's, `backward`, and `chance`, 1 / n.
     """
     from sklearn.metrics.pairwise import cosine_similarity
 
@@ -66,7 +57,7 @@ def retrieval(a: Array, b: Array, centred: bool = False) -> Retrieval:
     itself = np.arange(len(a))
     forward = float((similarity.argmax(1) == itself).mean())
     backward = float((similarity.argmax(0) == itself).mean())
-    return Retrieval(forward, backward, 1 / len(a))
+    return {"forward": forward, "backward": backward, "chance": 1 / len(a)}
 
 
 def probe(groups: Mapping[str, Array], seed: int = 1) -> dict[str, float]:

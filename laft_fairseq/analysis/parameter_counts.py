@@ -1,12 +1,10 @@
 """Parameters of a method by part, and what each stage trains, without allocating one."""
 
-from __future__ import annotations
-
 import re
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from fairseq.data import Dictionary
@@ -38,7 +36,7 @@ PARTS = (
 class _Unfilled(LAFTMBart):
     """A model whose tensors are never filled: it may stand on the meta device."""
 
-    def apply(self, fn: Callable[[nn.Module], Any]) -> _Unfilled:
+    def apply(self, fn: Callable[[nn.Module], Any]) -> Self:
         """Leave out BERT's initialisation, which moves tensors to the CPU."""
         return self
 

@@ -1,10 +1,7 @@
 """All numbers of `laft tsne`: of two languages at one stage of representation."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -45,9 +42,6 @@ def measures(
         seed: of draws and probes.
         parallel: whether sentences of one number are translations; adds retrieval.
         mask_latin: adds retrieval without the Latin words that both sides share.
-
-    Raises:
-        LaftError: too few sentences.
     """
     indices, states = {}, {}
     samples = {tag: TokenSample(tokens, seed) for tag in sentences if tokens}
@@ -77,8 +71,8 @@ def measures(
                     "tokens": sum(map(len, drawn.values())),
                 }
             if parallel:
-                panel["retrieval"] = asdict(metrics.retrieval(a, b))
-                panel["retrieval_centred"] = asdict(metrics.retrieval(a, b, centred=True))
+                panel["retrieval"] = metrics.retrieval(a, b)
+                panel["retrieval_centred"] = metrics.retrieval(a, b, centred=True)
             if mask_latin:
                 panel["retrieval_masked"] = masked[stage]
             panels.append(panel)
@@ -116,7 +110,4 @@ def _masked_retrieval(
     sides, lost = without_shared(model.encoder.dictionary, first, second, indices)
     a, b = (represent(model, side, range(len(indices))) for side in sides)
     left_out = dict(zip(pair, lost, strict=True))
-    return {
-        stage: {**asdict(metrics.retrieval(a[stage], b[stage])), "left_out": left_out}
-        for stage in a
-    }
+    return {stage: {**metrics.retrieval(a[stage], b[stage]), "left_out": left_out} for stage in a}

@@ -4,8 +4,6 @@ A sentence's representation is the mean over its own tokens, as e_L is of e: of 
 output of the mBART encoder (e), after removal (r), after fusion. Without noise, in eval, fp32.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 
@@ -100,9 +98,6 @@ def represent(
     Returns:
         ``e``, ``r`` and ``fused``, (n, d) fp32 each; ``e`` alone where the model's method has no
         task module. A sentence without tokens of its own is all zero.
-
-    Raises:
-        LaftError: the model lacks components of the language.
     """
     dictionary: Dictionary = model.encoder.dictionary
     device = model.encoder.embed_tokens.weight.device

@@ -1,7 +1,5 @@
 """A Hugging Face directory by its path, or downloaded by its name on the Hub."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

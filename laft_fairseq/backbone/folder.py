@@ -1,7 +1,5 @@
 """A backbone folder: model.pt and the files of its vocabulary, written whole or not at all."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,23 +38,14 @@ def footprint(state: Mapping[str, Tensor]) -> tuple[int, int, str]:
 
 @dataclass(frozen=True)
 class BackboneFolder:
-    """A backbone that can be written.
+    """A backbone that can be written."""
 
-    Attributes:
-        state: the tensors under fairseq's names.
-        options: fairseq's options of the model (``args`` of its checkpoints).
-        sentencepiece: the bytes of the sentencepiece model.
-        subwords: its subwords by id, ``<unk>`` first.
-        tags: languages, in the order of their rows.
-        layout: where the tag stands.
-    """
-
-    state: dict[str, Tensor]
-    options: Namespace
-    sentencepiece: bytes
-    subwords: list[str]
-    tags: list[str]
-    layout: TagLayout
+    state: dict[str, Tensor]  # the tensors under fairseq's names
+    options: Namespace  # fairseq's options of the model (`args` of its checkpoints)
+    sentencepiece: bytes  # the sentencepiece model
+    subwords: list[str]  # its subwords by id, `<unk>` first
+    tags: list[str]  # languages, in the order of their rows
+    layout: TagLayout  # where the tag stands
 
     @cached_property
     def fingerprint(self) -> str:

@@ -4,8 +4,6 @@ The tensors are the same and lie the same way round; only their names differ, an
 ``config.json`` says stands among fairseq's options.
 """
 
-from __future__ import annotations
-
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path

@@ -5,8 +5,6 @@ A system that adds nothing to its backbone, or whose parts are merged, becomes a
 modelling file, modeling_laft.py.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,14 +27,8 @@ MAX_NEW_TOKENS = 200  # as laft generate's --max-len-b
 def build(model: Any, state: dict[str, Tensor], dictionary: Dictionary, lang: str) -> Any:
     """Return the transformers model of a LAFTMBart; weights are shared, not copied.
 
-    Args:
-        model: in eval, with LoRA merged.
-        state: all its tensors, in the precision to be written.
-        dictionary: of all its languages.
-        lang: the language written where none is named.
-
-    Raises:
-        LaftError: what transformers' models have no place for.
+    ``model`` is in eval, with LoRA merged; ``state`` are all its tensors, in the precision to be
+    written; ``lang`` is the language written where none is named.
     """
     transformers = load_transformers()
     if model.encoder.new_tag_rows:

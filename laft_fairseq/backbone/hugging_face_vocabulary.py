@@ -7,8 +7,6 @@ without a name after them. M2M-100 has its subwords in another order, lacks some
 NLLB-200 the row of each entry.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import warnings
@@ -38,35 +36,20 @@ MOST_MISSING = 0.1  # share of a sentencepiece model's subwords
 
 
 class Vocabulary(NamedTuple):
-    """What a directory says of its vocabulary.
+    """What a directory says of its vocabulary."""
 
-    Attributes:
-        subwords: sentencepiece's by id, ``<unk>`` first.
-        tags: the languages, in the order of their rows.
-        layout: where the tag stands.
-        sentencepiece: the sentencepiece model, serialised.
-        rows: (V,) int64, the row of the model's embedding that each entry of the dictionary has;
-            None where they are the same.
-        remark: what is left out or made up, in words.
-    """
-
-    subwords: list[str]
-    tags: list[str]
+    subwords: list[str]  # sentencepiece's by id, `<unk>` first
+    tags: list[str]  # the languages, in the order of their rows
     layout: TagLayout
-    sentencepiece: bytes
-    rows: Tensor | None = None
-    remark: str = ""
+    sentencepiece: bytes  # the sentencepiece model, serialised
+    rows: Tensor | None = None  # (V,) int64, each entry's row in the embedding; None: the same
+    remark: str = ""  # what is left out or made up, in words
 
 
 def read(
     folder: Path, config: Any, langs: Sequence[str] = (), layout: str | None = None
 ) -> Vocabulary:
-    """Return the vocabulary of a Hugging Face directory.
-
-    Args:
-        folder: the directory.
-        config: its ``MBartConfig`` or ``M2M100Config``.
-        langs, layout: what the user says; nothing: the tokenizer says.
+    """Return the vocabulary of a Hugging Face directory; ``langs`` and ``layout`` are the user's.
 
     Raises:
         LaftError: no sentencepiece model, another tokenizer's, or languages that cannot be told.
@@ -182,11 +165,7 @@ def _added_rows(rows: int, added: Sequence[str | None]) -> str:
 
 
 def read_tokenizer(folder: Path, rows: int, languages: int) -> Any:
-    """Return the fast tokenizer of a directory; mBART-50's, if its own is of too few ``rows``.
-
-    Raises:
-        LaftError: transformers cannot make one.
-    """
+    """Return the fast tokenizer of a directory; mBART-50's, if its own is of too few ``rows``."""
     transformers = load_transformers()
     try:
         with warnings.catch_warnings(action="ignore"):  # of byte fallback: it encodes nothing here

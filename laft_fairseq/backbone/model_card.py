@@ -1,7 +1,5 @@
 """The model card of a Hugging Face directory, README.md: YAML front matter, then Markdown."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,16 +34,11 @@ def model_card(
     """Return the text of a model card.
 
     Args:
-        name: of the model.
-        method: its system (method/systems.py).
+        name, method: of the model and of its system.
         languages: tags that it can write.
         trained_on: its data in words.
-        layout: where the tag stands.
         with_code: whether it needs its modelling file.
         results: JSON files of `laft score`, or result files of a recipe.
-
-    Raises:
-        LaftError: a result file that cannot be read.
     """
     from huggingface_hub import EvalResult, ModelCardData
 

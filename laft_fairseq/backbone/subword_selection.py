@@ -18,8 +18,6 @@ unigram model; n-best lists and sampling draw on the other paths. In a BPE model
 out of others that may occur in no text, so such models are refused.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,5 +142,4 @@ def trimmed(model: SubwordModel, keep: Mask) -> bytes:
     del proto.pieces[:]
     proto.pieces.extend(p for p, kept in zip(model.proto.pieces, keep, strict=True) if kept)
     proto.trainer_spec.vocab_size = len(proto.pieces)
-    data: bytes = proto.SerializeToString()
-    return data
+    return proto.SerializeToString()

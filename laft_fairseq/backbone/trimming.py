@@ -10,8 +10,6 @@ the same score can change places; where p is negligible they do not. Language ta
 this kind too.
 """
 
-from __future__ import annotations
-
 import itertools
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -92,12 +90,9 @@ def count_subwords(model: Any, texts: Iterable[str]) -> Counts:
 
 
 def compare(whole: Any, small: Any, new_ids: Counts, texts: Iterable[str]) -> Coverage:
-    """Segment texts by both models; refuse if one of kept subwords comes out differently.
+    """Segment raw texts by both processors; refuse if one of kept subwords comes out differently.
 
-    Args:
-        whole, small: ``SentencePieceProcessor`` before and after.
-        new_ids: (n,) of each subword in the small model, -1 where it was dropped.
-        texts: raw text.
+    ``new_ids`` (n,) holds each subword's id in the small model, -1 where it was dropped.
 
     Raises:
         LaftError: names the first such text.
@@ -147,11 +142,7 @@ def trimmed_folder(
 ) -> BackboneFolder:
     """Return the trimmed backbone, which records what it was trimmed from.
 
-    Args:
-        folder: the whole backbone.
-        selection: the subwords kept.
-        tags: the languages kept, in the whole dictionary's order.
-        sentencepiece: the trimmed sentencepiece model.
+    ``tags`` are kept, in the whole dictionary's order; ``sentencepiece`` is the trimmed model.
     """
     whole = open_checkpoint(folder.backbone.path)
     # Unpacked as it is read, or its fingerprint would be another one.

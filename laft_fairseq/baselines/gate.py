@@ -1,7 +1,5 @@
 """The gate of TM + adv (appendix): how much of the task module's output the decoder sees."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

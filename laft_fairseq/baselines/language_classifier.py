@@ -1,7 +1,5 @@
 """The language classifier of TM + adv (appendix), and its two losses."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

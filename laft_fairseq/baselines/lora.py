@@ -5,8 +5,6 @@ encoder and decoder. A begins at random and B at zero, so that a fresh LoRA is t
 bit. The update is not scaled (alpha is the rank) and has no dropout.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, cast
 
@@ -33,9 +31,7 @@ def rank_at_share_of_laft(model: Any) -> int:
 def add_lora(model: nn.Module, rank: int) -> None:
     """Put peft's low-rank updates beside a model's projections, in place.
 
-    Args:
-        model: with mBART's ``encoder`` and ``decoder``.
-        rank: of B A; 0: :func:`rank_at_share_of_laft`.
+    A ``rank`` of 0 stands for :func:`rank_at_share_of_laft`.
 
     Raises:
         LaftError: peft is not installed, or a negative rank.

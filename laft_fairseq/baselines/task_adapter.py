@@ -1,7 +1,5 @@
 """The task adapter of the baseline Adapter: Pfeiffer's bottleneck (AdapterFusion, EACL 2021)."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -1,7 +1,5 @@
 """Find, read and check a pretrained mBART; tell one from another by its fingerprint."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -89,11 +87,7 @@ def read(path: str) -> Backbone:
 
 
 def backbone_of(checkpoint: Checkpoint) -> Backbone:
-    """The backbone that an open file holds.
-
-    Raises:
-        LaftError: not an mBART, which ties its embeddings.
-    """
+    """The backbone that an open file holds."""
     path, file = checkpoint.path, FileState.of(checkpoint.path)
     if not checkpoint.state:
         raise LaftError(f"{path}: not a fairseq checkpoint of mBART: it has no 'model'")
@@ -201,16 +195,10 @@ def places(option: str | None, origin: str, recorded: str) -> list[str]:
 
 
 def find(option: str | None, origin: str, recorded: str, expected: str) -> Backbone:
-    """The backbone of a slim checkpoint: option, environment, beside the checkpoint, recorded.
-
-    Args:
-        option: path given by the user, if any.
-        origin: path of the checkpoint.
-        recorded: path that the checkpoint remembers.
-        expected: fingerprint that the checkpoint remembers.
+    """The backbone of the slim checkpoint ``origin``, as :func:`places` looks for it.
 
     Raises:
-        LaftError: none found, or the one found is another backbone.
+        LaftError: none found, or another than that of the ``expected`` fingerprint.
     """
     named = option or os.environ.get(ENVIRONMENT)
     if named and not os.path.exists(named):

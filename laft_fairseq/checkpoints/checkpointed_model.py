@@ -1,7 +1,5 @@
 """What a checkpoint of the model holds, and what is asked of one that goes into it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from fairseq.models.bart import BARTModel

@@ -1,7 +1,5 @@
 """What a checkpoint was trained with, against the LAFTMBart that is to read it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from laft_fairseq.checkpoints.header import Header, check_options
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 from laft_fairseq.method.systems import METHODS, trains_encoder
 
 
@@ -65,7 +63,7 @@ def _check_method(header: Header, built: Header, removes: bool, path: str) -> No
         # Older files name a removal for every system, and none of the other two.
         compared = removes if option == "removal" else trained and given
         if compared and trained != given:
-            raise LaftError(f"{path}: trained with {_flag(option)} {trained}, not {given}")
+            raise LaftError(f"{path}: trained with {flag(option)} {trained}, not {given}")
 
 
 def check_adapters(state: Iterable[str], has_adapters: bool, path: str) -> None:
@@ -123,7 +121,7 @@ def check_widths(state: Mapping[str, Tensor], model: Any, path: str) -> None:
     for option, trained in _widths(state, d).items():
         if given.get(option, trained) != trained:
             raise LaftError(
-                f"{path}: trained with {_flag(option)} {trained}, not {given[option]}; give the "
+                f"{path}: trained with {flag(option)} {trained}, not {given[option]}; give the "
                 "checkpoint's"
             )
 
@@ -195,7 +193,3 @@ def is_finite(tensor: Tensor) -> bool:
     if not tensor.is_floating_point() or not tensor.numel():
         return True
     return all(map(torch.isfinite, tensor.aminmax()))
-
-
-def _flag(option: str) -> str:
-    return "--" + option.replace("_", "-")

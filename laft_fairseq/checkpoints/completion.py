@@ -4,8 +4,6 @@ The model is a :class:`~laft_fairseq.models.laft_mbart.LAFTMBart`, whose base cl
 module.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -37,11 +35,7 @@ def frozen_tensors(header: Header, source: Mapping[str, Tensor], path: str) -> d
 
 
 def fill_from_backbone(model: Any, state: dict[str, Tensor], header: Header, path: str) -> None:
-    """Fill the names that a slim ``state`` left out, and let the model remember whose they are.
-
-    Raises:
-        LaftError: no backbone is found, or another one, or it lacks a name.
-    """
+    """Fill the names that a slim ``state`` left out, and let the model remember whose they are."""
     parameters = model.backbone_parameters()
     if header.fingerprint == model.fingerprint:
         source: Mapping[str, Tensor] = {name: parameters[name] for name in model.from_backbone}

@@ -25,7 +25,7 @@ from laft_fairseq.checkpoints.reading import (
     tensor_text,
     text_tensor,
 )
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 
 FORMAT = "laft_fairseq checkpoint"
 VERSION = 1
@@ -167,14 +167,14 @@ def check_options(recorded: Mapping[str, Any], given: Mapping[str, Any], path: s
         LaftError: names the file, the option and the value to give.
     """
     for name, value in architecture_options(recorded).items():
-        other, flag = given.get(name, value), "--" + name.replace("_", "-")
+        other, option = given.get(name, value), flag(name)
         if other == value:
             continue
         if isinstance(value, bool):
             there, here = ("with", "without") if value else ("without", "with")
             raise LaftError(
-                f"{path}: was made {there} {flag}, but this model is {here} it; do as there"
+                f"{path}: was made {there} {option}, but this model is {here} it; do as there"
             )
         raise LaftError(
-            f"{path}: was made with {flag} {value}, but this model has {other}; give that option"
+            f"{path}: was made with {option} {value}, but this model has {other}; give that option"
         )

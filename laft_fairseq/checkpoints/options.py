@@ -7,8 +7,6 @@ its type and range; never one that fairseq evaluates or opens. The rest of a tra
 which a checkpoint records too, is left behind.
 """
 
-from __future__ import annotations
-
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -48,11 +46,7 @@ RANGES: dict[str, tuple[int, int]] = {
 
 
 def recorded_groups(content: Mapping[str, Any], path: str) -> dict[str, dict[str, Any]]:
-    """Options of model, task and criterion out of ``args``, else ``cfg``; {} where there are none.
-
-    Raises:
-        LaftError: they are no table.
-    """
+    """Options of model, task and criterion by ``args``, else ``cfg``; {} where there are none."""
     if content.get("args") is not None:  # one table for all, as fairseq wrote it before 0.10
         flat = _table(content["args"], path)
         return {name: flat | {"_name": flat.get(name)} for name in GROUPS} | {"model": flat}

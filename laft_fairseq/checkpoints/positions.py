@@ -4,21 +4,14 @@
 nothing; elsewhere they only cut texts (tasks/laft_task.py).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 
 SIDES = {"encoder": "max_source_positions", "decoder": "max_target_positions"}
-
-
-def table(side: str) -> str:
-    """The name of the position table of ``encoder`` or ``decoder``."""
-    return f"{side}.embed_positions.weight"
 
 
 def fit_positions(model: Any, state: Mapping[str, Tensor], path: str | None = None) -> None:
@@ -26,24 +19,20 @@ def fit_positions(model: Any, state: Mapping[str, Tensor], path: str | None = No
 
     The options that its checkpoints record follow, so that it is built alike.
 
-    Args:
-        model: resized in place.
-        state: of the backbone or checkpoint.
-        path: of its file. Where it is given, a model that begins to train is left none smaller:
-            its texts may be cut to the model's positions by now.
-
-    Raises:
-        LaftError: names the file and the option.
+    With the ``path`` of its file, tables smaller than those of a model that begins to train are
+    refused: its texts may be cut to the model's positions by now.
     """
     for side, option in SIDES.items():
-        stored, module = state.get(table(side)), getattr(model, side).embed_positions
+        stored = state.get(f"{side}.embed_positions.weight")
+        module = getattr(model, side).embed_positions
         learned = hasattr(module, "weight")
         if stored is None or not learned or len(stored) == len(module.weight):
             continue
         positions = len(stored) - module.padding_idx - 1
         if path is not None and model.train_langs and len(stored) < len(module.weight):
-            flag = f"--{option.replace('_', '-')} {positions}"
-            raise LaftError(f"{path}: has {positions} positions in its {side}; give {flag}")
+            raise LaftError(
+                f"{path}: has {positions} positions in its {side}; give {flag(option)} {positions}"
+            )
         module.weight.data = module.weight.new_zeros(len(stored), module.embedding_dim)
         module.num_embeddings, module.max_positions = len(stored), positions
         setattr(getattr(model, side), option, positions)

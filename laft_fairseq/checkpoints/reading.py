@@ -1,7 +1,5 @@
 """Reading a torch file, weights only: nothing in it is ever run."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import re

@@ -1,7 +1,5 @@
 """A checkpoint opened once: its tensors, its header, and what it records of the run behind it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,21 +29,13 @@ HEAD_WIDTH = 64  # of mBART's attention at every size, where a file does not rec
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint file of fairseq's form, ours or a stock one.
-
-    Attributes:
-        path: of the file.
-        content: all of it; large files are mapped, not copied.
-        state: the model's tensors, checked, without the header; {} where it has no model.
-        header: what one of ours says of itself; None for others.
-        options: recorded for ``model``, ``task`` and ``criterion``, unchecked.
-    """
+    """A checkpoint file of fairseq's form, ours or a stock one."""
 
     path: str
-    content: Mapping[str, Any]
-    state: dict[str, Tensor]
-    header: Header | None
-    options: dict[str, dict[str, Any]]
+    content: Mapping[str, Any]  # all of it; large files are mapped, not copied
+    state: dict[str, Tensor]  # the model's, checked, without the header; {} where it has no model
+    header: Header | None  # what one of ours says of itself; None for others
+    options: dict[str, dict[str, Any]]  # recorded for model, task and criterion, unchecked
 
     @property
     def is_ours(self) -> bool:

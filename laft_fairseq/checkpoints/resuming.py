@@ -5,8 +5,6 @@ reads ``--finetune-from-model`` only where there is none: a second run in the fo
 one would be the first one under another name.
 """
 
-from __future__ import annotations
-
 import filecmp
 import logging
 import os
@@ -41,14 +39,10 @@ SHARED = {
 def check(cfg: Any, model: Any, task: Any, tags: Sequence[str]) -> None:
     """Refuse to resume a run of another starting point, system, stage or other languages.
 
-    Args:
-        cfg: fairseq's ``checkpoint`` options.
-        model: its ``model`` options.
-        task: its ``task`` options.
-        tags: the dictionary's, which an empty ``--train-langs`` stands for.
+    ``cfg`` are fairseq's ``checkpoint`` options; ``tags`` is what an empty ``--train-langs`` means.
 
     Raises:
-        LaftError: the run differs, or a checkpoint that is asked for does not exist.
+        LaftError: also where a checkpoint that is asked for does not exist.
     """
     last, start = Path(cfg.save_dir) / LAST, cfg.finetune_from_model
     if cfg.restore_file != LAST:

@@ -1,7 +1,5 @@
 """Whether the files hold as many numbers as a checkpoint's options ask memory for."""
 
-from __future__ import annotations
-
 import os
 import re
 from argparse import Namespace
@@ -21,13 +19,10 @@ def check_size(
 ) -> None:
     """Refuse options of a model that is larger than what the files hold.
 
-    Args:
-        checkpoint: its tensors are checked.
-        options: of the model; the user's own may be among them.
-        backbone: path given by the user for a slim checkpoint; None: the options may have one.
+    ``backbone`` is the path given for a slim checkpoint; without it the options may have one.
 
     Raises:
-        LaftError: so it is; or there are no options, or no backbone is found.
+        LaftError: also where there are no options, or no backbone is found.
     """
     path, header = checkpoint.path, checkpoint.header
     if options is None:
@@ -53,9 +48,7 @@ def check_size(
 def count_parameters(options: Namespace, names: Collection[str]) -> int:
     """About how many a model has, at least; its embedding, which is the dictionary's, left out.
 
-    Args:
-        options: of the model.
-        names: of the tensors, which show the added parts.
+    The ``names`` of its tensors show the added parts.
     """
     from fairseq.models import ARCH_CONFIG_REGISTRY
 

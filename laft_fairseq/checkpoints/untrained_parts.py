@@ -3,8 +3,6 @@
 A part goes by a name: ``fusion``, or with its language ``language_adapter.fr_XX``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable
 
@@ -36,12 +34,7 @@ def language_of(part: str) -> str:
 
 
 def parts_trained_by(trainable: Iterable[str], langs: Collection[str]) -> set[str]:
-    """The parts that a stage trains.
-
-    Args:
-        trainable: names of the parameters that it trains.
-        langs: languages of its examples: others' parts get no gradient.
-    """
+    """The parts that a stage trains, of the languages of its examples: others get no gradient."""
     return {part for part in parts_of(trainable) if language_of(part) in ("", *langs)}
 
 

@@ -1,12 +1,10 @@
 """Writing a torch file: the same content is the same bytes, and progress is shown."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm.utils import CallbackIOWrapper
 
 from laft_fairseq.progress import progress
 
@@ -19,18 +17,4 @@ def save_torch(content: dict[str, Any], path: Path) -> None:
     storages = [tensor.untyped_storage() for tensor in content["model"].values()]
     size = sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
     with path.open("wb") as file, progress(f"writing {path.name}", size, "bytes", True) as bar:
-        counted: Any = _Counted(file, bar.update)
-        torch.save(content, counted)
-
-
-class _Counted:
-    """A file to write to that tells how much was written."""
-
-    def __init__(self, file: Any, on_written: Callable[[int], Any]) -> None:
-        self.file, self.on_written, self.flush = file, on_written, file.flush
-
-    def write(self, content: Any) -> int:
-        """Write the bytes and return their number."""
-        count: int = self.file.write(content)
-        self.on_written(count)
-        return count
+        torch.save(content, CallbackIOWrapper(bar.update, file, "write"))

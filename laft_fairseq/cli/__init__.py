@@ -1,8 +1,10 @@
 """The command `laft`: one file a subcommand.
 
-A subcommand `import-hf` is the file `import_hf.py` with two functions:
+A subcommand `import-hf` is the file `import_hf.py` with
 
-    add_parser(subparsers)   adds the parser "import-hf", its help with an example
+    HELP, EPILOG             its line in `laft --help`, and the end of its own, with an example
+    DESCRIPTION              the beginning of its help; without one it is the file's docstring
+    add_arguments(parser)    adds its options
     run(args) -> int         does the work, returns the exit status
 
 Nothing else has to be told: `main.py` finds the file. Only the standard library and

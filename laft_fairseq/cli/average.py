@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from laft_fairseq.checkpoints.record import Checkpoint
 
 PATHS = {"backbone", "language_components", "data"}  # which another place of a file changes
-_EPILOG = """\
+HELP = "average the weights of several checkpoints of one training"
+DESCRIPTION = "Write the mean of the weights of several checkpoints of one training."
+EPILOG = """\
 example:
   laft average --checkpoints stage2/checkpoint_1_{1000,1200,1400}.pt --out stage2/average.pt
   laft generate --checkpoint stage2/average.pt --lang fr_XX < in.txt
@@ -23,26 +25,15 @@ resuming, as it has no optimizer state.
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `average`."""
-    parser = subparsers.add_parser(
-        "average",
-        help="average the weights of several checkpoints of one training",
-        description="Write the mean of the weights of several checkpoints of one training.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--checkpoints", required=True, nargs="+", metavar="C.pt", help="two or more")
     add("--out", required=True, type=Path, metavar="D.pt", help="checkpoint to write")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Average, and write the result to a temporary name first.
-
-    Raises:
-        LaftError: a checkpoint is not LAFT's, or differs from the first one in more than weights.
-    """
+    """Average, and write the result to a temporary name first."""
     from laft_fairseq import register  # noqa: F401  whose options are checked
     from laft_fairseq.checkpoints.header import HEADER_KEY
     from laft_fairseq.checkpoints.record import NOT_OURS, open_checkpoint

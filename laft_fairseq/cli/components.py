@@ -3,9 +3,9 @@ files, take fewer or more components from one, or make an ablation of them."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 
 if TYPE_CHECKING:
     from laft_fairseq.components.schema import LanguageComponents
@@ -15,6 +15,7 @@ NUM_COMPONENTS = 6  # the paper's k
 # What --merge and --from, which take all that their files hold, have no use for.
 OF_ESTIMATION = ("backbone", "data", "langs", "new_langs", "tag_layout", "split", "max_tokens",
                  "max_length", "max_sentences", "mask_source_tag")  # fmt: skip
+HELP = "estimate language components on a backbone, or merge files"
 EPILOG = """\
 examples:
   laft components --backbone model.pt --data data-bin --langs en_XX,fr_XX \\
@@ -36,15 +37,8 @@ mean square norm over the sentences. Such a file is used like any other, and say
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `laft components`."""
-    parser = subparsers.add_parser(
-        "components",
-        help="estimate language components on a backbone, or merge files",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--backbone", metavar="M.pt", help="pretrained mBART")
     add("--data", metavar="DATA-BIN", help="binarised monolingual text")
@@ -73,11 +67,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Estimate, merge or derive; write the file whole or not at all.
-
-    Raises:
-        LaftError: wrong input, in one line that names the file and the remedy.
-    """
+    """Estimate, merge or derive; write the file whole or not at all."""
     from laft_fairseq.files import check_exists, check_output
 
     _check(args)
@@ -114,12 +104,11 @@ def _check(args: argparse.Namespace) -> None:
         unused = (*OF_ESTIMATION, "merge" if args.source else "num_components")
         names = [name for name in unused if getattr(args, name) not in (None, False)]
         if names:
-            given = ", ".join(f"--{name.replace('_', '-')}" for name in names)
+            given = ", ".join(map(flag, names))
             raise LaftError(f"{option} takes all that its files hold; leave {given} out")
     for name in ("num_components", "max_sentences", "max_tokens", "max_length"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
-            option = f"--{name.replace('_', '-')}"
-            raise LaftError(f"{option} {getattr(args, name)}: at least 1 is needed")
+            raise LaftError(f"{flag(name)} {getattr(args, name)}: at least 1 is needed")
 
 
 def _estimate(args: argparse.Namespace) -> bool:

@@ -5,12 +5,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 
 if TYPE_CHECKING:
     from laft_fairseq.checkpoints.record import Checkpoint
 
 OF_THE_CLOCK = {"metrics", "previous_training_time"}  # of a training's state: differ in equal runs
+HELP = "make a slim checkpoint whole"
 EPILOG = """\
 examples:
   laft export --checkpoint stage2/checkpoint_best.pt --out whole
@@ -35,15 +36,8 @@ no optimizer state, so it is for use or as a start, not for resuming.
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add `laft export`."""
-    parser = subparsers.add_parser(
-        "export",
-        help="make a slim checkpoint whole",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="C.pt", help="slim or whole")
     add("--backbone", metavar="M.pt", help="where the backbone is")
@@ -95,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         check_output(args.out, args.checkpoint, args.backbone)
         for option in ("data", "sentencepiece_model"):
             if getattr(args, option):
-                raise LaftError(f"--{option.replace('_', '-')}: only a folder holds such files")
+                raise LaftError(f"{flag(option)}: only a folder holds such files")
     checkpoint = open_checkpoint(checkpoint_file(args.checkpoint))
     header, state = checkpoint.header, checkpoint.state
     if header is None:
@@ -110,31 +104,30 @@ def run(args: argparse.Namespace) -> int:
         _leave_out_paths(content["cfg"])
         header.backbone = ""
     elif header.kind == "slim":
-        backbone = backbones.find(
-            args.backbone, args.checkpoint, header.backbone, header.fingerprint
-        )
-        state.update(frozen_tensors(header, backbone.state, args.checkpoint))
+        path = checkpoint.path
+        backbone = backbones.find(args.backbone, path, header.backbone, header.fingerprint)
+        state.update(frozen_tensors(header, backbone.state, path))
     vocabulary = _vocabulary(checkpoint, args) if is_folder else {}
     if args.half:
         state = to_fp16(state, args.checkpoint)
     if not args.slim:
         header.kind, header.frozen = "whole", []
     # The rest is small, and fairseq-generate asks for some of it.
-    kept = {key: content[key] for key in content if key not in ("model", "last_optimizer_state")}
+    content.pop("last_optimizer_state", None)
     if args.as_backbone:  # a plain mBART, whichever system trained it
-        kept = {"args": _shape(checkpoint)}
+        content = {"args": _shape(checkpoint)}
         header.method = "mbart_full"
         header.removal = header.fingerprint = header.backbone = ""
     state[HEADER_KEY] = header.to_tensor()
-    kept |= {"model": state}
+    content["model"] = state
     if is_folder:
         with replacing_folder(args.out) as folder:
-            save_torch(kept, folder / MODEL)
+            save_torch(content, folder / MODEL)
             for name, text in vocabulary.items():
                 (folder / name).write_bytes(text)
     else:
         with replacing(args.out) as partial:
-            save_torch(kept, partial)
+            save_torch(content, partial)
     size = (args.out / MODEL if is_folder else args.out).stat().st_size / 1e6
     print(f"wrote {args.out}: {len(state) - 1} tensors, {size:.1f} MB, method {header.method}")
     return 0
@@ -240,6 +233,7 @@ def _vocabulary(checkpoint: "Checkpoint", args: argparse.Namespace) -> dict[str,
 
 def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
     """The options of a model's shape and those that no tensor shows; no paths among them."""
+    from laft_fairseq.backbone.trimming import OPTIONS
     from laft_fairseq.checkpoints.backbone import is_added
     from laft_fairseq.checkpoints.header import architecture_options
     from laft_fairseq.checkpoints.options import model_options
@@ -250,7 +244,5 @@ def _shape(checkpoint: "Checkpoint") -> argparse.Namespace:
             f"{checkpoint.path}: holds {added}: a trained model, not a plain mBART backbone"
         )
     recorded = vars(model_options(checkpoint.options["model"], checkpoint.path))
-    widths = ("layers", "embed_dim", "ffn_embed_dim", "attention_heads")
-    names = [f"{side}_{width}" for side in ("encoder", "decoder") for width in widths]
-    shape = {key: recorded[key] for key in ("arch", *names)}
+    shape = {key: recorded[key] for key in OPTIONS}
     return argparse.Namespace(**(architecture_options(recorded) | shape))

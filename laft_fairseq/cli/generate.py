@@ -1,7 +1,6 @@
 """`laft generate`: raw text of one language in, a line of raw text out for each line."""
 
 import argparse
-import contextlib
 import json
 import logging
 import math
@@ -12,14 +11,15 @@ from typing import Any
 
 from laft_fairseq.errors import LaftError
 
-_DESCRIPTION = """\
+HELP = "raw text in, raw text out"
+DESCRIPTION = """\
 Read texts from standard input, one a line, and write the model's output for each to standard
 output, one a line, in order. Nothing has to be binarised: sentencepiece is applied to the input and
 undone in the output. An empty line gives an empty line; a text longer than the model's positions is
 cut, and a line on standard error names it. With --input-format jsonl, each line in is a JSON object
 with a text, and each line out is the same object with the output added.
 """
-_EPILOG = """\
+EPILOG = """\
 examples:
   laft generate --checkpoint stage2/checkpoint_best.pt --lang fr_XX < in.txt > out.txt
   laft generate --checkpoint stage2/checkpoint_best.pt --lang fr_XX --output-lang zh_CN < in.txt
@@ -43,15 +43,8 @@ adds the field "score".
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `generate`."""
-    parser = subparsers.add_parser(
-        "generate",
-        help="raw text in, raw text out",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--checkpoint", required=True, nargs="+", metavar="C.pt",
         help="slim or whole, or a plain backbone, or the folder of one named model.pt; several are "
@@ -111,39 +104,18 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Generate until the input ends.
-
-    Raises:
-        LaftError: wrong input, in one line that names file, language and remedy.
-    """
-    from laft_fairseq.files import check_exists
+    """Read, search and write, a buffer of lines at a time, until the input ends."""
+    from laft_fairseq.files import check_exists, decoded_lines
 
     for checkpoint in args.checkpoint:
         check_exists(checkpoint, "no such checkpoint")
-    with _warnings_alone():
-        return _generate(args)
-
-
-@contextlib.contextmanager
-def _warnings_alone() -> Iterator[None]:
-    """Let no line of the log through but warnings: the rest is meant for a training."""
-    logger = logging.getLogger("laft_fairseq")
-    before = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _generate(args: argparse.Namespace) -> int:
-    """Read, search and write, a buffer of lines at a time."""
+    # No line of the log but warnings: the rest is meant for a training. main.py restores the level.
+    logging.getLogger("laft_fairseq").setLevel(logging.WARNING)
     from dataclasses import fields
 
     from fairseq.utils import set_torch_seed
 
     from laft_fairseq import hub
-    from laft_fairseq.files import decoded_lines
     from laft_fairseq.hub.generator import BUFFER
     from laft_fairseq.hub.search import Search
     from laft_fairseq.progress import progress

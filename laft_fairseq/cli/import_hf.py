@@ -3,8 +3,8 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
+HELP = "make a backbone of a Hugging Face mBART, M2M-100 or NLLB-200"
 EPILOG = """\
 example:
   laft import-hf mbart-large-cc25 backbone
@@ -21,15 +21,8 @@ appears whole or not at all. Tensors keep the precision they are stored in, unle
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the subcommand `import-hf`."""
-    parser = subparsers.add_parser(
-        "import-hf",
-        help="make a backbone of a Hugging Face mBART, M2M-100 or NLLB-200",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("folder", metavar="DIR", help="the Hugging Face directory, or a name on the Hub")
     add("out", metavar="OUT-DIR", type=Path, help="the backbone folder to write")

@@ -32,13 +32,13 @@ LAFT_DEBUG=1 in the environment shows where an error came from.
 
 
 def subcommands() -> dict[str, ModuleType]:
-    """Return the modules beside this one that add a parser, by the name that the user types."""
+    """Return the modules beside this one that can be run, by the name that the user types."""
     modules = {}
     for info in pkgutil.iter_modules(laft_fairseq.cli.__path__):
         if info.name in {"main", "__main__"}:
             continue
         module = importlib.import_module(f"{laft_fairseq.cli.__name__}.{info.name}")
-        if hasattr(module, "add_parser"):
+        if hasattr(module, "run"):
             modules[info.name.replace("_", "-")] = module
     return modules
 
@@ -61,8 +61,15 @@ def build_parser(commands: dict[str, ModuleType]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"laft_fairseq {version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in commands.values():
-        module.add_parser(subparsers)
+    for name, module in commands.items():
+        subparser = subparsers.add_parser(
+            name,
+            help=module.HELP,
+            description=getattr(module, "DESCRIPTION", module.__doc__),
+            epilog=module.EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(subparser)
     return parser
 
 

@@ -4,11 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-_DESCRIPTION = """\
+HELP = "count parameters by part, and what each stage trains"
+DESCRIPTION = """\
 Count the parameters of a method at an architecture, by part, and those that stage 1 (task
 laft_denoising) and stage 2 (laft_generation) train. Nothing is allocated or loaded.
 """
-_EPILOG = """\
+EPILOG = """\
 example:
   laft parameters --arch laft_mbart
   laft parameters --arch laft_mbart --method mbart_enc --langs en_XX,fr_XX,zh_CN --json counts.json
@@ -20,15 +21,8 @@ the same one: 3.8 % is LAFT's share of the total, with two languages; 19.2 % is 
 _STAGES = {"denoising": "stage 1", "generation": "stage 2"}
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `parameters`."""
-    parser = subparsers.add_parser(
-        "parameters",
-        help="count parameters by part, and what each stage trains",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--arch", required=True, help="architecture, such as laft_mbart")
     add("--method", default="laft", help="system, such as mbart_full (default: %(default)s)")
@@ -46,11 +40,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Count, write the JSON and print the table.
-
-    Raises:
-        LaftError: unknown architecture or method, no language, too small a vocabulary.
-    """
+    """Count, write the JSON and print the table."""
     from laft_fairseq.analysis.parameter_counts import count
     from laft_fairseq.files import check_output, write_json
     from laft_fairseq.languages.tags import split_tags

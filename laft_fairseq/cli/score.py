@@ -6,7 +6,8 @@ from pathlib import Path
 
 from laft_fairseq.errors import LaftError
 
-_DESCRIPTION = """\
+HELP = "score generated text: ROUGE with intervals, right language, copying"
+DESCRIPTION = """\
 Score generated text: ROUGE-1/2/L/Lsum F with 95 % bootstrap intervals, BLEU, chrF, the share in the
 right language, known words, the share copied from the source, novel-token ROUGE-L, length ratio,
 empty outputs. Percentages and scores are 0 to 100.
@@ -15,22 +16,15 @@ Reported scores should give --ref (and --src) as raw text, one item a line. With
 lines of the log serve, which may be cut or hold <unk>. Outputs, references and sources are all
 normalised as sentencepiece does (nmt_nfkc).
 """
-_EPILOG = """\
+EPILOG = """\
 example:
   laft score --generate-log out/generate-test.txt --ref test.fr.tgt --src test.fr.src \\
       --lang fr_XX --langs en_XX,fr_XX,zh_CN --trivial-baselines --json fr.json
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `score`."""
-    parser = subparsers.add_parser(
-        "score",
-        help="score generated text: ROUGE with intervals, right language, copying",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     outputs = parser.add_mutually_exclusive_group(required=True)
     outputs.add_argument(
         "--generate-log", type=Path, metavar="LOG", help="what fairseq-generate printed"
@@ -64,11 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score, write the JSON and print the table.
-
-    Raises:
-        LaftError: wrong input, in one line that names the file and the remedy.
-    """
+    """Score, write the JSON and print the table."""
     from laft_fairseq.files import check_output, replacing, write_json
     from laft_fairseq.scoring.inputs import read_inputs
     from laft_fairseq.scoring.report import Settings, score, score_trivial_baselines

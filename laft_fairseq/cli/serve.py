@@ -2,27 +2,21 @@
 
 import argparse
 
-_DESCRIPTION = """\
+HELP = "try a model in the browser"
+DESCRIPTION = """\
 Serve a page on which texts are pasted or uploaded (a text a line, JSONL or CSV) and a model's
 outputs are shown beside them, with their scores, languages and what they copy. The page is for this
 machine alone unless --host says otherwise; it has no password. Nothing is loaded from the network.
 """
-_EPILOG = """\
+EPILOG = """\
 examples:
   laft serve --checkpoint my-task/out/model.pt
   laft serve --checkpoint exported-folder --port 8000
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `serve`."""
-    parser = subparsers.add_parser(
-        "serve",
-        help="try a model in the browser",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="C.pt",
         help="slim or whole, or a plain backbone, or the folder of one named model.pt")  # fmt: skip
@@ -35,11 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until interrupted.
-
-    Raises:
-        LaftError: Gradio is not installed; the checkpoint cannot be used; the port is taken.
-    """
+    """Serve until interrupted."""
     import importlib.util
     import socket
     import sys

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from laft_fairseq.errors import LaftError
 
-_DESCRIPTION = """\
+HELP = "write the paper's tables from result files, as Markdown and HTML"
+DESCRIPTION = """\
 Write the paper's Tables 1, 2 and 3 from the result files of a folder, with trivial baselines,
 paired differences to LAFT, ablations, Figure 2, learning curves and outputs. Nothing is run; a
 cell that has no file is "not run". The HTML page needs no network. --cells keeps all the results
 in one compressed file of JSON lines, which this command reads as well.
 """
-_EPILOG = """\
+EPILOG = """\
 example:
   laft table results --markdown tables.md --html tables.html
   laft table results --cells cells.jsonl.xz
@@ -20,15 +21,8 @@ example:
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `table`."""
-    parser = subparsers.add_parser(
-        "table",
-        help="write the paper's tables from result files, as Markdown and HTML",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument("results", type=Path, metavar="RESULTS",
                         help="a folder, read with its folders, or a cells.jsonl.xz")  # fmt: skip
     parser.add_argument("--markdown", type=Path, metavar="T.md", help="write the tables there")
@@ -37,11 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, compare and write.
-
-    Raises:
-        LaftError: nothing to write, or wrong input, in one line with file and remedy.
-    """
+    """Read, compare and write."""
     from laft_fairseq.files import check_output, replacing
     from laft_fairseq.reporting import page, results
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from laft_fairseq.backbone.subword_selection import Selection
     from laft_fairseq.backbone.trimming import Coverage, Folder
 
-_DESCRIPTION = """\
+HELP = "drop the subwords that given text or languages do not need"
+DESCRIPTION = """\
 Keep only the sentencepiece subwords that texts or languages need. The result is a backbone's folder
 like any other (model.pt, dict.txt, sentence.bpe.model, langs.txt, tag-layout.txt). Its logits over
 the kept subwords are those of the whole backbone, and text of kept subwords is segmented as before,
@@ -24,7 +25,7 @@ which is checked on all text given by --text before anything is written.
 punctuation and symbols. With either, specials, bytes and user-defined subwords stay; --keep-langs
 leaves out the tags of other languages.
 """
-_EPILOG = """\
+EPILOG = """\
 examples:
   laft trim --backbone mbart/model.pt --text mono.en.txt.xz mono.fr.txt.gz en.train.tsv \\
     --keep-langs en_XX,fr_XX --out mbart-en-fr
@@ -38,15 +39,8 @@ FP32 = 4  # bytes
 ADAM = 4 * FP32  # weight, gradient and two moments
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `trim`."""
-    parser = subparsers.add_parser(
-        "trim",
-        help="drop the subwords that given text or languages do not need",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--backbone", required=True, metavar="M.pt", help="its other files lie beside it")
     add("--text", nargs="+", type=Path, default=[], metavar="FILE",
@@ -62,11 +56,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Choose subwords, compare segmentations, report, write; return the exit state.
-
-    Raises:
-        LaftError: options or files that do not fit; an existing, different --out.
-    """
+    """Choose subwords, compare segmentations, report, write; return the exit state."""
     columns = _check(args)
 
     import numpy as np

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 
 if TYPE_CHECKING:
     from laft_fairseq.analysis.figure2 import Panel
 
-_DESCRIPTION = """\
+HELP = "draw where sentences of each language lie before and after removal"
+DESCRIPTION = """\
 Draw t-SNE maps of sentence representations (the mean over a sentence's own tokens), the first
 language paired with each other one: encoder output, after removal, after fusion. Under each map
 stand numbers taken in the full width: the silhouette of the two languages (0: they lie within each
@@ -21,7 +22,7 @@ that of finding translations by cosine, means not centred; with --mask-latin als
 words that a sentence shares with its translation. A probe near 100 % after removal does not refute
 anything by itself: a trace too small to matter to a decoder is enough for it.
 """
-_EPILOG = """\
+EPILOG = """\
 example:
   laft tsne --checkpoint stage2/checkpoint_best.pt --data data-bin --langs en_XX,fr_XX,zh_CN \\
       --split test --parallel --out figure2.png --json figure2.json
@@ -36,15 +37,8 @@ STAGE_TITLES = {
 STAGE_NAMES = {"e": "encoder output", "r": "after removal", "fused": "after fusion"}
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `tsne`."""
-    parser = subparsers.add_parser(
-        "tsne",
-        help="draw where sentences of each language lie before and after removal",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     add = parser.add_argument
     add("--checkpoint", required=True, metavar="C.pt", help="slim or whole, or a plain mBART")
     add("--data", required=True, metavar="DATA-BIN", help="pairs' sources or monolingual text")
@@ -71,11 +65,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Represent, measure, draw; write figure and JSON, print the table.
-
-    Raises:
-        LaftError: wrong input, in one line that names the file and the remedy.
-    """
+    """Represent, measure, draw; write figure and JSON, print the table."""
     import torch
 
     from laft_fairseq.analysis.report import measures
@@ -115,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draw(args: argparse.Namespace, report: dict[str, Any], states: Any) -> None:
     """Draw a map for each panel of the report, and add its perplexity there."""
-    from laft_fairseq.analysis.figure2 import draw, save
+    from laft_fairseq.analysis.figure2 import draw
     from laft_fairseq.files import replacing
     from laft_fairseq.progress import progress
 
@@ -135,8 +125,9 @@ def _draw(args: argparse.Namespace, report: dict[str, Any], states: Any) -> None
         [STAGE_TITLES[stage] for stage in stages],
         [_caption(args, report), f"$ {report['command']}"],
     )
+    about = {"Title": "Sentence representations by language", "Description": report["command"]}
     with replacing(args.out) as temporary:
-        save(figure, temporary, report["command"])
+        figure.savefig(temporary, format="png", dpi=figure.dpi, metadata=about)
 
 
 def _check(args: argparse.Namespace, tags: list[str]) -> None:
@@ -182,11 +173,10 @@ def _command(args: argparse.Namespace) -> str:
         return str(args.caption_command)
     words = ["laft", "tsne"]
     for name, value in vars(args).items():
-        option = f"--{name.replace('_', '-')}"
         if value is True:
-            words.append(option)
+            words.append(flag(name))
         elif isinstance(value, str | int | Path) and value is not False and name != "command":
-            words += [option, str(value)]
+            words += [flag(name), str(value)]
     return shlex.join(words)
 
 

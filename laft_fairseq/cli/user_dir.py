@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+HELP = "print the path to give to fairseq's --user-dir"
+DESCRIPTION = "Print the path of the installed package, to give to fairseq's --user-dir."
 EPILOG = """\
 example:
   fairseq-train data-bin --user-dir "$(laft user-dir)" --arch laft_mbart --task laft_generation ...
@@ -11,15 +13,8 @@ From the root of the repository `--user-dir laft_fairseq` is the same.
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the parser of `laft user-dir`."""
-    subparsers.add_parser(
-        "user-dir",
-        help="print the path to give to fairseq's --user-dir",
-        description="Print the path of the installed package, to give to fairseq's --user-dir.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
 
 
 def run(args: argparse.Namespace) -> int:

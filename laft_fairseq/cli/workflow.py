@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-_DESCRIPTION = """\
+HELP = "run a recipe: demo, own, ddtp, ..."
+DESCRIPTION = """\
 Run a recipe by Snakemake. Recipes are looked for in examples/ of the working folder, as in the
 repository. Where that folder has no workflow, examples/ and preprocess/ are copied into it first,
 with the small backbone and the demo's data (40 MB); the copy can be edited. Folders in the settings
 count from the working folder.
 """
-_EPILOG = """\
+EPILOG = """\
 examples:
   laft workflow demo
   laft workflow own -n --config folder=my-task
@@ -22,15 +23,8 @@ FOLDERS = ("examples", "preprocess")
 SNAKEFILE = Path("examples/workflow/Snakefile")
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the subcommand `workflow`."""
-    parser = subparsers.add_parser(
-        "workflow",
-        help="run a recipe: demo, own, ddtp, ...",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument("recipe", nargs="+", help="a recipe's name, or a YAML of settings; of "
                         "several the later ones count")  # fmt: skip
     parser.add_argument("options", nargs=argparse.REMAINDER, help="Snakemake's options")
@@ -64,11 +58,7 @@ def copy_workflow(source: Path, target: Path) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Copy the workflow where there is none, and hand over to Snakemake.
-
-    Raises:
-        LaftError: no such recipe; Snakemake is not installed.
-    """
+    """Copy the workflow where there is none, and hand over to Snakemake."""
     import importlib.util
     import logging
     import os

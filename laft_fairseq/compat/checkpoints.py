@@ -6,8 +6,6 @@ And it fetches a matrix from the GPU once for each of its names, so that mBART's
 has three, would be stored three times. Of what it reads, nothing of ours reaches it unchecked.
 """
 
-from __future__ import annotations
-
 import inspect
 import logging
 import math
@@ -26,7 +24,6 @@ import torch
 from laft_fairseq.checkpoints import resuming
 from laft_fairseq.checkpoints.record import NOT_OURS, Checkpoint, open_checkpoint
 from laft_fairseq.checkpoints.size import check_size
-from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError, in_one_line, laft_error_in
 from laft_fairseq.files import replacing
 from laft_fairseq.training import save_folder
@@ -40,17 +37,11 @@ DAMAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what o
 
 @dataclass
 class Restoring:
-    """What fairseq's reader is asked for, and what it has read.
+    """What fairseq's reader is asked for, and what it has read."""
 
-    Attributes:
-        builds: a model is built of the file's options.
-        ours_alone: every other file is refused.
-        path: of the last checkpoint of ours that was read, or "".
-    """
-
-    builds: bool = False
-    ours_alone: bool = False
-    path: str = ""
+    builds: bool = False  # a model is built of the file's options
+    ours_alone: bool = False  # every other file is refused
+    path: str = ""  # of the last checkpoint of ours that was read, or ""
 
 
 current: ContextVar[Restoring | None] = ContextVar("current", default=None)
@@ -192,9 +183,6 @@ def load_model_ensemble_and_task(stock: Any, filenames: Any, *args: Any, **kwarg
     """Load as fairseq does; a task of ours then knows the file, for a criterion to be built.
 
     With such a task, or with ours as ``--user-dir`` and none, only our checkpoints are read.
-
-    Raises:
-        LaftError: a checkpoint is not there, or is refused.
     """
     given = inspect.signature(stock).bind(filenames, *args, **kwargs).arguments
     if not given.get("suffix") and given.get("num_shards", 1) == 1:
@@ -231,18 +219,3 @@ def move_to_cpu(stock: Any, sample: Any) -> Any:
         return moved[place]
 
     return apply_to_sample(once, sample)
-
-
-def apply() -> None:
-    """Patch fairseq, once."""
-    from fairseq import checkpoint_utils, utils
-    from fairseq.file_io import PathManager
-
-    wrap(PathManager, copy)
-    wrap(checkpoint_utils, verify_checkpoint_directory)
-    wrap(checkpoint_utils, torch_persistent_save)
-    wrap(checkpoint_utils, save_checkpoint)
-    wrap(checkpoint_utils, load_checkpoint_to_cpu)
-    wrap(checkpoint_utils, load_checkpoint)
-    wrap(checkpoint_utils, load_model_ensemble_and_task)
-    wrap(utils, move_to_cpu)

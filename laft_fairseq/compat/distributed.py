@@ -4,8 +4,6 @@ fairseq asks the launcher for rank and world size only where it sees several GPU
 on CPUs, or on machines with a GPU each, would train alone and write into one folder.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,6 @@ import torch
 # If it were imported later, its functions' defaults would keep a process group alive until exit.
 import torch.distributed.nn.functional
 
-from laft_fairseq.compat.patching import wrap
 from laft_fairseq.training import remarks, save_folder
 from laft_fairseq.training.launch import configure_distributed, disconnect
 from laft_fairseq.training.rank_consistency import expect_same_options
@@ -58,13 +55,3 @@ def DistributedDataParallel(stock: Any, module: torch.nn.Module, **kwargs: Any) 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated")
         return stock(module=module, **kwargs)
-
-
-def apply() -> None:
-    """Patch fairseq's use of processes, once."""
-    from fairseq.distributed import utils
-    from fairseq.models import distributed_fairseq_model
-
-    wrap(utils, call_main)
-    wrap(utils, distributed_init)
-    wrap(distributed_fairseq_model, DistributedDataParallel)

@@ -1,7 +1,5 @@
 """The last line of a command of fairseq's that fails: what is wrong, and with which option."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys
@@ -11,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from laft_fairseq.compat.patching import wrap
-from laft_fairseq.errors import in_one_line, laft_error_in
+from laft_fairseq.errors import flag, in_one_line, laft_error_in
 
 current: dict[str, str] = {}  # the options that the running command was given, by name
 
@@ -55,8 +53,3 @@ def describe(error: BaseException) -> str:
     options = ", ".join(f"{flag(name)} {current[name]}".strip() for name in named)
     prefix = f"{options}: " if options else ""
     return f"{prefix}{message} ({type(error).__name__}; LAFT_DEBUG=1 shows where)"
-
-
-def flag(option: str) -> str:
-    """An option as the user writes it."""
-    return "--" + option.replace("_", "-")

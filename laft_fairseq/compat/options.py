@@ -4,19 +4,17 @@ fairseq takes any number for any option, so that a training with ``--lr -1`` end
 in a traceback. Every command of fairseq's parses its options here, before it does anything.
 """
 
-from __future__ import annotations
-
 import math
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 import torch
 
 from laft_fairseq.checkpoints.options import RANGES, SHARE, TASKS
-from laft_fairseq.compat.error_lines import expect_errors, flag
-from laft_fairseq.compat.patching import wrap
-from laft_fairseq.errors import LaftError
+from laft_fairseq.compat.error_lines import expect_errors
+from laft_fairseq.errors import LaftError, flag
 from laft_fairseq.languages.tags import split_tags
 
 MOST = 1 << 40
@@ -37,6 +35,14 @@ LIMITS: dict[str, tuple[float, float]] = {
 HALF_PRECISION = ("fp16", "bf16", "memory_efficient_fp16", "memory_efficient_bf16", "amp")
 GENERATED = ("rougeL", "copied")  # beginnings of the metrics of --eval-rouge
 LARGER_IS_BETTER = ("rougeL", "accuracy")
+
+
+def option(default: Any, words: str) -> Any:
+    """Return the field of an option in one of fairseq's dataclasses; its help is ``words``.
+
+    fairseq reads the types of such fields at run time, and of unions Optional[...] alone.
+    """
+    return field(default=default, metadata={"help": words})
 
 
 def parse_args_and_arch(stock: Any, parser: ArgumentParser, *args: Any, **kwargs: Any) -> Any:
@@ -162,10 +168,3 @@ def _check_search(given: Mapping[str, Any]) -> None:
         raise LaftError(f"--nbest {nbest}: must be at most --beam, {beam}")
     if not given["max_len_a"] and shortest > longest:
         raise LaftError(f"--min-len {shortest}: must be at most --max-len-b, {longest}")
-
-
-def apply() -> None:
-    """Patch fairseq's parser, once."""
-    from fairseq import options
-
-    wrap(options, parse_args_and_arch)

@@ -1,18 +1,14 @@
 """How a function of fairseq is replaced by one of ours that calls it."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from typing import Any
 
 
 def wrap(owner: Any, replacement: Callable[..., Any]) -> None:
-    """Replace ``owner``'s function of the same name, once.
+    """Replace the function of the same name in ``owner``, a module or class, once.
 
-    Args:
-        owner: a module or class.
-        replacement: takes the stock function, then its arguments.
+    ``replacement`` takes the stock function, then its arguments.
     """
     name = replacement.__name__
     stock = getattr(owner, name)

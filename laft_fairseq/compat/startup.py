@@ -4,8 +4,6 @@ Nothing here loosens torch's weights-only loading: the few harmless classes that
 its checkpoints are allowed by name.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import os
@@ -18,7 +16,6 @@ import warnings
 import numpy as np
 
 from laft_fairseq.checkpoints.reading import allow_checkpoint_classes
-from laft_fairseq.compat.patching import wrap
 
 COMMANDS = {"fairseq_cli", "laft_fairseq.cli.main"}  # modules of a process that is ours
 # oneDNN and torch each keep the kernels of the last 1,024 shapes, about 0.3 MB apiece. Batches of
@@ -32,13 +29,6 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt
 def decode(stock: typing.Any, encoder: typing.Any, x: str) -> str:
     """Decode as ``--bpe sentencepiece`` does, and byte-fallback subwords (``<0xE4>``) too."""
     return str(encoder.sp.DecodePieces(x.split()) if "<0x" in x else stock(encoder, x))
-
-
-def decode_byte_subwords() -> None:
-    """Patch fairseq's sentencepiece, once."""
-    from fairseq.data.encoders.sentencepiece_bpe import SentencepieceBPE
-
-    wrap(SentencepieceBPE, decode)
 
 
 def quiet_start() -> None:
@@ -89,7 +79,6 @@ def apply() -> None:
         np.compat = types.SimpleNamespace(long=int)  # type: ignore[attr-defined]
     bound_kernel_caches()
     allow_checkpoint_classes()
-    decode_byte_subwords()
     if COMMANDS & sys.modules.keys():
         reuse_freed_blocks()
     if "fairseq_cli" in sys.modules:

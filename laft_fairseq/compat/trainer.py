@@ -1,7 +1,5 @@
 """fairseq's trainer: what it silently loses when it resumes, and what it divides gradients by."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,6 @@ from torch import Tensor
 
 from laft_fairseq.checkpoints.checks import is_finite
 from laft_fairseq.checkpoints.resuming import LAST
-from laft_fairseq.compat.patching import wrap
 from laft_fairseq.errors import LaftError, in_one_line
 
 logger = logging.getLogger(__name__)
@@ -104,13 +101,3 @@ def save_checkpoint(stock: Any, trainer: Any, filename: str, extra_state: Any) -
             if parameter.requires_grad and not is_finite(parameter.detach()):
                 raise diverged(trainer, f"{name} has become infinite or no number")
     return stock(trainer, filename, extra_state)
-
-
-def apply() -> None:
-    """Patch fairseq's trainer, once."""
-    from fairseq.trainer import Trainer
-
-    wrap(Trainer, load_checkpoint)
-    wrap(Trainer, train_step)
-    wrap(Trainer, _check_grad_norms)
-    wrap(Trainer, save_checkpoint)

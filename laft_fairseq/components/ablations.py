@@ -8,8 +8,6 @@ the root mean square of ‖s_L‖ over the n sentences that of the true c_L, exa
 for `projection` alike. Above 1 the gain takes away more than the part in the subspace.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

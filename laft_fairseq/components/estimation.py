@@ -1,7 +1,5 @@
 """Estimation of language components (section 3.1): a corpus streamed through a backbone."""
 
-from __future__ import annotations
-
 import os
 import sys
 import zlib
@@ -29,21 +27,13 @@ MAX_TOKENS = 2048, 8192
 
 @dataclass(frozen=True)
 class Corpus:
-    """The sentences that components are estimated on, and how they are read.
+    """The sentences that components are estimated on, and how they are read."""
 
-    Attributes:
-        data: data-bin folder with the monolingual text of each language, or its pairs.
-        split: which of its splits.
-        max_length: tokens that a longer sentence is cut to.
-        max_tokens: of a batch; None: `MAX_TOKENS` of the device.
-        max_sentences: the first so many of each language; None: all.
-    """
-
-    data: str
-    split: str = "train"
-    max_length: int = 512
-    max_tokens: int | None = None
-    max_sentences: int | None = None
+    data: str  # data-bin folder with the monolingual text of each language, or its pairs
+    split: str = "train"  # which of its splits
+    max_length: int = 512  # tokens that a longer sentence is cut to
+    max_tokens: int | None = None  # of a batch; None: `MAX_TOKENS` of the device
+    max_sentences: int | None = None  # the first so many of each language; None: all
 
 
 def estimate(
@@ -51,12 +41,7 @@ def estimate(
 ) -> dict[str, ComponentStatistics]:
     """Return the statistics of each language, over all processes of the run.
 
-    Args:
-        model: an mBART in eval, as :class:`LAFTMBart`.
-        backbone: its file, named in errors.
-        tags: languages of its dictionary.
-        k: components that each language is to have.
-        corpus: the sentences.
+    ``model`` is a LAFTMBart in eval; ``backbone``, its file, is named in errors.
 
     Raises:
         LaftError: a language has no such text, or fewer than k sentences, which is found before

@@ -10,8 +10,6 @@ source_tag (`shown` to the encoder or `masked`; absent: shown), tag_layout (`suf
 absent: suffix) and control (of an ablation: which, `ablations.py`). Equal content is equal bytes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import zlib
@@ -193,11 +191,7 @@ def merge(paths: Sequence[StrPath], out: StrPath) -> None:
 
 
 def derive(path: StrPath, out: StrPath, k: int | None = None) -> None:
-    """Compute k components (default: as many as there) anew from a file's Gram matrices.
-
-    Raises:
-        LaftError: an ablation, and whatever `load` and `save` refuse.
-    """
+    """Compute k components (default: as many as there) anew from a file's Gram matrices."""
     file = load(path, with_statistics=True)
     file.expect_true()
     save(out, file.statistics, k or file.k, file.fingerprint, file.mask_source_tag, file.layout)

@@ -1,13 +1,11 @@
 """What a components file holds: each language's components, and which ablation they are, if any."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -19,18 +17,12 @@ from laft_fairseq.method.removal import SCALINGS, Scaling
 
 @dataclass(frozen=True)
 class Ablation:
-    """What stands in place of the true c_L (`ablations.py`).
+    """What stands in place of the true c_L (`ablations.py`)."""
 
-    Attributes:
-        kind: `other-language` or `random-subspace`.
-        of: whose c_L each tag has; empty for random ones.
-        seed: of the random subspaces; None elsewhere.
-        gains: by tag and scaling, what s_L = gain · c cᵀ e_L (/ ‖e_L‖) is multiplied by.
-    """
-
-    kind: str
-    of: dict[str, str] = field(default_factory=dict)
-    seed: int | None = None
+    kind: str  # other-language or random-subspace
+    of: dict[str, str] = field(default_factory=dict)  # whose c_L each tag has; {} for random ones
+    seed: int | None = None  # of the random subspaces; None elsewhere
+    # by tag and scaling, what s_L = gain · c cᵀ e_L (/ ‖e_L‖) is multiplied by
     gains: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
@@ -58,7 +50,7 @@ class Language:
         statistics: ComponentStatistics,
         c: Tensor,
         gains: dict[str, float] | None = None,
-    ) -> Language:
+    ) -> Self:
         """Return the entry of a language with c (d, k) fp32; its singular values are ‖M_L c_j‖."""
         gains, rows = gains or {}, c.to(statistics.gram).t()  # (k, d) float64
         energy = ((rows @ statistics.gram) * rows).sum(1)  # (k)

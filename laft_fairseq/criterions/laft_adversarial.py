@@ -1,12 +1,9 @@
-"""The loss of TM + adv (appendix): L = L_cls + L_adv + L_gen.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""The loss of TM + adv (appendix): L = L_cls + L_adv + L_gen."""
 
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import torch
@@ -18,6 +15,7 @@ from omegaconf import II
 from torch import Tensor
 
 from laft_fairseq.baselines.language_classifier import LanguageClassifier, adversarial_losses
+from laft_fairseq.compat.options import option
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.systems import METHODS, find
 
@@ -34,13 +32,9 @@ OF_CLASSIFIER = ("loss_cls", "loss_adv", "right_")  # not reported of an untrain
 class LaftAdversarialOptions(FairseqDataclass):
     """Options of label smoothing and of the adversary's routing."""
 
-    label_smoothing: float = field(
-        default=0.1,
-        metadata={"help": "epsilon of L_gen, spread over the other |V| - 1 entries"},
-    )
-    unrouted_adversary: bool = field(
-        default=False,
-        metadata={"help": "sum the three terms as printed, though L_cls and L_adv then cancel"},
+    label_smoothing: float = option(0.1, "epsilon of L_gen, spread over the other |V| - 1 entries")
+    unrouted_adversary: bool = option(
+        False, "sum the three terms as printed, though L_cls and L_adv then cancel"
     )
     sentence_avg: bool = II("optimization.sentence_avg")
 

@@ -1,7 +1,5 @@
 """Batches of TM + adv (appendix): annotated source rows and target rows, in a fixed proportion."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

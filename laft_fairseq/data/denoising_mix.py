@@ -1,7 +1,5 @@
 """Batches that mix annotated pairs with denoising of unlabelled text (after Vu et al., 2022)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

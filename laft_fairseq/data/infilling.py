@@ -1,7 +1,5 @@
 """mBART's text infilling: 35 % of the words, in spans of Poisson length, one mask a span."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
@@ -62,14 +60,7 @@ def word_starts(dictionary: Dictionary, tag: str, text: str = "") -> Tensor:
 
 
 def warn_of_few_words(texts: Sequence[Tensor], starts: Tensor, name: str, tag: str) -> None:
-    """Warn where texts, (t,) each, have hardly a word boundary, so that a mask hides all of one.
-
-    Args:
-        texts: some texts of a language, without ``</s>``.
-        starts: of :func:`word_starts`.
-        name: of their file.
-        tag: their language.
-    """
+    """Warn where texts, (t,) each, have hardly a word boundary, so that a mask hides all of one."""
     after_first = torch.cat([NO_TOKEN, *(text[1:] for text in texts)])
     if len(after_first) and starts[after_first].float().mean() < FEW_WORDS:
         logger.warning(
@@ -87,14 +78,8 @@ class InfillingDataset(BaseWrapperDataset):
     not on the epoch either. Neither ``</s>`` nor the tag is ever masked. Lengths are those of the
     original; a noised source may be a mask or two longer.
 
-    Args:
-        texts: the examples.
-        dictionary: of all languages.
-        tag: the examples' language.
-        seed: of the noise.
-        fixed: whether the noise is the same in all epochs.
-        mask: share of the words that is masked.
-        poisson_lambda: mean length of a span in words.
+    ``mask`` is the share of the words that is masked, ``poisson_lambda`` a span's mean length in
+    words.
 
     Raises:
         LaftError: noise that fairseq would not make as asked, or in an endless loop.

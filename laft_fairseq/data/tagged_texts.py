@@ -1,7 +1,5 @@
 """Binarised sentences with their language's tag, in the data's tag layout, and their batches."""
 
-from __future__ import annotations
-
 import logging
 import os
 import struct
@@ -230,8 +228,7 @@ class MultilingualDataset(ConcatDataset):
 
     def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
         """Return the (n,) tokens of the items' longer sides, as `num_tokens` does one by one."""
-        longest: np.ndarray = self.sizes.reshape(len(self), -1).max(axis=1)[indices]
-        return longest
+        return self.sizes.reshape(len(self), -1).max(axis=1)[indices]
 
 
 def sorted_by(order: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """A model for evaluation: one of our checkpoints, slim or whole, or a plain mBART backbone."""
 
-from __future__ import annotations
-
 import logging
 import os
 from argparse import Namespace
@@ -39,15 +37,9 @@ def load_model(
 ) -> tuple[LAFTMBart, LaftGeneration]:
     """Load ``checkpoint`` in eval and fp32, with a stage-2 task on the directory ``data``.
 
-    Args:
-        checkpoint: one of our checkpoints, or a plain mBART (then the system ``mbart_full``).
-        data: data-bin directory with dict.txt.
-        langs: the dictionary's tags in order, where langs.txt does not say them.
-        backbone: of a slim checkpoint, where it is not found by itself (checkpoints/backbone.py).
-        layout: where the tag stands, where tag-layout.txt does not say it.
-
-    What neither an argument nor a file in ``data`` says of languages and layout is as our
-    checkpoint records it.
+    It is one of ours, or a plain mBART, which becomes the system ``mbart_full``. What neither an
+    argument nor a file in ``data`` says of languages and layout is as our checkpoint records it.
+    ``backbone`` is that of a slim one, where it is not found by itself (checkpoints/backbone.py).
 
     Raises:
         LaftError: a file is missing, damaged or does not fit the dictionary.

@@ -3,8 +3,6 @@
 The ids are those of preprocess/binarize.sh, the text that of fairseq's ``--bpe sentencepiece``.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,6 @@ from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.record import Checkpoint
-from laft_fairseq.compat.startup import decode_byte_subwords
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages import sentencepiece_dictionary
 from laft_fairseq.languages.vocabulary_files import DICTIONARY, SENTENCEPIECE
@@ -69,11 +66,7 @@ def vocabulary_of(
     sentencepiece_model: str | os.PathLike[str] | None,
     backbone: str | None,
 ) -> Vocabulary:
-    """Find a checkpoint's dictionary and sentencepiece model, where they are not given.
-
-    Raises:
-        LaftError: one is found nowhere; names the folders and the remedy.
-    """
+    """Find a checkpoint's dictionary and sentencepiece model, where they are not given."""
     given = None if data is None else Path(data)
     places = folders(checkpoint, None if given is None else str(given), backbone)
     dictionary = find_file(DICTIONARY, [given] if given else places, checkpoint.path)
@@ -93,7 +86,6 @@ class SubwordTokenizer:
 
     def __init__(self, path: Path, dictionary: Dictionary) -> None:
         _check(path, sentencepiece_dictionary.read_subwords(path), dictionary)
-        decode_byte_subwords()
         self.bpe = SentencepieceBPE(SentencepieceConfig(sentencepiece_model=str(path)))
         self.dictionary = dictionary
 
@@ -110,8 +102,7 @@ class SubwordTokenizer:
     def decode(self, tokens: Tensor, ignored: set[int]) -> str:
         """The text, in one line, of (n,) ids of an output, without ``</s>`` and ``ignored`` ids."""
         subwords = self.dictionary.string(tokens, extra_symbols_to_ignore=ignored)
-        text: str = self.bpe.decode(subwords)
-        return text.translate(WHITE).strip()
+        return self.bpe.decode(subwords).translate(WHITE).strip()
 
 
 def _check(path: Path, subwords: list[str], dictionary: Dictionary) -> None:

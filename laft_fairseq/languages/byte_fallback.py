@@ -4,8 +4,6 @@ A model cannot learn a language from them: on the small backbone 87 to 89 % of t
 Russian and Japanese are bytes, training runs through, and what is generated is noise.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -33,11 +31,11 @@ def uncovered(subwords: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([name == UNKNOWN or is_byte(name) for name in subwords], dtype=bool)
 
 
-def plain_text(subwords: Iterable[str]) -> str:
-    """Return subwords joined, bytes among them decoded and incomplete characters left out."""
+def plain_text(subwords: Iterable[str], errors: str = "ignore") -> str:
+    """Return subwords joined, bytes among them decoded; ``errors`` as in ``bytes.decode``."""
     return re.sub(
         f"(?:{BYTE.pattern})+",
-        lambda run: bytes.fromhex("".join(BYTE.findall(run[0]))).decode("utf-8", "ignore"),
+        lambda run: bytes.fromhex("".join(BYTE.findall(run[0]))).decode("utf-8", errors),
         "".join(subwords),
     )
 
@@ -57,11 +55,7 @@ def check_input(subwords: Sequence[str], tag: str) -> str:
 def check_coverage(count: int, subwords: int, tag: str, where: str | Path) -> str:
     """Return a warning where many of a text's subwords are bytes or ``<unk>``, else "".
 
-    Args:
-        count: its subwords that are (:func:`uncovered`).
-        subwords: all of its subwords.
-        tag: its language, "" where it is not known.
-        where: its file.
+    ``count`` of its ``subwords`` are (:func:`uncovered`); the ``tag`` is "" where it is not known.
 
     Raises:
         LaftError: most are, and the environment variable LAFT_ALLOW_BYTES is not 1.

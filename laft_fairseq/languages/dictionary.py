@@ -7,8 +7,6 @@ written with the backbone's own subwords: a script of which the sentencepiece mo
 characters comes out as ``<unk>`` and cannot be learned this way.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,13 +40,8 @@ def dictionary_tags(data: str | Path, langs: str | None = None) -> list[str]:
 def read_new_langs(data: str | Path, option: str | None, tags: Sequence[str]) -> list[str]:
     """Return the new languages in order: ``--new-langs``, else ``data/new-langs.txt``, else none.
 
-    Args:
-        data: data-bin directory.
-        option: ``--new-langs``, comma-separated.
-        tags: the backbone's languages.
-
     Raises:
-        LaftError: listed twice, among the backbone's, or no tag such as eo_XX.
+        LaftError: listed twice, among the backbone's ``tags``, or no tag such as eo_XX.
     """
     path = Path(data) / NEW_LANGS_FILE
     from_file = not option and path.is_file()

@@ -1,7 +1,5 @@
 """The language of each example of a batch, read from the tags in its tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

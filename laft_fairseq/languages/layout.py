@@ -3,8 +3,6 @@
 In both the decoder's input is a target with its last token moved to the front.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Embeddings of the tags of languages that the backbone never saw (``--new-langs``)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

@@ -1,9 +1,7 @@
 """The one list of languages: their codes, their scripts, and which are written without spaces.
 
-Scripts are named as in Unicode's Script property.
+Scripts are named as in Unicode's Script property, or by their ISO 15924 codes.
 """
-
-from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
@@ -45,20 +43,18 @@ OTHERS = frozenset(
     "lg ln lo mg ms mt nn no oc om or pa qu rw sa se sk sn so sq sr st tg tk tt ug uz vo wa yo "
     "zu".split()
 )
-# Scripts written without spaces between words: sentencepiece's word starts mean nothing there.
-UNSPACED = ("Han", "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao", "Khmer", "Myanmar", "Tibetan",
-            "Tai_Tham", "New_Tai_Lue", "Tai_Viet", "Javanese", "Balinese", "Yi")  # fmt: skip
-# The same as tags write them (ISO 15924); Hans, Hant, Hanb, Jpan and Hrkt are mixtures.
-_UNSPACED_CODES = frozenset(
-    "Hani Hans Hant Hanb Jpan Hrkt Hira Kana Bopo Thai Laoo Khmr Mymr Tibt Lana Talu Tavt Java "
-    "Bali Yiii".split()
+# Scripts written without spaces between words: sentencepiece's word starts mean nothing there. They
+# are named as in tags (ISO 15924).
+_UNSPACED = tuple(
+    "Hani Hira Kana Bopo Thai Laoo Khmr Mymr Tibt Lana Talu Tavt Java Bali Yiii".split()
 )
+_UNSPACED_MIXTURES = ("Hans", "Hant", "Hanb", "Jpan", "Hrkt")
 _HAN_CODES = ("Hani", "Hans", "Hant")
 _ALIASES = {"fil": "tl", "nb": "no"}  # langcodes' name of a language -> the list's
 _LETTER = regex.compile(r"\p{L}")
 # A character class for `(?V1)` patterns. Of Kana script extensions too: its sound mark, U+30FC, is
 # of script Common.
-_PROPERTIES = [*(f"Script={name}" for name in UNSPACED), "scx=Han", "scx=Hiragana", "scx=Katakana"]
+_PROPERTIES = [*(f"Script={name}" for name in _UNSPACED), "scx=Han", "scx=Hiragana", "scx=Katakana"]
 UNSPACED_LETTER = "[[" + "".join(rf"\p{{{name}}}" for name in _PROPERTIES) + r"]&&[\p{L}\p{N}]]"
 _UNSPACED_LETTER = regex.compile(f"(?V1){UNSPACED_LETTER}")
 # Digits, punctuation, symbols and the word start; combining marks.
@@ -94,12 +90,12 @@ def is_unspaced(tag: str, text: str = "") -> bool:
     usually written in (``yue_HK``); and so does that of most letters of ``text``, whatever its tag.
     """
     letters = len(_LETTER.findall(text))
-    return _usual_script(tag) in _UNSPACED_CODES or (
+    return usual_script(tag) in (*_UNSPACED, *_UNSPACED_MIXTURES) or (
         letters > 0 and 2 * len(_UNSPACED_LETTER.findall(text)) > letters
     )
 
 
-def _usual_script(tag: str) -> str:
+def usual_script(tag: str) -> str:
     """Return the ISO 15924 code of a tag's script, empty where it is not known."""
     try:
         # XX, "any region", is none that a script could depend on.
@@ -138,7 +134,7 @@ def _find_code(tag: str) -> str | None:
         return None
     language = langcodes.get(code)
     name = str(language.language)
-    written_in_han = _usual_script(code) in _HAN_CODES
+    written_in_han = usual_script(code) in _HAN_CODES
     macro = "zh" if written_in_han else str(language.prefer_macrolanguage().language)
     names = [candidate for candidate in (_ALIASES.get(name, name), macro) if candidate in known]
     return names[0] if names else name if language.is_valid() else None

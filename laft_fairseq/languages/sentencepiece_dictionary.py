@@ -6,8 +6,6 @@ that fairseq's id of a subword is sentencepiece's + 1; language tags and ``<mask
 time (dictionary.py), so a vocabulary has subwords + 1 + tags + 1 entries.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

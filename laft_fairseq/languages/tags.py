@@ -1,7 +1,5 @@
 """Language tags as mBART writes them: ``fr_XX``, in the dictionary ``[fr_XX]``."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,11 +62,7 @@ def split_tags(text: str | None, where: str | Path = "languages") -> list[str]:
 
 
 def read_tags(path: Path) -> list[str]:
-    """Return the tags in a file, parted by white space.
-
-    Raises:
-        LaftError: what is no UTF-8 text or no tag, or a tag listed twice.
-    """
+    """Return the tags in a file, parted by white space."""
     return split_tags(",".join(words_of(path)), path)
 
 

@@ -1,7 +1,5 @@
 """Fusion of the task representation with the removed language components (section 3.2)."""
 
-from __future__ import annotations
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 

@@ -13,9 +13,7 @@ After each decoder layer stands the adapter of the language to be written (langu
 fusion, but a gate on h and e (baselines/gate.py).
 """
 
-from __future__ import annotations
-
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -54,30 +52,22 @@ class ComponentsOfLanguage(nn.Module):
         self.register_buffer("components", components)
         self.register_buffer("mean_removed", mean_removed)
 
-    def _apply(self, fn: Any, recurse: bool = True) -> ComponentsOfLanguage:
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
         """Follow the model to its device, but stay in fp32 when it is halved."""
         return super()._apply(lambda t: t.to(fn(t.new_empty(0)).device), recurse)
 
 
 class LAFT:
-    """Section 3 as a mixin of the encoder, so that checkpoints name its parts as the encoder's.
+    """Section 3 as a mixin of the encoder, so that checkpoints name its parts as the encoder's."""
 
-    Attributes:
-        tags: the languages; an index of a language is its place here.
-        removal: how s_L is formed, or ``none``.
-        fusion_input: what stands for s_L in the fusion: ``subtracted``, ``mean`` or ``none``.
-        task_module, fusion, gate: None where the system lacks the part.
-        language_components: by tag.
-    """
-
-    tags: tuple[str, ...]
+    tags: tuple[str, ...]  # the languages; an index of a language is its place here
     embed_tokens: nn.Embedding
-    removal: Scaling = "none"
-    fusion_input: str = ""
-    task_module: TaskModule | None
+    removal: Scaling = "none"  # how s_L is formed
+    fusion_input: str = ""  # what stands for s_L in the fusion: subtracted, mean or none
+    task_module: TaskModule | None  # None, as the next two, where the system lacks the part
     fusion: Fusion | None
     gate: nn.Module | None
-    language_components: nn.ModuleDict
+    language_components: nn.ModuleDict  # by tag
 
     @property
     def needs_components(self) -> bool:

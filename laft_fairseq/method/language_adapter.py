@@ -1,7 +1,5 @@
 """Language adapters (section 3.2, after MAD-X): one a language, after each decoder layer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import torch

@@ -7,9 +7,8 @@ M_L is never held: `ComponentStatistics` keeps its Gram matrix M_LᵀM_L, whose 
 are M_L's right singular vectors, so that memory does not depend on n and shards add up.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -40,7 +39,7 @@ class ComponentStatistics:
     unit_gram: Tensor | None = None
 
     @classmethod
-    def zeros(cls, d: int, device: torch.device | str = "cpu") -> ComponentStatistics:
+    def zeros(cls, d: int, device: torch.device | str = "cpu") -> Self:
         """Return the statistics of no sentence, for encoder width d."""
 
         def zero(*shape: int) -> Tensor:
@@ -71,7 +70,7 @@ class ComponentStatistics:
             self.unit_gram.addmm_(unit.t(), unit)  # (d, d)
         self.count += rows.shape[0]
 
-    def merge(self, other: ComponentStatistics) -> None:
+    def merge(self, other: Self) -> None:
         """Add another shard of the same language, width and device in place."""
         self.gram += other.gram
         self.sum += other.sum
@@ -112,16 +111,12 @@ class ComponentStatistics:
         return c.float().contiguous(), eigenvalues.sqrt()
 
     def mean_removed(self, components: Tensor, scaling: Scaling) -> Tensor:
-        """Return the mean of s_L over the n sentences, (d) fp32, computed in float64.
+        """Return the mean of s_L over the n sentences, as (d) fp32, for c_L (d, k).
 
         scaled:      c_L c_Lᵀ (Σ e_L / ‖e_L‖₂) / n
         projection:  c_L c_Lᵀ (Σ e_L) / n
         mean:        (Σ e_L) / n
         none:        0
-
-        Args:
-            components: c_L, (d, k).
-            scaling: one of these four.
         """
         if scaling == "none":
             return torch.zeros_like(self.sum, dtype=torch.float32)

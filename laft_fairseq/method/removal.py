@@ -7,8 +7,6 @@ s_L  (B, d)     what is subtracted: c_L c_Lᵀ e_L / ‖e_L‖₂
 r    (T, B, d)  language-agnostic representation, r^i = e^i - s_L
 """
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 import torch

@@ -3,8 +3,6 @@
 Freezing is a pure function of a parameter's name.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 
@@ -30,18 +28,12 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class System:
-    """A system compared in the paper, or a baseline beside it.
+    """A system compared in the paper, or a baseline beside it."""
 
-    Attributes:
-        paper_name: its name in the paper.
-        modules: what it adds to the backbone.
-        denoising, generation: the groups of ``GROUPS`` that stage 1 and stage 2 train.
-    """
-
-    paper_name: str
-    modules: tuple[str, ...]
-    denoising: tuple[str, ...]
-    generation: tuple[str, ...]
+    paper_name: str  # its name in the paper
+    modules: tuple[str, ...]  # what it adds to the backbone
+    denoising: tuple[str, ...]  # the groups of GROUPS that stage 1 trains
+    generation: tuple[str, ...]  # those that stage 2 trains
 
 
 def _finetuned(paper_name: str, group: str) -> System:
@@ -80,11 +72,7 @@ def find(name: str) -> System:
 def is_trained(parameter: str, method: str, stage: str, encoder_layers: int) -> bool:
     """Return whether ``stage`` of ``method`` trains the parameter of this name.
 
-    Args:
-        parameter: its name in the model.
-        method: the system.
-        stage: one of ``STAGES``.
-        encoder_layers: of the backbone.
+    ``encoder_layers`` is how many layers the backbone's encoder has.
 
     Raises:
         LaftError: unknown method.

@@ -1,7 +1,5 @@
 """The task module TM (section 3.1): two mBART encoder layers on the language-agnostic r."""
 
-from __future__ import annotations
-
 from fairseq.models.transformer import TransformerConfig
 from fairseq.modules.transformer_layer import TransformerEncoderLayerBase
 from torch import Tensor, nn

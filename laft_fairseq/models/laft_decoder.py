@@ -1,7 +1,5 @@
 """LAFT's decoder (section 3.2): mBART's, with language adapters at the end of each layer."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch.nn.functional as F
@@ -10,7 +8,6 @@ from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
 from torch import Tensor, nn
 
 from laft_fairseq.baselines.task_adapter import TaskAdapter
-from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.new_tag_embeddings import NewTagEmbeddings
 from laft_fairseq.method.language_adapter import LanguageAdapters, RowGroup, group_rows
@@ -31,11 +28,6 @@ class LAFTDecoder(TransformerDecoderBase):
         options: LAFTOptions,
         tags: LanguageTags,
     ) -> None:
-        if options.language_adapter_dim < 0:
-            raise LaftError(
-                f"--language-adapter-dim {options.language_adapter_dim}: must be positive, or 0 "
-                "for no language adapters"
-            )
         self.laft_options = options  # read in build_decoder_layer, as are the next two
         has_width = options.language_adapter_dim > 0
         self.has_adapters = "language_adapter" in system.modules and has_width

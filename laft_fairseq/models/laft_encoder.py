@@ -1,9 +1,7 @@
 """LAFT's encoder: mBART's, then section 3 on its output (method/laft.py)."""
 
-from __future__ import annotations
-
 import contextlib
-from typing import Any
+from typing import Any, Self
 
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerEncoderBase
@@ -62,7 +60,7 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
             return with_activation_checkpointing(AdaptedEncoderLayer(cfg, reduction), cfg)
         return with_activation_checkpointing(TransformerEncoderLayerBase(cfg), cfg)
 
-    def train(self, mode: bool = True) -> LAFTEncoder:
+    def train(self, mode: bool = True) -> Self:
         """Set the mode; a frozen encoder stays in eval, without dropout."""
         super().train(mode)
         if mode and self.frozen:
@@ -85,10 +83,7 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
         With a gate, it has ``h``, ``alpha``, ``languages`` and ``text_mask`` of all rows too.
 
         Args:
-            src_tokens: (B, T).
-            src_lengths: (B,), unused.
-            return_all_hiddens: fairseq's.
-            token_embeddings: fairseq's.
+            src_tokens, src_lengths, return_all_hiddens, token_embeddings: fairseq's.
             output_language: (B,) index of the language to write in, where it is not the source's
                 own; its mean s_L is then fused in.
             decoded_rows: (R,) the only rows that the decoder sees.
@@ -148,5 +143,4 @@ class LAFTEncoder(LAFT, TransformerEncoderBase):
         """Return the embeddings of (B, T) tokens with positions, and without: (B, T, d) each."""
         if token_embedding is None:
             token_embedding = self.new_tag_rows.embed(src_tokens, self.embed_tokens)
-        x, embedded = super().forward_embedding(src_tokens, token_embedding)
-        return x, embedded
+        return super().forward_embedding(src_tokens, token_embedding)

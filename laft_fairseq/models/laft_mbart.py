@@ -1,12 +1,10 @@
 """LAFT on mBART (Wu et al., INLG 2022) as a fairseq model, and its architectures."""
 
-from __future__ import annotations
-
 import logging
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import gen_parser_from_dataclass
@@ -74,7 +72,7 @@ class LAFTMBart(CheckpointedMBart):
         gen_parser_from_dataclass(parser, LAFTOptions(), delete_default=True)
 
     @classmethod
-    def build_model(cls, args: Namespace, task: Any) -> LAFTMBart:
+    def build_model(cls, args: Namespace, task: Any) -> Self:
         """Build the bare model, for the task's stage and languages."""
         architectures.laft_mbart(args)
         if args.backbone:
@@ -153,11 +151,7 @@ class LAFTMBart(CheckpointedMBart):
         )
 
     def start(self, train_langs: Sequence[str]) -> None:
-        """Set what training begins with: backbone, language components, fresh adapters.
-
-        Raises:
-            LaftError: a file is missing, damaged or does not fit.
-        """
+        """Set what training begins with: backbone, language components, fresh adapters."""
         self.train_langs = tuple(train_langs)
         if self.options.backbone:
             self.load_backbone(backbones.read(self.options.backbone))

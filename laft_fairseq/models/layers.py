@@ -1,7 +1,5 @@
 """mBART's layers with adapters, and activation checkpointing."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Sequence
 from functools import partial

@@ -1,16 +1,15 @@
-"""The model's options, one for each choice that the paper leaves open.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""The model's options, one for each choice that the paper leaves open."""
 
 import logging
 from argparse import Namespace
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Optional
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.models import ARCH_CONFIG_REGISTRY
 
+from laft_fairseq.compat.options import option
+from laft_fairseq.errors import flag
 from laft_fairseq.method.language_adapter import NORMS
 from laft_fairseq.method.removal import SCALINGS
 from laft_fairseq.method.systems import METHODS, find
@@ -38,55 +37,40 @@ MODULES = {
 class LAFTOptions(FairseqDataclass):
     """Options of ``--arch laft_mbart*``; widths left at their default follow the architecture."""
 
-    method: ChoiceEnum(list(METHODS)) = field(  # type: ignore[valid-type]
-        default="laft", metadata={"help": "the system"}
+    method: ChoiceEnum(list(METHODS)) = option("laft", "the system")  # type: ignore[valid-type]
+    backbone: Optional[str] = option(None, "model.pt of the pretrained backbone to start from")
+    language_components: Optional[str] = option(
+        None, "components file written by `laft components`"
     )
-    backbone: Optional[str] = field(
-        default=None, metadata={"help": "model.pt of the pretrained backbone to start from"}
+    removal: ChoiceEnum(list(SCALINGS)) = option(  # type: ignore[valid-type]
+        "scaled",
+        "what is removed: c c' e_L / |e_L| as printed (scaled), c c' e_L (projection), the mean "
+        "e_L of the components file's sentences (mean), or nothing",
     )
-    language_components: Optional[str] = field(
-        default=None, metadata={"help": "components file written by `laft components`"}
+    fusion_input: ChoiceEnum(list(FUSION_INPUTS)) = option(  # type: ignore[valid-type]
+        "subtracted",
+        "what the fusion sees: the vector subtracted from the row, its language's mean, or no "
+        "fusion at all",
     )
-    removal: ChoiceEnum(list(SCALINGS)) = field(  # type: ignore[valid-type]
-        default="scaled",
-        metadata={
-            "help": "what is removed: c c' e_L / |e_L| as printed (scaled), c c' e_L (projection), "
-            "the mean e_L of the components file's sentences (mean), or nothing"
-        },
+    adapter_norm: ChoiceEnum(list(NORMS)) = option(  # type: ignore[valid-type]
+        "inside", "where the language adapter's layer norm stands"
     )
-    fusion_input: ChoiceEnum(list(FUSION_INPUTS)) = field(  # type: ignore[valid-type]
-        default="subtracted",
-        metadata={
-            "help": "what the fusion sees: the vector subtracted from the row, its language's "
-            "mean, or no fusion at all"
-        },
+    task_module_init: ChoiceEnum(list(INITIALISATIONS)) = option(  # type: ignore[valid-type]
+        "identity", "how task module and fusion start"
     )
-    adapter_norm: ChoiceEnum(list(NORMS)) = field(  # type: ignore[valid-type]
-        default="inside", metadata={"help": "where the language adapter's layer norm stands"}
+    task_module_layers: int = option(2, "encoder layers in it")
+    fusion_dim: int = option(1024, "bottleneck of the fusion, d_a")
+    language_adapter_dim: int = option(
+        512, "bottleneck of a language adapter (half the width); 0: no adapters"
     )
-    task_module_init: ChoiceEnum(list(INITIALISATIONS)) = field(  # type: ignore[valid-type]
-        default="identity", metadata={"help": "how task module and fusion start"}
+    adapter_langs: Optional[str] = option(
+        None, "languages that get an adapter (default: those trained on)"
     )
-    task_module_layers: int = field(default=2, metadata={"help": "encoder layers in it"})
-    fusion_dim: int = field(default=1024, metadata={"help": "bottleneck of the fusion, d_a"})
-    language_adapter_dim: int = field(
-        default=512,
-        metadata={"help": "bottleneck of a language adapter (half the width); 0: no adapters"},
+    task_adapter_reduction: int = option(2, "width over bottleneck of the task adapter")
+    lora_rank: int = option(
+        0, "rank of LoRA's updates; 0: as many parameters as LAFT's task module"
     )
-    adapter_langs: Optional[str] = field(
-        default=None,
-        metadata={"help": "languages that get an adapter (default: those trained on)"},
-    )
-    task_adapter_reduction: int = field(
-        default=2, metadata={"help": "width over bottleneck of the task adapter"}
-    )
-    lora_rank: int = field(
-        default=0,
-        metadata={"help": "rank of LoRA's updates; 0: as many parameters as LAFT's task module"},
-    )
-    mask_source_tag: bool = field(
-        default=False, metadata={"help": "the encoder sees <mask> in place of the source's tag"}
-    )
+    mask_source_tag: bool = option(False, "the encoder sees <mask> in place of the source's tag")
 
 
 def options_from(args: Any) -> LAFTOptions:
@@ -111,6 +95,6 @@ def warn_of_unused(args: Any) -> None:
         value = getattr(args, name)
         if module not in find(args.method).modules and value != getattr(defaults, name):
             users = [method for method, system in METHODS.items() if module in system.modules]
-            unused.append(f"--{name.replace('_', '-')} {value} (used by {' or '.join(users)})")
+            unused.append(f"{flag(name)} {value} (used by {' or '.join(users)})")
     if unused:
         logger.warning("--method %s ignores %s", args.method, ", ".join(unused))

@@ -73,11 +73,7 @@ def is_number(value: Any) -> bool:
 
 
 def check(value: Any, kind: Any, key: str, where: str) -> None:
-    """Refuse a value under `key` of the file `where` that is not of the kind that a schema gives.
-
-    Raises:
-        LaftError: a value is missing, of the wrong type or no known name.
-    """
+    """Refuse a value under `key` of the file `where` that is not of a schema's kind."""
     if isinstance(kind, tuple):
         if value not in kind:
             raise LaftError(f"{where}: unknown {key} {value!r}; choose from {', '.join(kind)}")

@@ -81,8 +81,8 @@ class Estimate:
         half = float(student.ppf(1 - alpha / 2, self.freedom)) * self.error if self.error else 0.0
         return self.value - half, self.value + half
 
-    def detectable(self, alpha: float = ALPHA, power: float = POWER) -> float:
-        """Return the smallest true difference that a two-sided test at alpha finds with this power.
+    def detectable(self, alpha: float = ALPHA) -> float:
+        """Return the smallest true difference that a two-sided test at alpha finds with POWER.
 
         By the noncentral t distribution; findings with the wrong sign do not count.
         """
@@ -90,9 +90,9 @@ class Estimate:
             return 0.0
         critical = float(student.ppf(1 - alpha / 2, self.freedom))
         if np.isinf(self.freedom):
-            return (critical + float(norm.ppf(power))) * self.error
+            return (critical + float(norm.ppf(POWER))) * self.error
         shift = brentq(
-            lambda shift: nct.sf(critical, self.freedom, shift) - power, 0.0, 10 * (critical + 1)
+            lambda shift: nct.sf(critical, self.freedom, shift) - POWER, 0.0, 10 * (critical + 1)
         )
         return float(shift) * self.error
 
@@ -174,19 +174,19 @@ def _freedom(sides: Sequence[Scores], lent: Sequence[Spread]) -> float:
     return sum(variance for variance, _ in parts) ** 2 / weight if weight > 0 else float("inf")
 
 
-def holm(p_values: Sequence[float], alpha: float = ALPHA) -> tuple[list[float], list[float]]:
+def holm(p_values: Sequence[float]) -> tuple[list[float], list[float]]:
     """Return Holm's step-down adjusted p-values (Holm, 1979) and each test's level, in their order.
 
-    The j-th smallest p (from 0) meets alpha / (m - j); from the first that fails on, all meet its
+    The j-th smallest p (from 0) meets ALPHA / (m - j); from the first that fails on, all meet its
     level. An interval at this level leaves 0 out exactly when Holm's procedure rejects.
     """
     m = len(p_values)
-    adjusted, levels = [0.0] * m, [alpha] * m
+    adjusted, levels = [0.0] * m, [ALPHA] * m
     highest, failed = 0.0, None
     for step, index in enumerate(sorted(range(m), key=lambda index: p_values[index])):
         highest = max(highest, min(1.0, (m - step) * p_values[index]))
         adjusted[index] = highest
-        levels[index] = alpha / (m - step) if failed is None else failed
+        levels[index] = ALPHA / (m - step) if failed is None else failed
         if p_values[index] > levels[index]:
             failed = levels[index]
     return adjusted, levels

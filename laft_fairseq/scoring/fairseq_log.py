@@ -15,11 +15,11 @@ import regex
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import MAX_TEXT_BYTES, lines
+from laft_fairseq.languages.byte_fallback import plain_text
 from laft_fairseq.languages.tags import TAG
 
 _RECORD = regex.compile(r"([STHDP])-(\d+)\t(.*)", flags=regex.DOTALL)
 _WORD_START = "▁"
-_BYTES = regex.compile(r"(?:<0x[0-9A-F]{2}>)+")
 _LANGUAGE_TAG = regex.compile(rf"^\[{TAG}\]\s*|\s*\[{TAG}\]$")
 _KINDS = {"H": "hypothesis (H- or D- line)", "S": "source (S- line)", "T": "target (T- line)"}
 
@@ -119,8 +119,5 @@ def _joined(by_id: Mapping[int, str]) -> list[str]:
 
 def join_subwords(text: str) -> str:
     """Join sentencepiece subwords: `▁Bon jour ▁vous` is `Bonjour vous`; bytes become characters."""
-    joined = _BYTES.sub(
-        lambda run: bytes.fromhex(regex.sub("<0x|>", "", run[0])).decode(errors="replace"),
-        text.replace(" ", ""),
-    )
+    joined = plain_text([text.replace(" ", "")], errors="replace")
     return joined.replace(_WORD_START, " ").strip()

@@ -31,12 +31,8 @@ def read_inputs(
 ) -> Inputs:
     """Read hypotheses from `log` or `hyp`, and what they are compared with.
 
-    Args:
-        lang: the language of the references, named in errors.
-        log: output of fairseq-generate; without `ref` and `src` its T- and S- lines serve.
-        hyp, src: hypotheses and sources, one a line; `hyp` or `log` is given.
-        ref: files of references, one a line.
-        english: English references of the same items, one a line.
+    Either of them is given. Without `ref` and `src` the T- and S- lines of `log`, the output of
+    fairseq-generate, serve. The other files hold a text a line.
 
     Raises:
         LaftError: a file is unreadable, empty, incomplete or of another length, or a log is of

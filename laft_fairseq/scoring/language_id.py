@@ -26,16 +26,22 @@ gives the share of the words that simplemma's dictionary of the language has.
 
 import functools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import langcodes
 import numpy as np
 import numpy.typing as npt
 import regex
 
 from laft_fairseq.errors import LaftError
-from laft_fairseq.languages.scripts import OTHERS, SCRIPTS, language_code, language_codes
+from laft_fairseq.languages.scripts import (
+    OTHERS,
+    SCRIPTS,
+    language_code,
+    language_codes,
+    usual_script,
+)
 from laft_fairseq.scoring.tokenizers import normalise, unicode_tokens
 
 DEFAULT_LANGUAGES = ("de", "en", "fr", "zh")
@@ -76,36 +82,22 @@ def strip_copied_names(text: str, source: str) -> str:
 
 
 @functools.cache
-def _classifier(codes: tuple[str, ...]) -> Callable[[str], str]:
+def _identifier(codes: tuple[str, ...] = ()) -> Any:
+    """Return py3langid's identifier, restricted to these languages if any are given."""
     # Imported late: reading the identifier's model takes half a second.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     # fairseq sets the root logger to DEBUG, which would let py3langid's messages through.
     logging.getLogger("py3langid").setLevel(logging.INFO)
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
-    try:
+    if codes:
         identifier.set_languages(list(codes))
-    except ValueError as error:
-        raise LaftError(f"py3langid cannot tell these languages: {error}") from error
-    return lambda text: str(identifier.classify(text)[0])
-
-
-@functools.cache
-def _labels() -> frozenset[str]:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return frozenset(map(str, LanguageIdentifier.from_model_file(MODEL_FILE).nb_classes))
+    return identifier
 
 
 def _is_identifiable(code: str) -> bool:
     """Return whether py3langid knows a language; that it knows the listed ones is known."""
-    return code in SCRIPTS or code in OTHERS or code in _labels()
-
-
-def _script_of(tag: str) -> str:
-    """Return the script that a tag names, or its language is usually written in (ISO 15924)."""
-    language = langcodes.get(tag.strip("[]").removesuffix("_XX"))
-    return language.maximize().script or "Latn"
+    return code in SCRIPTS or code in OTHERS or code in _identifier().nb_classes
 
 
 def identify(
@@ -127,7 +119,9 @@ def identify(
     if source is not None:
         rest = strip_copied_names(rest, normalise(source))
     tokens = unicode_tokens(rest)
-    if by_script is not None and _are_written_in(tokens, (_script_of(by_script),)):
+    if by_script is not None and _are_written_in(
+        tokens, (usual_script(by_script.strip("[]")) or "Latn",)
+    ):
         return language_code(by_script) if len(_LETTER.findall(rest)) >= MIN_LETTERS else None
     han = sum(1 for token in tokens if _HAN.match(token))
     kana = sum(1 for token in tokens if _KANA.match(token)) if "ja" in codes else 0
@@ -142,7 +136,7 @@ def identify(
         return None
     if not codes:
         return NO_LANGUAGE if by_script is not None else None
-    code = _classifier(codes)(rest)
+    code = str(_identifier(codes).classify(rest)[0])
     sound = code not in SCRIPTS or _are_written_in(tokens, SCRIPTS[code] or ("Latin",))
     return code if sound else NO_LANGUAGE
 

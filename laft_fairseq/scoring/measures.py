@@ -11,6 +11,7 @@ what is left cannot be earned by copying. Items whose reference keeps no token a
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -121,13 +122,6 @@ def novel_rouge_l(
     return best[np.isfinite(best)]
 
 
-class _Spaced:
-    """A tokenizer for rouge-score that parts at spaces."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return text.split()
-
-
 def rouge_lsum(
     hypotheses: Sequence[str], references: Sequence[str], lang: str, protocol: str = "unicode"
 ) -> npt.NDArray[np.float64]:
@@ -142,7 +136,8 @@ def rouge_lsum(
     # Imported late: rouge-score brings nltk, which takes a second.
     from rouge_score.rouge_scorer import RougeScorer
 
-    cut, scorer = tokenizer(protocol, lang), RougeScorer(["rougeLsum"], tokenizer=_Spaced())
+    cut, at_spaces = tokenizer(protocol, lang), SimpleNamespace(tokenize=str.split)
+    scorer = RougeScorer(["rougeLsum"], tokenizer=at_spaces)
 
     def tokens_of(text: str) -> list[list[str]]:
         return [tokens for part in sentences(normalise(text), lang) if (tokens := cut(part))]
@@ -167,8 +162,3 @@ def length_ratio(hypotheses: Sequence[str], references: Sequence[str]) -> float 
     expected = sum(len(unicode_tokens(reference)) for reference in references)
     written = sum(len(unicode_tokens(hypothesis)) for hypothesis in hypotheses)
     return written / expected if expected else None
-
-
-def empty(outputs: Sequence[str]) -> int:
-    """Return how many outputs have no character but spaces."""
-    return sum(not output.strip() for output in outputs)

@@ -57,13 +57,8 @@ def score(
 ) -> tuple[Report, Scores]:
     """Return every score of n outputs, and ROUGE-L of each of them, (n,).
 
-    Args:
-        hypotheses: n outputs.
-        references: n references.
-        settings: how to score.
-        sources: n sources.
-        more: further references, n in each list: the best counts in ROUGE, all do in BLEU and chrF,
-            and what is said of the references is of all of them.
+    `more` are further references, n in each list: the best counts in ROUGE, all do in BLEU and
+    chrF, and what is said of the references is of all of them.
 
     Returns:
         By name a number: percentages and scores 0 to 100, `length_ratio` a plain ratio, `empty`
@@ -97,8 +92,8 @@ def score(
         "reference_known_words": known_words(every, lang),
         **_copying(hypotheses, references, sources, more),
         "length_ratio": measures.length_ratio([*hypotheses] * count, every),
-        "empty": measures.empty(hypotheses),
-        "empty_references": measures.empty(every),
+        "empty": sum(not text.strip() for text in hypotheses),
+        "empty_references": sum(not text.strip() for text in every),
         "bleu": bleu,
         "chrf": chrf,
         "n": n,

@@ -10,13 +10,13 @@ The interval is the percentile bootstrap's over items, as ROUGE-1.5.5 does (`-c 
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
 
 from laft_fairseq.languages.scripts import language_code
 from laft_fairseq.scoring.tokenizers import NORMALISATION, hypothesis_tokenizer, tokenizer
-from laft_fairseq.scoring.tokenizers import PROTOCOLS as PROTOCOLS
 
 Scores = npt.NDArray[np.float64]
 
@@ -27,13 +27,6 @@ SCORING_VERSION = 2
 _CHUNK = 100  # resamples held in memory at once
 
 
-class _Tokenized:
-    """A tokenizer for rouge-score that hands on what is already cut into tokens."""
-
-    def tokenize(self, tokens: list[str]) -> list[str]:
-        return tokens
-
-
 def rouge_items(
     hypotheses: Sequence[str],
     references: Sequence[str],
@@ -42,22 +35,13 @@ def rouge_items(
     metrics: Sequence[str] = METRICS,
     more: Sequence[Sequence[str]] = (),
 ) -> dict[str, Scores]:
-    """Return the scores of each hypothesis against its best reference.
+    """Return the scores of n hypotheses, each against its best reference.
 
-    Args:
-        hypotheses: n of them.
-        references: n of them.
-        lang: their language.
-        protocol: what a token is.
-        metrics: of METRICS.
-        more: further references, n in each list; for each metric the best counts, as in
-            rouge-score's `score_multi`.
+    `more` are further references, n in each list: for each metric the best counts, as in
+    rouge-score's `score_multi`.
 
     Returns:
         By metric (n,): F of each item, 0 to 100.
-
-    Raises:
-        LaftError: the language or protocol is unknown.
     """
     outputs = list(map(hypothesis_tokenizer(protocol, lang), hypotheses))
     cut = tokenizer(protocol, lang)
@@ -76,7 +60,8 @@ def rouge_of_tokens(
     # Imported late: rouge-score brings nltk, which takes a second.
     from rouge_score.rouge_scorer import RougeScorer
 
-    scorer = RougeScorer([m for m in metrics if m != "rougeL"], tokenizer=_Tokenized())
+    as_they_are = SimpleNamespace(tokenize=lambda tokens: tokens)
+    scorer = RougeScorer([m for m in metrics if m != "rougeL"], tokenizer=as_they_are)
     scores = np.zeros((len(metrics), len(references)))
     for item, (hypothesis, reference) in enumerate(zip(hypotheses, references, strict=True)):
         of_pair = {m: score.fmeasure for m, score in scorer.score(reference, hypothesis).items()}
@@ -101,13 +86,9 @@ def rouge_l(hypothesis: list[str], reference: list[str]) -> float:
 
 
 def bootstrap_means(items: Scores, resamples: int = 1000, seed: int = 12345) -> Scores:
-    """Return the mean of each bootstrap resample.
+    """Return the means, (m, resamples), of bootstrap resamples of (m, n) `items`.
 
-    Args:
-        items: (m, n), m scores of each of n items; all of them see the same draws.
-
-    Returns:
-        (m, resamples).
+    These are m scores of each of n items; all of them see the same draws.
     """
     draws = np.random.default_rng(seed)
     n = items.shape[1]

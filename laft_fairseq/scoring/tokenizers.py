@@ -20,7 +20,6 @@ perfect output of six characters scores 2 * 6 / (6 + 7) = 92.3.
 """
 
 import functools
-import importlib
 import unicodedata
 from collections.abc import Callable
 
@@ -56,8 +55,7 @@ def _sentencepiece() -> Callable[[str], str]:
         escape_whitespaces=False,
         remove_extra_whitespaces=True,
     )
-    normalise: Callable[[str], str] = normalizer.normalize
-    return normalise
+    return normalizer.normalize
 
 
 def normalise(text: str) -> str:
@@ -84,8 +82,9 @@ def characters(text: str) -> list[str]:
 @functools.cache
 def _stemmed() -> Tokenizer:
     # Imported late: rouge-score brings nltk, which takes a second.
-    library = importlib.import_module("rouge_score.tokenizers")
-    tokenizer: Tokenizer = library.DefaultTokenizer(use_stemmer=True).tokenize
+    from rouge_score.tokenizers import DefaultTokenizer
+
+    tokenizer = DefaultTokenizer(use_stemmer=True).tokenize
     return lambda text: tokenizer(normalise(text))
 
 

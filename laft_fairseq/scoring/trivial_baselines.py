@@ -81,12 +81,8 @@ def baseline_outputs(
 ) -> dict[str, list[str]]:
     """Return the outputs of each trivial baseline for n items.
 
-    Args:
-        references: n references, for the oracle, which measures by `protocol`.
-        lang: the language of references and sources.
-        sources: n sources; without them only the English reference is a baseline.
-        english: n English references, for what an output in the wrong language gets.
-        more: further references, n in each list.
+    The oracle measures by `protocol` against n references and further ones, n in each list of
+    `more`. Without the n sources, the n English references are the only baseline.
 
     Returns:
         By name (`lead1`, `source_copy`, `oracle`, `english_reference`) n outputs.

@@ -1,7 +1,5 @@
 """The page: one Gradio interface on one loaded model, which calls nothing outside this machine."""
 
-from __future__ import annotations
-
 import base64
 import html
 import os
@@ -38,9 +36,6 @@ def results(
 
     `language` is what the output is identified as among the model's languages; `copied` the
     percentage of its words that the source has, None of an output without a word.
-
-    Raises:
-        LaftError: a limit, a language or an option of the search is refused.
     """
     page_texts.check_limits(texts)
     if not 1 <= search["beam"] <= MAX_BEAM:

@@ -1,7 +1,5 @@
 """Texts in and out of the page: uploads as lines, limits, outputs as HTML and as JSONL."""
 
-from __future__ import annotations
-
 import csv
 import html
 import io

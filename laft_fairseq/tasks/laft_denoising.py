@@ -1,19 +1,15 @@
-"""Stage 1 (section 3.3): unsupervised generation pretraining, restoring infilled monolingual text.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""Stage 1 (section 3.3): generation pretraining, which restores infilled monolingual text."""
 
 import logging
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from fairseq.data import ResamplingDataset
 from fairseq.tasks import register_task
 
-from laft_fairseq.data.infilling import InfillingDataset
+from laft_fairseq.compat.options import option
 from laft_fairseq.data.tagged_texts import MultilingualDataset
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
@@ -25,14 +21,10 @@ logger = logging.getLogger(__name__)
 class LaftDenoisingOptions(LaftTaskOptions):
     """Options of noise and sampling, mBART's by default."""
 
-    mask: float = field(default=0.35, metadata={"help": "share of the words that is masked"})
-    poisson_lambda: float = field(default=3.5, metadata={"help": "mean length of a span in words"})
-    multilang_sampling_alpha: float = field(
-        default=0.7, metadata={"help": "languages are sampled in proportion to p^alpha"}
-    )
-    tokens_per_sample: int = field(
-        default=512, metadata={"help": "longer sentences are cut to this many tokens"}
-    )
+    mask: float = option(0.35, "share of the words that is masked")
+    poisson_lambda: float = option(3.5, "mean length of a span in words")
+    multilang_sampling_alpha: float = option(0.7, "languages are sampled in proportion to p^alpha")
+    tokens_per_sample: int = option(512, "longer sentences are cut to this many tokens")
 
 
 def size_ratios(sizes: Sequence[int], alpha: float) -> list[float]:
@@ -57,7 +49,7 @@ class LaftDenoising(LaftTask):
         epoch = int(kwargs.get("epoch", 1))
         train = self.is_train_split(split, **kwargs)
         tags, longest = self.split_langs(train), self.longest(train, **kwargs)
-        parts = [self._infilling(tag, split, train, longest) for tag in tags]
+        parts = [self.infilling(tag, split, longest, self.cfg, fixed=not train) for tag in tags]
         if not train:
             self.datasets[split] = MultilingualDataset(parts, shuffle=False)
             return
@@ -73,18 +65,3 @@ class LaftDenoising(LaftTask):
             for part, r in zip(parts, ratios, strict=True)
         ]
         self.datasets[split] = MultilingualDataset(sampled, shuffle=True)
-
-    def _infilling(self, tag: str, split: str, train: bool, longest: int) -> InfillingDataset:
-        """Return a language's sentences of a split, with fixed noise where they do not train."""
-        prefix = os.path.join(self.cfg.data, tag, split)
-        positions = min(self.cfg.max_source_positions, self.cfg.max_target_positions)
-        limit = min(self.cfg.tokens_per_sample, positions, longest)
-        return InfillingDataset(
-            self.read(prefix, tag, limit),
-            self.dictionary,
-            tag,
-            seed=self.cfg.seed,
-            fixed=not train,
-            mask=self.cfg.mask,
-            poisson_lambda=self.cfg.poisson_lambda,
-        )

@@ -1,25 +1,22 @@
-"""Stage 2 (section 3.3): task finetuning on annotated pairs, and zero-shot generation afterwards.
-
-fairseq reads the fields' types at run time, so this module keeps plain annotations.
-"""
+"""Stage 2 (section 3.3): task finetuning on annotated pairs, then zero-shot generation."""
 
 import logging
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Optional
 
 from fairseq.dataclass import ChoiceEnum
 from fairseq.tasks import register_task
 
+from laft_fairseq.compat.options import option
 from laft_fairseq.data.adversarial_batches import TARGET_ROWS, AdversarialRows
 from laft_fairseq.data.denoising_mix import DenoisingMix
-from laft_fairseq.data.infilling import InfillingDataset
 from laft_fairseq.data.tagged_texts import MultilingualDataset, TaggedPairDataset
-from laft_fairseq.errors import LaftError
+from laft_fairseq.errors import LaftError, flag
 from laft_fairseq.method.systems import find
 from laft_fairseq.models.laft_mbart import LAFTMBart, laft_model_in
-from laft_fairseq.scoring.rouge import PROTOCOLS
+from laft_fairseq.scoring.tokenizers import PROTOCOLS
 from laft_fairseq.tasks.laft_denoising import LaftDenoisingOptions
 from laft_fairseq.tasks.laft_task import LaftTask
 from laft_fairseq.tasks.options import LaftTaskOptions
@@ -33,51 +30,35 @@ logger = logging.getLogger(__name__)
 class LaftGenerationOptions(LaftTaskOptions):
     """Options of validation by generated text, unlabelled text in batches and the encoder cache."""
 
-    eval_rouge: bool = field(
-        default=False,
-        metadata={"help": "generate in validation and report ROUGE-L for each language"},
+    eval_rouge: bool = option(False, "generate in validation and report ROUGE-L for each language")
+    eval_rouge_beam: int = option(5, "its beam")
+    eval_rouge_lenpen: float = option(1.5, "its length penalty")
+    eval_rouge_max_len: int = option(64, "its longest output in tokens")
+    eval_rouge_protocol: ChoiceEnum(list(PROTOCOLS)) = option(  # type: ignore[valid-type]
+        "unicode", "as laft score's"
     )
-    eval_rouge_beam: int = field(default=5, metadata={"help": "its beam"})
-    eval_rouge_lenpen: float = field(default=1.5, metadata={"help": "its length penalty"})
-    eval_rouge_max_len: int = field(default=64, metadata={"help": "its longest output in tokens"})
-    eval_rouge_protocol: ChoiceEnum(list(PROTOCOLS)) = field(  # type: ignore[valid-type]
-        default="unicode", metadata={"help": "as laft score's"}
+    target_langs: Optional[str] = option(
+        None, "languages of the target rows, for --criterion laft_adversarial"
     )
-    target_langs: Optional[str] = field(
-        default=None,
-        metadata={"help": "languages of the target rows, for --criterion laft_adversarial"},
+    target_rows: ChoiceEnum(list(TARGET_ROWS)) = option(  # type: ignore[valid-type]
+        "monolingual", "sentences of <tag>/train (zero-shot) or its pairs (translate-train)"
     )
-    target_rows: ChoiceEnum(list(TARGET_ROWS)) = field(  # type: ignore[valid-type]
-        default="monolingual",
-        metadata={"help": "sentences of <tag>/train (zero-shot) or its pairs (translate-train)"},
+    target_per_source: int = option(1, "target rows to each annotated row, in every batch")
+    mix_denoising: float = option(
+        0.0, "share of each batch's sentences that are unlabelled text to be denoised"
     )
-    target_per_source: int = field(
-        default=1, metadata={"help": "target rows to each annotated row, in every batch"}
+    mix_langs: Optional[str] = option(
+        None,
+        "languages of that text (default: those of the data directory that have unlabelled text "
+        "and are not trained on)",
     )
-    mix_denoising: float = field(
-        default=0.0,
-        metadata={
-            "help": "share of each batch's sentences that are unlabelled text to be denoised"
-        },
+    encoder_cache: Optional[str] = option(
+        None, "folder that keeps a frozen encoder's output (bf16) between epochs"
     )
-    mix_langs: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "languages of that text (default: those of the data directory that have "
-            "unlabelled text and are not trained on)"
-        },
+    encoder_cache_gb: float = option(
+        20.0, "the most that the folder takes; other examples are not kept"
     )
-    encoder_cache: Optional[str] = field(
-        default=None,
-        metadata={"help": "folder that keeps a frozen encoder's output (bf16) between epochs"},
-    )
-    encoder_cache_gb: float = field(
-        default=20.0,
-        metadata={"help": "the most that the folder takes; other examples are not kept"},
-    )
-    reconstruct_target: bool = field(
-        default=False, metadata={"help": "monolingual target rows are to be reconstructed"}
-    )
+    reconstruct_target: bool = option(False, "monolingual target rows are to be reconstructed")
 
 
 @register_task("laft_generation", dataclass=LaftGenerationOptions)
@@ -114,8 +95,7 @@ class LaftGeneration(LaftTask):
         elif train:
             for name in ("target_rows", "target_per_source", "reconstruct_target"):
                 if getattr(self.cfg, name) != getattr(LaftGenerationOptions, name):
-                    option = "--" + name.replace("_", "-")
-                    raise LaftError(f"{option}: needs --target-langs, such as fr_XX,zh_CN")
+                    raise LaftError(f"{flag(name)}: needs --target-langs, such as fr_XX,zh_CN")
 
     def target_langs(self) -> list[str]:
         """Return the languages of TM + adv's target rows; none in other runs.
@@ -160,18 +140,8 @@ class LaftGeneration(LaftTask):
         self, pairs: list[TaggedPairDataset], split: str, longest: int
     ) -> DenoisingMix:
         """Return pairs and, for the rest of each batch, text with stage 1's noise."""
-        noise, positions = LaftDenoisingOptions, min(self.max_positions())
-        limit = min(noise.tokens_per_sample, positions, longest)
         texts = [
-            InfillingDataset(
-                self.read(os.path.join(self.cfg.data, tag, split), tag, limit),
-                self.dictionary,
-                tag,
-                seed=self.cfg.seed,
-                fixed=False,
-                mask=noise.mask,
-                poisson_lambda=noise.poisson_lambda,
-            )
+            self.infilling(tag, split, longest, LaftDenoisingOptions, fixed=False)
             for tag in self.mix_langs()
         ]
         mixed = DenoisingMix(pairs, texts, self.cfg.mix_denoising, self.cfg.seed)

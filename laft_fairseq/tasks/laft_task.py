@@ -1,12 +1,10 @@
 """What the tasks of both stages share: dictionary, languages, splits, precision, checks."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from fairseq import utils
 from fairseq.data import Dictionary
@@ -16,8 +14,9 @@ from fairseq.tasks import FairseqTask
 from laft_fairseq.checkpoints.reading import checked_tensors, read_checkpoint
 from laft_fairseq.checkpoints.untrained_parts import describe_parts
 from laft_fairseq.data.adversarial_batches import AdversarialRows
+from laft_fairseq.data.infilling import InfillingDataset
 from laft_fairseq.data.tagged_texts import TaggedTexts, load_texts, refuse_longer
-from laft_fairseq.errors import LaftError, in_one_line
+from laft_fairseq.errors import LaftError, flag, in_one_line
 from laft_fairseq.languages import tags as language_tags
 from laft_fairseq.languages.dictionary import dictionary_tags, load_dictionary, read_new_langs
 from laft_fairseq.languages.layout import tag_layout
@@ -49,7 +48,7 @@ class LaftTask(Decoding, FairseqTask):
         self.warned = set()
 
     @classmethod
-    def setup_task(cls, cfg: Any, **kwargs: Any) -> LaftTask:
+    def setup_task(cls, cfg: Any, **kwargs: Any) -> Self:
         """Set the task up with the data directory's dictionary and languages."""
         refuse_lost_processes()
         if not Path(cfg.data).is_dir():
@@ -64,10 +63,7 @@ class LaftTask(Decoding, FairseqTask):
         """Return the dictionary, which serves both sides."""
         return self.dictionary
 
-    @property
-    def target_dictionary(self) -> Dictionary:
-        """Return the dictionary, which serves both sides."""
-        return self.dictionary
+    target_dictionary = source_dictionary
 
     def max_positions(self) -> tuple[int, int]:
         """Return the most tokens of source and target; longer ones were cut when read."""
@@ -75,7 +71,7 @@ class LaftTask(Decoding, FairseqTask):
 
     def languages(self, option: str) -> list[str]:
         """Return the tags that a task option lists. Raises LaftError for an unknown language."""
-        return self.checked(getattr(self.cfg, option), "--" + option.replace("_", "-"))
+        return self.checked(getattr(self.cfg, option), flag(option))
 
     def checked(self, listed: str | None, option: str) -> list[str]:
         """Return a list of tags, split and checked. Raises LaftError for an unknown language."""
@@ -93,10 +89,8 @@ class LaftTask(Decoding, FairseqTask):
     def is_train_split(self, split: str, **kwargs: Any) -> bool:
         """Return whether ``split`` is loaded to train on.
 
-        Args:
-            split: its name.
-            kwargs: fairseq's, of ``load_dataset``; ``task_cfg`` among them, the checkpoint's
-                options, says that a model is only used, so that ``--gen-lang`` decides.
+        Among fairseq's ``kwargs`` of ``load_dataset``, ``task_cfg``, the checkpoint's options, says
+        that a model is only used, so that ``--gen-lang`` decides.
         """
         if split != interpolated_or_default(self.cfg, "train_subset", "train"):
             return False
@@ -113,16 +107,28 @@ class LaftTask(Decoding, FairseqTask):
         raw = load_texts(prefix, self.dictionary, tag)
         return TaggedTexts(raw, self.tag_ids[tag], limit, prefix, self.layout)
 
+    def infilling(
+        self, tag: str, split: str, longest: int, noise: Any, fixed: bool
+    ) -> InfillingDataset:
+        """Return a language's sentences of a split with stage 1's noise, by its options ``noise``.
+
+        The noise is the same in all epochs if ``fixed``. Sentences are cut to ``longest`` tokens,
+        and to what these options and the model allow.
+        """
+        limit = min(noise.tokens_per_sample, *self.max_positions(), longest)
+        texts = self.read(os.path.join(self.cfg.data, tag, split), tag, limit)
+        return InfillingDataset(
+            texts, self.dictionary, tag, seed=self.cfg.seed, fixed=fixed, mask=noise.mask,
+            poisson_lambda=noise.poisson_lambda,
+        )  # fmt: skip
+
     def longest(self, train: bool, rows: int = 1, **kwargs: Any) -> int:
         """Return the most tokens of a row that fit into a batch, to which training cuts it.
 
         fairseq would leave longer ones out of training, and fail at them in validation. Where a
         model is only used, nothing is cut to fit a batch: see :func:`refuse_longer`.
 
-        Args:
-            train: whether the split trains.
-            rows: the fewest rows of a batch, padded to one length.
-            kwargs: as of :meth:`is_train_split`.
+        ``rows`` are the fewest rows of a batch; ``kwargs`` are as in :meth:`is_train_split`.
         """
         name = "max_tokens" if train else "max_tokens_valid"
         most = None if "task_cfg" in kwargs else interpolated_or_default(self.cfg, name, None)

@@ -1,7 +1,5 @@
 """ROUGE-L and copied share of generated text in validation (``--eval-rouge``)."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from functools import partial
 from typing import Any
@@ -20,11 +18,7 @@ MEASURES = ("rougeL", "copied")
 
 
 class RougeValidation:
-    """Generates validation examples and scores them by language.
-
-    Args:
-        task: a LaftGeneration with options ``eval_rouge_*``.
-    """
+    """Generates a LaftGeneration's validation examples and scores them by language."""
 
     def __init__(self, task: LaftTask) -> None:
         self.task, self.protocol = task, task.cfg.eval_rouge_protocol

@@ -6,8 +6,6 @@ torn or damaged one is an example that is not there. The folder may be deleted a
 a run too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging
@@ -59,12 +57,9 @@ def key_of(tokens: Tensor) -> bytes:
 
 
 class EncoderCache:
-    """Holds bf16 vectors by example, bounded on disk, shared by processes.
+    """Holds bf16 vectors of width d by example, shared by processes, in one backbone's folder.
 
-    Args:
-        folder: of one backbone and one way of using it.
-        d: width of a vector.
-        limit: bytes that all parts together may take; beyond it nothing is added.
+    Nothing is added beyond ``limit``, the bytes that all parts together may take.
 
     Raises:
         LaftError: the folder cannot be made.
@@ -85,12 +80,7 @@ class EncoderCache:
             ) from None
 
     def get(self, keys: Sequence[bytes], lengths: Sequence[int]) -> list[Tensor | None]:
-        """Return (t, d) bf16 vectors of each example, None for one that is not there.
-
-        Args:
-            keys: of the examples.
-            lengths: their tokens, t.
-        """
+        """Return (t, d) bf16 vectors of each example of t tokens, None for a missing one."""
         vectors = list(map(self._read, keys, lengths))
         is_stale = time.monotonic() - self._last_scan >= SCAN_INTERVAL
         if is_stale and any(tensor is None for tensor in vectors):
@@ -180,12 +170,8 @@ def encode(
     It is rounded where it was just computed as well, so that the epoch that fills the cache and
     those that read it see the same numbers. Vectors at padding, which nothing reads, are zero.
 
-    Args:
-        tokens: (B, T).
-        pad: the token of padding.
-        cache: where vectors are kept.
-        encoder: encodes the given rows of ``tokens``, (R,) indices; None stands for all.
-        dtype: of the output's vectors.
+    ``encoder`` encodes the given rows of ``tokens``, (R,) indices, None standing for all; ``dtype``
+    is the output's.
     """
     is_token = tokens.ne(pad)  # (B, T), False at padding
     keys = [key_of(row[kept]) for row, kept in zip(tokens.cpu(), is_token.cpu(), strict=True)]
@@ -214,11 +200,8 @@ def encode(
 def use_cache(model: Any, root: str, limit: int, autocast: str) -> None:
     """Keep the encoder's output for training examples below ``root``.
 
-    Args:
-        model: a LAFTMBart.
-        root: holds one folder for each backbone and all that its output depends on.
-        limit: bytes that all these folders together may take.
-        autocast: ``--autocast``.
+    That folder holds one for each backbone and all that its output depends on; together they take
+    at most ``limit`` bytes.
 
     Raises:
         LaftError: the encoder's output changes in training, or its weights are not known to be

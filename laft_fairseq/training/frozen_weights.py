@@ -5,8 +5,6 @@ autocast torch casts a frozen fp32 matrix again in every step, as it caches cast
 only; :class:`Casts` keeps the bf16 copies, which are those casts bit for bit.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import logging
@@ -15,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +30,7 @@ def adopt(parameters: Mapping[str, nn.Parameter], source: Mapping[str, Tensor]) 
     """Give each parameter the contents of ``source``; a frozen one shares its memory if possible.
 
     A trained parameter gets a copy, as it will be written to; so does one of another device or
-    dtype. Pages that were read for a copy are released at once.
-
-    Args:
-        parameters: by name, on any device.
-        source: tensors of the same names and shapes, possibly mapped from a file.
+    dtype. Pages of a mapped file that were read for a copy are released at once.
     """
     with torch.no_grad():
         for name, parameter in parameters.items():
@@ -109,7 +104,7 @@ class FileState:
     modified: int  # nanoseconds
 
     @classmethod
-    def of(cls, path: str) -> FileState:
+    def of(cls, path: str) -> Self:
         """Return the state of the file now."""
         status = os.stat(path)
         return cls(path, status.st_ino, status.st_size, status.st_mtime_ns)

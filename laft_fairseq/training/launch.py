@@ -1,7 +1,5 @@
 """The processes of one training: torchrun's environment, their devices, their process group."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import os
@@ -36,11 +34,7 @@ def launched() -> Launched | None:
 
 
 def refuse_lost_processes() -> None:
-    """Refuse processes that are not connected, and would each train into the same folder.
-
-    Raises:
-        LaftError: a launcher started more than one, and they form no group.
-    """
+    """Refuse processes that are not connected, and would each train into the same folder."""
     if dist.is_initialized():
         return
     for name in LAUNCHERS:
@@ -94,9 +88,6 @@ def connected(on_cpu: bool) -> Iterator[int]:
     """Connect the processes that torchrun started while the context lasts; yields the rank.
 
     Without torchrun, or with one process of it, the rank is 0 and there is no group.
-
-    Raises:
-        LaftError: a process has no GPU.
     """
     process = launched()
     if process is None:

@@ -1,7 +1,5 @@
 """bf16 autocast where the processor multiplies bf16 matrices fast."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from functools import cache

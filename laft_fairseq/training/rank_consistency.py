@@ -4,8 +4,6 @@ Processes that differ would wait for each other for ever, or train something tha
 asked to. Each check is a collective operation, which every process has to reach.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os
@@ -109,9 +107,7 @@ def expect_same_model(model: nn.Module) -> None:
 def check_sharing(batches: Any) -> None:
     """Check that all processes cut the same batches, so that each goes to exactly one of them.
 
-    Args:
-        batches: fairseq's EpochBatchIterator, of which process ``shard_id`` takes every
-            ``num_shards``-th batch.
+    Of fairseq's EpochBatchIterator process ``shard_id`` takes every ``num_shards``-th batch.
 
     Raises:
         LaftError: another process has other data.

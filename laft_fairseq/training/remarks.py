@@ -1,7 +1,5 @@
 """Warnings of a training that are said once more at its end, thousands of lines below."""
 
-from __future__ import annotations
-
 import logging
 import sys
 

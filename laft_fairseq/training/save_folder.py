@@ -1,7 +1,5 @@
 """A ``--save-dir`` is written to by one training at a time."""
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import logging

@@ -81,6 +81,15 @@ def test_a_slim_checkpoint_becomes_whole(home: Path) -> None:
     assert loaded.decoder.adapter_tags() == list(tiny.TAGS)
 
 
+def test_a_folder_with_a_slim_checkpoint_holds_its_backbone(home: Path) -> None:
+    """It is looked for beside the checkpoint, not beside the folder."""
+    folder = home / "stage2"
+    folder.mkdir()
+    (home / "slim.pt").rename(folder / "model.pt")
+    (home / "model.pt").rename(folder / "backbone.pt")
+    assert "encoder.layers.0.fc1.weight" in exported(home, "stage2")["model"]
+
+
 def test_a_backbone_to_ship_holds_no_path(home: Path) -> None:
     """--as-backbone keeps weights and shape; fp16 keeps the fingerprint and the ties."""
     content = exported(home, "model.pt", "--half", "--as-backbone")

@@ -25,7 +25,8 @@ def dispatch(monkeypatch: pytest.MonkeyPatch, outcome: int | BaseException) -> i
             return outcome
         raise outcome
 
-    work = SimpleNamespace(add_parser=lambda subparsers: subparsers.add_parser("work"), run=run)
+    words = {"HELP": "work", "DESCRIPTION": "", "EPILOG": ""}
+    work = SimpleNamespace(**words, add_arguments=lambda parser: None, run=run)
     monkeypatch.setattr(main, "subcommands", lambda: {"work": work})
     return main.main(["work"])
 

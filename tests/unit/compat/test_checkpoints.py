@@ -14,6 +14,7 @@ import torch
 from fairseq import checkpoint_utils, utils
 from fairseq.file_io import PathManager
 
+from laft_fairseq import compat
 from laft_fairseq.compat import checkpoints as cc
 from laft_fairseq.errors import LaftError
 
@@ -63,7 +64,7 @@ def test_without_a_last_one_or_of_another_task_the_best_keeps_them(
 
 def test_a_matrix_with_two_names_is_stored_once() -> None:
     """Half precision stands for the GPU here: fairseq makes a new tensor of either."""
-    cc.apply()
+    compat.apply()
     matrix, other = torch.randn(6, 4).to(torch.bfloat16), torch.randn(6, 4)
     state = {"model": {"in": matrix, "out": matrix, "row": matrix[0], "own": other}, "n": [3, ()]}
     moved = utils.move_to_cpu(state)
@@ -75,7 +76,7 @@ def test_a_matrix_with_two_names_is_stored_once() -> None:
 
 
 def test_empty_tensors_stay_themselves() -> None:
-    cc.apply()
+    compat.apply()
     moved = utils.move_to_cpu({"a": torch.zeros(0, 3), "b": torch.zeros(0, 2)})
     assert (moved["a"].shape, moved["b"].shape) == ((0, 3), (0, 2))
 
@@ -84,7 +85,7 @@ def test_a_checkpoint_is_never_seen_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Written or copied: under another name first, whatever moment a kill chooses."""
-    cc.apply()
+    compat.apply()
     old, target = b"old", tmp_path / "checkpoint_last.pt"
     written: list[str] = []
 
@@ -111,7 +112,7 @@ def test_a_checkpoint_is_never_seen_half_written(
 
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     """torch hides why a write failed."""
-    cc.apply()
+    compat.apply()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))

@@ -41,7 +41,6 @@ def test_novel_rouge_leaves_the_sources_tokens_out() -> None:
 def test_lengths_are_counted_in_tokens() -> None:
     assert measures.length_ratio(["用GTK写", ""], ["程序", "a b c d"]) == 3 / 6
     assert measures.length_ratio(["a"], ["..."]) is None
-    assert measures.empty(["", " \t", "a"]) == 2
 
 
 def test_bleu_cuts_chinese_as_chinese() -> None:

@@ -38,8 +38,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(words: str) -> int:
     parser = argparse.ArgumentParser()
-    score.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["score", *words.split()])
+    score.add_arguments(parser)
+    args = parser.parse_args(words.split())
     status: int = score.run(args)
     return status
 

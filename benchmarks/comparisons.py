@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import System
-from benchmarks.shapes import BATCHES, SHAPES, Shape
+from benchmarks.shapes import BATCHES, LONGEST, SHAPES, Shape
 
 PRECISIONS = (("fp32", "none"), ("bf16", "bf16"))  # name, --autocast
 FAIRSEQ = "fairseq, mBART (full), fp32"
@@ -58,16 +58,27 @@ class Setting:
         return "" if self.cuda else "--cpu"
 
     @property
+    def max_tokens(self) -> int:
+        """Most tokens of a batch of real lengths, padding included; 0 for a fixed length."""
+        return max(self.batch * self.shape.source, LONGEST) if self.real_lengths else 0
+
+    @property
+    def batches(self) -> str:
+        """The option of a batch's size, of fairseq-train and of the programs here."""
+        tokens = self.max_tokens
+        return f"--max-tokens {tokens}" if tokens else f"--batch-size {self.batch}"
+
+    @property
     def steps(self) -> str:
         """Options of the programs in steps.py and decoding.py."""
         cuda = " --cuda" if self.cuda else ""
-        return f"--shape {self.shape_name} --batch {self.batch} --updates {self.updates}{cuda}"
+        return f"--shape {self.shape_name} {self.batches} --updates {self.updates}{cuda}"
 
     def training(self, data: str, options: str) -> str:
         """Returns a command of fairseq-train."""
         return (
             f"{self.fairseq_train} {self.folder}/{data} {options} {TRAINING} {self.device} "
-            f"--batch-size {self.batch} --max-update {self.updates}"
+            f"{self.batches} --max-update {self.updates}"
         )
 
     def fairseq(self, data: str) -> str:
@@ -133,18 +144,15 @@ def stage2(setting: Setting) -> list[System]:
 
 def decode(setting: Setting) -> list[System]:
     """Returns beam searches over the same sources with the same weights."""
-    program = f"python -m benchmarks.decoding {setting.folder} {setting.steps}"
-    return [
-        System(system, f"{program} --system {system}")
-        for system in (
-            "fairseq",
-            "transformers",
-            "mbart_full",
-            "laft",
-            "mbart_full-half",
-            "laft-half",
-        )
+    program = f"python -m benchmarks.decoding {setting.folder} {setting.steps} --system "
+    systems = [
+        System("fairseq", f"{program}fairseq"),
+        System("transformers", f"{program}transformers"),
     ]
+    if not setting.cuda:
+        systems.append(System("ctranslate2", f"{program}ctranslate2", needs="ctranslate2"))
+    ours = ("mbart_full", "laft", "mbart_full-half", "laft-half")
+    return [*systems, *(System(name, f"{program}{name}") for name in ours)]
 
 
 def components(setting: Setting) -> list[System]:
@@ -191,8 +199,7 @@ COMPARISONS: dict[str, Comparison] = {
         decode, ("fairseq", "transformers", "ctranslate2", "mbart_full"),
         "Beam 5, a batch, in fp32; -half is bf16 on a CPU, fp16 on a GPU. Each search writes as "
         "many tokens as a target has, by a lower limit on length. laft is another model, whose "
-        "outputs differ from the other systems'. ctranslate2 was measured by commit 9ce4331, which "
-        "has its program."),
+        "outputs differ from the other systems'. ctranslate2 has no bf16 on a CPU."),
     "components": Comparison(
         components, ("encoder alone",), "All sentences in one pass, without loading the model."),
     "processes": Comparison(

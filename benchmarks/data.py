@@ -16,7 +16,7 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 
-from benchmarks.shapes import BATCHES, LENGTHS, MONO, Shape
+from benchmarks.shapes import BATCHES, LENGTHS, LONGEST, MONO, Shape
 
 if TYPE_CHECKING:
     from benchmarks.comparisons import Setting
@@ -25,7 +25,6 @@ LANGS = ("en_XX", "fr_XX", "zh_CN")
 ROOT = Path(__file__).resolve().parent.parent
 GAIN = 1.4  # of random matrices
 FIRST = 4  # ids below are <s>, <pad>, </s>, <unk>
-LONGEST = 1024  # tokens of a source or target
 EXAMPLES = ROOT / "examples"
 
 Lengths = dict[str, list[int]]  # of "source", "target" and "mono", in tokens with the tag

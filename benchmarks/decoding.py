@@ -12,6 +12,7 @@ import json
 from argparse import Namespace
 from collections.abc import Callable
 from itertools import cycle, islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +119,9 @@ def sample(sources: Tensor) -> dict[str, Any]:
     }
 
 
-def transformers(folder: Path, shape: Shape, cuda: bool) -> Search:
-    """transformers' MBart with the weights of model.pt, and its `generate`."""
-    entries, tag = shape.subwords + len(LANGS) + 1, shape.subwords  # the first tag
+def hugging_face(folder: Path, shape: Shape) -> Any:
+    """transformers' MBart with the weights of model.pt."""
+    entries = shape.subwords + len(LANGS) + 1
     weights = torch.load(folder / "model.pt", weights_only=True, mmap=True)["model"]
     shared = weights["encoder.embed_tokens.weight"]  # (V, d)
     state = {f"model.{name}": tensor for name, tensor in weights.items()}
@@ -132,7 +133,13 @@ def transformers(folder: Path, shape: Shape, cuda: bool) -> Search:
     model.tie_weights()
     for side in (model.model.encoder, model.model.decoder):  # not a parameter
         assert side.embed_tokens.embed_scale == shape.d**0.5
-    model.requires_grad_(False).eval().to("cuda" if cuda else "cpu")
+    return model.requires_grad_(False).eval()
+
+
+def transformers(folder: Path, shape: Shape, cuda: bool) -> Search:
+    """transformers' MBart with the weights of model.pt, and its `generate`."""
+    model = hugging_face(folder, shape).to("cuda" if cuda else "cpu")
+    tag = shape.subwords  # the first
 
     def search(sources: Tensor) -> list[list[int]]:
         with torch.no_grad():
@@ -148,6 +155,53 @@ def transformers(folder: Path, shape: Shape, cuda: bool) -> Search:
     return search
 
 
+def ctranslate2(folder: Path, shape: Shape, cuda: bool) -> Search:
+    """CTranslate2 in fp32 on a CPU, the only floating-point type that it has there."""
+    import ctranslate2 as engine
+
+    assert not cuda
+    converted = folder / "ctranslate2"
+    words = subword_dictionary(shape, with_tags=True).symbols
+    if not (converted / "model.bin").exists():  # converted elsewhere, so that no memory is kept
+        process = get_context("spawn").Process(target=convert, args=(folder, shape, converted))
+        process.start()
+        process.join()
+    translator = engine.Translator(
+        str(converted), compute_type="float32", inter_threads=1,
+        intra_threads=torch.get_num_threads(),
+    )  # fmt: skip
+    ids = {word: index for index, word in enumerate(words)}
+    tags = [f"[{tag}]" for tag in LANGS]
+
+    def search(sources: Tensor) -> list[list[int]]:
+        hypotheses = translator.translate_batch(
+            [[words[index] for index in row if index != PAD] for row in sources.tolist()],
+            target_prefix=[tags[:1]] * len(sources), beam_size=BEAM, length_penalty=1.0,
+            max_decoding_length=shape.target, min_decoding_length=shape.target,
+            suppress_sequences=[[word] for word in ("<s>", "<pad>", *tags, "<mask>")],
+            disable_unk=True,
+        )  # fmt: skip
+        return [[*(ids[word] for word in row.hypotheses[0]), EOS] for row in hypotheses]
+
+    return search
+
+
+def convert(folder: Path, shape: Shape, out: Path) -> None:
+    """Write CTranslate2's model of model.pt; its own converter asks for a tokenizer's files."""
+    from ctranslate2.converters.transformers import MBartLoader
+
+    loader, model = MBartLoader(), hugging_face(folder, shape)
+    model.config.normalize_before = True  # which the loader reads
+    spec = loader.get_model_spec(model)
+    loader.set_vocabulary(spec, subword_dictionary(shape, with_tags=True).symbols)
+    spec.config.bos_token, spec.config.eos_token, spec.config.unk_token = "<s>", "</s>", "<unk>"
+    spec.config.decoder_start_token = None
+    spec.validate()
+    spec.optimize(quantization=None)
+    out.mkdir(exist_ok=True)
+    spec.save(str(out))
+
+
 SYSTEMS: dict[str, Callable[[Path, Shape, bool], Search]] = {
     "fairseq": fairseq,
     "mbart_full": lambda *args: ours(*args, "mbart_full"),
@@ -155,6 +209,7 @@ SYSTEMS: dict[str, Callable[[Path, Shape, bool], Search]] = {
     "mbart_full-half": lambda *args: ours(*args, "mbart_full", half=True),
     "laft-half": lambda *args: ours(*args, "laft", half=True),
     "transformers": transformers,
+    "ctranslate2": ctranslate2,
 }
 
 
@@ -168,10 +223,11 @@ def main() -> None:
     shape = SHAPES[args.shape]
     search = SYSTEMS[args.system](args.folder, shape, args.cuda)
     generator = torch.Generator().manual_seed(2)
-    lengths = np.load(args.folder / "stock" / LENGTHS)[0]
+    pairs = np.load(args.folder / "stock" / LENGTHS)
+    lengths = pairs[0]
     hypotheses: list[list[int]] = []
     print("update 0", flush=True)
-    for update, chosen in enumerate(islice(cycle(batches(lengths, args.batch)), args.updates)):
+    for update, chosen in enumerate(islice(cycle(batches(pairs, args)), args.updates)):
         sources = random_rows(lengths[chosen], shape.subwords, generator)  # (B, S)
         ends = torch.from_numpy(lengths[chosen]).unsqueeze(1)  # (B, 1)
         sources.scatter_(1, ends - 2, EOS).scatter_(1, ends - 1, shape.subwords)  # the first tag

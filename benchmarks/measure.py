@@ -17,11 +17,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent  # where commands run
 UPDATE = r"train_inner \||^update \d+|'num_updates'|\"num_updates\"|num_updates="
 CUDA_PEAK = re.compile(r"^cuda_peak_bytes (\d+)", re.MULTILINE)
+OUT_OF_MEMORY = "out of memory"
 TICKS = os.sysconf("SC_CLK_TCK")  # of /proc/PID/stat, a second
 PAGES = 2**20 / os.sysconf("SC_PAGESIZE")  # a MB
 SETTLED = 100  # steps after which memory is expected to stay
 CORES = len(os.sched_getaffinity(0))
-PACKAGES = ("torch", "ve-fairseq", "transformers")
+PACKAGES = ("torch", "ve-fairseq", "transformers", "ctranslate2")
 
 
 class Failed(Exception):
@@ -37,6 +38,7 @@ class System:
     warm_up: bool = False  # an untimed run of the command comes first, which fills its caches
     marks: str = UPDATE  # regular expression of the lines between which steps are timed
     threads: int = 0  # of each process; 0: as many as the runner says
+    needs: str = ""  # a module without which it is not run
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ def run(system: System, threads: int, log: Path) -> Run:
             busy.append(seconds)
             memory.append(megabytes)
         lines.append(line)
+        if OUT_OF_MEMORY in line.lower():  # after which fairseq-train would go on without updates
+            process.kill()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     whole, output = time.monotonic() - start, "".join(lines)

@@ -18,7 +18,9 @@ beside it). CPU seconds are those of all threads together. Memory is the peak re
 process, mapped pages of the model's file included, or the peak allocated on a GPU. `time / X` is a
 system's seconds divided by those of X, measured in the same run on the same machine; `CPU time / X`
 compares CPU seconds, where the machine did other work (`--busy`). Memory is relative to the first
-system's. Growth is the resident memory at the last update, divided by that at update 100.
+system's. Growth is the resident memory at the last update, divided by that at update 100. Where
+batches differ, seconds are divided by a batch's number of texts first. Tokens are those of source
+and target, of each text once.
 """
 
 
@@ -39,10 +41,12 @@ def section(result: dict[str, Any]) -> str:
         else f"source {result['source']} and target {result['target']} tokens if not stated "
         "otherwise"
     )
+    tokens = result.get("max_tokens")
+    batch = f"Batches of at most {tokens:,} tokens" if tokens else f"Batch {result['batch']}"
     lines = [
         f"## {result['name']}, shape {result['shape']}{', real lengths' if is_real else ''}\n",
         f"`{result['command']}`\n",
-        f"{comparison.step} Batch {result['batch']}, {lengths}; {result['repeats']} runs of "
+        f"{comparison.step} {batch}, {lengths}; {result['repeats']} runs of "
         f"{result['updates']} updates, {result['threads']} threads. {result['date']}, "
         f"{result['machine']}; {versions}.\n",
         table(result["systems"], comparison.baselines, bool(result.get("busy"))),
@@ -63,6 +67,11 @@ def table(
     """
     key, prefix = ("cpu_s", "CPU ") if busy else ("step_s", "")
     first = next(iter(systems.values()))
+    sizes = {row.get("batch") for row in systems.values()}
+
+    def time(row: dict[str, Any]) -> float:
+        return float(row[key] / row.get("batch", 1))  # a text's, as batches may differ
+
     rows = []
     for name, row in systems.items():
         cells = {
@@ -70,8 +79,11 @@ def table(
             "seconds": "{step_s:.3f} ({step_low_s:.3f} to {step_high_s:.3f})".format_map(row),
             "CPU seconds": f"{row['cpu_s']:.2f}" if row["cpu_s"] > 0.05 * row["step_s"] else "",
             "peak MB": f"{row['peak_mb']:.0f}",
-            **{f"{prefix}time / {other}": f"{row[key] / systems[other][key]:.3f}"
+            **{f"{prefix}time / {other}": f"{time(row) / time(systems[other]):.3f}"
                for other in baselines if other in systems},
+            "batch": f"{row.get('batch', '')}" if len(sizes) > 1 else "",
+            "tokens / s": f"{row['tokens'] / row['step_s']:,.0f}"
+            if "tokens" in row and not busy else "",
             "memory": f"{row['peak_mb'] / first['peak_mb']:.2f}",
             "growth": f"{row['growth']:.2f}" if row.get("growth") else "",
             "same outputs": f"{row['same']:.0%}" if "same" in row else "",

@@ -45,6 +45,7 @@ class Shape:
 
 BEAM = 5  # of every search
 BATCHES = 32  # of each data set
+LONGEST = 1024  # tokens of a source or target of real lengths
 MONO = 128  # tokens of a monolingual sentence, tag included
 LENGTHS = "lengths.npy"  # (2, items): tokens of the source and target of each pair of a data set
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ PAD = 1
 def add_step_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a model's shape, of a batch and of the number of steps."""
     parser.add_argument("--shape", choices=sorted(SHAPES), required=True)
-    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--max-tokens", type=int)
     parser.add_argument("--updates", type=int, required=True)
     parser.add_argument("--cuda", action="store_true")
 
@@ -34,10 +36,16 @@ def print_cuda_peak() -> None:
     print(f"cuda_peak_bytes {torch.cuda.max_memory_allocated()}", flush=True)
 
 
-def batches(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Returns the item numbers of each batch, longest first: items of similar lengths together."""
-    order = np.argsort(lengths, kind="stable")[::-1].tolist()
-    return [order[start : start + size] for start in range(0, len(order), size)]
+def batches(lengths: np.ndarray, args: argparse.Namespace) -> list[list[int]]:
+    """Returns item numbers in fairseq-train's batches for (2, items) lengths, shuffled.
+
+    Items of similar lengths are together; a batch has --batch-size items or --max-tokens tokens.
+    """
+    from fairseq.data.data_utils import batch_by_size
+
+    order, longest = np.lexsort(lengths[::-1]), lengths.max(0)  # by source, then by target
+    ready = batch_by_size(order, None, longest[order], args.max_tokens, args.batch_size, 8)
+    return [ready[index].tolist() for index in np.random.default_rng(1).permutation(len(ready))]
 
 
 def random_rows(
@@ -62,10 +70,8 @@ def transformers(arguments: Sequence[str]) -> None:
     model = shape.hugging_face(entries).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     lengths = np.load(args.data / LENGTHS)
-    ready = batches(lengths[0], args.batch)
-    order = np.random.default_rng(1).permutation(len(ready))
-    for update in range(args.updates):
-        chosen = ready[order[update % len(ready)]]
+    chosen_items = islice(cycle(batches(lengths, args)), args.updates)
+    for update, chosen in enumerate(chosen_items):
         source, target = (random_rows(side[chosen], entries).to(device) for side in lengths)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=args.bf16):
             loss = model(

@@ -3,13 +3,16 @@
 import json
 import shlex
 import sys
+import time
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks import data, measure, report, run
+from benchmarks import data, measure, report, run, steps
 from benchmarks.comparisons import COMPARISONS, Setting
 from benchmarks.measure import System
 
@@ -91,6 +94,59 @@ def test_a_busy_machines_ratios_are_those_of_cpu_seconds_and_growth_is_shown() -
     lines = [line.split("|") for line in report.table(rows, ("fairseq",), busy=True).splitlines()]
     last = dict(zip(map(str.strip, lines[0]), map(str.strip, lines[-1]), strict=True))
     assert (last["CPU time / fairseq"], last["growth"]) == ("0.500", "1.04")
+
+
+def test_times_are_those_of_a_text_where_batches_differ() -> None:
+    times = {"step_low_s": 1.0, "step_high_s": 1.0, "step_s": 2.0, "cpu_s": 0.0, "peak_mb": 1.0}
+    rows = {"fairseq": {**times, "batch": 2, "tokens": 20},
+            "laft": {**times, "batch": 8, "tokens": 80}}  # fmt: skip
+    lines = [line.split("|") for line in report.table(rows, ("fairseq",)).splitlines()]
+    last = dict(zip(*(map(str.strip, lines[number]) for number in (0, -1)), strict=True))
+    assert (last["batch"], last["time / fairseq"], last["tokens / s"]) == ("8", "0.250", "40")
+
+
+def test_batches_by_tokens_hold_every_text_once_but_fairseqs_last_batch() -> None:
+    lengths = np.random.default_rng(1).integers(3, 100, (2, 500))
+    made = steps.batches(lengths, Namespace(max_tokens=300, batch_size=None))
+    items = [item for batch in made for item in batch]
+    assert 490 < len(items) == len(set(items))
+    assert max(len(batch) * lengths[:, batch].max() for batch in made) <= 300
+    assert len(made) < 150
+    by_texts = steps.batches(lengths, Namespace(max_tokens=None, batch_size=8))
+    assert {len(batch) for batch in by_texts[:-1]} <= {8, 4}
+
+
+def test_all_runs_three_comparisons_with_the_batch_that_fits_until_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The GPU's machine is stood in for: its memory holds 16 texts, and its clock is ours."""
+    clock = iter(range(100))
+
+    def run_system(system: System, threads: int, log: Path) -> measure.Run:
+        if "--batch-size 16 " not in system.command:
+            raise measure.Failed("torch.OutOfMemoryError: CUDA out of memory.")
+        return measure.Run([1.0], [1.0], [], peak_mb=1.0, whole=1.0, output="")
+
+    monkeypatch.setattr(sys, "argv", shlex.split(
+        f"run.py all --cuda --batch 64 --repeats 1 --only ^laft --limit 8 --results {tmp_path}"
+    ))  # fmt: skip
+    monkeypatch.setattr(measure, "run", run_system)
+    monkeypatch.setattr(measure, "machine", lambda cuda: "a GPU")
+    monkeypatch.setattr(data, "prepare", lambda setting: None)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    assert run.main() == 0
+    names = {}
+    for file in (tmp_path / "results").glob("*-mini-cuda.json"):
+        result = json.loads(file.read_text())
+        names[result["name"]] = list(result["systems"])
+        assert {row["batch"] for row in result["systems"].values()} == {16}
+    assert {name: len(systems) for name, systems in names.items()} == {
+        "stage1": 2, "stage2": 4, "decode": 2,
+    }  # fmt: skip
+    assert "not run" not in capsys.readouterr().out
+    monkeypatch.setattr(time, "monotonic", lambda: 10 * next(clock))
+    assert run.main() == 0
+    assert capsys.readouterr().out.count("not run, as --limit 8 is over") == 8
 
 
 def test_growth_is_that_after_100_steps() -> None:

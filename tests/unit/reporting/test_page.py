@@ -164,6 +164,15 @@ def test_html_is_whole_escaped_and_asks_nothing_of_the_network(folder: Path) -> 
         assert reference.startswith(("#", "data:image/png;base64,")), reference
     assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe|https?://", text)
     assert {"en", "fr", "zh-CN"} <= parser.langs
+    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", text) == [
+        "At a glance", "Sanity checks", "The paper's tables", "Ablations",
+        "Differences to LAFT", "Representations", "Other scores, outputs and commands",
+        "Learning curves", "Conditions and budget",
+    ]  # fmt: skip
+    assert re.findall(r'<svg role="img" aria-label="([^"]*)"', text) == [
+        "Headlines, zero-shot: ROUGE-L with 95 % interval",
+        "Headlines, zero-shot: validation examples", "Headlines, zero-shot: training loss",
+    ]  # fmt: skip
     assert "<caption>Table 1: ROUGE-L" in text and '<th scope="row">LAFT</th>' in text
     assert '<tr class="block"><th colspan="8">Zero-shot: English pairs only</th></tr>' in re.sub(
         "\n</tr>", "</tr>", text

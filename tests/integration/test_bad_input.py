@@ -81,23 +81,13 @@ def test_language_without_components_or_adapter(
     assert line.startswith("no adapter for language zh_CN (there are: en_XX, fr_XX)")
 
 
-class Malicious:
-    """Creates a file when a careless reader unpickles it."""
-
-    def __init__(self, created: Path) -> None:
-        self.created = created
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (self.created,))
-
-
 def test_a_backbone_with_code_in_it(
     training: Callable[..., str], laft: Run, tmp_path: Path
 ) -> None:
     """As a backbone, to start from and to generate with; nothing of it runs."""
     created, path = tmp_path / "created", tmp_path / "evil.pt"
     content = torch.load(laft.stage1, weights_only=True)
-    torch.save({**content, "args": Malicious(created)}, path)
+    torch.save({**content, "args": tiny.Harmful(created)}, path)
     lines = [
         training("denoising", *laft.parts, "--backbone", path),
         training("generation", *laft.parts, "--finetune-from-model", path),

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from laft_fairseq.backbone import hugging_face
 from laft_fairseq.errors import LaftError
-from tests import hf_folder
+from tests import hf_folder, tiny
 
 pytest.importorskip("transformers")
 
@@ -181,19 +181,9 @@ def test_weights_that_are_not_mbarts(folder: Path, weights: dict[str, Any], mess
     refused(hf_folder.as_torch_file(folder, **weights), message)
 
 
-class Harmful:
-    """What a pickle may do when it is loaded."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (self.trace,))
-
-
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_pickle_with_code_is_refused_and_not_run(folder: Path, zipped: bool) -> None:
-    weights, harm = {"model.shared.weight": Harmful(folder / "harm")}, folder / "harm"
+    weights, harm = {"model.shared.weight": tiny.Harmful(folder / "harm")}, folder / "harm"
     (folder / "model.safetensors").unlink()
     if zipped:
         torch.save(weights, folder / "pytorch_model.bin")

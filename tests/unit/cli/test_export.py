@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-from laft_fairseq import progress
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli import main
@@ -193,17 +192,6 @@ def test_a_full_disk_and_a_read_only_folder(
     assert error.endswith(f"{out}: its folder cannot be written to (Read-only file system)\n")
     assert sorted(path.name for path in home.iterdir()) == before
     assert (home / "old.pt").read_text() == "old"
-
-
-def test_progress_while_it_is_written(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(progress, "LOG_SECONDS", 0)
-    exported(home, "slim.pt")
-    lines = re.findall(
-        r"laft: writing \S+: (\S+)k of (\S+)k bytes, \S+ left", capsys.readouterr().err
-    )
-    assert float(lines[-1][0]) == pytest.approx(float(lines[-1][1]), rel=0.05) and len(lines) > 10
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """A user's own files, as the recipe of one's own task reads them: checked, and parted."""
 
-import contextlib
 import gzip
-import io
 import lzma
 import shutil
 import subprocess
@@ -10,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocess.common.command import run_command
 from preprocess.own import __main__ as own
-from tests import tables
+from tests import data_tools, tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,12 +31,7 @@ def run(task: Path, *langs: str, new: str = "") -> subprocess.CompletedProcess[s
     given = ["--folder", task, "--backbone", task.parent, "--langs", *(langs or ("en_XX", "fr_XX")),
              "--new-langs", new, "--raw", task / "out" / "raw"]  # fmt: skip
     options = own.parser().parse_args([str(word) for word in given])
-    with (
-        contextlib.redirect_stdout(io.StringIO()) as out,
-        contextlib.redirect_stderr(io.StringIO()) as err,
-    ):
-        status = run_command("own", lambda: own.prepare(options))
-    return subprocess.CompletedProcess([], status, out.getvalue(), err.getvalue())
+    return data_tools.run("own", lambda: own.prepare(options))
 
 
 def made(task: Path, name: str) -> list[str]:

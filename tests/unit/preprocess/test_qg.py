@@ -1,9 +1,7 @@
 """Question generation's data: the right sentence, nothing lost in silence, bad records refused."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,10 @@ import pytest
 import sentencepiece
 
 from laft_fairseq.errors import LaftError
+from preprocess.qg import __main__ as command
 from preprocess.qg import evidence
 from preprocess.qg.limits import shorten
-from tests import tables
+from tests import data_tools, tables
 
 ZH = "山上有雪。“谁在那里？”他问！河里有鱼"
 EN = 'Ada wrote notes in 1843. She liked "loops." They were new!\n\nBabbage built little.'
@@ -51,11 +50,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 def run(files: dict[str, Path], out: Path, *options: str) -> subprocess.CompletedProcess[str]:
     given = [f"--{name.replace('_', '-')}={path}" for name, path in files.items()]
-    script = Path(__file__).parents[3] / "preprocess" / "qg.sh"
-    return subprocess.run(
-        ["bash", str(script), *given, "--out", str(out), *options],
-        env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    parsed = command.parser().parse_args([*given, f"--out={out}", *options])
+    return data_tools.run("qg", lambda: command.main(parsed))
 
 
 def rows(path: Path) -> list[list[str]]:
@@ -276,6 +272,17 @@ def test_the_command_with_answers_and_limits(
     assert record["items"]["nqg"]["cut_evidence"]["count"] >= 39
 
 
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sentencepiece model that cannot encode the separator."""
+    folder = tmp_path_factory.mktemp("letters")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b | c d"] * 9), model_prefix=str(folder / "letters"),
+        vocab_size=12, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    return folder
+
+
 @pytest.mark.parametrize(
     ("options", "change", "named"),
     [
@@ -291,16 +298,10 @@ def test_the_command_with_answers_and_limits(
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(
-    files: dict[str, Path], tmp_path: Path, options: list[str], named: str,
+    files: dict[str, Path], letters: Path, tmp_path: Path, options: list[str], named: str,
     change: dict[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Among it a model that cannot encode the separator."""
-    monkeypatch.chdir(tmp_path)
-    with Path("letters.model").open("wb") as model:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(["a b | c d"] * 9), model_writer=model, vocab_size=12,
-            hard_vocab_limit=False, minloglevel=2,
-        )  # fmt: skip
+    monkeypatch.chdir(letters)
     for name, records in change.items():
         write_lines(files[name], records)
     done = run(files, tmp_path / "out", *options)

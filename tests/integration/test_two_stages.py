@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.components import file as components_file
 from laft_fairseq.hub.loading import load_model
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.tasks.laft_task import LaftTask
@@ -50,14 +49,6 @@ def test_stage_1_moves_all_that_it_trains(laft: Run) -> None:
     still = trained - moved(before, after)
     assert len(trained) == 32 + 4 + 36
     assert {name for name in still if "k_proj.bias" not in name} == set()  # softmax ignores it
-
-
-def test_stage_1_keeps_the_components(laft: Run) -> None:
-    state = torch.load(laft.stage1, weights_only=True)["model"]
-    for tag, language in components_file.load(laft.components).languages.items():
-        prefix = f"encoder.language_components.{tag}"
-        assert torch.equal(state[f"{prefix}.components"], language.components)
-        assert torch.equal(state[f"{prefix}.mean_removed"], language.mean_removed["scaled"])
 
 
 def test_stage_2_moves_the_task_module_alone(laft: Run) -> None:

@@ -140,11 +140,10 @@ def own_task(home: Path) -> Any:
     )
 
 
-@pytest.mark.parametrize("form", ["cfg", "args"])
-@pytest.mark.parametrize("name", NAMES)
-def test_no_option_of_the_model_runs(home: Path, marker: Path, name: str, form: str) -> None:
-    """The architectures take turns, as all have the same options."""
-    arch = ARCHITECTURES[(NAMES.index(name) + len(form)) % len(ARCHITECTURES)]
+@pytest.mark.parametrize(("number", "name"), enumerate(NAMES))
+def test_no_option_of_the_model_runs(home: Path, marker: Path, number: int, name: str) -> None:
+    """The forms and the architectures take turns, as all have the same options."""
+    form, arch = ("cfg", "args")[number % 2], ARCHITECTURES[number // 2 % len(ARCHITECTURES)]
     change = options(**{"arch": arch, "_name": arch, name: payload(marker)})
     load_everywhere(written(home, marker.with_name("x.pt"), change, form), home, marker)
 

@@ -222,7 +222,6 @@ def test_a_full_disk_under_the_output_is_one_line(
             "w6c6\n",
             f"{CHECKPOINT}: no dict.txt in nowhere",
         ),
-        (("--lang", "fr_XX", "--nbest", "9"), "w6c6\n", "--nbest 9: at most --beam 5"),
         ((*JSON, "--lang", "fr_XX"), "w6c6\n", "standard input: line 1 is no JSON object"),
         (
             (*JSON, "--lang", "fr_XX"),

@@ -79,7 +79,6 @@ def test_the_sample_depends_on_text_and_seed_alone(
     [
         ("cut.xz", lzma.compress(b"A sentence of a fitting length.\n" * 9999)[:-20]),
         ("cut.gz", gzip.compress(b"A sentence of a fitting length.\n" * 9999)[:-20]),
-        ("page.xz", b"<html>"),
         ("short", b"short\n" * 20 + b"A sentence of a fitting length.\n"),
         ("empty", b""),
         ("nowhere", None),

@@ -172,9 +172,7 @@ def test_another_architecture(folder: Path, values: dict[str, Any]) -> None:
         ({"model.encoder.layer_norm.bias": None}, r"missing tensor .*encoder\.layer_norm\.bias"),
         ({"model.shared.weight": None}, r"missing tensor .*\.weight"),
         ({"model.shared.weight": torch.ones(41, 32)}, r"mismatched tensor model\.shared\.weight"),
-        ({"model.encoder.layers.0.fc1.bias": torch.ones(3)}, r"mismatched tensor .*fc1\.bias"),
         ({"model.encoder.layers.0.fc1.bias": torch.ones(64).char()}, "cannot read its weights"),
-        ({"encoder.layer_norm.bias": torch.ones(32)}, r"unexpected tensor encoder\.layer_norm"),
     ],
 )
 def test_weights_that_are_not_mbarts(folder: Path, weights: dict[str, Any], message: str) -> None:

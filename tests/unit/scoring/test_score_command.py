@@ -125,7 +125,6 @@ def test_tags_of_a_log(folder: Path) -> None:
     [
         ("--hyp hyp --ref short --lang fr_XX", "hyp has 2 hypotheses for fr_XX but short has 1"),
         ("--hyp hyp --ref ref --english-ref short --lang fr_XX", "but short has 1 lines"),
-        ("--hyp hyp --ref ref short --lang fr_XX", "but short has 1 lines"),
         ("--hyp nothing --ref ref --lang fr_XX", "nothing: the file is empty"),
         ("--hyp absent --ref ref --lang fr_XX", "absent: cannot be read"),
         ("--hyp hyp --lang fr_XX", "no references for fr_XX: give them with --ref"),
@@ -139,11 +138,6 @@ def test_tags_of_a_log(folder: Path) -> None:
         ("--hyp hyp --ref ref --lang fr_XX --bootstrap 0", "--bootstrap 0"),
         ("--hyp hyp --ref ref --lang fr_XX --items", "--items .* give --json"),
         ("--generate-log gap --ref ref --lang fr_XX", r"gap: no hypothesis .*\(id 1\)"),
-        ("--generate-log log --ref short --lang fr_XX", "log has 2 hypotheses"),
-        (
-            "--hyp hyp --ref ref --lang fr_XX --json absent/out.json",
-            "absent/out.json: no such folder",
-        ),
         ("--hyp hyp --ref ref --lang fr_XX --json ref", "ref: is read too, and would be lost"),
         ("--hyp hyp --ref ref --lang fr_XX --write-hypotheses no/x", "no/x: no such folder"),
         ("--generate-log tagged --ref ref --lang zh_CN", "tagged: its texts are tagged fr_XX, not"),

@@ -236,8 +236,7 @@ def test_damage_is_one_line(home: Path, marker: Path, bad: str) -> None:
 @pytest.mark.parametrize("name", [entry.name for entry in fields(Header)])
 def test_header_fields(home: Path, marker: Path, name: str) -> None:
     """Of another type, on several lines, too long, missing; loaded with the last of them."""
-    right, _ = pop_header(dict(read(home / "slim.pt")["model"]))
-    assert right is not None
+    right = tiny.header_of(read(home / "slim.pt")["model"])
     without = {key: value for key, value in asdict(right).items() if key != name}
     values = (None, 3, [3], {"a": 1}, [["x"]], "${x}", "x" * 99999, "a\nb")
     for recorded in (without, *(without | {name: value} for value in values)):
@@ -260,8 +259,7 @@ def test_only_regular_files_are_opened(home: Path, marker: Path, kind: str) -> N
         os.mkfifo(special)
 
     def change(content: dict[str, Any]) -> None:
-        header, _ = pop_header(content["model"])
-        assert header is not None
+        header = tiny.header_of(content["model"])
         header.backbone = content["cfg"]["model"].backbone = str(special)
         content["model"][HEADER_KEY] = header.to_tensor()
 

@@ -1,5 +1,6 @@
 """What stands on the page, in both renderings; the numbers are made up."""
 
+import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -162,6 +163,9 @@ def test_html_is_whole_escaped_and_asks_nothing_of_the_network(folder: Path) -> 
     assert not parser.open
     for reference in parser.references:
         assert reference.startswith(("#", "data:image/png;base64,")), reference
+    linked = {reference[1:] for reference in parser.references if reference.startswith("#")}
+    assert linked <= set(re.findall(r' id="([^"]*)"', text))
+    assert f"data:image/png;base64,{base64.b64encode(made.PNG).decode()}" in parser.references
     assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe|https?://", text)
     assert {"en", "fr", "zh-CN"} <= parser.langs
     assert re.findall(r"<h2[^>]*>([^<]*)</h2>", text) == [

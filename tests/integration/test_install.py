@@ -113,7 +113,6 @@ def test_the_citation_names_this_version_and_the_paper(repository: Path) -> None
     ("system", "machine", "python", "fairseq"),
     [
         ("linux", "x86_64", "3.11", "ve-fairseq"),
-        ("linux", "x86_64", "3.12", "ve-fairseq"),
         ("linux", "x86_64", "3.13", "fairseq-fixed"),  # no wheel
         ("linux", "aarch64", "3.11", "fairseq-fixed"),
         ("darwin", "arm64", "3.12", "fairseq-fixed"),

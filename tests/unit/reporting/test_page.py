@@ -164,7 +164,8 @@ def test_html_is_whole_escaped_and_asks_nothing_of_the_network(folder: Path) -> 
     for reference in parser.references:
         assert reference.startswith(("#", "data:image/png;base64,")), reference
     linked = {reference[1:] for reference in parser.references if reference.startswith("#")}
-    assert linked <= set(re.findall(r' id="([^"]*)"', text))
+    sections = {f"section{number}" for number in range(9)}
+    assert sections <= linked <= set(re.findall(r' id="([^"]*)"', text))
     assert f"data:image/png;base64,{base64.b64encode(made.PNG).decode()}" in parser.references
     assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe|https?://", text)
     assert {"en", "fr", "zh-CN"} <= parser.langs

@@ -81,15 +81,6 @@ def test_stage_1_restores_text(laft: Run) -> None:
     assert [targets[n] for n in range(5)] == originals
 
 
-def test_interactive(laft: Run, french: dict[int, str]) -> None:
-    """Raw text of one language in, the same outputs as from its binarised data."""
-    words = [" ".join(tiny.dictionary()[token] for token in text[:-1])
-             for text in tiny.random_texts("fr_XX", 5, seed=2)]  # fmt: skip
-    flags = (*FLAGS, "--gen-lang", "fr_XX", "--buffer-size", "5")
-    lines = tiny.interactive(laft.data, laft.stage2, "\n".join(words) + "\n", *flags)
-    assert outputs(lines) == french
-
-
 def test_interactive_with_stage_1(laft: Run) -> None:
     """A masked text typed in comes out as a text, on the denoising task too."""
     flags = ("--task", "laft_denoising", "--gen-lang", "zh_CN", *FLAGS[2:], "--buffer-size", "3")

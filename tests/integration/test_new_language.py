@@ -101,16 +101,12 @@ def test_the_row_trains_in_stage_1_alone(run: Run) -> None:
     assert torch.equal(nn.Module.state_dict(model)["decoder.output_projection.weight"], table)
 
 
-def test_it_writes_the_new_language(run: Run, tmp_path: Path) -> None:
-    """As many hypotheses as texts; the same from the whole checkpoint; no tag in any."""
+def test_it_writes_the_new_language(run: Run) -> None:
+    """As many hypotheses as texts; no tag in any."""
     lines = tiny.generate(run.data, run.stage2, *GENERATE)
-    hypotheses = sorted(line for line in lines if line.startswith("H-"))
+    hypotheses = [line for line in lines if line.startswith("H-")]
     assert len(hypotheses) == 5
     assert not any("[" in line.split("\t")[2] or "<mask>" in line for line in hypotheses)
-    whole = tmp_path / "whole.pt"
-    assert main.main(["export", "--checkpoint", str(run.stage2), "--out", str(whole)]) == 0
-    again = tiny.generate(run.data, whole, *GENERATE)
-    assert sorted(line for line in again if line.startswith("H-")) == hypotheses
 
 
 def test_raw_text_in_and_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

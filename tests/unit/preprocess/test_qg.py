@@ -105,19 +105,6 @@ def test_a_record_that_cannot_be_used_is_named(tmp_path: Path, record: dict[str,
         evidence.read_items(path, "en_XX", evidence.new_report())
 
 
-def test_squad_json_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "s.json"
-    qa = {"id": "5", "question": "When?", "answers": [{"text": "1843", "answer_start": 19}]}
-    content = {"data": [{"title": "t", "paragraphs": [{"context": EN, "qas": [qa]}]}]}
-    path.write_text(json.dumps(content), "utf-8")
-    items = evidence.read_items(path, "en_XX", evidence.new_report())
-    assert items == [evidence.Item("5", "Ada wrote notes in 1843.", "1843", "When?")]
-    for wrong in (b'{"data": [{}]}', b'{"data":\n[{"\xe9": 1}]}'):
-        path.write_bytes(wrong)
-        with pytest.raises(LaftError, match=r"s\.json: "):
-            evidence.read_items(path, "en_XX", evidence.new_report())
-
-
 ANSWERS = [{"text": "1843", "answer_start": 19}, {"text": "notes", "answer_start": 10}]
 COLUMNS = {"text": ["1843", "notes"], "answer_start": [19, 10]}
 QA = {"id": "5", "question": "When?"}
@@ -147,11 +134,12 @@ def test_all_forms_of_question_data_are_read(tmp_path: Path, name: str, content:
     assert items == [evidence.Item("5", "Ada wrote notes in 1843.", "1843", "When?")]
 
 
-def test_json_that_is_nested_too_deeply(tmp_path: Path) -> None:
-    path = tmp_path / "deep.json"
-    for text in ('{"data":[' * 900 + "{}" + "]}" * 900, "[" * 99_999):
-        path.write_text(text)
-        with pytest.raises(LaftError, match=r"deep\.json: "):
+def test_json_that_is_damaged_or_nested_too_deeply(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    deep = b'{"data":[' * 900 + b"{}" + b"]}" * 900
+    for wrong in (b'{"data": [{}]}', b'{"data":\n[{"\xe9": 1}]}', deep, b"[" * 99_999):
+        path.write_bytes(wrong)
+        with pytest.raises(LaftError, match=r"s\.json: "):
             evidence.read_items(path, "en_XX", evidence.new_report())
 
 

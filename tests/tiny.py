@@ -221,6 +221,16 @@ def write_data(
     return folder
 
 
+class Harmful:
+    """Creates a file when a careless reader unpickles it."""
+
+    def __init__(self, created: Path) -> None:
+        self.created = created
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.created,))
+
+
 def one_line(error: BaseException) -> str:
     """The LaftError that a fairseq command would end with: in `error` or what caused it."""
     cause: BaseException | None = error

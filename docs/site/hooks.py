@@ -14,7 +14,7 @@ import posixpath
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,8 @@ def on_files(files: Files, config: Any) -> Files:
     documents = [
         n
         for n in map(shipped.name, shipped.files())
-        if n.endswith(".md") and not n.endswith("/tables.md")
+        if n.endswith(".md") and not n.endswith("/tables.md") and not n.startswith(".github/")
     ]
-    documents = [n for n in documents if not n.startswith(".github/")]
     for name in [*documents, *(target for each in documents for _, target in links(each))]:
         source, place = REPOSITORY / name, in_site(name)
         if not source.exists():
@@ -190,11 +189,3 @@ def api_pages() -> dict[str, str]:
         f"api/{package}.md": "\n\n".join([f"# {package}", *(f"::: {name}" for name in modules)])
         for package, modules in pages.items()
     }
-
-
-def on_nav(nav: Any, config: Any, files: Files) -> None:
-    """Refuse a package without a page in the navigation, and a page of one that is gone."""
-    listed = {page.file.src_uri for page in nav.pages if page.file.src_uri.startswith("api/")}
-    wrong: Callable[[set[str], set[str]], set[str]] = set.symmetric_difference
-    if odd := wrong(listed, set(api_pages())):
-        raise PluginError(f"mkdocs.yml: nav: {', '.join(sorted(odd))}: not what the package has")

@@ -93,8 +93,8 @@ def _end_with_parent() -> None:
 
 def last_errors(path: Path) -> str:
     """Return the end of a log in one line: what went wrong."""
-    lines = [line.strip() for line in path.read_text("utf-8", errors="replace").splitlines()]
-    lines = [line for line in lines if line]
+    text = path.read_text("utf-8", errors="replace")
+    lines = list(filter(None, map(str.strip, text.splitlines())))
     errors = [line for line in lines if "error" in line.lower()]
     return " / ".join((errors or lines)[-2:])[-400:] or "no output"
 
@@ -155,7 +155,7 @@ def portable(command: Sequence[str], out: Path, root: str | Path) -> str:
     return shlex.join(words).replace("@OUT", "$OUT")  # not quoted where nothing else has to be
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
     parser.add_argument("--output", type=Path, required=True, help="written when it has ended")
@@ -167,13 +167,11 @@ def main() -> int:
     try:
         usage = run(given.command, partial, errors, device=given.device)
     except LaftError as error:
-        print(error, file=sys.stderr)
-        return 1
+        sys.exit(str(error))
     partial.replace(given.output)
     if given.usage:
         write_json(given.usage, usage)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

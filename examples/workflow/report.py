@@ -170,7 +170,7 @@ def summary(given: argparse.Namespace) -> None:
         print(f"\n{given.note.strip()}")
 
 
-def main() -> int:
+def main() -> None:
     known = (choose, cell, experiment, representations, summary)
     actions = {action.__name__: action for action in known}
     parser = argparse.ArgumentParser(description=__doc__)
@@ -189,10 +189,8 @@ def main() -> int:
     try:
         actions[given.action](given)
     except (LaftError, OSError, KeyError) as error:
-        print(f"report.py {given.action}: {error}", file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(f"report.py {given.action}: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

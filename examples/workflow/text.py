@@ -183,7 +183,7 @@ def human(settings: dict[str, Any], out: Path, kind: str, lang: str) -> dict[str
     return {"training_pairs": recorded} if recorded else {}
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name")
     parser.add_argument("out", type=Path)
@@ -202,10 +202,8 @@ def main() -> int:
             recorded = human(settings, out, *given.name.rsplit(".", 1))
         write_json(out.with_name(f"{out.name}.json"), recorded)
     except (LaftError, OSError) as error:
-        print(f"{given.name}: {error}", file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(f"{given.name}: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

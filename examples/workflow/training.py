@@ -142,7 +142,7 @@ def summary(given: argparse.Namespace, command: list[str], usage: dict[str, Any]
     }  # fmt: skip
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--inputs", type=Path, nargs="*", default=[],
@@ -168,10 +168,8 @@ def main() -> int:
         else:
             train(given, [rate if word == "RATE" else word for word in given.command])
     except LaftError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

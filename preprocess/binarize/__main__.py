@@ -18,7 +18,7 @@ from pathlib import Path
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.files import locked, replacing
-from laft_fairseq.languages.tags import check_tag, read_tags, split_tags, words_of
+from laft_fairseq.languages.tags import check_tag, read_tags, words_of
 from laft_fairseq.languages.vocabulary_files import (
     DICTIONARY,
     LANGS_FILE,
@@ -31,7 +31,7 @@ from preprocess.binarize.splits import Split, install
 from preprocess.common.command import column_numbers, command_parser, positive, run_command
 from preprocess.common.files import digest, write_lines
 from preprocess.common.formats import few_texts
-from preprocess.common.vocabulary import known_languages, load_checked_model
+from preprocess.common.vocabulary import known_languages, load_checked_model, new_languages
 
 SPLITS = ("train", "valid", "test")
 EXAMPLE = """\
@@ -58,7 +58,7 @@ def binarize(options: argparse.Namespace, work: Path) -> None:
         raise LaftError("nothing to do: give --train, --valid or --test")
     check_tag(options.lang, "--lang")  # it names a folder
     model = load_checked_model(options.backbone)
-    new = new_languages(options.new_langs, options.backbone, options.out)
+    new = all_new_languages(options.new_langs, options.backbone, options.out)
     known, where = known_languages(options.backbone)
     if options.lang not in [*known, *new]:
         raise LaftError(f"{options.lang} is not a language of {where}: {', '.join(known)}; one "
@@ -119,13 +119,9 @@ def preprocess(options: argparse.Namespace, splits: list[Split], work: Path) -> 
         raise LaftError(f"fairseq-preprocess failed: {message.splitlines()[-1]}")
 
 
-def new_languages(option: str | None, backbone: Path, out: Path) -> list[str]:
+def all_new_languages(option: str | None, backbone: Path, out: Path) -> list[str]:
     """The new languages of a folder: those in `OUT/new-langs.txt`, and after them others given."""
-    given = split_tags(option, "--new-langs")
-    known, where = known_languages(backbone)
-    for tag in given:
-        if tag in known:
-            raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
+    given = new_languages(option, backbone)
     path = out / NEW_LANGS_FILE
     listed = read_tags(path) if path.is_file() else []
     return [*listed, *(tag for tag in given if tag not in listed)]
@@ -136,7 +132,7 @@ def write_new_languages(option: str | None, backbone: Path, out: Path) -> None:
     folder = os.open(out, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        write_lines(out / NEW_LANGS_FILE, new_languages(option, backbone, out))
+        write_lines(out / NEW_LANGS_FILE, all_new_languages(option, backbone, out))
     finally:
         os.close(folder)
 

@@ -99,7 +99,8 @@ class Table:
 
     def _tsv_rows(self) -> Iterator[tuple[int, list[str]]]:
         header, most = self.header, max(self.numbers)
-        for number, row in _csv_rows(self.path, "\t", False) if self.quoted else _split(self.path):
+        split = enumerate((line.split("\t") for line in read_lines(self.path)), 1)
+        for number, row in _csv_rows(self.path, "\t", False) if self.quoted else split:
             is_blank = not any(map(str.strip, row))
             if header and not is_blank:
                 header = False
@@ -178,11 +179,6 @@ def records(path: Path) -> Iterator[Record]:
             yield number, value
     else:
         yield from _arrow_records(path)
-
-
-def _split(path: Path) -> Iterator[tuple[int, list[str]]]:
-    for number, line in enumerate(read_lines(path), 1):
-        yield number, line.split("\t")
 
 
 def _csv_rows(path: Path, delimiter: str, may_span: bool) -> Iterator[tuple[int, list[str]]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from laft_fairseq.errors import LaftError
 from laft_fairseq.languages.sentencepiece_dictionary import load as load_model
-from laft_fairseq.languages.tags import CC25, read_tags
+from laft_fairseq.languages.tags import CC25, read_tags, split_tags
 from laft_fairseq.languages.vocabulary_files import DICTIONARY, LANGS_FILE, SENTENCEPIECE
 from preprocess.common.files import read_lines
 
@@ -41,3 +41,13 @@ def known_languages(backbone: Path) -> tuple[list[str], str]:
     if not path.is_file():
         return CC25, "mBART-cc25 (the backbone has no langs.txt)"
     return read_tags(path), str(path)
+
+
+def new_languages(option: str | None, backbone: Path) -> list[str]:
+    """The tags of `--new-langs`, none of which the backbone may know."""
+    given = split_tags(option, "--new-langs")
+    known, where = known_languages(backbone)
+    for tag in given:
+        if tag in known:
+            raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
+    return given

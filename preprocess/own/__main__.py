@@ -26,7 +26,7 @@ from preprocess.common.files import others_of_its_name, write_lines
 from preprocess.common.formats import few_texts
 from preprocess.common.tables import FORMATS, Table
 from preprocess.common.text import squeeze
-from preprocess.common.vocabulary import known_languages, load_model
+from preprocess.common.vocabulary import known_languages, load_model, new_languages
 
 MAX_PAIRS, MAX_SENTENCES = 500, 200  # for validation; a twentieth otherwise
 LEAST = 20
@@ -117,17 +117,8 @@ def hold_out(lines: list[str], most: int, path: Path) -> tuple[list[str], list[s
 
 
 def check_tags(tags: list[str], backbone: Path, new_langs: list[str]) -> None:
-    """Check that the backbone knows every language, or that it is a new one.
-
-    Args:
-        tags: the languages, that of the pairs first.
-        backbone: its folder; without `langs.txt` its languages are mBART-cc25's.
-        new_langs: the new languages, which the backbone must not know.
-    """
+    """Check that the backbone knows every language, or that it is a new one."""
     known, where = known_languages(backbone)
-    for tag in new_langs:
-        if tag in known:
-            raise LaftError(f"--new-langs: {tag} is a language of {where}; leave it out")
     unknown = [tag for tag in tags if tag not in [*known, *new_langs]]
     if unknown:
         raise LaftError(
@@ -179,7 +170,7 @@ def write_splits(files: dict[str, Table], tags: list[str], model: Any, work: Pat
 def prepare(options: argparse.Namespace) -> None:
     """Make RAW, of all files or not at all."""
     check_exists(options.folder)
-    new_langs = split_tags(options.new_langs, "--new-langs")
+    new_langs = new_languages(options.new_langs, options.backbone)
     options.langs = split_tags(",".join(options.langs), "--langs")
     check_tags(options.langs, options.backbone, new_langs)
     names = [options.source_column, options.target_column]

@@ -20,7 +20,7 @@ from preprocess.common.command import command_parser, positive, run_command
 from preprocess.common.files import sha256, write_lines
 from preprocess.common.text import stable_hash
 from preprocess.common.vocabulary import load_model
-from preprocess.qg.evidence import Item, Report, read_items
+from preprocess.qg.evidence import KINDS, Item, Report, new_report, read_items
 from preprocess.qg.limits import Limits, encodes
 
 SEPARATOR = "⏎"  # one subword of the small backbone's sentencepiece model
@@ -37,17 +37,6 @@ examples:
   preprocess/binarize.sh pairs --backbone DIR --lang en_XX --out data-bin \\
       --train qg/en_XX.train.tsv --valid qg/en_XX.valid.tsv --test qg/en_XX.test.tsv
 """
-KINDS = {
-    "unanswerable": "left out, without an answer",
-    "no_question": "left out, empty question",
-    "relocated": "wrong answer offset, found at its only place",
-    "first_place": "no answer offset, the first of several places taken",
-    "joined": "answer crosses a sentence end, all its sentences taken",
-    "cut_evidence": "evidence cut to --max-evidence",
-    "cut_answer": "answer cut to --max-answer",
-    "long_question": "left out of training, question over --max-question",
-    "in_test": "left out, evidence or question of a test item",
-}
 
 Splits = dict[str, list[Item]]  # by "en_XX.train" and so on
 
@@ -76,7 +65,7 @@ def without_test(items: list[Item], test: list[Item], report: Report) -> list[It
     fresh = []
     for item in items:
         if letters(item.evidence) in known or letters(item.question) in known:
-            report.in_test.append(item.name)
+            report["in_test"].append(item.name)
         else:
             fresh.append(item)
     return fresh
@@ -129,13 +118,13 @@ def build(options: argparse.Namespace) -> tuple[Splits, dict[str, Any]]:
     """All splits, and their provenance."""
     inputs = inputs_of(options)
     limits = limits_of(options)
-    reports = {given.name: Report() for given in inputs}
+    reports = {given.name: new_report() for given in inputs}
     items = {
         given.name: read_items(given.path, given.lang, reports[given.name]) for given in inputs
     }
     train_file, tests = inputs[0], [given for given in inputs if given.split == "test"]
     for given in tests:
-        for lacking in reports[given.name].no_question:
+        for lacking in reports[given.name]["no_question"]:
             raise LaftError(f"{given.path}: {lacking}: no question")
     check_pairing(options, items)
     of_tests = [item for given in tests for item in items[given.name]]
@@ -213,7 +202,10 @@ def provenance(options: argparse.Namespace, inputs: list[Input], splits: Splits,
         **{name: getattr(options, name) for name in chosen},
         "splits": {split: len(items) for split, items in splits.items()},
         "separator_in_text": {split: names for split, names in with_mark.items() if names},
-        "items": {name: report.as_json() for name, report in reports.items()},
+        "items": {
+            name: {kind: {"count": len(ids), "ids": ids} for kind, ids in report.items()}
+            for name, report in reports.items()
+        },
     }
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,19 @@ Span = tuple[int, int]
 MAX_JSON_BYTES = 2**28
 DEEPEST = 5  # an article's paragraph's question, in a list
 UNANSWERABLE = object()  # in place of an answer
+# Why an item is not taken as it stands.
+KINDS = {
+    "no_question": "left out, empty question",
+    "unanswerable": "left out, without an answer",
+    "relocated": "wrong answer offset, found at its only place",
+    "first_place": "no answer offset, the first of several places taken",
+    "joined": "answer crosses a sentence end, all its sentences taken",
+    "cut_evidence": "evidence cut to --max-evidence",
+    "cut_answer": "answer cut to --max-answer",
+    "long_question": "left out of training, question over --max-question",
+    "in_test": "left out, evidence or question of a test item",
+}
+Report = dict[str, list[str]]  # by kind, the names of such items
 
 
 @dataclass(frozen=True)
@@ -50,23 +63,9 @@ class Item:
         return f"{self.evidence} {separator} {self.answer}".strip()
 
 
-@dataclass
-class Report:
-    """The names of the items that were not taken as they stood."""
-
-    no_question: list[str] = field(default_factory=list)  # left out, but not of a test
-    unanswerable: list[str] = field(default_factory=list)  # left out
-    relocated: list[str] = field(default_factory=list)  # wrong offset, but one place only
-    first_place: list[str] = field(default_factory=list)  # no offset, and several places
-    joined: list[str] = field(default_factory=list)  # the answer crosses a sentence end
-    cut_evidence: list[str] = field(default_factory=list)
-    cut_answer: list[str] = field(default_factory=list)
-    long_question: list[str] = field(default_factory=list)  # left out, of training only
-    in_test: list[str] = field(default_factory=list)  # left out of training and validation
-
-    def as_json(self) -> dict[str, dict[str, Any]]:
-        """By kind the number and the names."""
-        return {kind: {"count": len(names), "ids": names} for kind, names in vars(self).items()}
+def new_report() -> Report:
+    """A report of nothing yet."""
+    return {kind: [] for kind in KINDS}
 
 
 def sentence_spans(text: str, lang: str) -> list[Span]:
@@ -90,7 +89,7 @@ def evidence(context: str, answer: Span, lang: str) -> tuple[str, int]:
 
 
 def answer_span(record: dict[str, Any], where: str) -> tuple[Span, str]:
-    """Where the answer stands in the context, and what of `Report` the place has to be told by.
+    """Where the answer stands in the context, and the kind in `KINDS` that it is told by.
 
     A wrong offset is corrected if the context holds the answer exactly once. Where the record has
     none, as in CMRC 2018's own files, the first place counts.
@@ -124,14 +123,14 @@ def read_items(path: Path, lang: str, report: Report) -> list[Item]:
         if name in items:
             raise LaftError(f"{path}: {name}: stands twice")
         if isinstance(record.get("question"), str) and not record["question"].strip():
-            report.no_question.append(name)
+            report["no_question"].append(name)
             continue
         if record.get("answer") is UNANSWERABLE:
-            report.unanswerable.append(name)
+            report["unanswerable"].append(name)
             continue
         items[name] = _item(name, record, lang, f"{path}: {name}", report)
     if not items:
-        left_out = sum(map(len, vars(report).values()))
+        left_out = sum(map(len, report.values()))
         raise LaftError(f"{path}: empty" + f" ({left_out} questions left out)" * bool(left_out))
     return list(items.values())
 
@@ -147,9 +146,9 @@ def _item(name: str, record: dict[str, Any], lang: str, where: str, report: Repo
     span, kind = answer_span(record, where)
     text, count = evidence(record["context"], span, lang)
     if kind:
-        getattr(report, kind).append(name)
+        report[kind].append(name)
     if count > 1:
-        report.joined.append(name)
+        report["joined"].append(name)
     return Item(name, text, answer, question)
 
 

@@ -38,14 +38,14 @@ class Limits:
         kept = []
         for item in items:
             if train and self.question is not None and self.count(item.question) > self.question:
-                report.long_question.append(item.name)
+                report["long_question"].append(item.name)
                 continue
             evidence = shorten(item.evidence, self.evidence, self.count)
             answer = shorten(item.answer, self.answer, self.count)
             if evidence != item.evidence:
-                report.cut_evidence.append(item.name)
+                report["cut_evidence"].append(item.name)
             if answer != item.answer:
-                report.cut_answer.append(item.name)
+                report["cut_answer"].append(item.name)
             kept.append(dataclasses.replace(item, evidence=evidence, answer=answer))
         return kept
 

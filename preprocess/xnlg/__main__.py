@@ -27,7 +27,7 @@ from preprocess.common.command import command_parser, positive, run_command
 from preprocess.common.files import difference, digest, read_json, read_lines, read_tsv, write_lines
 from preprocess.common.text import squeeze
 from preprocess.common.vocabulary import load_model
-from preprocess.qg.evidence import Report
+from preprocess.qg.evidence import new_report
 from preprocess.qg.limits import Limits, encodes
 from preprocess.xnlg.detokenize import detokenizer
 from preprocess.xnlg.layout import LAYOUTS, SPLITS, Counts, Layout, check, language, notes
@@ -65,7 +65,7 @@ def write_split(
         if test or not is_empty:
             items.append(item)
     whole = items[: {"dev": options.valid_items, "test": options.test_items}.get(split)]
-    report, mark = Report(), options.separator
+    report, mark = new_report(), options.separator
     kept = options.limits.apply(whole, split == "train", report)
     if not kept:
         raise layout.wrong(f"{options.data}: {split} ({language(tag)}): no item is left; "
@@ -75,12 +75,12 @@ def write_split(
     if test:
         write_lines(work / f"{tag}.test.src", (item.source(mark) for item in whole))
         write_lines(work / f"{tag}.test.tgt", (item.question for item in whole))
-    cut = {*report.cut_evidence, *report.cut_answer}
+    cut = {*report["cut_evidence"], *report["cut_answer"]}
     return {
         "items": len(kept),
         "empty_kept" if test else "empty_left_out": empty,
         "source_cut": [item.name for item in kept if item.name in cut],
-        "target_too_long": report.long_question,
+        "target_too_long": report["long_question"],
     }
 
 

@@ -38,8 +38,3 @@ def test_its_help_shows_an_example(command: str) -> None:
 def test_every_option_has_help(command: str) -> None:
     mute = [a.dest for a in parser_of(command)._actions if not a.help]
     assert not mute, f"laft {command}: no help for {mute}"
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_it_can_be_run(command: str) -> None:
-    assert callable(getattr(COMMANDS[command], "run", None))

@@ -12,10 +12,6 @@ SCRIPTS = shipped.shell_scripts()
 STOPS = re.compile(r"^set -euo pipefail$", re.MULTILINE)
 
 
-def test_there_are_scripts() -> None:
-    assert ".ci/run" in map(shipped.name, SCRIPTS)
-
-
 @pytest.mark.parametrize("path", SCRIPTS, ids=shipped.name)
 def test_it_parses(path: Path) -> None:
     result = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)

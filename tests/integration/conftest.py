@@ -38,9 +38,7 @@ class Run:
                 "--language-components", str(self.components))  # fmt: skip
 
 
-def write_components(
-    path: Path, backbone: Path, k: int = tiny.K, layout: TagLayout = TagLayout.SUFFIX
-) -> Path:
+def write_components(path: Path, backbone: Path, layout: TagLayout = TagLayout.SUFFIX) -> Path:
     """Estimate c_L of each language on the texts that train."""
     model = tiny.model(method="mbart_full", layout=layout)
     model.load_backbone(backbones.read(str(backbone)))
@@ -52,7 +50,7 @@ def write_components(
             e = model.encoder.forward_backbone(tokens)["encoder_out"][0].detach()  # (T, 1, d)
             mask = model.encoder.language_tags.text_mask(tokens)
             statistics[tag].update(sentence_mean(e, mask))
-    components_file.save(path, statistics, k, model.fingerprint, layout=layout)
+    components_file.save(path, statistics, tiny.K, model.fingerprint, layout=layout)
     return path
 
 

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import safetensors.torch
 import torch
-from safetensors import safe_open
 
 from laft_fairseq.cli import main
 from tests import tiny
@@ -35,87 +33,11 @@ def training(laft: Run, tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-@pytest.fixture
-def data(laft: Run, tmp_path: Path) -> Path:
-    """A copy of the data, to be spoilt."""
-    return Path(shutil.copytree(laft.data, tmp_path / "data-bin"))
-
-
-@pytest.fixture
-def with_components(laft: Run, training: Callable[..., str]) -> Callable[[Path], str]:
-    return lambda path: training("denoising", *laft.parts, "--language-components", path)
-
-
-def test_unknown_language(training: Callable[..., str], laft: Run) -> None:
-    said_in_training = training("denoising", *laft.parts, "--train-langs", "en_XX,de_DE")
-    assert "unknown language de_DE" in said_in_training
-    assert "en_XX, fr_XX, zh_CN" in said_in_training
-    flags = ("--task", "laft_generation", "--gen-lang", "de_DE")
-    line = said(lambda: tiny.generate(laft.data, laft.stage2, *flags))
-    assert line.startswith("--gen-lang: unknown language de_DE")
-
-
-def test_an_adversary_is_not_forgotten(training: Callable[..., str], laft: Run) -> None:
-    """The row would be trained, and stand in a table, as what it is not."""
-    line = training("generation", "--method", "tm_adv", "--backbone", laft.backbone,
-                    "--train-langs", "en_XX")  # fmt: skip
-    assert line.startswith("--method tm_adv: needs its adversary; add")
-    assert "--criterion laft_adversarial --target-langs" in line
-
-
 def test_a_colon_in_the_datas_path(training: Callable[..., str], laft: Run, tmp_path: Path) -> None:
     """fairseq takes what stands before it for the folder."""
     there = Path(shutil.copytree(laft.data, tmp_path / "10:00"))
     line = training("denoising", *laft.parts, data=there)
     assert "10:00: fairseq splits paths at ':'" in line
-
-
-def test_languages_in_another_order(training: Callable[..., str], laft: Run) -> None:
-    """Than the checkpoint's, and than the backbone's: both orders are named."""
-    flags = ("--langs", "fr_XX,en_XX,zh_CN")
-    lines = {
-        laft.stage2: said(lambda: tiny.generate(laft.data, laft.stage2, *GENERATE, *flags)),
-        laft.backbone: training("denoising", *laft.parts, *flags),
-    }
-    for path, line in lines.items():
-        assert str(path) in line
-        assert "en_XX,fr_XX,zh_CN, in this order" in line
-        assert "fr_XX,en_XX,zh_CN" in line
-
-
-@pytest.mark.parametrize("kept", [None, 0, 100, 5000])
-def test_missing_or_truncated_components(
-    with_components: Callable[[Path], str], laft: Run, tmp_path: Path, kept: int | None
-) -> None:
-    path, reason = tmp_path / "c.safetensors", "no such components file"
-    if kept is not None:
-        path.write_bytes(laft.components.read_bytes()[:kept])
-        reason = "corrupt, truncated or not a safetensors file"
-    assert f"{path}: {reason}" in with_components(path)
-
-
-def rewritten(source: Path, path: Path, **tensors: torch.Tensor) -> Path:
-    """A components file with some tensors replaced."""
-    with safe_open(source, framework="pt") as handle:
-        metadata = handle.metadata()
-    content = {**safetensors.torch.load_file(source), **tensors}
-    safetensors.torch.save_file(content, path, metadata)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("tensors", "reason"),
-    [
-        ({"components.fr_XX": torch.zeros(tiny.D, tiny.K)}, "fr_XX: components all zero"),
-        ({"mean_scaled.zh_CN": torch.ones(tiny.D)}, "zh_CN: mean_scaled corrupt"),
-    ],
-)
-def test_components_that_cannot_be(
-    with_components: Callable[[Path], str], laft: Run, tmp_path: Path,
-    tensors: dict[str, torch.Tensor], reason: str,
-) -> None:  # fmt: skip
-    path = rewritten(laft.components, tmp_path / "c.safetensors", **tensors)
-    assert f"{path}: language {reason}" in with_components(path)
 
 
 def test_components_of_another_backbone(
@@ -145,14 +67,6 @@ def test_components_of_another_encoder(
     tiny.train(laft.data, tmp_path / "own", "denoising", *flags, "--max-update", "1", *SAVING)
 
 
-def test_components_of_another_k(training: Callable[..., str], laft: Run, tmp_path: Path) -> None:
-    path = write_components(tmp_path / "c.safetensors", laft.backbone, k=2)
-    flags = (*laft.parts, "--language-components", path, "--finetune-from-model", laft.stage1)
-    line = training("generation", *flags)
-    assert line.startswith(f"{path}: 2 components for ")
-    assert "trained with 3" in line
-
-
 def test_language_without_components_or_adapter(
     training: Callable[..., str], laft: Run, tmp_path: Path
 ) -> None:
@@ -167,23 +81,13 @@ def test_language_without_components_or_adapter(
     assert line.startswith("no adapter for language zh_CN (there are: en_XX, fr_XX)")
 
 
-class Malicious:
-    """Creates a file when a careless reader unpickles it."""
-
-    def __init__(self, created: Path) -> None:
-        self.created = created
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (self.created,))
-
-
 def test_a_backbone_with_code_in_it(
     training: Callable[..., str], laft: Run, tmp_path: Path
 ) -> None:
     """As a backbone, to start from and to generate with; nothing of it runs."""
     created, path = tmp_path / "created", tmp_path / "evil.pt"
     content = torch.load(laft.stage1, weights_only=True)
-    torch.save({**content, "args": Malicious(created)}, path)
+    torch.save({**content, "args": tiny.Harmful(created)}, path)
     lines = [
         training("denoising", *laft.parts, "--backbone", path),
         training("generation", *laft.parts, "--finetune-from-model", path),
@@ -191,64 +95,3 @@ def test_a_backbone_with_code_in_it(
     ]
     assert all(line.startswith(f"{path}: refused") for line in lines)
     assert not created.exists()
-
-
-@pytest.mark.parametrize(
-    ("kept", "reason"),
-    [(0.3, "corrupt or truncated checkpoint"), (0.95, "corrupt or truncated checkpoint"),
-     (None, "no such checkpoint")],
-)  # fmt: skip
-def test_a_truncated_or_missing_checkpoint(
-    laft: Run, tmp_path: Path, kept: float | None, reason: str
-) -> None:
-    path, content = tmp_path / "c.pt", laft.stage2.read_bytes()
-    if kept is not None:
-        path.write_bytes(content[: int(kept * len(content))])
-    line = said(lambda: tiny.generate(laft.data, path, *GENERATE))
-    assert line.startswith(f"{path}: {reason}")
-
-
-def test_a_slim_checkpoint_whose_backbone_is_gone(laft: Run) -> None:
-    hidden = laft.backbone.with_suffix(".hidden")
-    laft.backbone.rename(hidden)
-    try:
-        line = said(lambda: tiny.generate(laft.data, laft.stage2, *GENERATE))
-    finally:
-        hidden.rename(laft.backbone)
-    assert line.startswith(f"{laft.stage2}: a slim checkpoint needs its backbone")
-    assert "LAFT_BACKBONE" in line
-
-
-def test_source_and_target_of_different_length(
-    training: Callable[..., str], laft: Run, data: Path
-) -> None:
-    tiny.write_texts(data / "en_XX" / "train.src-tgt.tgt", [[5, 2]] * 19)
-    flags = ("--method", "mbart_full", "--backbone", laft.backbone, "--train-langs", "en_XX")
-    line = training("generation", *flags, data=data)
-    assert "train.src-tgt.src has 20 lines but" in line
-    assert "train.src-tgt.tgt has 19 (language en_XX)" in line
-
-
-def test_empty_or_missing_data(training: Callable[..., str], laft: Run, data: Path) -> None:
-    prefix = data / "fr_XX" / "train"
-    tiny.write_texts(prefix, [])
-    assert training("denoising", *laft.parts, data=data).startswith(
-        f"{prefix}.bin: no text of language fr_XX"
-    )
-    Path(f"{prefix}.idx").unlink()
-    assert training("denoising", *laft.parts, data=data).startswith(
-        f"{prefix}.idx: no such data for language fr_XX"
-    )
-    line = training("denoising", *laft.parts, data=data / "absent")
-    assert line == f"{data / 'absent'}: no such data directory"
-
-
-def test_a_dictionary_that_does_not_fit(
-    training: Callable[..., str], laft: Run, data: Path
-) -> None:
-    with (data / "dict.txt").open("a") as file:
-        file.write("surplus 1\n")
-    line = training("denoising", *laft.parts, data=data)
-    rows = len(tiny.dictionary())
-    assert line.startswith(f"{laft.backbone}: has {rows} embedding rows, but dict.txt")
-    assert f"make {rows + 1}" in line

@@ -81,15 +81,6 @@ def test_stage_1_restores_text(laft: Run) -> None:
     assert [targets[n] for n in range(5)] == originals
 
 
-def test_interactive(laft: Run, french: dict[int, str]) -> None:
-    """Raw text of one language in, the same outputs as from its binarised data."""
-    words = [" ".join(tiny.dictionary()[token] for token in text[:-1])
-             for text in tiny.random_texts("fr_XX", 5, seed=2)]  # fmt: skip
-    flags = (*FLAGS, "--gen-lang", "fr_XX", "--buffer-size", "5")
-    lines = tiny.interactive(laft.data, laft.stage2, "\n".join(words) + "\n", *flags)
-    assert outputs(lines) == french
-
-
 def test_interactive_with_stage_1(laft: Run) -> None:
     """A masked text typed in comes out as a text, on the denoising task too."""
     flags = ("--task", "laft_denoising", "--gen-lang", "zh_CN", *FLAGS[2:], "--buffer-size", "3")
@@ -170,23 +161,6 @@ def test_a_text_longer_than_the_models_positions_is_cut(laft: Run) -> None:
     assert outputs(lines, "S")[1] == source
 
 
-def test_a_whole_checkpoint_needs_nothing_else(
-    laft: Run, french: dict[int, str], tmp_path: Path
-) -> None:
-    """`laft export`, then fairseq-generate, with the backbone out of reach."""
-    from laft_fairseq.cli.main import main
-
-    exported = tmp_path / "whole.pt"
-    assert main(["export", "--checkpoint", str(laft.stage2), "--out", str(exported)]) == 0
-    hidden = laft.backbone.with_suffix(".hidden")
-    laft.backbone.rename(hidden)
-    try:
-        lines = tiny.generate(laft.data, exported, *FLAGS, "--gen-lang", "fr_XX")
-    finally:
-        hidden.rename(laft.backbone)
-    assert outputs(lines) == french
-
-
 def in_process(laft: Run) -> tuple[Any, Any, Any]:
     """Model, task and generator of stage 2's checkpoint."""
     model, task = load_model(str(laft.stage2), str(laft.data))
@@ -214,40 +188,6 @@ def test_1_to_33_texts_give_1_to_33_outputs_in_order(laft: Run) -> None:
                     assert alone.setdefault(number, tokens) == tokens
         assert sorted(numbers) == list(range(count))
     assert sorted(alone) == list(range(33))
-
-
-def test_a_mixed_batch_generates_what_its_rows_generate_alone(laft: Run) -> None:
-    model, task, generator = in_process(laft)
-    for part in (model.encoder.task_module, model.decoder):  # for outputs that differ
-        tiny.scramble(part, std=0.3)
-    texts = [laft.layout.tagged(torch.tensor(text), *tiny.ids(f"[{tag}]"))
-             for tag in tiny.TAGS for text in tiny.random_texts(tag, 3, seed=4)]  # fmt: skip
-
-    def generated(chosen: list[torch.Tensor]) -> list[list[int]]:
-        width = max(map(len, chosen))
-        tokens = torch.stack([torch.cat([t.new_full((width - len(t),), 1), t]) for t in chosen])
-        sample = {"net_input": {"src_tokens": tokens, "src_lengths": tokens.ne(1).sum(1)}}
-        beams = task.inference_step(generator, [model], sample)
-        return [hypotheses[0]["tokens"].tolist() for hypotheses in beams]
-
-    together = generated(texts)
-    assert together == [generated([text])[0] for text in texts]
-    assert len({tuple(tokens) for tokens in together}) > 1
-
-
-def test_no_output_holds_a_mark(laft: Run) -> None:
-    """Every hypothesis of the beam, from a decoder that would write anything."""
-    model, task, generator = in_process(laft)
-    tiny.scramble(model.decoder, std=0.3)
-    rows = [laft.layout.tagged(torch.tensor(text), *tiny.ids(f"[{tag}]")) for tag in tiny.TAGS
-            for text in tiny.random_texts(tag, 6, seed=4) if len(text) > 5]  # fmt: skip
-    forbidden = {0, 1, 3, *tiny.ids("<mask> [en_XX] [fr_XX] [zh_CN]")}
-    for row in rows:
-        sample = {"net_input": {"src_tokens": row[None], "src_lengths": torch.tensor([len(row)])}}
-        for hypothesis in task.inference_step(generator, [model], sample)[0]:
-            tokens = hypothesis["tokens"].tolist()
-            assert not forbidden & set(tokens)
-            assert tokens.index(2) == len(tokens) - 1
 
 
 def command(folder: Path, user_dir: str, *flags: str | Path) -> subprocess.CompletedProcess[str]:

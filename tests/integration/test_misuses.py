@@ -17,81 +17,47 @@ from tests.integration.test_bad_input import said
 # What is given beside a right command's options, and how its one line begins.
 TRAINING = """
 --batch-size 0 | --batch-size 0: must be above 0
---max-tokens 0 | --max-tokens 0: must be above 0
 --lr -1 | --lr -1.0: must be at least 0
 --lr 1e- | --lr 1e-: invalid decimal literal
 --max-update -1 | --max-update -1: must be at least 0
 --clip-norm nan | --clip-norm nan: must be at least 0
---clip-norm inf | --clip-norm inf: must be at least 0 and at most
 --dropout -1 | --dropout -1.0: must be at least 0 and at most 1
---attention-dropout nan | --attention-dropout nan: must be at least 0 and at most 1
 --decoder-layerdrop 2 | --decoder-layerdrop 2.0: must be at least 0 and at most 1
 --criterion label_smoothed_cross_entropy --label-smoothing 5 | --label-smoothing 5.0: must be
---task-adapter-reduction 0 | --task-adapter-reduction 0: must be at least 1
 --task-adapter-reduction 33 | --task-adapter-reduction 33: must be at most the width, 32
---encoder-cache-gb -1 | --encoder-cache-gb -1.0: must be at least 0
---encoder-cache-gb nan | --encoder-cache-gb nan: must be at least 0
---seed -1 | --seed -1: must be at least 0
 --seed 4294967296 | --seed 4294967296: must be at least 0 and at most 4294967295
---update-freq 0 | --update-freq 0: must be above 0
 --update-freq 1,0 | --update-freq 0: must be above 0
---num-workers -1 | --num-workers -1: must be at least 0
---log-interval 0 | --log-interval 0: must be above 0
---save-interval 0 | --save-interval 0: must be above 0
---fusion-dim -5 | --fusion-dim -5: must be at least 1
---language-adapter-dim -1 | --language-adapter-dim -1: must be at least 0
 --task-module-layers 0 | --task-module-layers 0: must be at least 1
---encoder-layers 0 | --encoder-layers 0: must be at least 1
 --encoder-attention-heads 3 | --encoder-attention-heads 3: must divide the width, 32
 --encoder-embed-dim 100 | --encoder-embed-dim 100, --decoder-embed-dim 32: must be the same
---max-source-positions -1 | --max-source-positions -1: must be at least 1
 --adam-betas x | --adam-betas x: name 'x' is not defined (NameError; LAFT_DEBUG=1
 --optimizer-overrides x | --optimizer-overrides x: malformed node
 --lr-scheduler polynomial_decay --total-num-update 0 | --total-num-update 0: assert
---lr-scheduler inverse_sqrt --warmup-updates 0 | --warmup-updates 0: float division by zero
 --fp16 | --fp16: is for GPUs
---bf16 | --bf16: is for GPUs
 --fp16 --bf16 | --fp16, --bf16: Cannot combine
---memory-efficient-bf16 | --bf16: is for GPUs
---amp | --amp: is for GPUs
 --save-dir {file} | --save-dir {file}: cannot be written to (it is no folder)
---save-dir {file}/x | --save-dir {file}/x: cannot be written to (Not a directory)
 --log-file none/x | --log-file none/x: [Errno 2] No such file
 --restore-file none.pt | --restore-file none.pt: no such checkpoint
 --finetune-from-model none.pt | --finetune-from-model none.pt: no such checkpoint
---finetune-from-model {folder} | --finetune-from-model {folder}: no such checkpoint
 --adapter-langs fr_XX,zh_CN | --adapter-langs fr_XX,zh_CN: lacks en_XX
 --method adapter | {stage1}: does not fit --method adapter: trained with --method laft, it holds
---method mbart_full | {stage1}: does not fit --method mbart_full: trained with --method laft, it
 --eval-rouge --eval-rouge-beam 0 | --eval-rouge-beam 0: must be above 0
---eval-rouge --eval-rouge-lenpen nan | --eval-rouge-lenpen nan: must be at least -100
 --best-checkpoint-metric rougeL --eval-rouge | --best-checkpoint-metric rougeL: larger is better
---best-checkpoint-metric rougeL_en_XX --eval-rouge | --best-checkpoint-metric rougeL_en_XX: larger
 --best-checkpoint-metric rougeL | --best-checkpoint-metric rougeL: is reported with --eval-rouge
 --best-checkpoint-metric rougeL_de_DE --eval-rouge | --best-checkpoint-metric rougeL_de_DE: is not
 --best-checkpoint-metric accuracy | --best-checkpoint-metric accuracy: no validation reports it
---best-checkpoint-metric nll_loss | --best-checkpoint-metric nll_loss: no validation reports it
 --maximize-best-checkpoint-metric | --best-checkpoint-metric loss: smaller is better
 """
 PRETRAINING = """
 --multilang-sampling-alpha -3 | --multilang-sampling-alpha -3.0: must be at least 0
 --mask 1.5 | --mask 1.5: must be at least 0 and at most 1
 --poisson-lambda 0 | --poisson-lambda 0.0: must be above 0
---tokens-per-sample 0 | --tokens-per-sample 0: must be above 0
---best-checkpoint-metric rougeL | --best-checkpoint-metric rougeL: is reported with --eval-rouge
 """
 GENERATION = """
 --lenpen nan | --lenpen nan: must be at least -100 and at most 100
---lenpen 1e300 | --lenpen 1e+300: must be at least -100 and at most 100
---prefix-size -1 | --prefix-size -1: must be at least 0
 --beam 0 | --beam 0: must be above 0
 --nbest 6 | --nbest 6: must be at most --beam, 5
 --max-len-b 0 | --min-len 1: must be at most --max-len-b, 0
---min-len 100 --max-len-b 9 | --min-len 100: must be at most --max-len-b, 9
---temperature 0 | --temperature 0.0: must be above 0
---unkpen nan | --unkpen nan: must be at least
---max-len-a nan | --max-len-a nan: must be at least 0
---no-repeat-ngram-size -1 | --no-repeat-ngram-size -1: must be at least 0
 --sampling | --sampling: --sampling requires --nbest
 --sampling-topk 3 | --sampling-topk 3: needs --sampling
 --diverse-beam-groups 3 --beam 5 | --diverse-beam-groups 3: must divide --beam 5
@@ -111,7 +77,7 @@ def cases(table: str) -> Any:
 @pytest.fixture
 def last_line(laft: Run, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """What a command with such options leaves on the terminal where it ends in an error."""
-    paths = {"file": laft.backbone, "folder": laft.stage1.parent, "stage1": laft.stage1}
+    paths = {"file": laft.backbone, "stage1": laft.stage1}
 
     def run(command: Callable[..., Any], flags: str) -> str:
         with pytest.raises(Exception) as caught:
@@ -134,8 +100,7 @@ def test_finetuning(
         tiny.train(laft.data, tmp_path, "generation", *laft.parts, *own, "--train-langs", "en_XX",
                    "--max-update", "1", "--no-epoch-checkpoints", *given)  # fmt: skip
 
-    said = last_line(train, flags).replace(str(laft.stage1.parent), "{folder}")
-    assert said.startswith(f"laft: error: {line}")
+    assert last_line(train, flags).startswith(f"laft: error: {line}")
     assert not list(tmp_path.glob("*.pt"))
 
 

@@ -1,6 +1,5 @@
 """A language that the backbone never saw: components, stage 1, stage 2 on English, generation."""
 
-import re
 from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli import main
 from laft_fairseq.components import file as components_file
 from laft_fairseq.hub.loading import load_model
@@ -98,22 +96,17 @@ def test_the_row_trains_in_stage_1_alone(run: Run) -> None:
     for state in (first, second):
         torch.testing.assert_close(state["encoder.new_tag_rows.zh_CN"], mean)
         assert not set(backbone) & set(state)
-        header, _ = pop_header(state)
-        assert header is not None
+        header = tiny.header_of(state)
         assert (header.langs, header.new_langs) == (["en_XX", "fr_XX"], ["zh_CN"])
     assert torch.equal(nn.Module.state_dict(model)["decoder.output_projection.weight"], table)
 
 
-def test_it_writes_the_new_language(run: Run, tmp_path: Path) -> None:
-    """As many hypotheses as texts; the same from the whole checkpoint; no tag in any."""
+def test_it_writes_the_new_language(run: Run) -> None:
+    """As many hypotheses as texts; no tag in any."""
     lines = tiny.generate(run.data, run.stage2, *GENERATE)
-    hypotheses = sorted(line for line in lines if line.startswith("H-"))
+    hypotheses = [line for line in lines if line.startswith("H-")]
     assert len(hypotheses) == 5
     assert not any("[" in line.split("\t")[2] or "<mask>" in line for line in hypotheses)
-    whole = tmp_path / "whole.pt"
-    assert main.main(["export", "--checkpoint", str(run.stage2), "--out", str(whole)]) == 0
-    again = tiny.generate(run.data, whole, *GENERATE)
-    assert sorted(line for line in again if line.startswith("H-")) == hypotheses
 
 
 def test_raw_text_in_and_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,19 +144,3 @@ def test_a_killed_run_resumes(run: Run, tmp_path: Path, monkeypatch: pytest.Monk
     assert not torch.equal(saved[ROW], unbroken[ROW])
     assert set(resumed) == set(unbroken)
     assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--train-langs", "en_XX,eo_XX"], "--train-langs: unknown language eo_XX.* --new-langs"),
-        (["--new-langs", "zh_CN,fr_XX"], "--new-langs: fr_XX is among the backbone's languages"),
-        (["--adapter-langs", "en_XX,fr_XX"], "--adapter-langs en_XX,fr_XX: lacks zh_CN"),
-        (["--new-langs", "eo_XX,zh_CN"], r"eo_XX.*: no such data|no components of language eo_XX"),
-    ],
-)
-def test_wrong_input(run: Run, tmp_path: Path, flags: list[str], message: str) -> None:
-    with pytest.raises(BaseException) as error:
-        tiny.train(run.data, tmp_path / "run", "denoising", *run.first, *flags)
-    assert re.search(message, tiny.one_line(error.value))
-    assert not (tmp_path / "run" / "checkpoint_last.pt").exists()

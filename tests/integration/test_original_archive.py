@@ -5,7 +5,6 @@ from pathlib import Path
 import torch
 
 from laft_fairseq import hub
-from laft_fairseq.checkpoints.header import pop_header
 from laft_fairseq.cli.main import main
 from tests import tiny, tiny_text
 from tests.integration.conftest import SAVING
@@ -26,8 +25,7 @@ def test_the_whole_chain(tmp_path: Path) -> None:
     tiny.train(data, stage1.parent, "denoising", *laft, "--language-components", components)
     content = tiny.train(data, tmp_path / "2", "generation", *laft, "--train-langs", "en_XX",
                          "--finetune-from-model", stage1)  # fmt: skip
-    header, _ = pop_header(dict(content["model"]))
-    assert header is not None
+    header = tiny.header_of(content["model"])
     assert (header.kind, header.langs) == ("slim", list(tiny.TAGS))
     assert not any(name.startswith("decoder.layers.0.self_attn.") for name in content["model"])
 

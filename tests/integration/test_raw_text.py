@@ -23,10 +23,13 @@ SEARCH = ("--beam", "3", "--lenpen", "0.7", "--max-len-b", "6", "--nbest", "2",
           "--batch-size", "3", "--no-repeat-ngram-size", "2")  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=list(TagLayout), ids=str)
+BOTH_LAYOUTS = pytest.mark.parametrize("laft", list(TagLayout), indirect=True, ids=str)
+
+
+@pytest.fixture(scope="module")
 def laft(request: pytest.FixtureRequest, runs: Callable[[TagLayout], Run]) -> Run:
-    """In both tag layouts."""
-    return runs(request.param)
+    """mBART-cc25's layout, or the parameter's."""
+    return runs(getattr(request, "param", TagLayout.SUFFIX))
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,7 @@ def repeating(lines: list[str]) -> int:
     return sum(len(set(pairs_of_text)) < len(pairs_of_text) for pairs_of_text in pairs)
 
 
+@BOTH_LAYOUTS
 def test_hypotheses_are_fairseq_generates(
     laft: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +135,7 @@ def test_json_lines_keep_their_other_fields(
     assert ["w1c1" in json.loads(line)["output"] for line in lines] == [False, True, True, True]
 
 
+@BOTH_LAYOUTS
 def test_the_hub_and_another_language(
     laft: Run, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +153,7 @@ def test_the_hub_and_another_language(
     assert (status, lines) == (0, [best.text for best, _ in in_chinese])
 
 
+@BOTH_LAYOUTS
 def test_an_exported_folder_needs_nothing_else(
     laft: Run, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,17 +212,6 @@ def test_a_full_disk_under_the_output_is_one_line(
     assert line == "laft: error: standard output: No space left on device"
 
 
-def test_a_cut_line_is_named(
-    laft: Run, model_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    given = "w6c6\n" + "w7c7 " * 40
-    flags = ("--lang", "fr_XX", "--max-len-b", "2", "--buffer-size", "1")
-    status, lines = generated(laft.stage2, given, *flags, patch=monkeypatch)
-    assert (status, len(lines)) == (0, 2)
-    warnings = [line for line in capsys.readouterr().err.splitlines() if "cut" in line]
-    assert warnings == ["laft: input line 2: cut to the model's 64 tokens (it has 82)"]
-
-
 @pytest.mark.parametrize(
     ("flags", "given", "message"),
     [
@@ -227,7 +222,6 @@ def test_a_cut_line_is_named(
             "w6c6\n",
             f"{CHECKPOINT}: no dict.txt in nowhere",
         ),
-        (("--lang", "fr_XX", "--nbest", "9"), "w6c6\n", "--nbest 9: at most --beam 5"),
         ((*JSON, "--lang", "fr_XX"), "w6c6\n", "standard input: line 1 is no JSON object"),
         (
             (*JSON, "--lang", "fr_XX"),
@@ -249,14 +243,3 @@ def test_wrong_input_is_one_line_and_no_output(
     assert (status, lines) == (2, [])
     (error,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
     assert error.startswith(f"laft: error: {message.replace(CHECKPOINT, str(laft.stage2))}")
-
-
-@pytest.mark.parametrize("name", ["other.pt", "no.pt"])
-def test_a_checkpoint_of_something_else(
-    laft: Run, tmp_path: Path, name: str,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
-    torch.save({"model": {"weight": torch.zeros(2)}}, tmp_path / "other.pt")
-    flags = ("--lang", "fr_XX", "--data", laft.data, "--sentencepiece-model", laft.backbone)
-    assert generated(tmp_path / name, "w6c6\n", *flags, patch=monkeypatch) == (2, [])
-    assert f"laft: error: {tmp_path / name}: " in capsys.readouterr().err

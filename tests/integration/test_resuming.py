@@ -105,12 +105,6 @@ def test_another_training_in_the_folder_of_one_is_refused(
     assert last.read_bytes() == before
 
 
-def test_a_start_that_is_not_there(laft: Run, tmp_path: Path) -> None:
-    flags = (*FLAGS, "--backbone", laft.backbone, "--finetune-from-model", tmp_path / "stage1.pt")
-    line = said(lambda: tiny.train(laft.data, tmp_path, "generation", *flags, "--max-update", "1"))
-    assert line.startswith(f"--finetune-from-model {tmp_path / 'stage1.pt'}: ")
-
-
 @pytest.mark.parametrize("how", ["cut", "killed"])
 def test_a_cut_or_killed_training_costs_nothing_but_time(
     laft: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str

@@ -151,7 +151,6 @@ def test_the_backbone_that_is_found_is_asked_too(
         ("slim", ("--language-adapter-dim", "8"), "--language-adapter-dim 16, not 8"),
         ("whole", ("--task-module-layers", "1"), "--task-module-layers 2, not 1"),
         ("slim", ("--task-module-layers", "3"), "--task-module-layers 2, not 3"),
-        ("whole", ("--fusion-dim", "8"), "--fusion-dim 32, not 8"),
         ("slim", ("--encoder-ffn-embed-dim", "128"), ".fc1.weight is (64, 32)"),
         ("slim", ("--encoder-attention-heads", "4"), "--encoder-attention-heads 2"),
         ("whole", ("--activation-fn", "relu"), "--activation-fn gelu"),

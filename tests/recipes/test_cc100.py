@@ -1,7 +1,6 @@
 """`cc100.sh`: the sample by the real command, and one line for what is wrong."""
 
 import gzip
-import json
 import lzma
 import os
 import subprocess
@@ -80,7 +79,6 @@ def test_the_sample_depends_on_text_and_seed_alone(
     [
         ("cut.xz", lzma.compress(b"A sentence of a fitting length.\n" * 9999)[:-20]),
         ("cut.gz", gzip.compress(b"A sentence of a fitting length.\n" * 9999)[:-20]),
-        ("page.xz", b"<html>"),
         ("short", b"short\n" * 20 + b"A sentence of a fitting length.\n"),
         ("empty", b""),
         ("nowhere", None),
@@ -93,18 +91,3 @@ def test_a_wrong_input_is_named(tmp_path: Path, name: str, content: bytes | None
     assert failed.returncode == 1 and failed.stderr.count(b"\n") == 1
     assert str(tmp_path / name).encode() in failed.stderr
     assert not list(tmp_path.glob("out*")) and not list(tmp_path.glob(".cc100*"))
-
-
-def test_a_huge_line_is_left_out(tmp_path: Path) -> None:
-    """A line of 300 MB out of a file of 50 kB."""
-    line = b"A sentence of a fitting length.\n"
-    with lzma.open(tmp_path / "text.xz", "wb", preset=0) as handle:
-        for _ in range(300):
-            handle.write(b"x" * 10**6)
-        handle.write(b"\n" + b"".join(b"%d %s" % (n, line) for n in range(200)))
-    out = tmp_path / "out.txt"
-    done = run(tmp_path / "text.xz", out)
-    assert done.returncode == 0, done.stderr
-    assert len(both(out)[0]) == 150
-    reasons = json.loads((tmp_path / "out.txt.provenance.json").read_text())["reasons"]
-    assert reasons["too long"] == 1

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from preprocess.binarize import __main__ as binarizing
 from preprocess.common.text import shingles
 from preprocess.ddtp import extract as extraction
 from preprocess.ddtp import index
+from tests import data_tools
 
 TAGS = ("en_XX", "fr_XX", "zh_CN")
 
@@ -250,7 +252,7 @@ def binarize(repository: Path, cwd: Path, command: str) -> subprocess.CompletedP
     ],
 )
 def test_refusals(
-    repository: Path, backbone: Path, tmp_path: Path, command: str, named: str
+    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, named: str
 ) -> None:
     for name, data in {"two": b"a\nb\n", "one": b"a\n", "none": b"", "blank": b"\n\n"}.items():
         (tmp_path / name).write_bytes(data)
@@ -267,9 +269,11 @@ def test_refusals(
     (tmp_path / "other" / "dict.txt").write_text("another 1\n")
     (tmp_path / "suffix").mkdir()
     shutil.copy(backbone / "dict.txt", tmp_path / "suffix")
-    fixed = f"--backbone {backbone} --lang fr_XX --out data-bin"
+    monkeypatch.chdir(tmp_path)
     kind, *more = command.split()
-    result = binarize(repository, tmp_path, " ".join([kind, *fixed.split(), *more]))
+    words = [kind, "--backbone", str(backbone), "--lang", "fr_XX", "--out", "data-bin", *more]
+    options = binarizing.parser().parse_args(words)
+    result = data_tools.run("binarize", lambda: binarizing.main(options))
     assert result.returncode == 1
     assert named in result.stderr
     assert result.stderr.count("\n") == 1

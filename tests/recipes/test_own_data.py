@@ -1,8 +1,6 @@
 """A user's own files, as the recipe of one's own task reads them: checked, and parted."""
 
-import contextlib
 import gzip
-import io
 import lzma
 import shutil
 import subprocess
@@ -10,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from preprocess.common.command import run_command
 from preprocess.own import __main__ as own
-from tests import tables
+from tests import data_tools, tables
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,12 +31,7 @@ def run(task: Path, *langs: str, new: str = "") -> subprocess.CompletedProcess[s
     given = ["--folder", task, "--backbone", task.parent, "--langs", *(langs or ("en_XX", "fr_XX")),
              "--new-langs", new, "--raw", task / "out" / "raw"]  # fmt: skip
     options = own.parser().parse_args([str(word) for word in given])
-    with (
-        contextlib.redirect_stdout(io.StringIO()) as out,
-        contextlib.redirect_stderr(io.StringIO()) as err,
-    ):
-        status = run_command("own", lambda: own.prepare(options))
-    return subprocess.CompletedProcess([], status, out.getvalue(), err.getvalue())
+    return data_tools.run("own", lambda: own.prepare(options))
 
 
 def made(task: Path, name: str) -> list[str]:
@@ -101,9 +93,6 @@ def test_compressed_files_are_read_and_others_named(task: Path) -> None:
         ("train.tsv", b"a\tb\na b\n", "train.tsv: line 2 has 1 column, not 2"),
         ("train.tsv", b"1\ta\tb\n", "train.tsv: line 1 has 3 columns, not 2"),
         ("train.tsv", b"a\tb\n", "train.tsv: 1 lines; at least 20 are needed"),
-        ("train.tsv", b"\xff\xfea\0\t\0b\0", "train.tsv: line 1 is not UTF-8"),
-        ("valid.tsv", b"\n", "valid.tsv: empty"),
-        ("mono.fr_XX.txt", b"une\n", "mono.fr_XX.txt: 1 lines; at least 20 are needed"),
         ("mono.fr_XX.txt", b"a\n" * 87 + b"\xe9\n", "mono.fr_XX.txt: line 88 is not UTF-8"),
         ("mono.fr_XX.txt", None, "mono.fr_XX.txt: missing"),
         ("mono.zh_CN.TXT", b"a\n", "mono.zh_CN.TXT: not read"),
@@ -114,7 +103,6 @@ def test_compressed_files_are_read_and_others_named(task: Path) -> None:
         ("train.tsv", b'"x ""y"" z"\tb\n"a" b\tc\n', "train.tsv: line 2 is not quoted as CSV is"),
         ("mono.fr_XX.txt", b'"une, deux"\n' * 30, "line 1 and most others are quoted as in CSV"),
         ("mono.fr_XX.txt", b'{"text": "une"}\n' * 30, "mono.fr_XX.txt: line 1 is JSON"),
-        ("mono.fr_XX.txt", b'[\n{"text": "une"}\n]\n', "mono.fr_XX.txt: line 1 is JSON"),
         ("mono.fr_XX.txt", "и так далее\n".encode() * 20, "language fr_XX: 86 % of "),
     ],
 )
@@ -130,7 +118,7 @@ def test_a_wrong_file_is_named(task: Path, name: str, text: bytes | None, said: 
     assert not (task / "out" / "raw").exists()
 
 
-@pytest.mark.parametrize("kind", tables.FORMATS)
+@pytest.mark.parametrize("kind", [".tsv", ".csv", "folder"])
 def test_pairs_and_texts_in_other_formats(task: Path, kind: str) -> None:
     """The same splits as of TSV and plain text; a header row and quotation marks are said."""
     assert run(task).returncode == 0
@@ -150,12 +138,11 @@ def test_pairs_and_texts_in_other_formats(task: Path, kind: str) -> None:
     assert (said in done.stdout) == (kind == ".tsv")
 
 
-@pytest.mark.parametrize("other", ["train.xlsx", "train.ods", "train.arrow.gz"])
-def test_a_file_in_another_format_beside_a_missing_one_is_named(task: Path, other: str) -> None:
-    (task / "train.tsv").rename(task / other)
+def test_a_file_in_another_format_beside_a_missing_one_is_named(task: Path) -> None:
+    (task / "train.tsv").rename(task / "train.ods")
     failed = run(task)
     assert failed.returncode == 1 and failed.stderr.count("\n") == 1
-    assert f"train.tsv: missing: a line is source, tab, target ({other} is there" in failed.stderr
+    assert "train.tsv: missing: a line is source, tab, target (train.ods is there" in failed.stderr
 
 
 def test_text_that_only_looks_like_another_format(task: Path) -> None:

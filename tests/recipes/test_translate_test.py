@@ -78,10 +78,7 @@ def case(tmp_path: Path, warm: Warm) -> Case:
         ({"lang": "fr"}, "translate_test: --lang fr: name it by its tag"),
         ({"ref": "short"}, "src has 3 lines and short has 1 lines"),
         ({"english_ref": "short"}, "src has 3 lines and short has 1 lines"),
-        ({"ref": "latin"}, "latin: line 2"),
-        ({"src": "blank", "ref": "blank"}, "blank: holds no text"),
         ({"english_ref": "nowhere"}, "nowhere: no such file (--english-ref)"),
-        ({"backbone": "bare"}, "bare/sentence.bpe.model"),
         ({"backbone": "wrong"}, "wrong/dict.txt"),
     ],
 )
@@ -89,9 +86,6 @@ def test_it_is_refused_before_anything_is_done(
     case: Case, changed: dict[str, str], named: str
 ) -> None:
     (case.folder / "short").write_text("one\n")
-    (case.folder / "latin").write_bytes(b"un\n\xe9t\xe9\ntrois\n")
-    (case.folder / "blank").write_text("\n \n")
-    (case.folder / "bare").mkdir()
     (case.folder / "wrong").mkdir()
     words = (BACKBONE / "dict.txt").read_text("utf-8").splitlines()
     (case.folder / "wrong" / "dict.txt").write_text(f"{words[0]}\n", "utf-8")

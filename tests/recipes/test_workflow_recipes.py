@@ -6,16 +6,15 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fairseq.optim.lr_scheduler.polynomial_decay_schedule import PolynomialDecayLRScheduleConfig
 
-from laft_fairseq.scoring.trivial_baselines import sentences
 from tests.recipes.warm import Warm
 from tests.recipes.workflow import ROOT, Run, small
+from tests.unit.preprocess.test_xnlg import XQG, lay
 
 pytestmark = [pytest.mark.recipe, pytest.mark.integration]
 DATA = ROOT / "examples" / "ddtp" / "data"
@@ -115,76 +114,19 @@ def test_questions_from_evidence(tmp_path: Path, questions: Path, warm: Warm) ->
     assert f"{questions}/nqg.test.jsonl.xz: missing; qg names the folder" in run(code=1)
 
 
-SPLITS = (("train", 60), ("dev", 4), ("test", 3))
-WORD = r"&apos;\w+|\w+&apos;|\w+(?:[-.]\w+)*|[^\s\w]"
-CHINESE = r"[a-z0-9]+(?:[-.+][a-z0-9]+)*|[\u4e00-\u9fff]{1,2}|[^\s]"
-
-
-def tokenised(text: str, lang: str) -> str:
-    """Lower-cased tokens, as XNLG's files have them: apostrophes escaped, Chinese in words."""
-    text = text.lower().replace("’", "'").split(" ⏎ ")[0]
-    if lang == "zh":
-        return " ".join(re.findall(CHINESE, text))
-    text = re.sub(r"(?<=\w)'(?=\w)", "&apos; " if lang == "fr" else " &apos;", text)
-    return " ".join(re.findall(WORD, text))
-
-
-def lay(folder: Path, lang: str, sides: str, items: Iterable[tuple[str, ...]], suffix: str) -> None:
-    """Write the files of a language: `train.x.fr` and so on."""
-    folder.mkdir(exist_ok=True)
-    rows = iter(items)
-    for split, count in SPLITS:
-        part = [next(rows) for _ in range(count)]
-        for side, texts in zip(sides, zip(*part, strict=True), strict=True):
-            path = folder / f"{split}.{side}.{lang}{suffix}"
-            path.write_text("".join(f"{tokenised(text, lang)}\n" for text in texts), "utf-8")
-
-
-def descriptions(tag: str) -> list[tuple[str, ...]]:
-    """Real pairs that ship with the repository: description and synopsis."""
-    rows = [line.split("\t") for line in lines_of(f"{tag}.test.tsv.xz", 100)]
-    return [(row[2], row[3]) for row in rows]
-
-
-def xqg_items(lang: str) -> list[tuple[str, ...]]:
-    """Evidence, answer, question: XQuAD's where `LAFT_XQUAD` names its folder.
-
-    Else a description that ships with the repository, its first word, and the synopsis.
-    """
-    folder = os.environ.get("LAFT_XQUAD")
-    if folder is None:
-        texts = descriptions({"en": "en_XX", "zh": "zh_CN"}[lang])
-        return [(text, tokenised(text, lang).split()[0], asked) for text, asked in texts]
-    with lzma.open(Path(folder) / f"xquad.{lang}.jsonl.xz", "rt", encoding="utf-8") as handle:
-        records = [json.loads(line) for line in handle]
-    return [
-        (evidence, each["answer"], each["question"]) for each in records
-        for evidence in [s for s in sentences(each["context"], lang) if each["answer"] in s][:1]
-    ]  # fmt: skip
-
-
-def joined(path: Path) -> list[str]:
-    """A file's lines without spaces and escapes: what joining the tokens must not change."""
-    lines = path.read_text("utf-8").splitlines()
-    return ["".join(line.replace("&apos;", "'").split()) for line in lines]
-
-
 def test_xqg_and_translated_pairs(tmp_path: Path, warm: Warm) -> None:
     """Text and plan; then with translated pairs as well."""
-    data = tmp_path / "xqg"
-    for lang in ("en", "zh"):
-        lay(data, lang, "eaq", xqg_items(lang), ".lc")
+    lay(tmp_path / "xqg", "eaq", XQG, ".lc")
     settings = {
-        "xnlg": str(data), "backbone": "examples/mini/model", "arch": "laft_mbart_mini",
-        "targets": ["zh_CN"], "systems": ["mbart_attn_qk"], "train_options": "",
+        "xnlg": str(tmp_path / "xqg"), "backbone": "examples/mini/model",
+        "arch": "laft_mbart_mini", "targets": ["zh_CN"], "systems": ["mbart_attn_qk"],
+        "train_options": "",
     }  # fmt: skip
     run = small(warm, tmp_path, "xqg", **settings)
     run("data-bin/zero-shot.done")
-    evidence, answers = (joined(data / f"test.{side}.zh.lc") for side in "ea")
-    sources = (run.out / "raw/zero-shot/zh_CN.test.src").read_text("utf-8").splitlines()
-    parts = [["".join(side.split()) for side in source.split(" ⏎ ")] for source in sources]
-    assert parts == [list(pair) for pair in zip(evidence, answers, strict=True)]
-    assert joined(run.out / "raw/zero-shot/zh_CN.test.tgt") == joined(data / "test.q.zh.lc")
+    sides = [(run.out / f"raw/zero-shot/zh_CN.test.{side}").read_text() for side in ("src", "tgt")]
+    assert sides[0].splitlines() == [f"第{n}座山在北边。 ⏎ 北边" for n in range(2)]
+    assert sides[1].splitlines() == [f"第{n}座山在哪里?" for n in range(2)]
     assert "stage 2, zero-shot, mbart_attn_qk.main, seed 1, rate 1e-3" in run("-n")
 
     english = (run.out / "raw/zero-shot/en_XX.train.tsv").read_text("utf-8")

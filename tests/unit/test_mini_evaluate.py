@@ -163,22 +163,6 @@ def test_retrieval_after_removal(
     assert row[3:] == ["after removal, projection", "0.25", "0.25", "0.25"]
 
 
-@pytest.mark.parametrize("scaling", ["scaled", "projection"])
-def test_after_removal(tools: dict[str, ModuleType], scaling: str) -> None:
-    """e_L less its part in the span of c_L, divided by the norm or not: numpy, float64."""
-    rng = np.random.default_rng(3)
-    e = [rng.normal(size=(5, 8)).astype(np.float32) for _ in range(2)]
-    e[1][2] = 0  # a text of which nothing was left
-    bases = [np.linalg.qr(rng.normal(size=(8, 3)))[0] for _ in range(2)]
-    components = [torch.from_numpy(c).float() for c in bases]
-    removed = tools["retrieval"].after_removal(e, components, scaling)
-    for rows, c, r in zip(e, bases, removed, strict=True):
-        s = rows.astype(np.float64) @ c @ c.T
-        if scaling == "scaled":
-            s /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
-        np.testing.assert_allclose(r, rows - s, atol=1e-6)
-
-
 def test_descriptions(tools: dict[str, ModuleType], tmp_path: Path) -> None:
     """Translations are matched by the digest of the original, in the first language's order."""
 

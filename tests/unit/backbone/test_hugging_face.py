@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from laft_fairseq.backbone import hugging_face
 from laft_fairseq.errors import LaftError
-from tests import hf_folder
+from tests import hf_folder, tiny
 
 pytest.importorskip("transformers")
 
@@ -172,28 +172,16 @@ def test_another_architecture(folder: Path, values: dict[str, Any]) -> None:
         ({"model.encoder.layer_norm.bias": None}, r"missing tensor .*encoder\.layer_norm\.bias"),
         ({"model.shared.weight": None}, r"missing tensor .*\.weight"),
         ({"model.shared.weight": torch.ones(41, 32)}, r"mismatched tensor model\.shared\.weight"),
-        ({"model.encoder.layers.0.fc1.bias": torch.ones(3)}, r"mismatched tensor .*fc1\.bias"),
         ({"model.encoder.layers.0.fc1.bias": torch.ones(64).char()}, "cannot read its weights"),
-        ({"encoder.layer_norm.bias": torch.ones(32)}, r"unexpected tensor encoder\.layer_norm"),
     ],
 )
 def test_weights_that_are_not_mbarts(folder: Path, weights: dict[str, Any], message: str) -> None:
     refused(hf_folder.as_torch_file(folder, **weights), message)
 
 
-class Harmful:
-    """What a pickle may do when it is loaded."""
-
-    def __init__(self, trace: Path) -> None:
-        self.trace = trace
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (self.trace,))
-
-
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_pickle_with_code_is_refused_and_not_run(folder: Path, zipped: bool) -> None:
-    weights, harm = {"model.shared.weight": Harmful(folder / "harm")}, folder / "harm"
+    weights, harm = {"model.shared.weight": tiny.Harmful(folder / "harm")}, folder / "harm"
     (folder / "model.safetensors").unlink()
     if zipped:
         torch.save(weights, folder / "pytorch_model.bin")

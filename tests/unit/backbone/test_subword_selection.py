@@ -91,11 +91,6 @@ def test_what_is_kept_by_count() -> None:
         selecting.by_count(whole, occurrences, most=9)
 
 
-def test_the_new_ids_follow_the_kept_subwords() -> None:
-    keep = np.array([True, True, True, False, True, False, True])
-    assert Selection(keep, keep).new_ids.tolist() == [0, 1, 2, -1, 3, -1, 4]
-
-
 def test_what_is_kept_by_script() -> None:
     names = "\u2581the é ß \u25812026 « 中文 か 한 \u2581дом 中a β 。".split()
     whole = model({name: -1.0 - number for number, name in enumerate(names)} | {"ω": -50.0})

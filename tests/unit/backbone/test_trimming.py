@@ -4,14 +4,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from laft_fairseq.backbone.hugging_face import converted
-from laft_fairseq.backbone.subword_selection import Selection
-from laft_fairseq.backbone.trimming import rows
 from laft_fairseq.checkpoints import backbone as backbones
 from laft_fairseq.cli import main
 from laft_fairseq.hub.loading import load_model
@@ -181,9 +178,3 @@ def test_files_that_do_not_fit_each_other(
     file.write_text(content or file.read_text("utf-8").replace("c1 ", "c99 ", 1), encoding="utf-8")
     assert trim(model, tmp_path / "x", "--dry-run") == 2
     assert message in capsys.readouterr().err
-
-
-def test_rows() -> None:
-    """Specials; subwords 3 and 5 of 6; the second of three tags; <mask>."""
-    keep = np.array([1, 1, 1, 1, 0, 1], dtype=bool)
-    assert rows(Selection(keep, keep), ["a", "b", "c"], ["b"]).tolist() == [0, 1, 2, 3, 4, 6, 8, 10]

@@ -24,10 +24,6 @@ def test_a_header_comes_out_as_it_went_in() -> None:
     assert pop_header(older) == (header, "")
 
 
-def test_a_stock_checkpoint_has_none() -> None:
-    assert pop_header({"w": torch.ones(1)}) == (None, "")
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

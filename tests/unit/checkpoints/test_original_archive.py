@@ -13,9 +13,8 @@ from fairseq.models.bart.model import mbart_base_architecture
 from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.hub.loading import load_backbone_model, load_model
+from laft_fairseq.hub.loading import load_backbone_model
 from tests import tiny
-from tests.unit.backbone.test_trimming import ids, trim, write_vocabulary
 
 SHAPE = {"embed_dim": tiny.D, "layers": 2, "ffn_embed_dim": 64, "attention_heads": 4}
 
@@ -98,27 +97,4 @@ def test_the_archive_works_as_it_is(archive: tuple[Path, BARTModel]) -> None:
     previous = tiny.rows(["[en_XX] \u2581w1 c1", "[zh_CN] 一 二"])
     expected = theirs(source, None, previous)[0]
     torch.testing.assert_close(ours(source, None, previous)[0], expected, rtol=0, atol=1e-5)
-    assert expected.abs().mean() > 0.3
-
-
-@torch.no_grad()
-def test_it_can_be_trimmed(archive: tuple[Path, BARTModel]) -> None:
-    """Logits over what is kept are those of fairseq's own model over the same entries."""
-    folder, theirs = archive
-    write_vocabulary(folder)
-    small = folder / "small"
-    assert trim(folder / "model.pt", small, "--out", str(small)) == 0
-    ours, task = load_model(str(small / "model.pt"), str(small))
-    full, texts = tiny.dictionary(), ("\u2581w1 c1 </s> [en_XX]", "一 </s> [zh_CN]")
-    kept = [full.index(entry) for entry in task.dictionary.symbols]
-    assert len(kept) < len(full)
-    source, trimmed = (ids(texts, vocabulary, left=True) for vocabulary in (full, task.dictionary))
-    previous, trimmed_previous = (
-        ids(("[en_XX] c1", "[zh_CN] 一"), vocabulary, left=True)
-        for vocabulary in (full, task.dictionary)
-    )
-    expected = theirs(source, None, previous)[0][..., kept]
-    torch.testing.assert_close(
-        ours(trimmed, None, trimmed_previous)[0], expected, rtol=0, atol=1e-5
-    )
     assert expected.abs().mean() > 0.3

@@ -128,7 +128,6 @@ def test_the_tag_before_the_text(
         ("--langs en_XX --max-length 2", "en_XX/train"),
         ("--langs en_XX --max-tokens 5", "--max-tokens 5: a text of {home}/data-bin/en_XX/train"),
         ("--langs en_XX --max-tokens 0", "--max-tokens 0: at least 1"),
-        ("--langs en_XX --max-length -5", "--max-length -5: at least 1"),
         ("--from c --control random-subspace --seed -1", "--seed -1: must be from 0"),
         ("--langs de_DE", "unknown language de_DE"),
         ("--langs en_XX --split nosuch", "nosuch.idx: no such data for language en_XX"),

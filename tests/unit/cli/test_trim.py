@@ -82,17 +82,6 @@ def test_text_that_is_written_in_bytes(
     assert f"laft: {russian}: 88 % of 86 subwords are bytes" in capsys.readouterr().err
 
 
-def test_another_folder_in_place_is_left_alone(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "dict.txt").write_text("mine\n")
-    flags = ("--backbone", MINI / "model.pt", "--keep-langs", "en_XX")
-    assert run(*flags, "--out", tmp_path / "out") == 2
-    assert "out: exists and holds something else" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.rglob("*")] == ["out", "dict.txt"]
-
-
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [

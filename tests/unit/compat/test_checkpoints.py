@@ -2,9 +2,7 @@
 
 import errno
 import os
-import resource
 import shutil
-import signal
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from fairseq.file_io import PathManager
 from laft_fairseq import compat
 from laft_fairseq.compat import checkpoints as cc
 from laft_fairseq.errors import LaftError
+from tests.full_disk import full_disk
 
 FLAGS = {"no_save": False, "no_last_checkpoints": False, "write_checkpoints_asynchronously": False}
 
@@ -113,13 +112,6 @@ def test_a_checkpoint_is_never_seen_half_written(
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     """torch hides why a write failed."""
     compat.apply()
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
-    try:
-        with pytest.raises(LaftError, match=r"c\.pt: cannot be written \(File too large\)$"):
-            checkpoint_utils.torch_persistent_save(torch.ones(99_999), str(tmp_path / "c.pt"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-        signal.signal(signal.SIGXFSZ, before)
+    with full_disk(20_000), pytest.raises(LaftError, match=r"c\.pt: cannot be written \(File too"):
+        checkpoint_utils.torch_persistent_save(torch.ones(99_999), str(tmp_path / "c.pt"))
     assert not os.listdir(tmp_path)

@@ -18,19 +18,10 @@ from fairseq.trainer import Trainer
 
 from laft_fairseq import compat
 from laft_fairseq.checkpoints.header import HEADER_KEY, Header
-from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text, text_tensor
+from laft_fairseq.checkpoints.reading import ORIGIN_KEY, read_checkpoint, tensor_text
 from laft_fairseq.compat import error_lines, startup
 from laft_fairseq.errors import LaftError
-
-
-class Malicious:
-    """Creates a file when a careless reader unpickles it."""
-
-    def __init__(self, created: Path) -> None:
-        self.created = created
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (self.created,))
+from tests import tiny
 
 
 def fairseq_checkpoint(path: Path, **model: torch.Tensor) -> Path:
@@ -55,10 +46,10 @@ def test_checkpoints_of_fairseq_load_weights_only(tmp_path: Path) -> None:
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path, mmap: bool, form: str) -> None:
     created, path = tmp_path / "created", tmp_path / "evil.pt"
     if form == "pickle":
-        path.write_bytes(pickle.dumps(Malicious(created)))
+        path.write_bytes(pickle.dumps(tiny.Harmful(created)))
     else:
         new = form == "zip"
-        torch.save({"model": Malicious(created)}, path, _use_new_zipfile_serialization=new)
+        torch.save({"model": tiny.Harmful(created)}, path, _use_new_zipfile_serialization=new)
     with pytest.raises(LaftError, match=r"evil\.pt: "):
         read_checkpoint(str(path), mmap=mmap)
     assert not created.exists()
@@ -108,12 +99,6 @@ def test_fairseq_reads_no_broken_file_and_no_bare_backbone(tmp_path: Path) -> No
             checkpoint_utils.load_checkpoint_to_cpu(str(path))
 
 
-def test_text_in_a_tensor() -> None:
-    tensor = text_tensor("café 中")
-    assert tensor.dtype == torch.int32
-    assert tensor_text(tensor) == "café 中"
-
-
 def test_numpy_has_what_fairseqs_token_blocks_want() -> None:
     assert np.compat.long is int  # type: ignore[attr-defined]
 
@@ -151,11 +136,7 @@ def test_the_environments_caches_and_allocator_stay(monkeypatch: pytest.MonkeyPa
     calls = MagicMock()
     monkeypatch.setattr(startup.ctypes, "CDLL", calls)
     monkeypatch.setattr(startup.platform, "libc_ver", lambda: ("glibc", "2.36"))
-    startup.reuse_freed_blocks()
-    assert calls.return_value.mallopt.call_count == 2
-    calls.return_value.mallopt.side_effect = lambda _, value: int(
-        value <= 1 << 25
-    )  # an older glibc
+    calls.return_value.mallopt.side_effect = lambda _, value: int(value <= 1 << 25)  # an older one
     startup.reuse_freed_blocks()
     assert call(startup.M_MMAP_THRESHOLD, 1 << 25) in calls.return_value.mallopt.mock_calls
     calls.reset_mock()

@@ -152,14 +152,11 @@ def files(true: Path) -> Path:
         ("--merge true.safetensors masked", "masked"),
         ("--control random-subspace", "--from"),
         ("--from true.safetensors --seed 3", "--seed"),
-        ("--from true.safetensors --backbone m.pt", "--backbone"),
         ("--from true.safetensors --langs en_XX --max-sentences 5", "--langs, --max-sentences"),
         ("--from true.safetensors --merge alone", "--merge"),
         ("--merge true.safetensors alone --langs en_XX", "--langs"),
-        ("--merge true.safetensors alone --num-components 3", "--num-components"),
         ("--langs en_XX --max-sentences 0", "--max-sentences 0"),
         ("--from true.safetensors --num-components 25", "25 components of 24 dimensions"),
-        ("--from none", "none: no such components file"),
     ],
 )
 def test_what_is_refused(

@@ -1,31 +1,24 @@
 """The components file: what is written is read, and what is wrong is refused by name."""
 
-import errno
 import json
 import pickle
 import re
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from scipy.linalg import subspace_angles
 
 from laft_fairseq.components.file import STATISTICS, TENSORS, load, merge, save
 from laft_fairseq.errors import LaftError
 from laft_fairseq.method.language_components import ComponentStatistics
 from laft_fairseq.method.removal import SCALINGS
+from tests import tiny
 
 D, K = 16, 3
 FINGERPRINT = "f00d"
-
-
-def largest_sine(c1: torch.Tensor, c2: torch.Tensor) -> float:
-    """The distance of two subspaces, (d, k) each, by scipy: 0 for the same span, at most 1."""
-    return float(np.sin(subspace_angles(c1.double().numpy(), c2.double().numpy())[0]))
 
 
 def statistics(seed, n=50, d=D):
@@ -118,20 +111,6 @@ def test_saving_is_whole_or_not_at_all(path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_a_full_disk_leaves_the_old_file(path, monkeypatch):
-    before, write_bytes = path.read_bytes(), Path.write_bytes
-
-    def full(target, content):
-        write_bytes(target, content[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(LaftError, match=r"components\.safetensors: cannot be written \(No space"):
-        save(path, {"en_XX": statistics(5)}, K, FINGERPRINT)
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == [path.name]
-
-
 def test_what_is_loaded_does_not_change_with_the_file(path):
     held = load(path).select("fr_XX").components
     before = held.tolist()
@@ -158,11 +137,6 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
 # --- what load refuses -------------------------------------------------------------------
 
 
-class Boom:
-    def __reduce__(self):
-        return (exec, ("raise SystemExit('the pickle ran')",))
-
-
 def truncated(share):
     return lambda path: path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
@@ -172,7 +146,7 @@ def truncated(share):
     [
         (Path.unlink, "no such components file"),
         *((truncated(share), "truncated") for share in (0, 0.001, 0.5, 0.999)),
-        (lambda path: path.write_bytes(pickle.dumps(Boom())), "not a safetensors file"),
+        (lambda path: path.write_bytes(pickle.dumps(tiny.Harmful(path))), "not a safetensors file"),
         (lambda path: path.write_text("components of fr_XX\n" * 100), "not a safetensors file"),
         (lambda path: save_file({"model": torch.ones(3)}, path), "not of components"),
         (lambda path: save_file({"m": torch.ones(3)}, path, {"format": "pt"}), "not of components"),
@@ -197,14 +171,10 @@ def test_one_changed_bit(path):
     [
         ({"version": "2"}, ["version 2", "reads 1"]),
         ({"fingerprint": None}, ["fingerprint"]),
-        ({"counts": None}, ["counts"]),
         ({"counts": '{"en_XX"'}, ["metadata"]),
-        ({"k": "six"}, ["six"]),
         ({"singular_values": "{}"}, ["en_XX"]),
-        ({"checksums": "3"}, ["metadata"]),
         ({"shard": '{"index": 1, "of": 2}'}, ["a part of the text"]),
         ({"k": "4"}, ["en_XX", "(16, 3)", "(16, 4)"]),
-        ({"d": "17"}, ["en_XX", "(16, 3)", "(17, 3)"]),
     ],
 )
 def test_wrong_metadata(path, metadata, words):
@@ -283,7 +253,7 @@ def test_merged_parts_equal_one_pass_and_languages_unite(tmp_path):
     }
     assert torch.equal(held.select("fr_XX").statistics.gram, whole.gram)
     assert torch.equal(held.select("fr_XX").components, whole.components(K)[0])
-    assert largest_sine(held.select("fr_XX").components, statistics(1).components(K)[0]) > 1e-3
+    assert not torch.allclose(held.select("fr_XX").components, statistics(1).components(K)[0])
     assert torch.equal(held.select("en_XX").components, statistics(0).components(K)[0])
     merge([a, b], a)  # onto one of the parts
     assert load(a).select("fr_XX").count == 120

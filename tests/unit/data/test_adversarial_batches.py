@@ -153,7 +153,6 @@ def test_shards_share_the_batches(data: Path) -> None:
         ({"target_rows": "pairs", "reconstruct_target": True}, "--reconstruct-target"),
         ({"target_langs": None, "target_per_source": 2}, "--target-per-source: .*--target-langs"),
         ({"target_langs": None, "reconstruct_target": True}, "--reconstruct-target: .*-langs"),
-        ({"target_langs": None, "target_rows": "pairs"}, "--target-rows: .*--target-langs"),
     ],
 )
 def test_refusals(data: Path, options: dict[str, Any], named: str) -> None:

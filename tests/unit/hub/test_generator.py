@@ -15,7 +15,6 @@ import torch
 from laft_fairseq import hub
 from laft_fairseq.errors import LaftError
 from laft_fairseq.hub.raw_text import SubwordTokenizer
-from laft_fairseq.hub.search import Search
 from laft_fairseq.method.fusion import fuse
 from tests import tiny, tiny_text
 
@@ -397,16 +396,9 @@ def test_what_the_checkpoint_lacks_is_named(pieces: SubwordTokenizer) -> None:
         ({"lang": "fr"}, r"--lang: unknown language fr \(did you mean fr_XX\?\); "),
         ({"lang": "en_XX,fr_XX"}, "--lang en_XX,fr_XX: name one language"),
         ({"lang": "fr_XX", "output_lang": "de_DE"}, "--output-lang: unknown language de_DE"),
-        ({"lang": "fr_XX", "nbest": 6}, "--nbest 6: at most --beam 5"),
-        ({"lang": "fr_XX", "beam": 0}, "--beam 0: at least 1"),
-        ({"lang": "fr_XX", "batch_size": 0}, "--batch-size 0: at least 1"),
-        ({"lang": "fr_XX", "max_len_b": -1}, "--max-len-b -1: at least 0"),
-        ({"lang": "fr_XX", "max_len_b": 5, "min_len": 6}, "at most 5 tokens, but --min-len 6"),
-        ({"lang": "fr_XX", "min_len": 64}, "--min-len 64: the model writes at most 63 tokens"),
         ({"lang": "fr_XX", "buffer_size": 0}, "--buffer-size 0: at least 1"),
         ({"lang": "fr_XX", "sampling_topp": 0.9}, "--sampling-topp 0.9: needs --sampling"),
         ({"lang": "fr_XX", "sampling": True}, "--sampling: draws --beam 5 outputs"),
-        ({"lang": "fr_XX", "sampling": True, "nbest": 5, "sampling_topp": 1.5}, "at most 1"),
         ({"lang": "fr_XX", "sampling": True, "nbest": 5, "sampling_topk": 99}, "dictionary has"),
         ({"lang": "fr_XX", "diverse_beam_groups": 2}, "--diverse-beam-groups 2: must divide"),
         ({"lang": "fr_XX", "constraints": "yes"}, "--constraints yes: ordered or unordered"),
@@ -441,16 +433,6 @@ def test_wrong_calls(french: hub.Generator) -> None:
     for name in ("nonsense", "cuda:77", "meta"):
         with pytest.raises(LaftError, match=f"--device {name}: .* no such device"):
             hub.load("checkpoint.pt", device=name)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("max_len_b", 0), ("lenpen", math.nan), ("lenpen", math.inf), ("max_len_a", math.inf)],
-)
-def test_the_limits_of_a_search(name: str, value: float) -> None:
-    assert Search(max_len_b=1).max_len_b == 1
-    with pytest.raises(LaftError, match=f"--{name.replace('_', '-')} {value}: "):
-        Search(**{name: value})
 
 
 def test_plain_backbone_from_its_folder(tmp_path: Path) -> None:

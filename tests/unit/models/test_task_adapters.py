@@ -49,12 +49,3 @@ def test_each_layer_ends_in_its_adapter(backbone: Path, side: str) -> None:
         moved = np.maximum(hidden, 0) @ tiny.numpy(module.up.weight).T + tiny.numpy(module.up.bias)
         assert np.abs(moved).max() > 0.01
         np.testing.assert_allclose(tiny.numpy(actual), tiny.numpy(z) + moved, atol=1e-5)
-
-
-@pytest.mark.parametrize("stage", ["denoising", "generation"])
-def test_gradients_reach_every_adapter_and_nothing_else(backbone: Path, stage: str) -> None:
-    built = scrambled(backbone, stage).train()
-    built(SOURCE, None, PREVIOUS)[0].pow(2).sum().backward()
-    moved = {name for name, p in built.named_parameters() if p.grad is not None and p.grad.any()}
-    assert moved == {name for name, _ in built.named_parameters() if ".task_adapter." in name}
-    assert len(moved) == 16

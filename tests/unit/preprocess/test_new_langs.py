@@ -110,29 +110,6 @@ def test_without_langs_txt_the_languages_are_cc25s(
     assert capsys.readouterr().err.count("mBART-cc25") == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "named"),
-    [
-        ("t.txt", "text\na b", "t.txt: line 1 is a header row"),
-        ("t.txt", '{"text": "a b"}', "t.txt: line 1 is JSON"),
-        ("t.txt", '"a ""b"" c"', "t.txt: line 1 is quoted as in CSV"),
-        ("t.xlsx", "a,b", "t.xlsx: XLSX, which is not read"),
-        ("t.tsv", None, "t.tsv: no such file (t.csv is there, and not read in its place)"),
-    ],
-)
-def test_other_formats_are_no_text(
-    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str,
-    text: str | None, named: str,
-) -> None:  # fmt: skip
-    (tmp_path / (name if text else "t.csv")).write_text(f"{text}\n")
-    given = ["--backbone", str(backbone), "--out", str(tmp_path / "out"), "--lang", "fr_XX"]
-    options = command.parser().parse_args(["mono", *given, "--train", str(tmp_path / name)])
-    assert run_command("binarize", lambda: command.main(options)) == 1
-    message = capsys.readouterr().err
-    assert named in message and message.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-
-
 def test_a_script_written_in_bytes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

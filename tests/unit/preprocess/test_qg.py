@@ -1,9 +1,7 @@
 """Question generation's data: the right sentence, nothing lost in silence, bad records refused."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,10 @@ import pytest
 import sentencepiece
 
 from laft_fairseq.errors import LaftError
+from preprocess.qg import __main__ as command
 from preprocess.qg import evidence
 from preprocess.qg.limits import shorten
-from tests import tables
+from tests import data_tools, tables
 
 ZH = "山上有雪。“谁在那里？”他问！河里有鱼"
 EN = 'Ada wrote notes in 1843. She liked "loops." They were new!\n\nBabbage built little.'
@@ -51,11 +50,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 def run(files: dict[str, Path], out: Path, *options: str) -> subprocess.CompletedProcess[str]:
     given = [f"--{name.replace('_', '-')}={path}" for name, path in files.items()]
-    script = Path(__file__).parents[3] / "preprocess" / "qg.sh"
-    return subprocess.run(
-        ["bash", str(script), *given, "--out", str(out), *options],
-        env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    parsed = command.parser().parse_args([*given, f"--out={out}", *options])
+    return data_tools.run("qg", lambda: command.main(parsed))
 
 
 def rows(path: Path) -> list[list[str]]:
@@ -106,20 +102,7 @@ def test_the_second_of_two_equal_sentences_is_its_own() -> None:
 def test_a_record_that_cannot_be_used_is_named(tmp_path: Path, record: dict[str, Any]) -> None:
     path = write_lines(tmp_path / "x.jsonl", [record])
     with pytest.raises(LaftError, match=r"x\.jsonl: q: "):
-        evidence.read_items(path, "en_XX", evidence.Report())
-
-
-def test_squad_json_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "s.json"
-    qa = {"id": "5", "question": "When?", "answers": [{"text": "1843", "answer_start": 19}]}
-    content = {"data": [{"title": "t", "paragraphs": [{"context": EN, "qas": [qa]}]}]}
-    path.write_text(json.dumps(content), "utf-8")
-    items = evidence.read_items(path, "en_XX", evidence.Report())
-    assert items == [evidence.Item("5", "Ada wrote notes in 1843.", "1843", "When?")]
-    for wrong in (b'{"data": [{}]}', b'{"data":\n[{"\xe9": 1}]}'):
-        path.write_bytes(wrong)
-        with pytest.raises(LaftError, match=r"s\.json: "):
-            evidence.read_items(path, "en_XX", evidence.Report())
+        evidence.read_items(path, "en_XX", evidence.new_report())
 
 
 ANSWERS = [{"text": "1843", "answer_start": 19}, {"text": "notes", "answer_start": 10}]
@@ -147,16 +130,17 @@ def test_all_forms_of_question_data_are_read(tmp_path: Path, name: str, content:
     lines = name == "q.jsonl"
     text = json.dumps(content, indent=None if lines else 1)
     (tmp_path / name).write_text(f"\ufeff{text}\n", "utf-8")
-    items = evidence.read_items(tmp_path / name, "en_XX", evidence.Report())
+    items = evidence.read_items(tmp_path / name, "en_XX", evidence.new_report())
     assert items == [evidence.Item("5", "Ada wrote notes in 1843.", "1843", "When?")]
 
 
-def test_json_that_is_nested_too_deeply(tmp_path: Path) -> None:
-    path = tmp_path / "deep.json"
-    for text in ('{"data":[' * 900 + "{}" + "]}" * 900, "[" * 99_999):
-        path.write_text(text)
-        with pytest.raises(LaftError, match=r"deep\.json: "):
-            evidence.read_items(path, "en_XX", evidence.Report())
+def test_json_that_is_damaged_or_nested_too_deeply(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    deep = b'{"data":[' * 900 + b"{}" + b"]}" * 900
+    for wrong in (b'{"data": [{}]}', b'{"data":\n[{"\xe9": 1}]}', deep, b"[" * 99_999):
+        path.write_bytes(wrong)
+        with pytest.raises(LaftError, match=r"s\.json: "):
+            evidence.read_items(path, "en_XX", evidence.new_report())
 
 
 @pytest.mark.parametrize("kind", [".csv", ".parquet", "folder"])
@@ -167,7 +151,7 @@ def test_question_data_in_columns(tmp_path: Path, kind: str) -> None:
     if kind != ".csv":
         more = {"answers": {"text": ["1843"], "answer_start": [25]}}
     path = tables.write(tmp_path, "q", kind, [{**record, **more}])
-    report = evidence.Report()
+    report = evidence.new_report()
     (item,) = evidence.read_items(path, "en_XX", report)
     assert (item.name, item.evidence) == ("5", "Ada wrote notes in 1843.")
 
@@ -185,17 +169,17 @@ def test_questions_without_an_answer_are_left_out_and_counted(
     tmp_path: Path, answers: dict[str, Any]
 ) -> None:
     records = [{**QA, "id": "no", "context": EN, **answers}, asked("5", EN, "1843")]
-    report = evidence.Report()
+    report = evidence.new_report()
     items = evidence.read_items(write_lines(tmp_path / "x.jsonl", records), "en_XX", report)
     assert [item.name for item in items] == ["5"]
-    assert report.unanswerable == ["no"]
+    assert report["unanswerable"] == ["no"]
 
 
 def test_an_answer_without_an_offset_stands_at_its_first_place(tmp_path: Path) -> None:
-    report = evidence.Report()
+    report = evidence.new_report()
     records = [{**QA, "context": "A gate. A gate opens.", "answers": ["gate"]}]
     items = evidence.read_items(write_lines(tmp_path / "x.jsonl", records), "en_XX", report)
-    assert (items[0].evidence, report.first_place) == ("A gate.", ["5"])
+    assert (items[0].evidence, report["first_place"]) == ("A gate.", ["5"])
 
 
 def test_any_language(files: dict[str, Path], tmp_path: Path) -> None:
@@ -276,6 +260,17 @@ def test_the_command_with_answers_and_limits(
     assert record["items"]["nqg"]["cut_evidence"]["count"] >= 39
 
 
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a sentencepiece model that cannot encode the separator."""
+    folder = tmp_path_factory.mktemp("letters")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b | c d"] * 9), model_prefix=str(folder / "letters"),
+        vocab_size=12, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    return folder
+
+
 @pytest.mark.parametrize(
     ("options", "change", "named"),
     [
@@ -291,16 +286,10 @@ def test_the_command_with_answers_and_limits(
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line(
-    files: dict[str, Path], tmp_path: Path, options: list[str], named: str,
+    files: dict[str, Path], letters: Path, tmp_path: Path, options: list[str], named: str,
     change: dict[str, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """Among it a model that cannot encode the separator."""
-    monkeypatch.chdir(tmp_path)
-    with Path("letters.model").open("wb") as model:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(["a b | c d"] * 9), model_writer=model, vocab_size=12,
-            hard_vocab_limit=False, minloglevel=2,
-        )  # fmt: skip
+    monkeypatch.chdir(letters)
     for name, records in change.items():
         write_lines(files[name], records)
     done = run(files, tmp_path / "out", *options)

@@ -54,7 +54,6 @@ def test_line_ends_inside_a_text_are_spaces(tmp_path: Path, kind: str) -> None:
         ("t.jsonl", '{"text": "a"}\n\n{"b": 5}\n', "record 2: 'text' is missing, not a text"),
         ("t.jsonl", '{"text": "a"}\nb\n', "record 2 is no JSON object"),
         ("t.jsonl", '{"text": "\\ud83d"}\n', "record 1: 'text' holds half a surrogate pair"),
-        ("t.json", '["a", "b"]', "record 1 is no JSON object"),
         ("t.csv", "text,b\nx\n", "line 2 has 1 columns, not 2"),
         ("t.csv", 'text,b\n"x" y,z\n', "line 2 is not quoted as CSV is"),
         ("t.csv", "Guten Tag\nja\n", "its columns are Guten Tag: name what is to be read text"),

@@ -1,5 +1,6 @@
 """What stands on the page, in both renderings; the numbers are made up."""
 
+import base64
 import json
 import re
 from html.parser import HTMLParser
@@ -164,8 +165,21 @@ def test_html_is_whole_escaped_and_asks_nothing_of_the_network(folder: Path) -> 
     assert not parser.open
     for reference in parser.references:
         assert reference.startswith(("#", "data:image/png;base64,")), reference
+    linked = {reference[1:] for reference in parser.references if reference.startswith("#")}
+    sections = {f"section{number}" for number in range(9)}
+    assert sections <= linked <= set(re.findall(r' id="([^"]*)"', text))
+    assert f"data:image/png;base64,{base64.b64encode(made.PNG).decode()}" in parser.references
     assert not re.search(r"url\((?!#)|@import|<script|<link|<iframe|https?://", text)
     assert {"en", "fr", "zh-CN"} <= parser.langs
+    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", text) == [
+        "At a glance", "Sanity checks", "The paper's tables", "Ablations",
+        "Differences to LAFT", "Representations", "Other scores, outputs and commands",
+        "Learning curves", "Conditions and budget",
+    ]  # fmt: skip
+    assert re.findall(r'<svg role="img" aria-label="([^"]*)"', text) == [
+        "Headlines, zero-shot: ROUGE-L with 95 % interval",
+        "Headlines, zero-shot: validation examples", "Headlines, zero-shot: training loss",
+    ]  # fmt: skip
     assert "<caption>Table 1: ROUGE-L" in text and '<th scope="row">LAFT</th>' in text
     assert '<tr class="block"><th colspan="8">Zero-shot: English pairs only</th></tr>' in re.sub(
         "\n</tr>", "</tr>", text

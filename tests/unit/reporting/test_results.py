@@ -67,7 +67,6 @@ def test_files_without_a_format_are_left_out_and_named(tmp_path: Path) -> None:
         (cell(items={"rougeL": [20.0, float("nan"), 40.0]}), "'items.rougeL' is missing"),
         (cell(items={"rougeL": [20.0, 130.0, 40.0]}), "items.rougeL is no list"),
         (cell(items={"rougeL": [20.0, 31.0, 40.0]}), "mean ROUGE-L of 30.333, but .* is 30.000"),
-        (cell(cost={"stage1_seconds": "long"}), "'cost.stage1_seconds' is missing"),
         (cell(curve=[{"stage": 2, "rougeL": 20.0}]), "'curve.rougeL' is missing"),
         (made.gates("yes"), "'gates.passed' is missing"),  # type: ignore[arg-type]
         (made.experiment(contrasts=[{"lang": "fr_XX"}]), "unknown contrasts.setting None"),

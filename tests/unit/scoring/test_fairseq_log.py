@@ -77,14 +77,11 @@ def test_subwords_are_joined_where_nothing_was_detokenised(
             r"no hypothesis .* for 9999999998 of 10000000000 .*\(id 1, .* 5, \.\.\.\)",
         ),
         (f"D-0\t-1\ta\nS-{'9' * 5000}\tb\n", f"no hypothesis .* of 1{'0' * 18} items"),
-        ("S-0\ta\nH-0\t-1\ta\nS-1\tb\n", r"no hypothesis .* \(id 1\)"),
         ("S-0\ta\nH-0\t-1\ta\nD-0\t-1\ta\nH-1\t-1\tb\n", r"no hypothesis .* \(id 1\)"),
         ("S-0\ta\nH-0\t-1\ta\nH-1\t-1\tb\n", r"no source .* \(id 1\)"),
         ("H-0\t-1\ta\nT-1\tb\nH-1\t-1\tb\n", r"no target .* \(id 0\)"),
         ("H-0\t-1\ta\nH-1\t-1\tb\nH-0\t-1\ta\n", "item 0 stands there twice"),
-        ("S-0\ta\nH-0\t-1\ta\nS-0\ta\nH-0\t-1\ta\n", "item 0 stands there twice"),
         ("loading model\n", "no H- or D- line"),
-        ("", "no H- or D- line"),
     ],
 )
 def test_incomplete_and_doubled_logs_are_refused(tmp_path: Path, log: str, named: str) -> None:

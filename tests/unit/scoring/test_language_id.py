@@ -24,19 +24,15 @@ CHINESE_SOURCE = "GNOME 桌面环境的 Evince 文档查看器，支持 PDF 和 
         ("古代战争实时策略游戏", "zh"),
         ("从 Shell 创建 X 菜单", "zh"),
         ("工具", "zh"),
-        ("东京都官方旅游指南", "zh"),
         ("simple menu program for X 菜单", "en"),
         ("", "zxx"),
         ("GTK 3", None),
         ("菜", None),
         ("……！？", "zxx"),
-        ("? ? ? ?", "zxx"),
         ("3.14 2026", "zxx"),
         ("jeu de stratégie en temps réel \ufffd", "zxx"),
-        ("古代战争\ufffd\ufffd时策略游戏", "zxx"),
         ("Стратегия реального времени", "zxx"),  # in no script of these languages
         ("jeu 实 时 策 略 游 戏", "zh"),
-        ("สวัสดีชาวโลกทุกคน", "zxx"),
     ],
 )
 def test_real_lines_are_identified(text: str, code: str | None) -> None:

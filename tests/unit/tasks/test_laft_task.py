@@ -53,7 +53,6 @@ def test_how_long_a_text_may_be() -> None:
     ("stage", "options", "where"),
     [
         ("denoising", {}, "{data}/en_XX/train"),
-        ("denoising", {"train_langs": "zh_CN,en_XX"}, "{data}/en_XX/train"),
         ("generation", {}, "{data}/en_XX/train.src-tgt.src"),
     ],
 )  # fmt: skip

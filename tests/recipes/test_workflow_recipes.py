@@ -230,7 +230,10 @@ def everything(tmp_path: Path, questions: Path) -> dict[str, Any]:
 def test_the_whole_experiment_is_planned(
     tmp_path: Path, warm: Warm, everything: dict[str, Any]
 ) -> None:
-    plan = Run(warm.path(), tmp_path, "ddtp", whole=True, **everything)("-n")
+    run = Run(warm.path(), tmp_path, "ddtp", whole=True, **everything)
+    fewer = ["seeds={default: 2, laft: 3}", "seeds_of={translate-train: 3, questions: 1}"]
+    plan = run("-n", "--config", *fewer)
+    assert "mbart_enc.main, seed 2" in plan and "zero-shot, mbart_enc.main, seed 3" not in plan
     for title in (
         "stage 2, zero-shot, mbart_enc.main, seed 1, rate 3e-3",
         "stage 2, zero-shot, tm_adv_reconstruct.main, seed 1, rate 1e-4",

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch.nn.functional as F
 from fairseq.data import Dictionary
 from fairseq.models.transformer import TransformerConfig, TransformerDecoderBase
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from laft_fairseq.method.language_adapter import LanguageAdapters, RowGroup, gro
 from laft_fairseq.method.systems import System
 from laft_fairseq.models.layers import AdaptedDecoderLayer, with_activation_checkpointing
 from laft_fairseq.models.options import LAFTOptions
+from laft_fairseq.training.precision import linear
 
 
 class LAFTDecoder(TransformerDecoderBase):
@@ -149,6 +149,6 @@ class LAFTDecoder(TransformerDecoderBase):
         fairseq's batched product takes about three times as long at mBART's vocabulary.
         """
         flat = features.reshape(-1, features.size(-1))  # (B T, d)
-        logits = F.linear(flat, self.output_projection.weight)
+        logits = linear(flat, self.output_projection.weight)
         logits = self.new_tag_rows.extend(logits, flat)  # (B T, V)
         return logits.view(*features.shape[:-1], -1)

@@ -24,7 +24,7 @@ from laft_fairseq.languages.language_ids import LanguageTags
 from laft_fairseq.languages.layout import TagLayout
 from laft_fairseq.models.laft_mbart import LAFTMBart
 from laft_fairseq.tasks.beam_search import improve_search
-from laft_fairseq.training.precision import to_half
+from laft_fairseq.training.precision import speed_up, to_half
 
 logger = logging.getLogger(__name__)
 
@@ -135,10 +135,10 @@ class Decoding:
         check_search(args if isinstance(args, Mapping) else vars(args))
         if getattr(args, "print_alignment", None):
             raise LaftError("--print-alignment: attention weights are not computed; leave it out")
-        if getattr(self.cfg, "half", False):
-            for model in models:
-                if not model.training:
-                    to_half(model)
+        for model in models:
+            speed_up(model)
+            if getattr(self.cfg, "half", False) and not model.training:
+                to_half(model)
         args = copy.copy(args)
         args.unkpen = math.inf
         symbols = [language_tags.symbol(tag) for tag in self.tags]

@@ -27,6 +27,7 @@ from laft_fairseq.tasks.beam_search import (
     best_of_rows,
     improve_search,
 )
+from laft_fairseq.training import precision
 from tests import tiny
 
 MINI = Path(__file__).resolve().parents[3] / "examples" / "mini" / "model"
@@ -79,8 +80,15 @@ def ours() -> tuple[Any, Any]:
     return load_model(str(MINI / "model.pt"), str(MINI))
 
 
-def test_hypotheses_are_those_of_stock_fairseq(ours: tuple[Any, Any]) -> None:
+@pytest.mark.parametrize("onednn", [False, True])
+def test_hypotheses_are_those_of_stock_fairseq(
+    ours: tuple[Any, Any], onednn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Model, generator and search are fairseq's own; the weights are the shipped backbone's."""
+    if onednn and not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(precision, "mkl_is_slow", lambda: onednn)
+    monkeypatch.setattr(precision, "SMALLEST", 0)
     model, task = ours
     state = torch.load(MINI / "model.pt", weights_only=True)["model"]
     options = Namespace(

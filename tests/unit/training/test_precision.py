@@ -56,3 +56,59 @@ def test_attention_is_fused_where_nothing_is_differentiated(linear: nn.Linear) -
     with torch.no_grad(), precision.autocast(linear, "bf16"):
         assert kernels() == (True, True)
     assert kernels() == (True, True)
+
+
+@pytest.fixture
+def onednn(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """The inputs that oneDNN is given, as on a processor where MKL is slow."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(precision, "mkl_is_slow", lambda: True)
+    given: list[torch.Size] = []
+    to_onednn = torch.Tensor.to_mkldnn
+    monkeypatch.setattr(
+        torch.Tensor, "to_mkldnn", lambda x: (given.append(x.shape), to_onednn(x))[1]
+    )
+    return given
+
+
+@torch.no_grad()
+def test_a_large_fp32_product_is_onednns(onednn: list[torch.Size]) -> None:
+    model = nn.Sequential(nn.Linear(256, 512), nn.Linear(512, 3))
+    names = set(model.state_dict())
+    precision.speed_up(model)
+    assert set(model.state_dict()) == names
+    x = torch.randn(40, 1, 256)
+    inner = x.double().numpy() @ model[0].weight.double().numpy().T + model[0].bias.numpy()
+    outer = inner @ model[1].weight.double().numpy().T + model[1].bias.numpy()
+    torch.testing.assert_close(model(x), torch.from_numpy(outer).float())
+    assert onednn == [(40, 1, 256)]  # the second product is too small
+
+
+@pytest.mark.parametrize("why", ["gradient", "bf16", "autocast", "fast"])
+def test_other_products_are_torchs(
+    onednn: list[torch.Size], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = nn.Linear(256, 512, dtype=torch.bfloat16 if why == "bf16" else torch.float32)
+    precision.speed_up(layer)
+    if why == "fast":
+        monkeypatch.setattr(precision, "mkl_is_slow", lambda: False)
+    x = torch.randn(40, 256, dtype=layer.weight.dtype)
+    autocast = torch.autocast("cpu", torch.bfloat16, enabled=why == "autocast")
+    with torch.set_grad_enabled(why == "gradient"), autocast:
+        y = layer(x)
+    assert onednn == [] and y.requires_grad == (why == "gradient")
+
+
+@pytest.mark.parametrize(
+    ("processor", "slow"),
+    [("vendor_id : AuthenticAMD\nflags : avx2 avx512f", True),
+     ("vendor_id : AuthenticAMD\nflags : avx2", False),
+     ("vendor_id : GenuineIntel\nflags : avx2 avx512f", False), ("", False)],
+)  # fmt: skip
+def test_mkl_is_slow_on_amd_with_avx512(
+    processor: str, slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "cpu_info", lambda: processor)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert precision.mkl_is_slow.__wrapped__() is slow
